@@ -1,0 +1,316 @@
+//! Distributions by series and period: what a module holds until it can hand it on.
+
+use std::{collections::BTreeMap, mem::size_of};
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use crate::{
+    Dimensions, Distribution, Metric, Namespace, Record, Timestamp, dimension::BorrowedDimensions, record::RecordWriter,
+};
+
+/// Where data are filed: CloudWatch's period, under its start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PeriodKey {
+    /// The start of the period, a whole second. Data of standard resolution are filed under whole minutes.
+    pub start: Timestamp,
+    /// The namespace; `None` is the one that the receiver is configured with.
+    pub namespace: Option<Namespace>,
+}
+
+/// The series of one set of dimensions within one period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The dimensions they share.
+    pub dimensions: Dimensions,
+    /// Each metric once, with what was measured of it.
+    pub distributions: Vec<(Metric, Distribution)>,
+}
+
+impl Group {
+    /// How many values it holds, in all distributions.
+    pub fn samples(&self) -> u64 {
+        self.distributions.iter().map(|(_, distribution)| distribution.count()).sum()
+    }
+}
+
+/// Merges distributions by series and period. Everything that was put in is in what comes out: counts, sums, minima and
+/// maxima exactly, in any order.
+#[derive(Debug, Default)]
+pub struct Accumulator {
+    periods: BTreeMap<PeriodKey, Period>,
+    samples: u64,
+    series: usize,
+    bytes: usize,
+}
+
+type Period = IndexMap<Dimensions, Vec<(Metric, Distribution)>, RandomState>;
+
+impl Accumulator {
+    /// Adds what a record carries, filed by the period in which its window starts.
+    pub fn merge_record(&mut self, record: &Record<'_>) {
+        let mut dimensions = Vec::new();
+        for group in record.groups() {
+            dimensions.clear();
+            dimensions.extend(record.dimensions_of(group));
+            for (metric, distribution) in record.distributions_of(group) {
+                let key = PeriodKey {
+                    start: record.start().floor(metric.resolution.seconds()),
+                    namespace: record.namespace().cloned(),
+                };
+                self.add_borrowed(key, &dimensions, metric, distribution);
+            }
+        }
+    }
+
+    /// Adds what was measured of one metric for one set of dimensions since `since`.
+    pub fn add(
+        &mut self,
+        since: Timestamp,
+        namespace: Option<Namespace>,
+        dimensions: &Dimensions,
+        metric: &Metric,
+        distribution: &Distribution,
+    ) {
+        let key = PeriodKey { start: since.floor(metric.resolution.seconds()), namespace };
+        let borrowed: Vec<_> = dimensions.iter().collect();
+        self.add_borrowed(key, &borrowed, metric, distribution);
+    }
+
+    /// Adds everything that `other` holds.
+    pub fn merge(&mut self, mut other: Self) {
+        if self.is_empty() {
+            *self = other;
+            return;
+        }
+        while let Some((key, group)) = other.pop() {
+            let borrowed: Vec<_> = group.dimensions.iter().collect();
+            for (metric, distribution) in &group.distributions {
+                self.add_borrowed(key.clone(), &borrowed, metric, distribution);
+            }
+        }
+    }
+
+    /// Takes out one group of the oldest period.
+    pub fn pop(&mut self) -> Option<(PeriodKey, Group)> {
+        loop {
+            let mut oldest = self.periods.first_entry()?;
+            match oldest.get_mut().pop() {
+                Some((dimensions, distributions)) => {
+                    let key = oldest.key().clone();
+                    let group = Group { dimensions, distributions };
+                    self.forget(&group);
+                    return Some((key, group));
+                }
+                None => drop(oldest.remove()),
+            }
+        }
+    }
+
+    /// Takes out everything, as records of at most `limit` bytes each. A single group that is larger has a record of its
+    /// own.
+    pub fn into_records(mut self, limit: usize) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        while let Some((key, period)) = self.periods.pop_first() {
+            let mut writer = RecordWriter::new(key.start, key.namespace, limit);
+            for (dimensions, distributions) in &period {
+                records.extend(writer.push(dimensions, distributions));
+            }
+            records.extend(writer.finish());
+        }
+        records
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.series == 0
+    }
+
+    /// How many values it holds, in all distributions.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// How many data it would make: series times periods.
+    pub fn series(&self) -> usize {
+        self.series
+    }
+
+    /// About how many bytes of memory it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn add_borrowed(&mut self, key: PeriodKey, names: &[(&str, &str)], metric: &Metric, distribution: &Distribution) {
+        if distribution.is_empty() {
+            return;
+        }
+        let period = self.periods.entry(key).or_default();
+        let distributions = match period.get_index_of(&BorrowedDimensions(names)) {
+            Some(index) => match period.get_index_mut(index) {
+                Some((_, distributions)) => distributions,
+                None => return,
+            },
+            None => {
+                let dimensions = Dimensions::from_borrowed(names);
+                self.bytes = self.bytes.saturating_add(group_bytes(&dimensions));
+                period.entry(dimensions).or_default()
+            }
+        };
+        self.samples = self.samples.saturating_add(distribution.count());
+        match distributions.iter_mut().find(|(known, _)| known == metric) {
+            Some((_, known)) => {
+                let before = distribution_bytes(known);
+                known.merge(distribution);
+                self.bytes = self.bytes.saturating_sub(before).saturating_add(distribution_bytes(known));
+            }
+            None => {
+                self.series = self.series.saturating_add(1);
+                self.bytes = self.bytes.saturating_add(distribution_bytes(distribution));
+                distributions.push((metric.clone(), distribution.clone()));
+            }
+        }
+    }
+
+    fn forget(&mut self, group: &Group) {
+        self.bytes = self.bytes.saturating_sub(group_bytes(&group.dimensions));
+        for (_, distribution) in &group.distributions {
+            self.samples = self.samples.saturating_sub(distribution.count());
+            self.series = self.series.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(distribution_bytes(distribution));
+        }
+    }
+}
+
+/// A map's entry, two shared texts for each dimension, and the texts.
+fn group_bytes(dimensions: &Dimensions) -> usize {
+    const ENTRY: usize = 64;
+    const SHARED_TEXTS: usize = 64;
+    dimensions.text_bytes().saturating_add(dimensions.len().saturating_mul(SHARED_TEXTS)).saturating_add(ENTRY)
+}
+
+fn distribution_bytes(distribution: &Distribution) -> usize {
+    const BUCKET: usize = 16;
+    distribution.bucket_count().saturating_mul(BUCKET).saturating_add(size_of::<(Metric, Distribution)>())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{DimensionName, DimensionValue, MetricName, StorageResolution, Unit, record::RecordError};
+
+    /// One measurement: second, series, value.
+    type Sample = (u64, u8, u8);
+
+    fn samples() -> impl Strategy<Value = Vec<Sample>> {
+        prop::collection::vec((0u64..200, 0u8..6, any::<u8>()), 0..200)
+    }
+
+    fn accumulator(samples: &[Sample]) -> Accumulator {
+        let mut accumulator = Accumulator::default();
+        for (second, series, value) in samples {
+            let mut distribution = Distribution::new();
+            distribution.record(f64::from(*value));
+            let namespace = (*series == 5).then(|| Namespace::new("Other").unwrap());
+            let resolution = if *series == 4 { StorageResolution::High } else { StorageResolution::Standard };
+            let metric = Metric {
+                name: MetricName::new(["RequestCount", "Latency"][usize::from(series % 2)]).unwrap(),
+                unit: Unit::COUNT,
+                resolution,
+            };
+            let dimensions = dimensions(&[("host", "example.com"), ("series", &(series / 2).to_string())]);
+            let since = Timestamp::from_secs(1_700_000_000 + second);
+            accumulator.add(since, namespace, &dimensions, &metric, &distribution);
+        }
+        accumulator
+    }
+
+    fn dimensions(pairs: &[(&str, &str)]) -> Dimensions {
+        let pairs = pairs.iter();
+        let pairs = pairs.map(|(name, value)| (DimensionName::new(name).unwrap(), DimensionValue::new(value).unwrap()));
+        Dimensions::new(pairs.collect()).unwrap()
+    }
+
+    /// All that an accumulator holds, in an order of its own.
+    fn contents(mut accumulator: Accumulator) -> Vec<String> {
+        let mut contents = Vec::new();
+        while let Some((key, group)) = accumulator.pop() {
+            for (metric, distribution) in &group.distributions {
+                contents.push(format!("{key:?} {:?} {metric:?} {distribution:?}", group.dimensions));
+            }
+        }
+        assert_eq!((accumulator.samples(), accumulator.series(), accumulator.bytes()), (0, 0, 0));
+        contents.sort();
+        contents
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_associative_and_commutative(a in samples(), b in samples(), c in samples()) {
+            let all = [a.as_slice(), &b, &c].concat();
+            let mut left = accumulator(&a);
+            left.merge(accumulator(&b));
+            left.merge(accumulator(&c));
+            let mut right = accumulator(&c);
+            right.merge(accumulator(&a));
+            right.merge(accumulator(&b));
+            let expected = contents(accumulator(&all));
+            prop_assert_eq!(contents(left), expected.clone());
+            prop_assert_eq!(contents(right), expected);
+        }
+
+        #[test]
+        fn records_carry_all_and_keep_their_limit(samples in samples(), limit in 200usize..3000) {
+            let held = accumulator(&samples);
+            let count = held.samples();
+            prop_assert_eq!(count, samples.len() as u64);
+            let mut merged = Accumulator::default();
+            for bytes in held.into_records(limit) {
+                prop_assert!(bytes.len() <= limit.max(500), "{}", bytes.len());
+                merged.merge_record(&Record::decode(&bytes).unwrap());
+            }
+            prop_assert_eq!(merged.samples(), count);
+            prop_assert_eq!(contents(merged), contents(accumulator(&samples)));
+        }
+
+        #[test]
+        fn truncated_and_altered_records_are_merged_or_refused(samples in samples(), cut: prop::sample::Index, bit: prop::sample::Index) {
+            for bytes in accumulator(&samples).into_records(1 << 16) {
+                let cut = cut.index(bytes.len());
+                let mut altered = bytes.clone();
+                altered[bit.index(bytes.len())] ^= 1 << (cut % 8);
+                for bytes in [&bytes[..cut], &altered] {
+                    if let Ok(record) = Record::decode(bytes) {
+                        Accumulator::default().merge_record(&record);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_minute_is_one_datum_and_a_high_resolution_second_is_one() {
+        let minute: Vec<Sample> = (0..180).map(|second| (second, 0, 1)).collect();
+        // 1,700,000,000 lies 20 s within a minute.
+        assert_eq!(accumulator(&minute).series(), 4);
+        let seconds: Vec<Sample> = (0..180).map(|second| (second, 4, 1)).collect();
+        assert_eq!(accumulator(&seconds).series(), 180);
+    }
+
+    #[test]
+    fn the_oldest_period_comes_out_first() {
+        let mut accumulator = accumulator(&[(130, 0, 1), (3, 0, 1), (70, 0, 1)]);
+        let starts: Vec<u64> = std::iter::from_fn(|| accumulator.pop()).map(|(key, _)| key.start.as_secs()).collect();
+        assert_eq!(starts, [1_699_999_980, 1_700_000_040, 1_700_000_100]);
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_refused_as_such() {
+        let mut bytes = accumulator(&[(0, 0, 1)]).into_records(1 << 16).remove(0);
+        bytes[0] += 1;
+        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(2))));
+        assert!(matches!(Record::decode(&[]), Err(RecordError::Malformed)));
+    }
+}

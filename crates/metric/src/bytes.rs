@@ -1,0 +1,140 @@
+//! Reading and writing the primitives of a record: LEB128 integers, IEEE 754 doubles, length-prefixed text.
+
+/// The bytes end early, or a number or text in them is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let low = (value & 0x7f) as u8;
+        value >>= 7;
+        if value == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// Signed numbers are zigzag-coded, so that small magnitudes stay short.
+pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
+    put_varint(out, (value.wrapping_shl(1) ^ (value >> 63)) as u64);
+}
+
+pub(crate) fn put_f64(out: &mut Vec<u8>, value: f64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// A cursor over bytes that may say anything.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
+        let (first, rest) = self.rest.split_first().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            let shifted = bits << shift;
+            if shifted >> shift != bits {
+                return Err(Malformed);
+            }
+            value |= shifted;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Malformed)
+    }
+
+    pub(crate) fn signed(&mut self) -> Result<i64, Malformed> {
+        let coded = self.varint()?;
+        Ok((coded >> 1) as i64 ^ -((coded & 1) as i64))
+    }
+
+    /// A number of things that follow, each of at least one byte: a length the rest cannot hold is refused before
+    /// anything is allocated for it.
+    pub(crate) fn length(&mut self) -> Result<usize, Malformed> {
+        let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
+        if length > self.rest.len() { Err(Malformed) } else { Ok(length) }
+    }
+
+    pub(crate) fn f64(&mut self) -> Result<f64, Malformed> {
+        let (bytes, rest) = self.rest.split_first_chunk::<8>().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(f64::from_le_bytes(*bytes))
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+        let length = self.length()?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
+        self.rest = rest;
+        std::str::from_utf8(bytes).map_err(|_| Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(unsigned: u64, signed: i64, float: f64, text: String) {
+            let mut out = Vec::new();
+            put_varint(&mut out, unsigned);
+            put_signed(&mut out, signed);
+            put_f64(&mut out, float);
+            put_text(&mut out, &text);
+            let mut reader = Reader::new(&out);
+            prop_assert_eq!(reader.varint(), Ok(unsigned));
+            prop_assert_eq!(reader.signed(), Ok(signed));
+            prop_assert_eq!(reader.f64().map(f64::to_bits), Ok(float.to_bits()));
+            prop_assert_eq!(reader.text(), Ok(text.as_str()));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let mut reader = Reader::new(&bytes);
+            while !reader.is_empty() && reader.text().is_ok() {}
+            let mut reader = Reader::new(&bytes);
+            while !reader.is_empty() && reader.signed().is_ok() {}
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_are_refused() {
+        let mut reader = Reader::new(&[0xff; 11]);
+        assert_eq!(reader.varint(), Err(Malformed));
+        let mut reader = Reader::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]);
+        assert_eq!(reader.varint(), Err(Malformed));
+    }
+
+    #[test]
+    fn a_length_that_the_rest_cannot_hold_is_refused() {
+        assert_eq!(Reader::new(&[3, b'a', b'b']).text(), Err(Malformed));
+        assert_eq!(Reader::new(&[2, b'a', b'b']).text(), Ok("ab"));
+    }
+}

@@ -1,0 +1,25 @@
+//! What the modules know of metrics, without knowing where they run: dimensions, units, series, distributions, quotas,
+//! and the records in which a sender hands observations to the receiver.
+//!
+//! Everything here is a value. Nothing reads a clock, the environment or a log, and nothing panics: a record may come
+//! from another version of the sender, and a dimension value from a stranger's request.
+
+pub mod accumulator;
+pub mod dimension;
+pub mod distribution;
+pub mod quota;
+pub mod record;
+pub mod series;
+pub mod time;
+pub mod unit;
+
+mod bytes;
+pub mod text;
+
+pub use accumulator::{Accumulator, Group, PeriodKey};
+pub use dimension::{DimensionName, DimensionValue, Dimensions};
+pub use distribution::Distribution;
+pub use record::{Record, RecordError};
+pub use series::{Metric, MetricName, Namespace, StorageResolution};
+pub use time::{Now, Timestamp};
+pub use unit::Unit;

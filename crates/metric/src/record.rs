@@ -1,0 +1,276 @@
+//! What crosses the shared queue: a window of measurements, as bytes.
+//!
+//! Layout, all integers LEB128, texts with their length before them: the version (one byte); the namespace (empty: the
+//! receiver's); the start of the window in seconds since the epoch; a table of metrics (name, unit, resolution in
+//! seconds); a table of sets of dimension names, each in ascending order; then groups until the end: which set, its
+//! values, and for each metric measured its place in the table and its distribution.
+
+use std::fmt;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
+
+use crate::{
+    DimensionName, Dimensions, Distribution, Metric, MetricName, Namespace, StorageResolution, Timestamp, Unit,
+    bytes::{Malformed, Reader, put_text, put_varint},
+    quota::MAX_DIMENSION_VALUE_LENGTH,
+    text,
+};
+
+/// The shared queue's name, under the vm_id of the receiver.
+pub const QUEUE_NAME: &str = "acpw.records";
+
+/// The layout that this version writes, and the only one that it reads.
+const VERSION: u8 = 1;
+
+/// A record read from bytes, borrowing the texts in them. Every name and value in it keeps CloudWatch's rules.
+#[derive(Debug)]
+pub struct Record<'a> {
+    namespace: Option<Namespace>,
+    start: Timestamp,
+    metrics: Vec<Metric>,
+    dimension_sets: Vec<Vec<DimensionName>>,
+    groups: Vec<RecordGroup<'a>>,
+}
+
+/// The measurements of one set of dimensions in a record.
+#[derive(Debug)]
+pub struct RecordGroup<'a> {
+    dimension_set: usize,
+    values: Vec<&'a str>,
+    distributions: Vec<(usize, Distribution)>,
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record whole.
+    ///
+    /// # Errors
+    /// Bytes that are no record, or one that another version wrote.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.byte()?;
+        if version != VERSION {
+            return Err(RecordError::Version(version));
+        }
+        let namespace = match reader.text()? {
+            "" => None,
+            name => Some(Namespace::new(name).map_err(|_| Malformed)?),
+        };
+        let start = Timestamp::from_secs(reader.varint()?);
+        let mut record = Self { namespace, start, metrics: Vec::new(), dimension_sets: Vec::new(), groups: Vec::new() };
+        for _ in 0..reader.length()? {
+            record.metrics.push(decode_metric(&mut reader)?);
+        }
+        for _ in 0..reader.length()? {
+            record.dimension_sets.push(decode_dimension_names(&mut reader)?);
+        }
+        while !reader.is_empty() {
+            record.groups.push(record.decode_group(&mut reader)?);
+        }
+        Ok(record)
+    }
+
+    /// The namespace; `None` is the one that the receiver is configured with.
+    pub fn namespace(&self) -> Option<&Namespace> {
+        self.namespace.as_ref()
+    }
+
+    /// The start of the window that it covers.
+    pub fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    /// How many values it carries, in all distributions.
+    pub fn samples(&self) -> u64 {
+        self.groups.iter().flat_map(|group| &group.distributions).map(|(_, distribution)| distribution.count()).sum()
+    }
+
+    pub(crate) fn groups(&self) -> &[RecordGroup<'a>] {
+        &self.groups
+    }
+
+    pub(crate) fn dimensions_of(&self, group: &RecordGroup<'a>) -> impl Iterator<Item = (&str, &'a str)> {
+        let names = self.dimension_sets.get(group.dimension_set).map(Vec::as_slice).unwrap_or_default();
+        names.iter().map(DimensionName::as_str).zip(group.values.iter().copied())
+    }
+
+    pub(crate) fn distributions_of<'b>(
+        &'b self,
+        group: &'b RecordGroup<'a>,
+    ) -> impl Iterator<Item = (&'b Metric, &'b Distribution)> {
+        group.distributions.iter().filter_map(|(metric, distribution)| Some((self.metrics.get(*metric)?, distribution)))
+    }
+
+    fn decode_group(&self, reader: &mut Reader<'a>) -> Result<RecordGroup<'a>, Malformed> {
+        let dimension_set = decode_index(reader, self.dimension_sets.len())?;
+        let names = self.dimension_sets.get(dimension_set).ok_or(Malformed)?;
+        let mut values = Vec::with_capacity(names.len());
+        for _ in names {
+            let value = reader.text()?;
+            text::check(value, MAX_DIMENSION_VALUE_LENGTH).map_err(|_| Malformed)?;
+            values.push(value);
+        }
+        let length = reader.length()?;
+        let mut distributions = Vec::with_capacity(length.min(self.metrics.len()));
+        for _ in 0..length {
+            let metric = decode_index(reader, self.metrics.len())?;
+            distributions.push((metric, Distribution::decode(reader)?));
+        }
+        Ok(RecordGroup { dimension_set, values, distributions })
+    }
+}
+
+fn decode_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
+    let name = MetricName::new(reader.text()?).map_err(|_| Malformed)?;
+    let unit = Unit::from_code(reader.byte()?).ok_or(Malformed)?;
+    let resolution = match reader.byte()? {
+        1 => StorageResolution::High,
+        60 => StorageResolution::Standard,
+        _ => return Err(Malformed),
+    };
+    Ok(Metric { name, unit, resolution })
+}
+
+fn decode_dimension_names(reader: &mut Reader<'_>) -> Result<Vec<DimensionName>, Malformed> {
+    let mut names: Vec<DimensionName> = Vec::new();
+    for _ in 0..reader.length()? {
+        let name = DimensionName::new(reader.text()?).map_err(|_| Malformed)?;
+        if names.last().is_some_and(|last| *last >= name) {
+            return Err(Malformed);
+        }
+        names.push(name);
+    }
+    if names.len() > crate::quota::MAX_DIMENSIONS { Err(Malformed) } else { Ok(names) }
+}
+
+fn decode_index(reader: &mut Reader<'_>, length: usize) -> Result<usize, Malformed> {
+    let index = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    if index < length { Ok(index) } else { Err(Malformed) }
+}
+
+/// Writes groups of one period into records that keep a limit.
+pub(crate) struct RecordWriter {
+    start: Timestamp,
+    namespace: Option<Namespace>,
+    limit: usize,
+    metrics: IndexSet<Metric, RandomState>,
+    dimension_sets: IndexSet<Vec<String>, RandomState>,
+    table_bytes: usize,
+    groups: Vec<u8>,
+}
+
+impl RecordWriter {
+    pub(crate) fn new(start: Timestamp, namespace: Option<Namespace>, limit: usize) -> Self {
+        Self {
+            start,
+            namespace,
+            limit,
+            metrics: IndexSet::default(),
+            dimension_sets: IndexSet::default(),
+            table_bytes: 0,
+            groups: Vec::new(),
+        }
+    }
+
+    /// Adds a group; gives the record before it when the group no longer fits into that.
+    pub(crate) fn push(
+        &mut self,
+        dimensions: &Dimensions,
+        distributions: &[(Metric, Distribution)],
+    ) -> Option<Vec<u8>> {
+        let before = self.groups.len();
+        self.append(dimensions, distributions);
+        if before == 0 || self.length() <= self.limit {
+            return None;
+        }
+        self.groups.truncate(before);
+        let full = self.finish();
+        self.append(dimensions, distributions);
+        full
+    }
+
+    /// The record of what was added since the last one, if anything was.
+    pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let mut out = Vec::with_capacity(self.length());
+        out.push(VERSION);
+        put_text(&mut out, self.namespace.as_ref().map_or("", Namespace::as_str));
+        put_varint(&mut out, self.start.as_secs());
+        put_varint(&mut out, self.metrics.len() as u64);
+        for metric in &self.metrics {
+            put_text(&mut out, metric.name.as_str());
+            out.push(metric.unit.code());
+            out.push(metric.resolution.seconds() as u8);
+        }
+        put_varint(&mut out, self.dimension_sets.len() as u64);
+        for names in &self.dimension_sets {
+            put_varint(&mut out, names.len() as u64);
+            names.iter().for_each(|name| put_text(&mut out, name));
+        }
+        out.append(&mut self.groups);
+        *self = Self::new(self.start, self.namespace.take(), self.limit);
+        Some(out)
+    }
+
+    fn append(&mut self, dimensions: &Dimensions, distributions: &[(Metric, Distribution)]) {
+        let names: Vec<String> = dimensions.iter().map(|(name, _)| name.to_owned()).collect();
+        let names_bytes: usize = names.iter().map(|name| name.len().saturating_add(2)).sum();
+        let (set, is_new) = self.dimension_sets.insert_full(names);
+        if is_new {
+            self.table_bytes = self.table_bytes.saturating_add(names_bytes).saturating_add(1);
+        }
+        put_varint(&mut self.groups, set as u64);
+        dimensions.iter().for_each(|(_, value)| put_text(&mut self.groups, value));
+        put_varint(&mut self.groups, distributions.len() as u64);
+        for (metric, distribution) in distributions {
+            let index = match self.metrics.get_index_of(metric) {
+                Some(index) => index,
+                None => {
+                    self.table_bytes = self.table_bytes.saturating_add(metric.name.as_str().len()).saturating_add(4);
+                    self.metrics.insert_full(metric.clone()).0
+                }
+            };
+            put_varint(&mut self.groups, index as u64);
+            distribution.encode(&mut self.groups);
+        }
+    }
+
+    /// At least the bytes of the record as it stands.
+    fn length(&self) -> usize {
+        const FIXED: usize = 24;
+        let namespace = self.namespace.as_ref().map_or(0, |namespace| namespace.as_str().len());
+        FIXED.saturating_add(namespace).saturating_add(self.table_bytes).saturating_add(self.groups.len())
+    }
+}
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Another version wrote them: sender and receiver are not of the same release.
+    Version(u8),
+    /// They end early or say something impossible.
+    Malformed,
+}
+
+impl From<Malformed> for RecordError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(
+                f,
+                "record of layout {version} where {VERSION} is read: use sender and receiver of the same release"
+            ),
+            Self::Malformed => f.write_str("malformed record"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
