@@ -1,0 +1,85 @@
+//! One key of a configuration, as it was found.
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+use crate::Faults;
+
+/// The value of a key: absent (or `null`), of the right type, or not.
+#[derive(Clone, Default)]
+pub enum Field<T> {
+    /// The key is not there.
+    #[default]
+    Absent,
+    /// It has a value of its type.
+    Valid(T),
+    /// It has something else; this says what and what was expected.
+    Invalid(String),
+}
+
+impl<T> Field<T> {
+    /// The value, noting a fault when it is absent or of the wrong type.
+    pub fn required(self, path: impl Display, faults: &mut Faults) -> Option<T> {
+        if matches!(self, Self::Absent) {
+            faults.add(&path, "is required");
+        }
+        self.optional(path, faults)
+    }
+
+    /// The value if there is one, noting a fault when it is of the wrong type.
+    pub fn optional(self, path: impl Display, faults: &mut Faults) -> Option<T> {
+        match self {
+            Self::Absent => None,
+            Self::Valid(value) => Some(value),
+            Self::Invalid(message) => {
+                faults.add(path, message);
+                None
+            }
+        }
+    }
+}
+
+impl Field<u64> {
+    /// The number, or `default` when there is none, noting a fault when it is not within `range`.
+    pub fn within(
+        self,
+        path: impl Display,
+        range: std::ops::RangeInclusive<u64>,
+        default: u64,
+        faults: &mut Faults,
+    ) -> u64 {
+        let value = self.optional(&path, faults).unwrap_or(default);
+        if !range.contains(&value) {
+            faults.add(path, format_args!("{value} is not within {} and {}", range.start(), range.end()));
+        }
+        value
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::Null => Self::Absent,
+            value => match T::deserialize(value) {
+                Ok(value) => Self::Valid(value),
+                Err(error) => Self::Invalid(error.to_string()),
+            },
+        })
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Field<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}

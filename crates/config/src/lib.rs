@@ -1,0 +1,26 @@
+//! Reading a plugin's configuration: a JSON document becomes a raw type whose every field knows whether it was given and
+//! whether it was of the right type, so that all faults are told at once, each with its path.
+//!
+//! A raw type is declared with [`object!`]; what it means (ranges, names, defaults) is checked by the plugin, which turns
+//! it into its own configuration type and adds what it finds to the same [`Faults`].
+
+mod fault;
+mod field;
+mod object;
+mod secret;
+
+pub use fault::Faults;
+pub use field::Field;
+pub use object::{Object, read};
+pub use secret::Secret;
+
+#[doc(hidden)]
+pub use serde;
+
+#[cfg(not(target_arch = "wasm32"))]
+#[doc(hidden)]
+pub use schemars;
+
+// The macro names the crate from outside; its own tests are inside.
+#[cfg(test)]
+extern crate self as acpw_config;

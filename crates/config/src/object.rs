@@ -1,0 +1,198 @@
+//! A JSON object with known keys.
+
+use serde::de::DeserializeOwned;
+
+use crate::Faults;
+
+/// A type declared with [`object!`](crate::object!).
+pub trait Object: DeserializeOwned {
+    /// The keys it knows.
+    const KEYS: &'static [&'static str];
+
+    /// The keys it was given and does not know.
+    fn unknown_keys(&self) -> &[String];
+
+    /// Notes a fault for every unknown key; `parent` is the path of the object, empty for the document itself.
+    fn check_keys(&self, parent: &str, faults: &mut Faults) {
+        let dot = if parent.is_empty() { "" } else { "." };
+        for key in self.unknown_keys() {
+            let known = Self::KEYS.join(", ");
+            faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
+        }
+    }
+}
+
+/// Reads a document whose top level is the object `T`; unknown keys of the top level are noted already.
+///
+/// # Errors
+/// Bytes that are not JSON, or JSON that is not an object.
+pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
+    let mut faults = Faults::default();
+    if document.trim_ascii().is_empty() {
+        faults.add("", "the configuration is empty; a JSON object is expected");
+        return Err(faults);
+    }
+    match serde_json::from_slice::<T>(document) {
+        Ok(object) => {
+            object.check_keys("", &mut faults);
+            Ok((object, faults))
+        }
+        Err(error) => {
+            faults.add("", format_args!("the configuration is not a JSON object as expected: {error}"));
+            Err(faults)
+        }
+    }
+}
+
+/// Declares a raw configuration type: a struct whose every field is a [`Field`](crate::Field) under the key of its name,
+/// with [`Object`] for it, and its JSON Schema in native builds.
+#[macro_export]
+macro_rules! object {
+    ($(#[$outer:meta])* $vis:vis struct $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$outer])*
+        #[derive(Default)]
+        #[cfg_attr(not(target_arch = "wasm32"), derive($crate::schemars::JsonSchema))]
+        #[cfg_attr(not(target_arch = "wasm32"), schemars(crate = "::acpw_config::schemars", deny_unknown_fields, default))]
+        $vis struct $name {
+            $(
+                $(#[$inner])*
+                $vis $field: $crate::Field<$type>,
+            )*
+            #[cfg_attr(not(target_arch = "wasm32"), schemars(skip))]
+            unknown_keys: Vec<String>,
+        }
+
+        impl $crate::Object for $name {
+            const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn unknown_keys(&self) -> &[String] {
+                &self.unknown_keys
+            }
+        }
+
+        impl<'de> $crate::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Keys;
+
+                impl<'de> $crate::serde::de::Visitor<'de> for Keys {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A>(self, mut map: A) -> Result<Self::Value, A::Error>
+                    where
+                        A: $crate::serde::de::MapAccess<'de>,
+                    {
+                        let mut object = $name::default();
+                        while let Some(key) = map.next_key::<String>()? {
+                            match key.as_str() {
+                                $(stringify!($field) => match object.$field {
+                                    $crate::Field::Absent => object.$field = map.next_value()?,
+                                    _ => {
+                                        map.next_value::<$crate::serde::de::IgnoredAny>()?;
+                                        object.$field = $crate::Field::Invalid("is given twice".to_owned());
+                                    }
+                                },)*
+                                _ => {
+                                    map.next_value::<$crate::serde::de::IgnoredAny>()?;
+                                    object.unknown_keys.push(key);
+                                }
+                            }
+                        }
+                        Ok(object)
+                    }
+                }
+
+                deserializer.deserialize_map(Keys)
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Faults, Field, Object, Secret, read};
+
+    object! {
+        /// A document.
+        struct Outer {
+            /// A list.
+            names: Vec<Field<String>>,
+            /// An object.
+            inner: Inner,
+            /// A number.
+            number: u64,
+            /// Not to be shown.
+            key: Secret,
+        }
+    }
+
+    object! {
+        /// A part.
+        struct Inner {
+            /// A flag.
+            flag: bool,
+        }
+    }
+
+    fn faults(document: &str) -> Vec<String> {
+        let (outer, mut faults): (Outer, _) = match read(document.as_bytes()) {
+            Ok(read) => read,
+            Err(faults) => return faults.lines().map(str::to_owned).collect(),
+        };
+        for (index, name) in outer.names.optional("names", &mut faults).into_iter().flatten().enumerate() {
+            name.required(format_args!("names[{index}]"), &mut faults);
+        }
+        if let Some(inner) = outer.inner.optional("inner", &mut faults) {
+            inner.check_keys("inner", &mut faults);
+            inner.flag.required("inner.flag", &mut faults);
+        }
+        outer.number.within("number", 1..=10, 5, &mut faults);
+        outer.key.optional("key", &mut faults);
+        faults.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_path() {
+        let document = r#"{"names": ["a", 5, null], "inner": {"falg": true}, "number": 11, "key": 7, "other": {}}"#;
+        assert_eq!(
+            faults(document),
+            [
+                "other: unknown key; known are names, inner, number, key",
+                "names[1]: invalid type: integer `5`, expected a string",
+                "names[2]: is required",
+                "inner.falg: unknown key; known are flag",
+                "inner.flag: is required",
+                "number: 11 is not within 1 and 10",
+                "key: must be a string",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_document_without_faults_has_none() {
+        assert!(faults(r#"{"names": [], "inner": {"flag": false}, "number": null, "key": "k"}"#).is_empty());
+        assert!(faults("{}").is_empty());
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_told() {
+        assert_eq!(faults(" \n"), ["the configuration is empty; a JSON object is expected"]);
+        assert!(faults("[1]")[0].starts_with("the configuration is not a JSON object as expected: invalid type"));
+        assert!(faults("{\"a\": }")[0].contains("line 1 column 7"));
+        assert_eq!(faults(r#"{"number": 1, "number": 2}"#), ["number: is given twice"]);
+    }
+
+    #[test]
+    fn the_schema_knows_keys_and_types() {
+        let schema = serde_json::to_value(schemars::schema_for!(Outer)).unwrap();
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["properties"]["names"]["items"]["type"], "string");
+        assert_eq!(schema["properties"]["number"]["description"], "A number.");
+        assert_eq!(schema["properties"]["key"]["type"], "string");
+        assert!(schema["properties"].get("unknown_keys").is_none());
+        assert!(Faults::default().is_empty());
+    }
+}

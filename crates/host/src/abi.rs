@@ -1,0 +1,157 @@
+//! The host's functions, as Proxy-Wasm ABI 0.2.1 declares them.
+
+#![allow(unsafe_code, reason = "the border to the host is here, and nowhere else")]
+
+use std::fmt;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, most: usize, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_length: usize, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, length: usize, token: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(
+        vm_id: *const u8,
+        vm_id_length: usize,
+        name: *const u8,
+        name_length: usize,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_dequeue_shared_queue(token: u32, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_enqueue_shared_queue(token: u32, data: *const u8, length: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+}
+
+/// What the host answered instead of Ok: Proxy-Wasm's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostError(u32);
+
+impl HostError {
+    pub(crate) const fn new(status: u32) -> Self {
+        Self(status)
+    }
+
+    /// What was asked for is not there, or there is no more of it.
+    pub(crate) const fn is_absence(self) -> bool {
+        const NOT_FOUND: u32 = 1;
+        const EMPTY: u32 = 7;
+        matches!(self.0, NOT_FOUND | EMPTY)
+    }
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            1 => "not found",
+            2 => "bad argument",
+            6 => "invalid memory access",
+            7 => "empty",
+            8 => "mismatch",
+            10 => "internal failure",
+            12 => "not implemented",
+            _ => "failure",
+        };
+        write!(f, "{name} (status {})", self.0)
+    }
+}
+
+impl std::error::Error for HostError {}
+
+fn done(status: u32) -> Result<(), HostError> {
+    if status == 0 { Ok(()) } else { Err(HostError(status)) }
+}
+
+/// The bytes that a host function hands over: `ask` fills in their address and length.
+///
+/// The host writes them into memory that it gets from the SDK's `proxy_on_memory_allocate`, a boxed slice of exactly
+/// that length, and gives it away.
+fn bytes(ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostError> {
+    let mut data = std::ptr::null_mut();
+    let mut length = 0;
+    done(ask(&raw mut data, &raw mut length))?;
+    if data.is_null() || length == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: see above; address and length are those of one allocation that nobody else owns.
+    Ok(unsafe { Vec::from_raw_parts(data, length, length) })
+}
+
+pub(crate) fn log(level: u32, message: &str) -> Result<(), HostError> {
+    // SAFETY: the host reads the text during the call.
+    done(unsafe { proxy_log(level, message.as_ptr(), message.len()) })
+}
+
+pub(crate) fn current_time_nanoseconds() -> Result<u64, HostError> {
+    let mut time = 0;
+    // SAFETY: the host writes one integer.
+    done(unsafe { proxy_get_current_time_nanoseconds(&raw mut time) })?;
+    Ok(time)
+}
+
+pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
+    // SAFETY: nothing is pointed to.
+    done(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+pub(crate) fn buffer(buffer: u32, most: usize) -> Result<Vec<u8>, HostError> {
+    // SAFETY: `bytes` passes the addresses of two variables of its own.
+    bytes(|data, length| unsafe { proxy_get_buffer_bytes(buffer, 0, most, data, length) })
+}
+
+pub(crate) fn header_map(map: u32) -> Result<Vec<u8>, HostError> {
+    // SAFETY: as above.
+    bytes(|data, length| unsafe { proxy_get_header_map_pairs(map, data, length) })
+}
+
+pub(crate) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
+    // SAFETY: as above; the host reads the path during the call.
+    bytes(|data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) })
+}
+
+pub(crate) fn register_queue(name: &str) -> Result<u32, HostError> {
+    let mut token = 0;
+    // SAFETY: the host reads the name and writes one integer.
+    done(unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut token) })?;
+    Ok(token)
+}
+
+pub(crate) fn resolve_queue(vm_id: &str, name: &str) -> Result<u32, HostError> {
+    let mut token = 0;
+    // SAFETY: the host reads the two texts and writes one integer.
+    done(unsafe {
+        proxy_resolve_shared_queue(vm_id.as_ptr(), vm_id.len(), name.as_ptr(), name.len(), &raw mut token)
+    })?;
+    Ok(token)
+}
+
+pub(crate) fn dequeue(token: u32) -> Result<Vec<u8>, HostError> {
+    // SAFETY: `bytes` passes the addresses of two variables of its own.
+    bytes(|data, length| unsafe { proxy_dequeue_shared_queue(token, data, length) })
+}
+
+pub(crate) fn enqueue(token: u32, data: &[u8]) -> Result<(), HostError> {
+    // SAFETY: the host copies the bytes during the call.
+    done(unsafe { proxy_enqueue_shared_queue(token, data.as_ptr(), data.len()) })
+}
+
+pub(crate) fn define_metric(kind: u32, name: &str) -> Result<u32, HostError> {
+    let mut id = 0;
+    // SAFETY: the host reads the name and writes one integer.
+    done(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
+    Ok(id)
+}
+
+pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), HostError> {
+    // SAFETY: nothing is pointed to.
+    done(unsafe { proxy_increment_metric(id, offset) })
+}
+
+pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: nothing is pointed to.
+    done(unsafe { proxy_record_metric(id, value) })
+}

@@ -1,0 +1,30 @@
+//! The Proxy-Wasm host as this project uses it: functions that take and give bytes, that fail with a value and never
+//! panic. No logic lives here, and nothing but this crate names the SDK.
+//!
+//! The SDK's own functions panic on a status they do not expect and on text that is not UTF-8, and a panic is the end of
+//! the VM; so the calls are declared here again, except where the SDK keeps books (`dispatch_http_call`).
+
+#[cfg(target_arch = "wasm32")]
+mod abi;
+#[cfg(target_arch = "wasm32")]
+mod call;
+#[cfg(target_arch = "wasm32")]
+mod clock;
+pub mod pairs;
+#[cfg(target_arch = "wasm32")]
+mod queue;
+#[cfg(target_arch = "wasm32")]
+mod read;
+#[cfg(target_arch = "wasm32")]
+mod stat;
+
+#[cfg(target_arch = "wasm32")]
+pub use {
+    abi::HostError,
+    call::{Callout, call_response_body, call_response_headers, dispatch_http_call},
+    clock::{now, random, set_tick_period},
+    proxy_wasm,
+    queue::{Queue, Token},
+    read::{environment, log, plugin_configuration, property, request_headers, response_headers},
+    stat::{Counter, Gauge},
+};

@@ -1,0 +1,39 @@
+//! What the host tells about itself and the current request.
+
+use proxy_wasm::types::LogLevel;
+
+use crate::abi;
+
+/// Writes a line to Envoy's log; a host that does not take it is not told twice.
+pub fn log(level: LogLevel, message: &str) {
+    let _ = abi::log(level as u32, message);
+}
+
+/// The plugin's configuration, empty when it has none.
+pub fn plugin_configuration() -> Vec<u8> {
+    const PLUGIN_CONFIGURATION: u32 = 7;
+    abi::buffer(PLUGIN_CONFIGURATION, usize::MAX).unwrap_or_default()
+}
+
+/// A variable of `vm_config.environment_variables`. One that is not UTF-8 is as absent.
+pub fn environment(name: &str) -> Option<String> {
+    #[allow(clippy::disallowed_methods, reason = "this is where the environment is read")]
+    std::env::var(name).ok()
+}
+
+/// A property of the current request, its path's parts separated by NUL, as the bytes that Envoy has for it.
+pub fn property(path: &[u8]) -> Option<Vec<u8>> {
+    abi::property(path).ok()
+}
+
+/// The headers of the current request, to be read with [`pairs`](crate::pairs). Readable in on_http_request_headers and on_log.
+pub fn request_headers() -> Vec<u8> {
+    const REQUEST_HEADERS: u32 = 0;
+    abi::header_map(REQUEST_HEADERS).unwrap_or_default()
+}
+
+/// The headers of the answer to it. Readable from on_http_response_headers on.
+pub fn response_headers() -> Vec<u8> {
+    const RESPONSE_HEADERS: u32 = 2;
+    abi::header_map(RESPONSE_HEADERS).unwrap_or_default()
+}
