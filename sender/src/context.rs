@@ -1,0 +1,210 @@
+//! The glue to Envoy: events in, host calls out.
+
+use std::{cell::RefCell, rc::Rc};
+
+use acpw_host::{
+    Counter, Gauge, HostError, Queue, log, now,
+    pairs::pairs,
+    plugin_configuration, property,
+    proxy_wasm::{
+        self,
+        traits::{Context, HttpContext, RootContext},
+        types::{ContextType, LogLevel},
+    },
+    request_headers, set_tick_period,
+};
+use acpw_metric::record::QUEUE_NAME;
+
+use crate::{Config, Request, Sender};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+/// A plugin configuration's context: the filter's root, or the access logger itself.
+#[derive(Default)]
+struct Root {
+    worker: Option<Rc<RefCell<Worker>>>,
+}
+
+/// What the streams of a root share.
+struct Worker {
+    sender: Sender,
+    receiver_vm_id: String,
+    queue: Option<Queue>,
+    stats: Stats,
+    /// There will be no more ticks: what is observed from now on is handed over at once.
+    is_done: bool,
+}
+
+struct Stream {
+    worker: Rc<RefCell<Worker>>,
+}
+
+impl Root {
+    fn configure(&mut self) -> Result<(), String> {
+        let config = Config::from_json(&plugin_configuration()).map_err(|faults| faults.to_string())?;
+        let sender = Sender::new(&config, now()).map_err(|error| error.to_string())?;
+        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
+        set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
+        let worker = Worker { sender, receiver_vm_id: config.receiver_vm_id, queue: None, stats, is_done: false };
+        self.worker = Some(Rc::new(RefCell::new(worker)));
+        Ok(())
+    }
+
+    fn with_worker(&self, act: impl FnOnce(&mut Worker)) {
+        with(self.worker.as_ref(), act);
+    }
+}
+
+impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        self.with_worker(|worker| {
+            worker.is_done = true;
+            worker.flush();
+        });
+        true
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        match self.configure() {
+            Ok(()) => true,
+            Err(error) => {
+                log(LogLevel::Critical, &format!("acpw sender: {error}"));
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.with_worker(Worker::flush);
+    }
+
+    /// As an access logger, Envoy calls this for every finished request.
+    fn on_log(&mut self) {
+        self.with_worker(Worker::observe);
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.worker {
+            Some(worker) => Box::new(Stream { worker: Rc::clone(worker) }),
+            // Envoy makes no streams for a configuration that was refused; if it did, they would pass untouched.
+            None => Box::new(Unobserved),
+        })
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    /// As an HTTP filter, Envoy calls this at the end of the stream, answered or not.
+    fn on_log(&mut self) {
+        with(Some(&self.worker), Worker::observe);
+    }
+}
+
+struct Unobserved;
+
+impl Context for Unobserved {}
+
+impl HttpContext for Unobserved {}
+
+impl Worker {
+    fn observe(&mut self) {
+        let headers = request_headers();
+        let request = Request::new(pairs(&headers));
+        if !self.sender.matches(&request) {
+            return;
+        }
+        self.sender.observe(&request, response_code());
+        if self.is_done {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.sender.flush(now());
+        if !self.sender.is_empty() {
+            // The receiver may start later than this VM, so this is asked again until it is there.
+            self.queue = self.queue.or_else(|| Queue::resolve(&self.receiver_vm_id, QUEUE_NAME));
+            if let Some(queue) = self.queue {
+                self.hand_over(queue);
+            }
+        }
+        self.stats.update(&mut self.sender);
+    }
+
+    fn hand_over(&mut self, queue: Queue) {
+        let mut unreadable = Vec::new();
+        while let Ok(Some(record)) = queue.dequeue() {
+            if self.sender.take_back(&record).is_err() {
+                unreadable.push(record);
+            }
+        }
+        for record in unreadable {
+            let _ = queue.enqueue(&record);
+        }
+        for record in self.sender.take_records() {
+            if queue.enqueue(&record).is_err() {
+                self.sender.give_back(&record);
+                self.queue = None;
+            }
+        }
+    }
+}
+
+/// The status that was sent to the client; none when the client went away before there was one.
+fn response_code() -> Option<u16> {
+    let bytes = property(b"response\0code")?;
+    let code = i64::from_le_bytes(bytes.try_into().ok()?);
+    u16::try_from(code).ok()
+}
+
+/// Runs `act`, unless the worker is at work already, which Envoy's single-threaded calls do not let happen.
+fn with(worker: Option<&Rc<RefCell<Worker>>>, act: impl FnOnce(&mut Worker)) {
+    if let Some(mut worker) = worker.and_then(|worker| worker.try_borrow_mut().ok()) {
+        act(&mut worker);
+    }
+}
+
+/// The sender's part of Envoy's statistics.
+struct Stats {
+    observed: Counter,
+    enqueued: Counter,
+    taken_back: Counter,
+    dropped_buffer_full: Counter,
+    held: Gauge,
+    /// What this worker has added to the gauge that all workers share.
+    held_before: u64,
+}
+
+impl Stats {
+    fn define() -> Result<Self, HostError> {
+        Ok(Self {
+            observed: Counter::define("acpw.sender.observed")?,
+            enqueued: Counter::define("acpw.sender.enqueued")?,
+            taken_back: Counter::define("acpw.sender.taken_back")?,
+            dropped_buffer_full: Counter::define("acpw.sender.dropped.buffer_full")?,
+            held: Gauge::define("acpw.sender.held")?,
+            held_before: 0,
+        })
+    }
+
+    fn update(&mut self, sender: &mut Sender) {
+        let counts = sender.take_counts();
+        self.observed.add(counts.observed);
+        self.enqueued.add(counts.enqueued);
+        self.taken_back.add(counts.taken_back);
+        self.dropped_buffer_full.add(counts.dropped_buffer_full);
+        let held = sender.held();
+        self.held.shift(i64::try_from(held).unwrap_or(i64::MAX).saturating_sub_unsigned(self.held_before));
+        self.held_before = held;
+    }
+}
