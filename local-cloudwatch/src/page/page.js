@@ -1,0 +1,271 @@
+"use strict";
+// Asks for the overview every second and shows it. Whatever clients sent is shown as text, never as markup.
+
+const byId = (id) => document.getElementById(id);
+const COLOURS = 6;
+const WINDOWS = ["5m", "15m", "1h", "3h"];
+const state = { namespace: null, metric: null, window: "15m", statistic: null, series: null };
+
+const charts = {
+  main: new Chart(byId("chart"), "No data in this time range"),
+  spread: new Chart(byId("spread"), "No percentiles in this time range"),
+  traffic: new Chart(byId("traffic"), "No calls in this time range"),
+};
+
+// The address keeps the selection, so that a reload or a shared link shows the same.
+function readAddress() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  state.namespace = parameters.get("namespace");
+  state.metric = parameters.get("metric");
+  if (WINDOWS.includes(parameters.get("window"))) state.window = parameters.get("window");
+}
+
+function writeAddress() {
+  const parameters = new URLSearchParams({ window: state.window });
+  if (state.metric !== null) {
+    parameters.set("namespace", state.namespace);
+    parameters.set("metric", state.metric);
+  }
+  history.replaceState(null, "", `#${parameters}`);
+}
+
+function select(changes) {
+  Object.assign(state, changes);
+  writeAddress();
+  refresh();
+}
+
+let asked = 0;
+
+async function refresh() {
+  const turn = ++asked;
+  const parameters = new URLSearchParams({ window: state.window });
+  if (state.metric !== null) {
+    parameters.set("namespace", state.namespace);
+    parameters.set("metric", state.metric);
+  }
+  try {
+    const response = await fetch(`/_local/overview?${parameters}`, { cache: "no-store" });
+    if (!response.ok) throw new Error(response.status);
+    const overview = await response.json();
+    if (turn === asked) show(overview);
+  } catch {
+    if (turn === asked) showLive(false, "not reachable");
+  }
+}
+
+function showLive(isOn, text) {
+  byId("live").className = `live ${isOn ? "on" : "off"}`;
+  setText("live", text, "b");
+}
+
+// Text that did not change is left alone, so that a selection survives.
+function setText(id, text, child) {
+  const node = child ? byId(id).querySelector(child) : byId(id);
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function show(overview) {
+  const shift = overview.shift_millis === 0 ? "" : ` (clock ${overview.shift_millis > 0 ? "+" : "−"}${duration(Math.abs(overview.shift_millis))})`;
+  showLive(true, clockTime(overview.now_millis / 1000, true) + shift);
+  setText("place", `${location.host}${overview.region ? ` · ${overview.region}` : ""}`);
+  setText("accepted", whole(overview.accepted));
+  setText("refused", whole(overview.refused));
+  setText("data", whole(overview.data));
+  setText("series", whole(overview.series));
+  byId("refused").className = overview.refused > 0 ? "bad" : "";
+  byId("empty").hidden = overview.detail !== null;
+  byId("board").hidden = overview.detail === null;
+  if (overview.detail) {
+    showMetrics(overview.metrics, overview.detail);
+    showDetail(overview.detail);
+  } else {
+    const region = overview.region ?? "us-east-1";
+    setText("example", `export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=${region}\naws cloudwatch put-metric-data --endpoint-url ${location.origin} \\\n  --namespace Demo --metric-name Latency --unit Milliseconds --value 12.5`);
+  }
+  const { start, period, accepted, refused } = overview.traffic;
+  const filled = (counts) => (counts.some(Boolean) ? counts : counts.map(() => null));
+  charts.traffic.show({ start, period, bars: true, isWhole: true, lines: [
+    { name: "stored", className: "accent", values: filled(accepted) },
+    { name: "refused", className: "bad", values: filled(refused) },
+  ] });
+  showCalls(overview.calls);
+}
+
+let shownMetrics = "";
+
+function showMetrics(metrics, detail) {
+  const key = JSON.stringify([metrics, detail.namespace, detail.name]);
+  if (key === shownMetrics) return;
+  shownMetrics = key;
+  const list = byId("list"), choice = byId("choice");
+  list.replaceChildren();
+  choice.replaceChildren();
+  let group = null;
+  metrics.forEach((metric, index) => {
+    if (group === null || group.label !== metric.namespace) {
+      group = element("optgroup", "", undefined, choice);
+      group.label = metric.namespace;
+      element("h4", "", metric.namespace, list);
+    }
+    const isCurrent = metric.namespace === detail.namespace && metric.name === detail.name;
+    const option = element("option", "", metric.name, group);
+    option.value = index;
+    option.selected = isCurrent;
+    const button = element("button", "", undefined, list);
+    element("span", "", metric.name, button);
+    element("i", "", whole(metric.series), button);
+    button.title = metric.name;
+    if (isCurrent) button.setAttribute("aria-current", "true");
+    button.onclick = () => choose(metric);
+  });
+  choice.onchange = () => choose(metrics[Number(choice.value)]);
+}
+
+function choose(metric) {
+  select({ namespace: metric.namespace, metric: metric.name, statistic: null, series: null });
+}
+
+function showDetail(detail) {
+  setText("namespace", detail.namespace);
+  setText("metric", detail.name);
+  setText("period", detail.period === 60 ? "minute" : detail.period < 60 ? `${detail.period} seconds` : `${detail.period / 60} minutes`);
+  if (!detail.series.some((series) => series.id === state.series)) state.series = null;
+  const colour = new Map(detail.series.map((series, index) => [series.id, `s${index % COLOURS}`]));
+  const isCounted = detail.series.every((series) => series.unit === "Count" || series.unit === "None");
+  const statistic = state.statistic ?? (isCounted ? "sums" : "counts");
+  press("statistics", "statistic", statistic);
+  press("windows", "window", state.window);
+  const chosen = detail.series.filter((series) => state.series === null || series.id === state.series);
+  const drawn = chosen.filter((series) => series.count > 0).slice(0, COLOURS);
+  const isOne = drawn.length <= 1;
+  const line = (series, values, more) => ({ name: label(series), className: colour.get(series.id), values, ...more });
+  const { start, period } = detail;
+  charts.main.show({ start, period, bars: isOne && statistic !== "averages" && drawn.every((series) => (series.min ?? 0) >= 0), lines: drawn.map((series) => line(series, series[statistic])) });
+  const spread = isCounted ? [] : drawn.filter((series) => series.p99 !== null);
+  byId("percentiles").hidden = spread.length === 0;
+  document.querySelector(".charts").classList.toggle("two", spread.length > 0);
+  charts.spread.show({ start, period, bars: false, lines: spread.flatMap((series) => [
+    line(series, series.p99s, { name: isOne ? "p99" : `p99 ${label(series)}` }),
+    line(series, series.p50s, { name: isOne ? "p50" : `p50 ${label(series)}`, isDashed: true }),
+  ]) });
+  const units = [...new Set(spread.map((series) => series.unit))].join(", ");
+  showLegend(units);
+  showSeries(detail, colour);
+}
+
+let shownLegend = null;
+
+function showLegend(units) {
+  if (units === shownLegend) return;
+  shownLegend = units;
+  const legend = byId("lines");
+  legend.replaceChildren(units);
+  element("i", "", undefined, legend);
+  legend.append("p99");
+  element("i", "dashed", undefined, legend);
+  legend.append("p50");
+}
+
+let shownSeries = "";
+
+function showSeries(detail, colour) {
+  const values = detail.series.map(({ id, dimensions, unit, count, sum, min, max, p50, p99 }) => [id, dimensions, unit, count, sum, min, max, p50, p99]);
+  const key = JSON.stringify([values, detail.hidden, state.series]);
+  if (key === shownSeries) return;
+  shownSeries = key;
+  const total = detail.series.length + detail.hidden;
+  setText("count", `${whole(total)} series`);
+  byId("all").hidden = state.series === null;
+  const rows = byId("rows");
+  const focused = document.activeElement?.dataset?.series;
+  rows.replaceChildren();
+  for (const series of detail.series) {
+    const isDim = state.series !== null && state.series !== series.id;
+    const row = element("button", `row ${colour.get(series.id)}${isDim ? " dim" : ""}`, undefined, rows);
+    row.dataset.series = series.id;
+    row.setAttribute("aria-pressed", state.series === series.id);
+    row.onclick = () => select({ series: state.series === series.id ? null : series.id });
+    const name = element("span", "name", undefined, row);
+    element("i", "dot", undefined, name);
+    for (const [key, value] of Object.entries(series.dimensions)) {
+      const tag = element("span", "tag", undefined, name);
+      tag.title = `${key}=${value}`;
+      element("span", "", `${key} `, tag);
+      element("b", "", value, tag);
+    }
+    element("span", "unit", [Object.keys(series.dimensions).length ? "" : "no dimensions", unitName(series)].filter(Boolean).join(" · "), name);
+    const values = element("span", "values", undefined, row);
+    const average = series.count > 0 ? series.sum / series.count : null;
+    for (const [title, value] of [["samples", series.count], ["sum", series.sum], ["average", average], ["min", series.min], ["max", series.max], ["p50", series.p50], ["p99", series.p99]]) {
+      const cell = element("div", "", undefined, values);
+      element("span", "", title, cell);
+      element("b", "", short(value), cell);
+    }
+    if (focused === String(series.id)) row.focus({ preventScroll: true });
+  }
+  if (detail.hidden > 0) element("p", "more", `… and ${whole(detail.hidden)} more with fewer samples`, rows);
+}
+
+let shownCalls = "";
+
+function showCalls(calls) {
+  const key = JSON.stringify(calls);
+  if (key === shownCalls) return;
+  shownCalls = key;
+  const rows = byId("calls");
+  rows.replaceChildren();
+  for (const call of calls) {
+    const row = element("div", "row", undefined, rows);
+    element("time", "", clockTime(call.time_millis / 1000, true), row);
+    const isLost = call.status === null;
+    const kind = isLost ? "pill lost" : call.status === 200 ? "pill" : "pill bad";
+    element("span", kind, isLost ? "no answer" : String(call.status), row);
+    const what = element("span", "what", undefined, row);
+    element("span", call.namespace ? "only-wide" : "", `${call.operation || "?"}${call.namespace ? " · " : ""}`, what);
+    what.append(call.namespace);
+    what.title = what.textContent;
+    const agent = element("span", "agent", call.user_agent, row);
+    agent.title = call.user_agent;
+    const sizes = element("span", "sizes", call.data > 0 ? `${whole(call.data)} data · ${bytes(call.body_bytes)}` : bytes(call.body_bytes), row);
+    const packed = call.raw_bytes > call.body_bytes ? ` of ${bytes(call.raw_bytes)}` : "";
+    element("span", "only-wide", `${packed} · ${call.protocol}`, sizes);
+    if (isLost) element("p", "why lost", call.is_stored ? "Connection dropped after storing" : "Connection dropped before storing", row);
+    else if (call.code) element("p", "why", `${call.code}: ${call.message}`, row);
+  }
+}
+
+function press(id, name, value) {
+  for (const button of byId(id).children) button.setAttribute("aria-pressed", button.dataset[name] === value);
+}
+
+function label(series) {
+  return Object.values(series.dimensions).join(" · ") || "no dimensions";
+}
+
+function unitName(series) {
+  return series.unit === "None" ? "" : series.unit;
+}
+
+function whole(number) {
+  return number.toLocaleString("en");
+}
+
+function bytes(number) {
+  return number < 1000 ? `${number} B` : number < 1e6 ? `${(number / 1e3).toFixed(1)} kB` : `${(number / 1e6).toFixed(1)} MB`;
+}
+
+function duration(millis) {
+  const seconds = Math.round(millis / 1000);
+  return seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+byId("windows").onclick = (event) => event.target.dataset.window && select({ window: event.target.dataset.window });
+byId("statistics").onclick = (event) => event.target.dataset.statistic && select({ statistic: event.target.dataset.statistic });
+byId("all").onclick = () => select({ series: null });
+addEventListener("hashchange", () => { readAddress(); refresh(); });
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+
+readAddress();
+refresh();
+setInterval(() => document.hidden || refresh(), 1000);

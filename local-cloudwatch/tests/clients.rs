@@ -1,0 +1,118 @@
+//! AWS's own clients publish to the server and read from it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use local_cloudwatch::{LocalCloudWatch, Options, Protocol};
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+/// The Python that has boto3 and the AWS CLI: `PYTHON`, else the virtual environment of the workspace.
+fn python() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let python = std::env::var_os("PYTHON").map_or(own, PathBuf::from);
+    let found = Command::new(&python).args(["-c", "import awscli, boto3"]).output();
+    let is_good = found.as_ref().is_ok_and(|output| output.status.success());
+    assert!(
+        is_good,
+        "These tests need a Python with boto3 and awscli, but {} is none: {found:?}. Set PYTHON to one, or make a virtual \
+         environment in .venv with `python3 -m venv .venv && .venv/bin/pip install boto3 awscli`.",
+        python.display()
+    );
+    python
+}
+
+/// Runs Python without anything of this user's AWS configuration.
+async fn run(arguments: Vec<String>) -> Output {
+    let python = python();
+    let run = move || {
+        Command::new(python)
+            .args(arguments)
+            .env_clear()
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_MAX_ATTEMPTS", "1")
+            .output()
+            .unwrap()
+    };
+    spawn_blocking(run).await.unwrap()
+}
+
+fn stdout_of(output: &Output) -> &str {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{stderr}", output.status);
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+async fn boto_round_trip(protocol: Protocol, name: &str) {
+    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/boto.py");
+    let arguments = [script, &cloudwatch.url(), name, "Boto"].map(str::to_owned).to_vec();
+    stdout_of(&run(arguments).await);
+
+    let calls = cloudwatch.calls();
+    assert!(calls.iter().all(|call| call.protocol == protocol), "{calls:?}");
+    let compressed = calls.first().unwrap();
+    assert!(compressed.is_stored && compressed.body_bytes < compressed.raw_bytes, "{compressed:?}");
+    assert_eq!(compressed.data, 9);
+    let totals = cloudwatch.totals("Boto");
+    let sums: Vec<_> = totals.iter().map(|total| (total.metric_name.as_str(), total.count, total.sum)).collect();
+    assert_eq!(sums, [("Fast", 1.0, 5.0), ("Latency", 1.0, 7.0), ("Latency", 2_400.0, 181_200.0), ("Set", 4.0, 10.0)]);
+    cloudwatch.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_speaks_json() {
+    boto_round_trip(Protocol::Json, "json").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_speaks_cbor() {
+    boto_round_trip(Protocol::Cbor, "smithy-rpc-v2-cbor").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_speaks_query() {
+    boto_round_trip(Protocol::Query, "query").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_aws_cli_publishes_and_lists() {
+    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let url = cloudwatch.url();
+    let aws = |line: &str| {
+        let mut arguments: Vec<String> = ["-m", "awscli", "cloudwatch"].map(str::to_owned).to_vec();
+        arguments.extend(line.split(' ').map(str::to_owned));
+        arguments.extend(["--endpoint-url".to_owned(), url.clone(), "--output".to_owned(), "json".to_owned()]);
+        run(arguments)
+    };
+    let put = "put-metric-data --namespace Cli --metric-name Latency --unit Milliseconds --dimensions Service=checkout \
+               --value 12.5";
+    stdout_of(&aws(put).await);
+    let listed = async |namespace: &str| -> serde_json::Value {
+        let output = aws(&format!("list-metrics --namespace {namespace}")).await;
+        serde_json::from_str(stdout_of(&output)).unwrap()
+    };
+    let dimensions = json!([{ "Name": "Service", "Value": "checkout" }]);
+    let metric = json!({ "Namespace": "Cli", "MetricName": "Latency", "Dimensions": dimensions });
+    assert_eq!(listed("Cli").await, json!({ "Metrics": [metric] }));
+    assert_eq!(listed("Other").await, json!({ "Metrics": [] }));
+
+    let refused = aws(&format!("{put} --timestamp 2020-01-01T00:00:00Z")).await;
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    assert!(message.contains("(InvalidParameterValue)"), "{message}");
+    assert!(message.contains("The parameter MetricData.member.1.Timestamp must specify a time"), "{message}");
+
+    let totals = cloudwatch.totals("Cli");
+    assert_eq!(totals.len(), 1);
+    assert_eq!((totals[0].count, totals[0].sum, totals[0].unit.as_str()), (1.0, 12.5, "Milliseconds"));
+    cloudwatch.shutdown().await;
+}

@@ -1,0 +1,117 @@
+//! A client that signs with AWS's signer and speaks HTTP by hand, so that a test sees what really came back.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let pairs = self.head.lines().filter_map(|line| line.split_once(": "));
+        pairs.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// A signing client. Its fields are what a test wants to be wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    pub(crate) access_key_id: &'static str,
+    pub(crate) secret_access_key: &'static str,
+    pub(crate) session_token: Option<&'static str>,
+    pub(crate) region: &'static str,
+    pub(crate) time: SystemTime,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            access_key_id: "local",
+            secret_access_key: "local",
+            session_token: None,
+            region: "us-east-1",
+            time: SystemTime::now(),
+        }
+    }
+
+    /// PutMetricData in JSON.
+    pub(crate) async fn put(&self, body: &str) -> io::Result<Answer> {
+        self.json("PutMetricData", body.as_bytes(), &[]).await
+    }
+
+    pub(crate) async fn json(&self, operation: &str, body: &[u8], more: &[(&str, &str)]) -> io::Result<Answer> {
+        let target = format!("GraniteServiceVersion20100801.{operation}");
+        let mut headers = vec![("content-type", "application/x-amz-json-1.0"), ("x-amz-target", &target)];
+        headers.extend(more);
+        self.signed("/", &headers, body).await
+    }
+
+    pub(crate) async fn query(&self, body: &str) -> io::Result<Answer> {
+        self.signed("/", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes()).await
+    }
+
+    pub(crate) async fn signed(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+        let host = self.address.to_string();
+        let mut all = vec![("host", host.as_str())];
+        all.extend(headers);
+        let token = self.session_token.map(str::to_owned);
+        let identity = Credentials::new(self.access_key_id, self.secret_access_key, token, None, "test").into();
+        let params = SigningParams::builder()
+            .identity(&identity)
+            .region(self.region)
+            .name("monitoring")
+            .time(self.time)
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap();
+        let url = format!("http://{host}{path}");
+        let request = SignableRequest::new("POST", url, all.iter().copied(), SignableBody::Bytes(body)).unwrap();
+        let (instructions, _) = sign(request, &params.into()).unwrap().into_parts();
+        all.extend(instructions.headers());
+        exchange(self.address, "POST", path, &all, body).await
+    }
+}
+
+/// One unsigned request of the server's own controls.
+pub(crate) async fn control(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+    let host = address.to_string();
+    let headers = [("host", host.as_str()), ("content-type", "application/json")];
+    exchange(address, method, path, &headers, body.as_bytes()).await.unwrap()
+}
+
+/// Sends a request on a connection of its own and reads until the server closes it.
+pub(crate) async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+    stream.write_all(body).await?;
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await?;
+    let text = String::from_utf8_lossy(&received).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+}
