@@ -94,7 +94,7 @@ mod tests {
         let starts = [
             "match_host: unknown key; known are receiver_vm_id, match_hosts, ",
             "receiver_vm_id: is required",
-            "match_hosts[1]: invalid type: integer `5`",
+            "match_hosts[1]: must be a string",
             "match_hosts[2]: \"exa mple.com\" is not a host name",
             "flush_interval_millisecond: 99 is not within 100 and 60000",
             "max_series: 0 is not within 1 and 100000",

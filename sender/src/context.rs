@@ -9,13 +9,13 @@ use acpw_host::{
     proxy_wasm::{
         self,
         traits::{Context, HttpContext, RootContext},
-        types::{ContextType, LogLevel},
+        types::{Action, ContextType, LogLevel},
     },
     request_headers, set_tick_period,
 };
 use acpw_metric::record::QUEUE_NAME;
 
-use crate::{Config, Request, Sender};
+use crate::{Config, Observation, Request, Sender};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -40,6 +40,17 @@ struct Worker {
 
 struct Stream {
     worker: Rc<RefCell<Worker>>,
+    stage: Stage,
+}
+
+/// How far a stream has come.
+enum Stage {
+    /// Its headers have not reached this filter.
+    Unseen,
+    /// Its host is not one that is observed.
+    Unobserved,
+    /// It is, and has not ended.
+    Observed(Observation),
 }
 
 impl Root {
@@ -85,7 +96,7 @@ impl RootContext for Root {
 
     /// As an access logger, Envoy calls this for every finished request.
     fn on_log(&mut self) {
-        self.with_worker(Worker::observe);
+        self.with_worker(Worker::log);
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -94,7 +105,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
         Some(match &self.worker {
-            Some(worker) => Box::new(Stream { worker: Rc::clone(worker) }),
+            Some(worker) => Box::new(Stream { worker: Rc::clone(worker), stage: Stage::Unseen }),
             // Envoy makes no streams for a configuration that was refused; if it did, they would pass untouched.
             None => Box::new(Unobserved),
         })
@@ -104,9 +115,25 @@ impl RootContext for Root {
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    /// As an HTTP filter, Envoy calls this at the end of the stream, answered or not.
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        with(Some(&self.worker), |worker| {
+            let headers = request_headers();
+            self.stage = match worker.sender.begin(&Request::received(pairs(&headers))) {
+                Some(observation) => Stage::Observed(observation),
+                None => Stage::Unobserved,
+            };
+        });
+        Action::Continue
+    }
+
+    /// At the end of the stream, answered or not.
     fn on_log(&mut self) {
-        with(Some(&self.worker), Worker::observe);
+        with(Some(&self.worker), |worker| match std::mem::replace(&mut self.stage, Stage::Unobserved) {
+            Stage::Observed(observation) => worker.finish(observation),
+            Stage::Unobserved => {}
+            // A filter before this one has answered.
+            Stage::Unseen => worker.log(),
+        });
     }
 }
 
@@ -117,13 +144,16 @@ impl Context for Unobserved {}
 impl HttpContext for Unobserved {}
 
 impl Worker {
-    fn observe(&mut self) {
+    /// Observes a request of which nothing was seen until its end.
+    fn log(&mut self) {
         let headers = request_headers();
-        let request = Request::new(pairs(&headers));
-        if !self.sender.matches(&request) {
-            return;
+        if let Some(observation) = self.sender.begin(&Request::finished(pairs(&headers))) {
+            self.finish(observation);
         }
-        self.sender.observe(&request, response_code());
+    }
+
+    fn finish(&mut self, observation: Observation) {
+        self.sender.finish(observation, response_code());
         if self.is_done {
             self.flush();
         }

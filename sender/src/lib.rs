@@ -1,9 +1,9 @@
 //! `sender.wasm`: an HTTP filter, or access logger, that observes the requests of configured hosts at the end of their
 //! streams, aggregates them per worker, and hands one record per interval to the receiver over a shared queue.
 //!
-//! The walk of one request: header bytes → [`Request`] → [`HostMatcher`] (a miss ends it) → [`Sender::observe`] →
-//! [`Aggregator`]. On every tick the aggregator is emptied into what the sender holds, and that goes onto the queue as
-//! records. `context` is the only file that talks to Envoy.
+//! The walk of one request: header bytes → [`Request`] → [`HostMatcher`] (a miss ends it) → [`Observation`] → at the end of
+//! the stream, with the status → [`Aggregator`]. On every tick the aggregator is emptied into what the sender holds, and
+//! that goes onto the queue as records. `context` is the only file that talks to Envoy.
 
 pub mod aggregator;
 pub mod config;
@@ -18,4 +18,4 @@ pub use aggregator::Aggregator;
 pub use config::Config;
 pub use host_matcher::HostMatcher;
 pub use request::Request;
-pub use sender::{Counts, Sender};
+pub use sender::{Counts, Observation, Sender};

@@ -11,8 +11,15 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Picks them out of all headers, in one pass.
-    pub fn new(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+    /// Picks them out of all headers as a filter sees them when they arrive: nothing is rewritten yet, and what a client
+    /// itself sends under the names of Envoy's own headers is not heeded.
+    pub fn received(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+        Self { original_host: None, original_path: None, ..Self::finished(headers) }
+    }
+
+    /// Picks them out of all headers as an access logger sees them at the end: where a route has rewritten host or path,
+    /// Envoy has kept what the client asked for under other names.
+    pub fn finished(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         let mut request = Self::default();
         for (name, value) in headers {
             let field = match name {
@@ -28,7 +35,7 @@ impl<'a> Request<'a> {
         request
     }
 
-    /// The host and port that the client asked for: Envoy keeps them aside where a route rewrites them.
+    /// The host and port that the client asked for.
     pub fn authority(&self) -> &'a [u8] {
         self.original_host.or(self.authority).unwrap_or_default()
     }
@@ -38,7 +45,7 @@ impl<'a> Request<'a> {
         self.method.unwrap_or_default()
     }
 
-    /// The path that the client asked for, before a route rewrote it, without query string and fragment.
+    /// The path that the client asked for, without query string and fragment.
     pub fn path(&self) -> &'a [u8] {
         let path = self.original_path.or(self.path).unwrap_or_default();
         path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
@@ -50,7 +57,7 @@ mod tests {
     use super::*;
 
     fn request<'a>(headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
-        Request::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        Request::finished(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
     }
 
     #[test]
@@ -72,6 +79,10 @@ mod tests {
         ];
         assert_eq!(request(&headers).path(), b"/asked");
         assert_eq!(request(&headers).authority(), b"example.com");
+        // When it arrives, the same headers can only be a client's own.
+        let received = Request::received(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        assert_eq!(received.path(), b"/rewritten");
+        assert_eq!(received.authority(), b"upstream");
     }
 
     #[test]

@@ -15,14 +15,18 @@ const RECORD_LIMIT: usize = 64 * 1024;
 /// What a sender holds while there is no queue to put it on.
 const HELD_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
+/// Keys kept for later requests: as many as are commonly in flight on one worker.
+const MAX_SPARE_KEYS: usize = 256;
+
 /// Stands where a request says nothing, as in Envoy's access logs.
 const NO_VALUE: &[u8] = b"-";
 
 /// One worker's sender.
 ///
-/// A finished request: [`matches`](Self::matches), and if it does, [`observe`](Self::observe). On a tick:
-/// [`flush`](Self::flush); then, if there is a queue, [`take_back`](Self::take_back) every record still in it, and put
-/// each of [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses.
+/// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
+/// the stream. On a tick: [`flush`](Self::flush); then, if there is a queue, [`take_back`](Self::take_back) every record
+/// still in it, and put each of [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one
+/// that the queue refuses.
 #[derive(Debug)]
 pub struct Sender {
     hosts: HostMatcher,
@@ -30,8 +34,14 @@ pub struct Sender {
     held: Accumulator,
     since: Timestamp,
     counts: Counts,
-    /// The host that matched last. This and the key are kept so that a request allocates nothing for them.
     host: Vec<u8>,
+    /// Keys of requests that have ended, so that the next ones need no allocation.
+    spare_keys: Vec<Vec<u8>>,
+}
+
+/// What is known of a request before it has ended: the beginning of its key.
+#[derive(Debug)]
+pub struct Observation {
     key: Vec<u8>,
 }
 
@@ -65,30 +75,36 @@ impl Sender {
             since: now.wall,
             counts: Counts::default(),
             host: Vec::new(),
-            key: Vec::new(),
+            spare_keys: Vec::new(),
         })
     }
 
-    /// Whether the request is for a host that is observed. Only then need the rest of it be read.
-    pub fn matches(&mut self, request: &Request<'_>) -> bool {
+    /// Begins to observe a request, if its host is one that is observed. Nothing more need be read of one that is not.
+    pub fn begin(&mut self, request: &Request<'_>) -> Option<Observation> {
         self.host.clear();
-        self.hosts.matches(request.authority(), &mut self.host)
+        if !self.hosts.matches(request.authority(), &mut self.host) {
+            return None;
+        }
+        let mut key = self.spare_keys.pop().unwrap_or_default();
+        for value in [self.host.as_slice(), request.method(), request.path()] {
+            if !DimensionValue::append_sanitized(&mut key, value) {
+                key.extend_from_slice(NO_VALUE);
+            }
+            key.push(SEPARATOR);
+        }
+        Some(Observation { key })
     }
 
-    /// Counts the request that [`matches`](Self::matches) was last asked about. One that ended before there was an answer
-    /// has no status, and counts as 0.
-    pub fn observe(&mut self, request: &Request<'_>, status: Option<u16>) {
-        self.key.clear();
-        for value in [self.host.as_slice(), request.method(), request.path()] {
-            if !DimensionValue::append_sanitized(&mut self.key, value) {
-                self.key.extend_from_slice(NO_VALUE);
-            }
-            self.key.push(SEPARATOR);
-        }
+    /// Counts a request that has ended. One that ended before there was an answer has no status, and counts as 0.
+    pub fn finish(&mut self, mut observation: Observation, status: Option<u16>) {
         // Writing to memory does not fail.
-        let _ = write!(self.key, "{}", status.unwrap_or(0));
-        self.aggregator.observe(&self.key, &[(0, 1.0)]);
+        let _ = write!(observation.key, "{}", status.unwrap_or(0));
+        self.aggregator.observe(&observation.key, &[(0, 1.0)]);
         self.counts.observed = self.counts.observed.saturating_add(1);
+        if self.spare_keys.len() < MAX_SPARE_KEYS {
+            observation.key.clear();
+            self.spare_keys.push(observation.key);
+        }
     }
 
     /// Ends the window: what was observed in it is now held, at most up to the bound on memory.
@@ -109,7 +125,7 @@ impl Sender {
     /// Bytes that this version cannot read; they are to be put back as they are, for a receiver that can.
     pub fn take_back(&mut self, record: &[u8]) -> Result<(), RecordError> {
         let record = Record::decode(record)?;
-        self.held.merge_record(&record);
+        self.held.merge_record(&record, 0);
         self.counts.taken_back = self.counts.taken_back.saturating_add(record.samples());
         Ok(())
     }
@@ -123,7 +139,7 @@ impl Sender {
     /// Holds a record again that the queue did not take.
     pub fn give_back(&mut self, record: &[u8]) {
         if let Ok(record) = Record::decode(record) {
-            self.held.merge_record(&record);
+            self.held.merge_record(&record, 0);
             self.counts.enqueued = self.counts.enqueued.saturating_sub(record.samples());
         }
     }
@@ -160,13 +176,12 @@ mod tests {
 
     fn request<'a>(host: &'a [u8], path: &'a [u8]) -> Request<'a> {
         let headers: [(&[u8], &[u8]); 3] = [(b":authority", host), (b":method", b"GET"), (b":path", path)];
-        Request::new(headers.into_iter())
+        Request::finished(headers.into_iter())
     }
 
     fn observe(sender: &mut Sender, host: &[u8], path: &[u8], status: Option<u16>) {
-        let request = request(host, path);
-        if sender.matches(&request) {
-            sender.observe(&request, status);
+        if let Some(observation) = sender.begin(&request(host, path)) {
+            sender.finish(observation, status);
         }
     }
 
@@ -174,7 +189,7 @@ mod tests {
     fn series(records: &[Vec<u8>]) -> Vec<(String, f64)> {
         let mut held = Accumulator::default();
         for bytes in records {
-            held.merge_record(&Record::decode(bytes).unwrap());
+            held.merge_record(&Record::decode(bytes).unwrap(), 0);
         }
         let mut series: Vec<_> = std::iter::from_fn(|| held.pop())
             .map(|(_, group)| {

@@ -1,10 +1,10 @@
 //! One key of a configuration, as it was found.
 
-use std::fmt::Display;
+use std::{fmt::Display, ops::RangeInclusive};
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
 
-use crate::Faults;
+use crate::{Faults, FromJson};
 
 /// The value of a key: absent (or `null`), of the right type, or not.
 #[derive(Clone, Default)]
@@ -14,8 +14,21 @@ pub enum Field<T> {
     Absent,
     /// It has a value of its type.
     Valid(T),
-    /// It has something else; this says what and what was expected.
+    /// It has something else; this says what is wrong, and does not repeat what was found.
     Invalid(String),
+}
+
+impl<T: FromJson> Field<T> {
+    /// The field of a value that is there.
+    pub fn from_json(value: Value) -> Self {
+        if value.is_null() {
+            return Self::Absent;
+        }
+        match T::from_json(value) {
+            Some(value) => Self::Valid(value),
+            None => Self::Invalid(["must be ", T::EXPECTED].concat()),
+        }
+    }
 }
 
 impl<T> Field<T> {
@@ -42,30 +55,12 @@ impl<T> Field<T> {
 
 impl Field<u64> {
     /// The number, or `default` when there is none, noting a fault when it is not within `range`.
-    pub fn within(
-        self,
-        path: impl Display,
-        range: std::ops::RangeInclusive<u64>,
-        default: u64,
-        faults: &mut Faults,
-    ) -> u64 {
-        let value = self.optional(&path, faults).unwrap_or(default);
+    pub fn within(self, path: &str, range: RangeInclusive<u64>, default: u64, faults: &mut Faults) -> u64 {
+        let value = self.optional(path, faults).unwrap_or(default);
         if !range.contains(&value) {
             faults.add(path, format_args!("{value} is not within {} and {}", range.start(), range.end()));
         }
         value
-    }
-}
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::Null => Self::Absent,
-            value => match T::deserialize(value) {
-                Ok(value) => Self::Valid(value),
-                Err(error) => Self::Invalid(error.to_string()),
-            },
-        })
     }
 }
 

@@ -8,14 +8,16 @@ mod fault;
 mod field;
 mod object;
 mod secret;
+mod value;
 
 pub use fault::Faults;
 pub use field::Field;
 pub use object::{Object, read};
 pub use secret::Secret;
+pub use value::FromJson;
 
 #[doc(hidden)]
-pub use serde;
+pub use serde_json;
 
 #[cfg(not(target_arch = "wasm32"))]
 #[doc(hidden)]

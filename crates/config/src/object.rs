@@ -1,11 +1,11 @@
 //! A JSON object with known keys.
 
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::Faults;
+use crate::{Faults, FromJson};
 
 /// A type declared with [`object!`](crate::object!).
-pub trait Object: DeserializeOwned {
+pub trait Object: FromJson {
     /// The keys it knows.
     const KEYS: &'static [&'static str];
 
@@ -22,26 +22,26 @@ pub trait Object: DeserializeOwned {
     }
 }
 
-/// Reads a document whose top level is the object `T`; unknown keys of the top level are noted already.
+/// Reads a document whose top level is the object `T`; unknown keys of the top level are noted already. Of a key that is
+/// given twice the last value counts, as JSON parsers have it.
 ///
 /// # Errors
 /// Bytes that are not JSON, or JSON that is not an object.
 pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
     let mut faults = Faults::default();
     if document.trim_ascii().is_empty() {
-        faults.add("", "the configuration is empty; a JSON object is expected");
+        faults.add("", "the configuration is empty; it must be a JSON object");
         return Err(faults);
     }
-    match serde_json::from_slice::<T>(document) {
-        Ok(object) => {
+    match serde_json::from_slice::<Value>(document).map(T::from_json) {
+        Ok(Some(object)) => {
             object.check_keys("", &mut faults);
-            Ok((object, faults))
+            return Ok((object, faults));
         }
-        Err(error) => {
-            faults.add("", format_args!("the configuration is not a JSON object as expected: {error}"));
-            Err(faults)
-        }
+        Ok(None) => faults.add("", "the configuration must be a JSON object"),
+        Err(error) => faults.add("", format_args!("the configuration is not JSON: {error}")),
     }
+    Err(faults)
 }
 
 /// Declares a raw configuration type: a struct whose every field is a [`Field`](crate::Field) under the key of its name,
@@ -52,7 +52,10 @@ macro_rules! object {
         $(#[$outer])*
         #[derive(Default)]
         #[cfg_attr(not(target_arch = "wasm32"), derive($crate::schemars::JsonSchema))]
-        #[cfg_attr(not(target_arch = "wasm32"), schemars(crate = "::acpw_config::schemars", deny_unknown_fields, default))]
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            schemars(crate = "::acpw_config::schemars", deny_unknown_fields, default)
+        )]
         $vis struct $name {
             $(
                 $(#[$inner])*
@@ -70,42 +73,19 @@ macro_rules! object {
             }
         }
 
-        impl<'de> $crate::serde::Deserialize<'de> for $name {
-            fn deserialize<D: $crate::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Keys;
+        impl $crate::FromJson for $name {
+            const EXPECTED: &'static str = "an object";
 
-                impl<'de> $crate::serde::de::Visitor<'de> for Keys {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                        f.write_str("an object")
-                    }
-
-                    fn visit_map<A>(self, mut map: A) -> Result<Self::Value, A::Error>
-                    where
-                        A: $crate::serde::de::MapAccess<'de>,
-                    {
-                        let mut object = $name::default();
-                        while let Some(key) = map.next_key::<String>()? {
-                            match key.as_str() {
-                                $(stringify!($field) => match object.$field {
-                                    $crate::Field::Absent => object.$field = map.next_value()?,
-                                    _ => {
-                                        map.next_value::<$crate::serde::de::IgnoredAny>()?;
-                                        object.$field = $crate::Field::Invalid("is given twice".to_owned());
-                                    }
-                                },)*
-                                _ => {
-                                    map.next_value::<$crate::serde::de::IgnoredAny>()?;
-                                    object.unknown_keys.push(key);
-                                }
-                            }
-                        }
-                        Ok(object)
+            fn from_json(value: $crate::serde_json::Value) -> Option<Self> {
+                let $crate::serde_json::Value::Object(members) = value else { return None };
+                let mut object = Self::default();
+                for (key, value) in members {
+                    match key.as_str() {
+                        $(stringify!($field) => object.$field = $crate::Field::from_json(value),)*
+                        _ => object.unknown_keys.push(key),
                     }
                 }
-
-                deserializer.deserialize_map(Keys)
+                Some(object)
             }
         }
     };
@@ -161,7 +141,7 @@ mod tests {
             faults(document),
             [
                 "other: unknown key; known are names, inner, number, key",
-                "names[1]: invalid type: integer `5`, expected a string",
+                "names[1]: must be a string",
                 "names[2]: is required",
                 "inner.falg: unknown key; known are flag",
                 "inner.flag: is required",
@@ -179,10 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_not_an_object_is_told() {
-        assert_eq!(faults(" \n"), ["the configuration is empty; a JSON object is expected"]);
-        assert!(faults("[1]")[0].starts_with("the configuration is not a JSON object as expected: invalid type"));
+        assert_eq!(faults(" \n"), ["the configuration is empty; it must be a JSON object"]);
+        assert_eq!(faults("[1]"), ["the configuration must be a JSON object"]);
         assert!(faults("{\"a\": }")[0].contains("line 1 column 7"));
-        assert_eq!(faults(r#"{"number": 1, "number": 2}"#), ["number: is given twice"]);
+        assert_eq!(
+            faults(r#"{"number": 1.5, "inner": 1}"#),
+            ["inner: must be an object", "number: must be a whole number"]
+        );
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::FromJson;
 
 /// A secret from a configuration. Neither `Debug` nor a fault of it shows what it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,13 +28,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Serde's own message would repeat what it found.
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(text) => Ok(Self(text)),
-            _ => Err(serde::de::Error::custom("must be a string")),
-        }
+impl FromJson for Secret {
+    const EXPECTED: &'static str = String::EXPECTED;
+
+    fn from_json(value: Value) -> Option<Self> {
+        String::from_json(value).map(Self)
     }
 }
 

@@ -47,15 +47,17 @@ pub struct Accumulator {
 type Period = IndexMap<Dimensions, Vec<(Metric, Distribution)>, RandomState>;
 
 impl Accumulator {
-    /// Adds what a record carries, filed by the period in which its window starts.
-    pub fn merge_record(&mut self, record: &Record<'_>) {
+    /// Adds what a record carries, filed by the period in which its window starts on a clock that is so many milliseconds
+    /// ahead of the one that stamped it.
+    pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
+        let start = record.start().shifted(skew);
         let mut dimensions = Vec::new();
         for group in record.groups() {
             dimensions.clear();
             dimensions.extend(record.dimensions_of(group));
             for (metric, distribution) in record.distributions_of(group) {
                 let key = PeriodKey {
-                    start: record.start().floor(metric.resolution.seconds()),
+                    start: start.floor(metric.resolution.seconds()),
                     namespace: record.namespace().cloned(),
                 };
                 self.add_borrowed(key, &dimensions, metric, distribution);
@@ -89,6 +91,18 @@ impl Accumulator {
                 self.add_borrowed(key.clone(), &borrowed, metric, distribution);
             }
         }
+    }
+
+    /// Moves everything by so many milliseconds, into the periods in which it lies then.
+    pub fn shift(&mut self, millis: i64) {
+        let mut shifted = Self::default();
+        while let Some((key, group)) = self.pop() {
+            for (metric, distribution) in &group.distributions {
+                let start = key.start.shifted(millis);
+                shifted.add(start, key.namespace.clone(), &group.dimensions, metric, distribution);
+            }
+        }
+        *self = shifted;
     }
 
     /// Takes out one group of the oldest period.
@@ -269,7 +283,7 @@ mod tests {
             let mut merged = Accumulator::default();
             for bytes in held.into_records(limit) {
                 prop_assert!(bytes.len() <= limit.max(500), "{}", bytes.len());
-                merged.merge_record(&Record::decode(&bytes).unwrap());
+                merged.merge_record(&Record::decode(&bytes).unwrap(), 0);
             }
             prop_assert_eq!(merged.samples(), count);
             prop_assert_eq!(contents(merged), contents(accumulator(&samples)));
@@ -283,7 +297,7 @@ mod tests {
                 altered[bit.index(bytes.len())] ^= 1 << (cut % 8);
                 for bytes in [&bytes[..cut], &altered] {
                     if let Ok(record) = Record::decode(bytes) {
-                        Accumulator::default().merge_record(&record);
+                        Accumulator::default().merge_record(&record, 0);
                     }
                 }
             }

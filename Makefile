@@ -1,0 +1,73 @@
+# `make` alone lists what can be made. Nothing but Rust (by rustup) and Python 3 need be there; the rest is set up here.
+
+MODULES := sender receiver
+WASM := target/wasm32-wasip1/release
+VENV := .venv
+TOOLS := target/tools
+export ENVOY ?= $(CURDIR)/$(VENV)/bin/envoy
+export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
+
+# The events each plugin handles; every other export is taken out.
+sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
+receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
+sender_MAX_BYTES := 250000
+receiver_MAX_BYTES := 600000
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch until Ctrl-C
+	@cargo build --quiet --release -p local-cloudwatch
+	@sh demo.sh
+
+.PHONY: build-all
+build-all: $(MODULES:%=%.wasm) ## build the modules into the root
+
+.PHONY: test
+test: build-all $(VENV)/done ## run every test, those on a real Envoy included
+	cargo test --workspace --quiet
+
+.PHONY: lint
+lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
+	$(MAKE) --no-print-directory check-modules
+
+.PHONY: check-modules
+check-modules: build-all ## check what the modules ask of Envoy, and their sizes
+	@cargo run --quiet -p modules -- check sender.wasm $(sender_MAX_BYTES) $(sender_EVENTS)
+	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
+
+.PHONY: schema
+schema: ## write the JSON Schemas of the configurations anew
+	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
+
+.PHONY: clean
+clean: ## remove everything that was made
+	rm -rf target $(VENV) $(MODULES:%=%.wasm)
+
+%.wasm: FORCE | target-installed
+	@cargo build --quiet --release --target wasm32-wasip1 -p acpw-$*
+	@cargo run --quiet -p modules -- prune $(WASM)/$*.wasm $@ $($*_EVENTS)
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: target-installed
+target-installed:
+	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+
+$(VENV)/done: requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.txt
+	touch $@
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny@0.20.2
+	rm -rf $(TOOLS)/build

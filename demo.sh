@@ -1,0 +1,49 @@
+#!/bin/sh
+# The demo: a local CloudWatch and Envoy with the modules, until Ctrl-C. Run by `make demo` from the root.
+set -eu
+
+cloudwatch=http://127.0.0.1:4582
+target/release/local-cloudwatch --listen 127.0.0.1:4582 &
+cloudwatch_pid=$!
+"$ENVOY" --config-path envoy/demo.yaml --log-level warning &
+envoy_pid=$!
+stop() {
+    trap - INT TERM EXIT
+    kill "$envoy_pid" "$cloudwatch_pid" 2>/dev/null || true
+    wait
+}
+trap stop INT TERM EXIT
+
+attempts=0
+until python3 -c 'import urllib.request; urllib.request.urlopen("http://127.0.0.1:8001/ready")' 2>/dev/null; do
+    attempts=$((attempts + 1))
+    if [ "$attempts" -gt 150 ] || ! kill -0 "$envoy_pid" 2>/dev/null || ! kill -0 "$cloudwatch_pid" 2>/dev/null; then
+        echo "The demo did not start; the lines above say why. It needs the ports 4582, 8001 and 18000." >&2
+        exit 1
+    fi
+    sleep 0.2
+done
+
+cat <<EOF
+
+Envoy listens on localhost:18000 and counts the requests for example.com. In another terminal:
+
+  curl localhost:18000/test -H "Host: example.com"
+
+Within 5 seconds the metric is printed here, is on the page $cloudwatch, and is there for the AWS CLI:
+
+  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 .venv/bin/aws cloudwatch list-metrics \\
+    --namespace AWSCloudWatchProxyWasm-dev --endpoint-url $cloudwatch
+
+A request for another host (curl localhost:18000/test) makes none. Envoy's statistics of all this:
+
+  curl -s localhost:8001/stats?filter=acpw
+
+Ctrl-C ends the demo.
+
+EOF
+# Ends when either process does.
+while kill -0 "$envoy_pid" 2>/dev/null && kill -0 "$cloudwatch_pid" 2>/dev/null; do
+    sleep 1 &
+    wait $! || true
+done

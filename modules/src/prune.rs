@@ -1,0 +1,28 @@
+//! Takes out of a module what its plugin does not use.
+
+use std::path::Path;
+
+use walrus::{Module, passes};
+
+use crate::ALWAYS;
+
+/// Writes the module at `input` to `output` with the exports that every module needs and those for `events`, and without
+/// what only the others reached. The SDK exports a function for every event that Proxy-Wasm knows, and Envoy enters the
+/// VM for each one that it finds: for every chunk of a body, for instance.
+pub(crate) fn prune(input: &Path, output: &Path, events: &[&str]) -> Result<(), String> {
+    let named = |error| format!("{}: {error}", input.display());
+    let mut module = Module::from_file(input).map_err(|error| named(error.to_string()))?;
+    for name in ALWAYS.iter().chain(events) {
+        if !module.exports.iter().any(|export| export.name == *name) {
+            return Err(named(format!("there is no export {name}")));
+        }
+    }
+    let is_unused = |name: &str| !ALWAYS.contains(&name) && !events.contains(&name);
+    let unused: Vec<_> =
+        module.exports.iter().filter(|export| is_unused(&export.name)).map(|export| export.id()).collect();
+    for export in unused {
+        module.exports.delete(export);
+    }
+    passes::gc::run(&mut module);
+    module.emit_wasm_file(output).map_err(|error| format!("{}: {error}", output.display()))
+}

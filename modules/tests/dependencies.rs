@@ -1,0 +1,68 @@
+//! The law of dependencies: which room may know which.
+
+#![allow(clippy::unwrap_used, reason = "a file that cannot be read is a failed test")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// For each crate of the modules, the crates of this project that it may know.
+const LAW: [(&str, &[&str]); 6] = [
+    ("crates/metric", &[]),
+    ("crates/sigv4", &[]),
+    ("crates/config", &[]),
+    ("crates/host", &["acpw-metric"]),
+    ("sender", &["acpw-config", "acpw-metric", "acpw-host"]),
+    ("receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|folder| sources(folder));
+    files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")).chain(below).collect()
+}
+
+#[test]
+fn a_crate_knows_only_those_it_may() {
+    for (folder, allowed) in LAW {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let known: Vec<&str> = manifest
+            .lines()
+            .filter_map(|line| line.split(['.', ' ', '=']).next())
+            .filter(|name| name.starts_with("acpw-"))
+            .collect();
+        assert!(known.iter().all(|name| allowed.contains(name)), "{folder} knows {known:?}");
+    }
+}
+
+#[test]
+fn the_host_is_a_dependency_of_wasm_builds_only() {
+    for (folder, _) in LAW {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let (native, wasm) =
+            manifest.split_once("[target.'cfg(target_arch = \"wasm32\")'.dependencies]").unwrap_or((&manifest, ""));
+        assert!(!native.contains("acpw-host.workspace") && !native.contains("proxy-wasm"), "{folder}");
+        assert!(folder == "crates/host" || !wasm.contains("proxy-wasm"), "{folder}");
+    }
+}
+
+#[test]
+fn only_the_glue_names_the_host() {
+    let mut files = 0;
+    for (folder, _) in LAW.iter().filter(|(folder, _)| *folder != "crates/host") {
+        for file in sources(&root().join(folder).join("src")) {
+            let text = fs::read_to_string(&file).unwrap();
+            let is_glue =
+                file.ends_with("context.rs") || file.parent().is_some_and(|parent| parent.ends_with("context"));
+            assert!(is_glue || !text.contains("acpw_host") && !text.contains("proxy_wasm"), "{}", file.display());
+            files += 1;
+        }
+    }
+    assert!(files > 20, "{files}");
+}

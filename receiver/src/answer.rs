@@ -1,0 +1,192 @@
+//! What came back for a request.
+
+use std::time::Duration;
+
+use acpw_metric::Timestamp;
+use chrono::DateTime;
+use serde::Deserialize;
+
+/// What came back, as far as the outcome depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// CloudWatch answered.
+    Complete(Reply),
+    /// It did not; Envoy says why.
+    Missing {
+        /// Whether the request may have reached CloudWatch, so that its data may be stored.
+        may_be_stored: bool,
+        /// Envoy's words.
+        reason: String,
+    },
+}
+
+/// CloudWatch's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error's code, without namespace and URL; empty when there is none.
+    pub code: String,
+    /// The error's message; empty when there is none.
+    pub message: String,
+    /// The time on CloudWatch's clock, when it says it itself and not a cache.
+    pub date: Option<Timestamp>,
+    /// How long it asks to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// Reads an answer's headers and (the beginning of) its body.
+    pub fn new<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, body: &[u8]) -> Self {
+        let mut reply = Reply::default();
+        let mut is_from_upstream = false;
+        let mut is_cached = false;
+        let mut query_code = None;
+        for (name, value) in headers {
+            let Ok(value) = std::str::from_utf8(value) else { continue };
+            match name {
+                b":status" => reply.status = value.parse().unwrap_or(0),
+                // Envoy adds it to what an upstream answered, and not to what it answers itself.
+                b"x-envoy-upstream-service-time" => is_from_upstream = true,
+                b"date" => reply.date = date(value),
+                b"age" => is_cached = true,
+                b"x-amz-retry-after" => reply.retry_after = value.parse().ok().map(Duration::from_millis),
+                b"retry-after" if reply.retry_after.is_none() => {
+                    reply.retry_after = value.parse().ok().map(Duration::from_secs);
+                }
+                b"x-amzn-query-error" => query_code = value.split(';').next().map(str::to_owned),
+                _ => {}
+            }
+        }
+        if reply.status == 0 {
+            return Self::Missing { may_be_stored: true, reason: "the answer broke off".to_owned() };
+        }
+        if !is_from_upstream && matches!(reply.status, 503 | 504) {
+            return missing(body);
+        }
+        if is_cached {
+            reply.date = None;
+        }
+        if reply.status >= 300 {
+            let (code, message) = error(body);
+            reply.code = query_code.unwrap_or(code);
+            reply.message = message;
+        }
+        Self::Complete(reply)
+    }
+}
+
+/// What Envoy says in CloudWatch's place. With these reasons the request never left.
+fn missing(body: &[u8]) -> Answer {
+    const UNSENT: [&str; 6] = [
+        "connection failure",
+        "connection timeout",
+        "refused stream reset",
+        "reset reason: overflow",
+        "no healthy upstream",
+        "overload manager",
+    ];
+    let reason = String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).into_owned();
+    Answer::Missing { may_be_stored: !UNSENT.iter().any(|unsent| reason.contains(unsent)), reason }
+}
+
+/// Code and message of an error in AWS's JSON 1.0, or the text as the message when it is something else.
+fn error(body: &[u8]) -> (String, String) {
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(rename = "__type", default)]
+        code: String,
+        #[serde(alias = "Message", default)]
+        message: String,
+    }
+    match serde_json::from_slice::<Error>(body) {
+        Ok(Error { code, message }) => {
+            let code = code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
+            (code.to_owned(), message)
+        }
+        Err(_) => (String::new(), String::from_utf8_lossy(body).into_owned()),
+    }
+}
+
+fn date(value: &str) -> Option<Timestamp> {
+    let date = DateTime::parse_from_rfc2822(value).ok()?;
+    u64::try_from(date.timestamp()).ok().map(Timestamp::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        Answer::new(headers, body.as_bytes())
+    }
+
+    fn reply(headers: &[(&str, &str)], body: &str) -> Reply {
+        let from_upstream = [headers, &[("x-envoy-upstream-service-time", "3")]].concat();
+        match answer(&from_upstream, body) {
+            Answer::Complete(reply) => reply,
+            missing => panic!("{missing:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_is_read_in_every_shape_that_aws_gives_it() {
+        let long = r#"{"__type":"com.amazonaws.cloudwatch#Throttling:http://x/","message":"Rate exceeded"}"#;
+        let expected = Reply {
+            status: 400,
+            code: "Throttling".to_owned(),
+            message: "Rate exceeded".to_owned(),
+            ..Reply::default()
+        };
+        assert_eq!(reply(&[(":status", "400")], long), expected);
+        let other = r#"{"__type":"Throttling","Message":"Rate exceeded"}"#;
+        assert_eq!(reply(&[(":status", "400")], other), expected);
+        let coded = [(":status", "400"), ("x-amzn-query-error", "InvalidParameterValue;Sender")];
+        assert_eq!(reply(&coded, long).code, "InvalidParameterValue");
+        let html = reply(&[(":status", "502")], "<html>bad gateway</html>");
+        assert_eq!((html.code.as_str(), html.message.as_str()), ("", "<html>bad gateway</html>"));
+        assert_eq!(reply(&[(":status", "200")], "").code, "");
+    }
+
+    #[test]
+    fn the_clock_and_the_patience_of_cloudwatch_are_read() {
+        let headers = [
+            (":status", "503"),
+            ("date", "Sat, 22 Aug 2026 12:36:00 GMT"),
+            ("retry-after", "7"),
+            ("x-amz-retry-after", "250"),
+        ];
+        let read = reply(&headers, "");
+        assert_eq!(read.date, Some(Timestamp::from_secs(1_787_402_160)));
+        assert_eq!(read.retry_after, Some(Duration::from_millis(250)));
+        assert_eq!(reply(&headers[..3], "").retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(reply(&[headers.as_slice(), &[("age", "1")]].concat(), "").date, None);
+        assert_eq!(reply(&[(":status", "200"), ("date", "yesterday")], "").date, None);
+    }
+
+    #[test]
+    fn what_envoy_answers_itself_is_no_answer() {
+        let connect = "upstream connect error or disconnect/reset before headers. reset reason: ";
+        let cases = [
+            ("503", format!("{connect}remote connection failure, transport failure reason: …"), false),
+            ("503", format!("{connect}connection timeout"), false),
+            ("503", format!("{connect}connection termination"), true),
+            ("503", "no healthy upstream".to_owned(), false),
+            ("504", "upstream request timeout".to_owned(), true),
+            ("503", String::new(), true),
+        ];
+        for (status, body, expected) in cases {
+            let Answer::Missing { may_be_stored, reason } = answer(&[(":status", status)], &body) else { panic!() };
+            assert_eq!((may_be_stored, reason), (expected, body));
+        }
+        assert!(matches!(answer(&[], ""), Answer::Missing { may_be_stored: true, .. }));
+        assert!(matches!(answer(&[(":status", "400")], ""), Answer::Complete(_)));
+    }
+
+    #[test]
+    fn any_bytes_are_read() {
+        let hostile: [(&[u8], &[u8]); 3] = [(b":status", b"\xff"), (b"date", b"\xff"), (b"\xff", b"")];
+        Answer::new(hostile.into_iter(), b"\xff\xfe");
+    }
+}

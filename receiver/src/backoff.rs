@@ -1,0 +1,100 @@
+//! When to try again, and with how many callouts at once.
+
+use std::time::Duration;
+
+use crate::random::Random;
+
+/// The most callouts in flight.
+const MAX_IN_FLIGHT: usize = 4;
+
+/// The longest time between two attempts.
+const MAX_DELAY: Duration = Duration::from_secs(20);
+
+/// The state of the one endpoint that all payloads go to. After a failure everything waits: a random part of
+/// base × 2^(failures − 1), at most 20 s, or as long as CloudWatch asks. The callouts allowed in flight halve with every
+/// failure and grow by one with every success (AIMD), so a throttled fleet finds a rate that CloudWatch takes.
+#[derive(Debug)]
+pub struct Backoff {
+    failures: u32,
+    not_before: Duration,
+    in_flight_limit: usize,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { failures: 0, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
+    }
+}
+
+impl Backoff {
+    /// Whether one more callout may be made now, by the steady clock, beside those in flight.
+    pub fn allows(&self, now: Duration, in_flight: usize) -> bool {
+        now >= self.not_before && in_flight < self.in_flight_limit
+    }
+
+    /// CloudWatch has taken a payload.
+    pub fn succeed(&mut self) {
+        self.failures = 0;
+        self.in_flight_limit = self.in_flight_limit.saturating_add(1).min(MAX_IN_FLIGHT);
+    }
+
+    /// An attempt has failed; gives how long nothing is tried. `after` is how long CloudWatch asks to be left alone.
+    pub fn fail(&mut self, now: Duration, base: Duration, after: Option<Duration>, random: &mut Random) -> Duration {
+        self.in_flight_limit = (self.in_flight_limit / 2).max(1);
+        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_DELAY);
+        self.failures = self.failures.saturating_add(1);
+        let delay = after.unwrap_or_else(|| random.below(limit));
+        // Answers to callouts that were in flight together do not shorten each other's waits.
+        self.not_before = self.not_before.max(now.saturating_add(delay));
+        delay
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn delays_grow_to_the_limit_and_are_spread() {
+        let mut longest = [Duration::ZERO; 12];
+        for seed in 0..500 {
+            let mut random = Random::new(seed);
+            let mut backoff = Backoff::default();
+            for longest in &mut longest {
+                *longest = backoff.fail(Duration::ZERO, BASE, None, &mut random).max(*longest);
+            }
+        }
+        for (failures, longest) in (0..).zip(longest) {
+            let limit = (BASE * 2u32.pow(failures)).min(MAX_DELAY);
+            assert!(longest < limit && longest > limit.mul_f64(0.9), "{failures} {longest:?}");
+        }
+    }
+
+    #[test]
+    fn what_cloudwatch_asks_for_wins() {
+        let mut backoff = Backoff::default();
+        let asked = Duration::from_secs(90);
+        assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), asked);
+        backoff.fail(Duration::ZERO, BASE, Some(Duration::ZERO), &mut Random::new(0));
+        assert!(!backoff.allows(asked - BASE, 0));
+        assert!(backoff.allows(asked, 0));
+    }
+
+    #[test]
+    fn callouts_in_flight_halve_and_grow_by_one() {
+        let mut backoff = Backoff::default();
+        let mut random = Random::new(0);
+        let allowed = |backoff: &Backoff| (0..10).take_while(|n| backoff.allows(MAX_DELAY * 9, *n)).count();
+        assert_eq!(allowed(&backoff), 4);
+        for expected in [2, 1, 1] {
+            backoff.fail(Duration::ZERO, BASE, None, &mut random);
+            assert_eq!(allowed(&backoff), expected);
+        }
+        for expected in [2, 3, 4, 4] {
+            backoff.succeed();
+            assert_eq!(allowed(&backoff), expected);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The data of one PutMetricData request, packed by the bytes that they really take.
+
+use acpw_metric::quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES};
+
+use crate::{
+    datum::MetricDatum,
+    payload::{Payload, Span},
+};
+
+const END: &[u8] = b"]}";
+
+/// Data of one namespace, encoded one by one until the next no longer fits.
+#[derive(Debug)]
+pub struct Batch {
+    raw: Vec<u8>,
+    data: Vec<Span>,
+}
+
+impl Batch {
+    /// An empty batch for a namespace.
+    pub fn new(namespace: &str) -> Self {
+        let mut raw = b"{\"Namespace\":".to_vec();
+        // Writing text to memory does not fail.
+        let _ = serde_json::to_writer(&mut raw, namespace);
+        raw.extend_from_slice(b",\"MetricData\":[");
+        Self { raw, data: Vec::new() }
+    }
+
+    /// Adds a datum, if it fits under CloudWatch's quotas of 1,000 data and 1,000,000 uncompressed bytes.
+    pub fn push(&mut self, datum: &MetricDatum<'_>) -> bool {
+        if self.data.len() >= MAX_DATA_PER_REQUEST {
+            return false;
+        }
+        let before = self.raw.len();
+        if !self.data.is_empty() {
+            self.raw.push(b',');
+        }
+        let start = self.raw.len();
+        let is_written = serde_json::to_writer(&mut self.raw, datum).is_ok();
+        if !is_written || self.raw.len().saturating_add(END.len()) > MAX_REQUEST_BYTES {
+            self.raw.truncate(before);
+            return false;
+        }
+        self.data.push(Span { bytes: start..self.raw.len(), samples: datum.distribution.count() });
+        true
+    }
+
+    /// How many bytes the data take so far.
+    pub fn length(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// The payload of what was added; none when nothing was.
+    pub fn into_payload(mut self) -> Option<Payload> {
+        if self.data.is_empty() {
+            return None;
+        }
+        self.raw.extend_from_slice(END);
+        Some(Payload::new(self.raw, self.data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acpw_metric::{
+        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, StorageResolution, Timestamp, Unit,
+    };
+
+    use super::*;
+
+    fn dimensions(count: usize, value_length: usize) -> Dimensions {
+        let pair = |n| {
+            let value = DimensionValue::new(&"v".repeat(value_length)).unwrap();
+            (DimensionName::new(&format!("n{n}")).unwrap(), value)
+        };
+        Dimensions::new((0..count).map(pair).collect()).unwrap()
+    }
+
+    /// Pushes the same datum until it no longer fits; gives how many did.
+    fn fill(batch: &mut Batch, dimensions: &Dimensions, most: usize) -> usize {
+        let name = MetricName::new("RequestCount").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+        let mut distribution = Distribution::new();
+        distribution.record_n(1.0, 7);
+        let timestamp = Timestamp::from_secs(1_787_402_160);
+        let datum =
+            MetricDatum { name: "RequestCount", metric: &metric, dimensions, timestamp, distribution: &distribution };
+        (0..most).take_while(|_| batch.push(&datum)).count()
+    }
+
+    #[test]
+    fn a_thousand_data_fit_and_no_more() {
+        for (most, expected) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
+            let mut batch = Batch::new("N");
+            assert_eq!(fill(&mut batch, &dimensions(1, 1), most), expected);
+            let payload = batch.into_payload().unwrap();
+            assert_eq!((payload.data(), payload.samples()), (expected, 7 * expected as u64));
+        }
+    }
+
+    #[test]
+    fn a_million_bytes_fit_and_no_more() {
+        let nearly_full = || {
+            let mut batch = Batch::new("N");
+            fill(&mut batch, &dimensions(30, 1_000), usize::MAX);
+            fill(&mut batch, &dimensions(2, 400), usize::MAX);
+            batch
+        };
+        let without_values = {
+            let mut batch = nearly_full();
+            let before = batch.length();
+            fill(&mut batch, &dimensions(2, 1), 1);
+            batch.length() - before - 2
+        };
+        let room = MAX_REQUEST_BYTES - END.len() - nearly_full().length() - without_values;
+        for (length, fits) in [(room - 1, true), (room, true), (room + 1, false)] {
+            let mut batch = nearly_full();
+            let pairs = [("n0", length / 2), ("n1", length.div_ceil(2))].map(|(name, length)| {
+                (DimensionName::new(name).unwrap(), DimensionValue::new(&"v".repeat(length)).unwrap())
+            });
+            assert_eq!(fill(&mut batch, &Dimensions::new(pairs.to_vec()).unwrap(), 1) == 1, fits, "{length}");
+            assert_eq!(batch.into_payload().unwrap().raw_length() == MAX_REQUEST_BYTES, length == room);
+        }
+    }
+
+    #[test]
+    fn nothing_makes_no_payload() {
+        assert!(Batch::new("N").into_payload().is_none());
+    }
+}

@@ -1,0 +1,129 @@
+//! CloudWatch's time, learnt from its answers.
+
+use std::time::Duration;
+
+use acpw_metric::{Now, Timestamp};
+
+/// Differences up to this many milliseconds are left alone: `Date` has whole seconds, and answers take time.
+const TOLERANCE: u64 = 5_000;
+
+/// An answer that took longer says nothing about the time.
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(15 * 60);
+
+/// The host's wall clock, corrected by what CloudWatch's answers tell, so that signatures and timestamps are right on a
+/// host whose clock is not.
+#[derive(Debug, Default)]
+pub struct Clock {
+    /// What is added to the wall clock, in milliseconds.
+    skew: i64,
+    /// The sum of all that was learnt: how far data stamped at the beginning have to be moved.
+    learnt: i64,
+    /// The wall clock less the steady clock, when they were last read.
+    distance: Option<i64>,
+}
+
+impl Clock {
+    /// The corrected time. When the wall clock is set, the steady clock shows by how much, and the corrected time goes on
+    /// as before.
+    pub fn read(&mut self, now: Now) -> Timestamp {
+        let steady = Timestamp::from_millis(u64::try_from(now.steady.as_millis()).unwrap_or(u64::MAX));
+        let distance = now.wall.millis_since(steady);
+        let step = self.distance.map_or(0, |before| distance.saturating_sub(before));
+        if step.unsigned_abs() > TOLERANCE {
+            self.skew = self.skew.saturating_sub(step);
+        }
+        if step != 0 {
+            // A slow drift is followed; it is the host's own correction of its clock.
+            self.distance = Some(distance);
+        }
+        self.distance.get_or_insert(distance);
+        now.wall.shifted(self.skew)
+    }
+
+    /// By how many milliseconds CloudWatch's clock is ahead of a request's signature, by the date of its answer and half
+    /// the time that it took.
+    pub fn difference(date: Timestamp, signed_at: Timestamp, round_trip: Duration) -> Option<i64> {
+        if round_trip > MAX_ROUND_TRIP {
+            return None;
+        }
+        let half = i64::try_from((round_trip / 2).as_millis()).ok()?;
+        Some(date.millis_since(signed_at.shifted(half)))
+    }
+
+    /// Takes in the difference of an answer to a request that was signed when so much had been learnt.
+    pub fn learn(&mut self, difference: i64, learnt_when_signed: i64) {
+        // Of several answers to requests signed by the same clock, the first has told it.
+        let news = difference.saturating_sub(self.learnt.saturating_sub(learnt_when_signed));
+        if news.unsigned_abs() > TOLERANCE {
+            self.skew = self.skew.saturating_add(news);
+            self.learnt = self.learnt.saturating_add(news);
+        }
+    }
+
+    /// The sum of all that was learnt, in milliseconds. Data stamped when it was less are as much too early.
+    pub fn learnt(&self) -> i64 {
+        self.learnt
+    }
+
+    /// What is added to the host's wall clock, in milliseconds.
+    pub fn skew(&self) -> i64 {
+        self.skew
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+
+    fn now(wall: i64, steady: u64) -> Now {
+        let wall = Timestamp::from_millis(1_787_402_160_000).shifted(wall);
+        Now { wall, steady: Duration::from_millis(steady) }
+    }
+
+    #[test]
+    fn a_clock_that_is_days_off_is_corrected_by_one_answer() {
+        let mut clock = Clock::default();
+        let signed_at = clock.read(now(-2 * DAY, 0));
+        let date = now(1_000, 0).wall;
+        let difference = Clock::difference(date, signed_at, Duration::from_secs(2)).unwrap();
+        assert_eq!(difference, 2 * DAY);
+        clock.learn(difference, 0);
+        clock.learn(difference, 0);
+        assert_eq!(clock.read(now(-2 * DAY + 5, 5)), now(5, 5).wall);
+        assert_eq!((clock.learnt(), clock.skew()), (2 * DAY, 2 * DAY));
+    }
+
+    #[test]
+    fn small_differences_and_late_answers_are_left_alone() {
+        let mut clock = Clock::default();
+        for difference in [-5_000, -1, 0, 5_000] {
+            clock.learn(difference, 0);
+        }
+        assert_eq!(clock.learnt(), 0);
+        clock.learn(5_001, 0);
+        assert_eq!(clock.learnt(), 5_001);
+        let signed_at = now(0, 0).wall;
+        assert!(Clock::difference(signed_at, signed_at, MAX_ROUND_TRIP).is_some());
+        assert!(Clock::difference(signed_at, signed_at, MAX_ROUND_TRIP + Duration::from_millis(1)).is_none());
+    }
+
+    #[test]
+    fn setting_the_wall_clock_does_not_move_the_corrected_time() {
+        let mut clock = Clock::default();
+        clock.read(now(-2 * DAY, 0));
+        clock.learn(2 * DAY, 0);
+        assert_eq!(clock.read(now(1_000, 1_000)), now(1_000, 1_000).wall);
+        assert_eq!((clock.learnt(), clock.skew()), (2 * DAY, 0));
+    }
+
+    #[test]
+    fn a_drifting_clock_is_followed() {
+        let mut clock = Clock::default();
+        for second in 0..100_000 {
+            let drifted = second * 1_001;
+            assert_eq!(clock.read(now(drifted, second.unsigned_abs() * 1_000)), now(drifted, 0).wall);
+        }
+    }
+}

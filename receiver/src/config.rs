@@ -1,0 +1,245 @@
+//! The receiver's configuration.
+
+use std::time::Duration;
+
+use acpw_config::{Faults, Secret, object, read};
+use acpw_metric::{MetricName, Namespace};
+use acpw_sigv4::{Credentials, Scope};
+
+use crate::{
+    credentials::{Keys, from_keys},
+    endpoint::{Region, region_of_host},
+};
+
+object! {
+    /// Configuration of receiver.wasm.
+    pub struct RawConfig {
+        /// The region of CloudWatch, such as `us-east-1`. Required.
+        cloud_watch_region: String,
+        /// The name of the Envoy cluster that leads to CloudWatch. Required.
+        cloud_watch_cluster_name: String,
+        /// The host of CloudWatch's API, where it is not the region's: a VPC endpoint's name, or a local CloudWatch's
+        /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
+        cloud_watch_host: String,
+        /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`.
+        aws_access_key_id: String,
+        /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`.
+        aws_secret_access_key: Secret,
+        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`.
+        aws_session_token: Secret,
+        /// How long CloudWatch may take to answer, 100 to 60,000. Default: 5000.
+        http_request_timeout_millisecond: u64,
+        /// The namespace of the metrics. Default: `AWSCloudWatchProxyWasm`.
+        metric_namespace: String,
+        /// The name under which RequestCount is published. Default: `RequestCount`.
+        metric_name: String,
+        /// The time between two publications under steady traffic, 1,000 to 3,600,000. After a quiet time the first data go
+        /// out within two seconds. Default: 60000.
+        publish_interval_millisecond: u64,
+        /// How many bytes of memory unpublished data may take, 65,536 to 268,435,456; beyond, the oldest are dropped and
+        /// counted. Default: 8388608.
+        buffer_limit_bytes: u64,
+    }
+}
+
+/// A configuration that is sound.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The region to sign for and what is signed with.
+    pub region: Region,
+    /// Region and service.
+    pub scope: Scope,
+    /// What is signed with.
+    pub credentials: Credentials,
+    /// The cluster that leads to CloudWatch.
+    pub cluster: String,
+    /// The host of CloudWatch's API.
+    pub host: String,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+    /// The namespace of records that name none.
+    pub namespace: Namespace,
+    /// What RequestCount is called.
+    pub request_count_name: MetricName,
+    /// Time between two publications.
+    pub publish_interval: Duration,
+    /// Memory for unpublished data.
+    pub buffer_limit: usize,
+}
+
+impl Config {
+    /// Reads a plugin configuration; `environment` gives the value of a variable.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+        let (raw, mut faults) = read::<RawConfig>(document)?;
+        let region = raw.cloud_watch_region.required("cloud_watch_region", &mut faults);
+        let region = checked("cloud_watch_region", region.as_deref().map(Region::new), &mut faults);
+        let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
+        let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
+        if let (Some(host), Some(region)) = (&host, &region) {
+            check_host(host, region, &mut faults);
+        }
+        let keys = Keys {
+            access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
+            secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut faults),
+            session_token: raw.aws_session_token.optional("aws_session_token", &mut faults),
+        };
+        let credentials = from_keys(keys, environment, &mut faults);
+        let namespace = raw.metric_namespace.optional("metric_namespace", &mut faults);
+        let namespace = Namespace::new(namespace.as_deref().unwrap_or("AWSCloudWatchProxyWasm"));
+        let name = raw.metric_name.optional("metric_name", &mut faults);
+        let name = MetricName::new(name.as_deref().unwrap_or("RequestCount"));
+        let namespace = checked("metric_namespace", Some(namespace), &mut faults);
+        let request_count_name = checked("metric_name", Some(name), &mut faults);
+        let timeout = raw.http_request_timeout_millisecond.within(
+            "http_request_timeout_millisecond",
+            100..=60_000,
+            5_000,
+            &mut faults,
+        );
+        let publish_interval = raw.publish_interval_millisecond.within(
+            "publish_interval_millisecond",
+            1_000..=3_600_000,
+            60_000,
+            &mut faults,
+        );
+        let buffer_limit = raw.buffer_limit_bytes.within("buffer_limit_bytes", 1 << 16..=1 << 28, 8 << 20, &mut faults);
+        let scope = region.as_ref().map(|region| Scope::new(region.as_str(), "monitoring"));
+        let scope = checked("cloud_watch_region", scope, &mut faults);
+
+        let (Some(region), Some(scope), Some(credentials), Some(cluster), Some(namespace), Some(request_count_name)) =
+            (region, scope, credentials, cluster, namespace, request_count_name)
+        else {
+            return Err(faults);
+        };
+        faults.into_result(Self {
+            host: host.unwrap_or_else(|| region.cloud_watch_host()),
+            region,
+            scope,
+            credentials,
+            cluster,
+            timeout: Duration::from_millis(timeout),
+            namespace,
+            request_count_name,
+            publish_interval: Duration::from_millis(publish_interval),
+            buffer_limit: usize::try_from(buffer_limit).unwrap_or(usize::MAX),
+        })
+    }
+}
+
+/// The value, or a fault at `path` that says why there is none.
+fn checked<T, E: std::fmt::Display>(path: &str, result: Option<Result<T, E>>, faults: &mut Faults) -> Option<T> {
+    match result? {
+        Ok(value) => Some(value),
+        Err(error) => {
+            faults.add(path, error);
+            None
+        }
+    }
+}
+
+/// A host that is signed must be sent as it is, and in AWS it must be of the region that is signed for.
+fn check_host(host: &str, region: &Region, faults: &mut Faults) {
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_host_byte) {
+        let message =
+            format!("\"{}\" is not a host; write a name or address, with or without a port", host.escape_default());
+        faults.add("cloud_watch_host", message);
+    } else if let Some(other) = region_of_host(host).filter(|other| other != region) {
+        let (region, other) = (region.as_str(), other.as_str());
+        faults.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(document: &str) -> Result<Config, Faults> {
+        let keys = [("ACPW_AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("ACPW_AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")];
+        Config::from_json(document.as_bytes(), |name| {
+            keys.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn faults(document: &str) -> Vec<String> {
+        config(document).unwrap_err().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_acpw_configuration_is_taken_as_it_was() {
+        let document = r#"{
+            "cloud_watch_region": "ap-northeast-1", "cloud_watch_cluster_name": "monitoring",
+            "aws_access_key_id": "", "aws_secret_access_key": "", "http_request_timeout_millisecond": 3000,
+            "metric_namespace": "AWSCloudWatchProxyWasm-dev", "metric_name": "Requests"
+        }"#;
+        let config = config(document).unwrap();
+        assert_eq!(config.host, "monitoring.ap-northeast-1.amazonaws.com");
+        assert_eq!(config.cluster, "monitoring");
+        assert_eq!(config.timeout, Duration::from_secs(3));
+        assert_eq!(config.namespace.as_str(), "AWSCloudWatchProxyWasm-dev");
+        assert_eq!(config.request_count_name.as_str(), "Requests");
+        assert_eq!(config.credentials.access_key_id(), "AKIDEXAMPLE");
+    }
+
+    #[test]
+    fn defaults_are_those_documented() {
+        let config = config(r#"{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c"}"#).unwrap();
+        assert_eq!(config.timeout, Duration::from_secs(5));
+        assert_eq!(config.namespace.as_str(), "AWSCloudWatchProxyWasm");
+        assert_eq!(config.request_count_name.as_str(), "RequestCount");
+        assert_eq!(config.publish_interval, Duration::from_secs(60));
+        assert_eq!(config.buffer_limit, 8 * 1024 * 1024);
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_path() {
+        let document = r#"{
+            "cloud_watch_region": "nowhere", "cloud_watch_host": "http://x", "aws_secret_access_key": 12345678,
+            "metric_namespace": "AWS/EC2", "metric_name": "", "publish_interval_millisecond": 999,
+            "buffer_limit_bytes": "8M", "region": "us-east-1"
+        }"#;
+        let faults = faults(document);
+        let starts = [
+            "region: unknown key; known are cloud_watch_region, ",
+            "cloud_watch_region: \"nowhere\" is not a region",
+            "cloud_watch_cluster_name: is required",
+            "aws_secret_access_key: must be a string",
+            "metric_namespace: must not start with \"AWS/\"",
+            "metric_name: must have at least one character",
+            "publish_interval_millisecond: 999 is not within 1000 and 3600000",
+            "buffer_limit_bytes: must be a whole number",
+        ];
+        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+        for (fault, start) in faults.iter().zip(starts) {
+            assert!(fault.starts_with(start), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_host_of_another_region_is_refused() {
+        let document = |host: &str| {
+            format!(
+                r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "cloud_watch_host": "{host}"}}"#
+            )
+        };
+        assert_eq!(
+            faults(&document("monitoring.eu-west-1.amazonaws.com")),
+            ["cloud_watch_host: is of the region eu-west-1, but cloud_watch_region is us-east-1"]
+        );
+        assert!(faults(&document("a b"))[0].starts_with("cloud_watch_host: \"a b\" is not a host"));
+        for host in ["127.0.0.1:4582", "[::1]:4582", "vpce-1.monitoring.us-east-1.vpce.amazonaws.com"] {
+            assert_eq!(config(&document(host)).unwrap().host, host);
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let document = r#"{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c",
+            "aws_secret_access_key": "hunter2hunter2", "aws_session_token": "tokentoken"}"#;
+        let shown = format!("{:?}", config(document).unwrap());
+        assert!(!shown.contains("hunter2") && !shown.contains("tokentoken"), "{shown}");
+    }
+}

@@ -1,0 +1,210 @@
+//! The glue to Envoy: events in, host calls out.
+
+use std::{collections::HashMap, time::Duration};
+
+use acpw_host::{
+    Callout, Counter, Gauge, HostError, Queue, call_response_body, call_response_headers, dispatch_http_call,
+    environment, log, now,
+    pairs::pairs,
+    plugin_configuration,
+    proxy_wasm::{
+        self,
+        traits::{Context, RootContext},
+        types::LogLevel,
+    },
+    random, set_tick_period,
+};
+use acpw_metric::record::QUEUE_NAME;
+
+use crate::{
+    Answer, Config, Publisher,
+    notice::Level,
+    publisher::{Counts, TransmitId},
+};
+
+/// Often enough for the shortest delays, and a small fraction of a percent of a core.
+const TICK: Duration = Duration::from_millis(200);
+
+/// As much of an answer's body as is read: an error that names a thousand data fits.
+const ANSWER_LIMIT: usize = 256 * 1024;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+/// The singleton's context.
+#[derive(Default)]
+struct Root {
+    receiver: Option<Receiver>,
+}
+
+struct Receiver {
+    publisher: Publisher,
+    cluster: String,
+    timeout: Duration,
+    queue: Queue,
+    callouts: HashMap<Callout, TransmitId>,
+    stats: Stats,
+}
+
+impl Root {
+    fn configure(&mut self) -> Result<String, String> {
+        let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
+        let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error}"))?;
+        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
+        set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
+        let summary = format!(
+            "{} publishes {} to {} of {} every {} ms",
+            env!("CARGO_PKG_VERSION"),
+            config.namespace,
+            config.host,
+            config.region.as_str(),
+            config.publish_interval.as_millis()
+        );
+        self.receiver = Some(Receiver {
+            cluster: config.cluster.clone(),
+            timeout: config.timeout,
+            queue,
+            callouts: HashMap::new(),
+            stats,
+            publisher: Publisher::new(config, random()),
+        });
+        Ok(summary)
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        match self.configure() {
+            Ok(summary) => {
+                log(LogLevel::Info, &format!("acpw receiver: {summary}"));
+                true
+            }
+            Err(error) => {
+                log(LogLevel::Critical, &format!("acpw receiver: {error}"));
+                false
+            }
+        }
+    }
+
+    fn on_queue_ready(&mut self, _: u32) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.drain();
+            receiver.report();
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            // Records that an earlier VM left behind have no wake-up.
+            receiver.drain();
+            receiver.publish();
+            receiver.report();
+        }
+    }
+}
+
+impl Context for Root {
+    /// Only takes the answer in. What follows from it is sent on the next tick: this is also called while Envoy shuts
+    /// down, when a dispatch would crash it.
+    fn on_http_call_response(&mut self, callout: u32, _: usize, _: usize, _: usize) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.answered(callout);
+            receiver.report();
+        }
+    }
+}
+
+impl Receiver {
+    fn drain(&mut self) {
+        while let Ok(Some(record)) = self.queue.dequeue() {
+            self.publisher.handle_record(&record, now());
+        }
+    }
+
+    fn publish(&mut self) {
+        while let Some(transmit) = self.publisher.poll_transmit(now()) {
+            let headers: Vec<_> = transmit.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            match dispatch_http_call(&self.cluster, &headers, &transmit.body, self.timeout) {
+                Ok(callout) => {
+                    self.callouts.insert(callout, transmit.id);
+                }
+                Err(error) => {
+                    let reason = format!("cloud_watch_cluster_name \"{}\": {error}", self.cluster);
+                    self.publisher.handle_undispatched(transmit.id, &reason, now());
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, callout: Callout) {
+        if let Some(id) = self.callouts.remove(&callout) {
+            let headers = call_response_headers();
+            let answer = Answer::new(pairs(&headers), &call_response_body(ANSWER_LIMIT));
+            self.publisher.handle_answer(id, &answer, now());
+        }
+    }
+
+    fn report(&mut self) {
+        while let Some((level, line)) = self.publisher.poll_line() {
+            let level = match level {
+                Level::Debug => LogLevel::Debug,
+                Level::Warn => LogLevel::Warn,
+                Level::Error => LogLevel::Error,
+            };
+            log(level, &format!("acpw receiver: {line}"));
+        }
+        self.stats.update(&mut self.publisher);
+    }
+}
+
+type ReadCount = fn(&Counts) -> u64;
+
+/// The receiver's part of Envoy's statistics.
+struct Stats {
+    counters: [(Counter, ReadCount); 13],
+    held: Gauge,
+    held_bytes: Gauge,
+    held_series: Gauge,
+    clock_skew: Gauge,
+}
+
+impl Stats {
+    fn define() -> Result<Self, HostError> {
+        let counter =
+            |name: &str, read: ReadCount| Ok((Counter::define(&format!("acpw.receiver.{name}"))?, read));
+        Ok(Self {
+            counters: [
+                counter("received", |counts| counts.received)?,
+                counter("published", |counts| counts.published)?,
+                counter("published_data", |counts| counts.published_data)?,
+                counter("requests", |counts| counts.requests)?,
+                counter("request_bytes", |counts| counts.request_bytes)?,
+                counter("retried", |counts| counts.retried)?,
+                counter("throttled", |counts| counts.throttled)?,
+                counter("unknown_outcome", |counts| counts.unknown_outcome)?,
+                counter("denied", |counts| counts.denied)?,
+                counter("bad_records", |counts| counts.bad_records)?,
+                counter("dropped.buffer_full", |counts| counts.dropped_buffer_full)?,
+                counter("dropped.invalid", |counts| counts.dropped_invalid)?,
+                counter("dropped.rejected", |counts| counts.dropped_rejected)?,
+            ],
+            held: Gauge::define("acpw.receiver.held")?,
+            held_bytes: Gauge::define("acpw.receiver.held_bytes")?,
+            held_series: Gauge::define("acpw.receiver.held_series")?,
+            clock_skew: Gauge::define("acpw.receiver.clock_skew_millisecond")?,
+        })
+    }
+
+    fn update(&self, publisher: &mut Publisher) {
+        let counts = publisher.take_counts();
+        for (counter, read) in &self.counters {
+            counter.add(read(&counts));
+        }
+        self.held.set(publisher.held());
+        self.held_bytes.set(publisher.held_bytes() as u64);
+        self.held_series.set(publisher.held_series() as u64);
+        self.clock_skew.set(publisher.clock_skew().unsigned_abs());
+    }
+}

@@ -1,0 +1,111 @@
+//! Where the credentials come from.
+
+use acpw_config::{Faults, Secret};
+use acpw_sigv4::{Credentials, Field, FieldError};
+
+/// Keys as they are found, not yet known to be complete.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// `aws_access_key_id`
+    pub access_key_id: Option<String>,
+    /// `aws_secret_access_key`
+    pub secret_access_key: Option<Secret>,
+    /// `aws_session_token`
+    pub session_token: Option<Secret>,
+}
+
+/// Credentials from the configuration's keys, and from the environment for each that is not given there (or is empty).
+/// Both kinds of name are told in a fault, the values never.
+pub fn from_keys(keys: Keys, environment: impl Fn(&str) -> Option<String>, faults: &mut Faults) -> Option<Credentials> {
+    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let given =
+        |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned()).filter(|text| !text.is_empty());
+    let configured_id = keys.access_key_id.filter(|id| !id.is_empty());
+    // A token belongs to the key that it came with.
+    let token = match (given(keys.session_token), &configured_id) {
+        (None, None) => variable("ACPW_AWS_SESSION_TOKEN"),
+        (token, _) => token,
+    };
+    let id = configured_id.or_else(|| variable("ACPW_AWS_ACCESS_KEY_ID"));
+    let secret = given(keys.secret_access_key).or_else(|| variable("ACPW_AWS_SECRET_ACCESS_KEY"));
+    for (key, name, is_missing) in [
+        ("aws_access_key_id", "ACPW_AWS_ACCESS_KEY_ID", id.is_none()),
+        ("aws_secret_access_key", "ACPW_AWS_SECRET_ACCESS_KEY", secret.is_none()),
+    ] {
+        if is_missing {
+            faults.add(
+                key,
+                format_args!(
+                    "is required: give it here, or give {name} to Envoy and name it in \
+                     vm_config.environment_variables.host_env_keys"
+                ),
+            );
+        }
+    }
+    match Credentials::new(&id?, &secret?, token.as_deref()) {
+        Ok(credentials) => Some(credentials),
+        Err(error) => {
+            faults.add(key_of(error), error);
+            None
+        }
+    }
+}
+
+fn key_of(error: FieldError) -> &'static str {
+    let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+    match field {
+        Field::AccessKeyId => "aws_access_key_id",
+        Field::SecretAccessKey => "aws_secret_access_key",
+        Field::SessionToken => "aws_session_token",
+        Field::Region | Field::Service => "cloud_watch_region",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(keys: Keys, environment: &[(&str, &str)]) -> Result<Credentials, String> {
+        let mut faults = Faults::default();
+        let variable =
+            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let credentials = from_keys(keys, variable, &mut faults);
+        credentials.ok_or_else(|| faults.to_string())
+    }
+
+    fn keys(id: &str, secret: &str) -> Keys {
+        Keys { access_key_id: Some(id.to_owned()), secret_access_key: Some(Secret::new(secret)), session_token: None }
+    }
+
+    #[test]
+    fn the_configuration_comes_before_the_environment() {
+        let environment =
+            [("ACPW_AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT"), ("ACPW_AWS_SECRET_ACCESS_KEY", "environment")];
+        let from_both = found(keys("AKIDCONFIGURATION", "configuration"), &environment).unwrap();
+        assert_eq!(from_both.access_key_id(), "AKIDCONFIGURATION");
+        for keys in [Keys::default(), keys("", "")] {
+            assert_eq!(found(keys, &environment).unwrap().access_key_id(), "AKIDENVIRONMENT");
+        }
+    }
+
+    #[test]
+    fn without_keys_both_names_are_told() {
+        let error = found(Keys::default(), &[("ACPW_AWS_ACCESS_KEY_ID", "")]).unwrap_err();
+        for name in [
+            "aws_access_key_id: is required",
+            "ACPW_AWS_ACCESS_KEY_ID",
+            "aws_secret_access_key: is required",
+            "ACPW_AWS_SECRET_ACCESS_KEY",
+            "host_env_keys",
+        ] {
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_that_cannot_be_signed_with_are_told_and_not_shown() {
+        let error = found(keys("AKID", "wJalr\nXUtn"), &[]).unwrap_err();
+        assert!(error.starts_with("aws_secret_access_key: "), "{error}");
+        assert!(!error.contains("wJalr"), "{error}");
+    }
+}

@@ -1,0 +1,164 @@
+//! CloudWatch's `MetricDatum`: one series over one period, as JSON.
+
+use acpw_metric::{Dimensions, Distribution, Metric, StorageResolution, Timestamp};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+/// One datum, serialized as the API takes it.
+///
+/// `Values` and `Counts` carry the distribution; where they alone would give another sum, minimum or maximum than the
+/// exact ones, `StatisticValues` stands beside them, and CloudWatch takes its statistics from there and its percentiles
+/// from the values.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricDatum<'a> {
+    /// The name it is published under.
+    pub name: &'a str,
+    /// Its unit and resolution.
+    pub metric: &'a Metric,
+    /// Its dimensions.
+    pub dimensions: &'a Dimensions,
+    /// The start of its period.
+    pub timestamp: Timestamp,
+    /// What was measured.
+    pub distribution: &'a Distribution,
+}
+
+impl Serialize for MetricDatum<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (values, counts): (Vec<Number>, Vec<u64>) =
+            self.distribution.values().map(|(value, count)| (Number(value), count)).unzip();
+        let mut datum = serializer.serialize_struct("MetricDatum", 8)?;
+        datum.serialize_field("MetricName", self.name)?;
+        // The timestamp stands before everything a stranger can write.
+        datum.serialize_field("Timestamp", &self.timestamp.as_secs())?;
+        if !self.dimensions.is_empty() {
+            let dimensions: Vec<_> = self.dimensions.iter().map(|(name, value)| Dimension { name, value }).collect();
+            datum.serialize_field("Dimensions", &dimensions)?;
+        }
+        if !is_told_by_values(self.distribution) {
+            datum.serialize_field("StatisticValues", &StatisticSet::of(self.distribution))?;
+        }
+        datum.serialize_field("Values", &values)?;
+        if counts.iter().any(|count| *count != 1) {
+            datum.serialize_field("Counts", &counts)?;
+        }
+        datum.serialize_field("Unit", self.metric.unit.as_str())?;
+        if self.metric.resolution == StorageResolution::High {
+            datum.serialize_field("StorageResolution", &self.metric.resolution.seconds())?;
+        }
+        datum.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Dimension<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct StatisticSet {
+    sample_count: u64,
+    sum: Number,
+    minimum: Number,
+    maximum: Number,
+}
+
+impl StatisticSet {
+    fn of(distribution: &Distribution) -> Self {
+        Self {
+            sample_count: distribution.count(),
+            sum: Number(distribution.sum()),
+            minimum: Number(distribution.min()),
+            maximum: Number(distribution.max()),
+        }
+    }
+}
+
+/// Whether CloudWatch gets the exact sum, minimum and maximum from the values and their counts.
+fn is_told_by_values(distribution: &Distribution) -> bool {
+    let (mut sum, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+    for (value, count) in distribution.values() {
+        sum += value * count as f64;
+        min = value.min(min);
+        max = value.max(max);
+    }
+    (sum, min, max) == (distribution.sum(), distribution.min(), distribution.max())
+}
+
+/// A number; whole ones are written without a fraction, which most are, and that is a byte or two each.
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if self.0.fract() == 0.0 && self.0.abs() <= EXACT {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acpw_metric::{DimensionName, DimensionValue, MetricName, Unit};
+
+    use super::*;
+
+    fn json(values: &[f64], resolution: StorageResolution) -> serde_json::Value {
+        let mut distribution = Distribution::new();
+        for value in values {
+            distribution.record(*value);
+        }
+        let name = MetricName::new("Latency").unwrap();
+        let metric = Metric { name, unit: Unit::MILLISECONDS, resolution };
+        let pair = (DimensionName::new("path").unwrap(), DimensionValue::new("/\"Timestamp\":1").unwrap());
+        let datum = MetricDatum {
+            name: "Renamed",
+            metric: &metric,
+            dimensions: &Dimensions::new(vec![pair]).unwrap(),
+            timestamp: Timestamp::from_secs(1_787_402_160),
+            distribution: &distribution,
+        };
+        serde_json::to_value(datum).unwrap()
+    }
+
+    #[test]
+    fn values_that_tell_all_stand_alone() {
+        let expected = serde_json::json!({
+            "MetricName": "Renamed",
+            "Dimensions": [{"Name": "path", "Value": "/\"Timestamp\":1"}],
+            "Timestamp": 1_787_402_160,
+            "Values": [0, 1],
+            "Counts": [2, 1],
+            "Unit": "Milliseconds",
+        });
+        assert_eq!(json(&[0.0, 1.0, 0.0], StorageResolution::Standard), expected);
+    }
+
+    #[test]
+    fn one_value_needs_no_count_and_high_resolution_is_said() {
+        let datum = json(&[2.5], StorageResolution::High);
+        assert_eq!(datum["Values"], serde_json::json!([2.5]));
+        assert!(datum.get("Counts").is_none() && datum.get("StatisticValues").is_none());
+        assert_eq!(datum["StorageResolution"], 1);
+    }
+
+    #[test]
+    fn what_values_round_the_statistics_tell_exactly() {
+        let datum = json(&[1.0, 100.0, 100.5, 1000.0], StorageResolution::Standard);
+        let expected = serde_json::json!({"SampleCount": 4, "Sum": 1201.5, "Minimum": 1, "Maximum": 1000});
+        assert_eq!(datum["StatisticValues"], expected);
+        assert_eq!(datum["Values"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn numbers_keep_their_value() {
+        for value in [0.0, -3.0, 1e15, 2f64.powi(53), 2f64.powi(60), 1e300, 0.1, -1e-7] {
+            let text = serde_json::to_string(&Number(value)).unwrap();
+            assert_eq!(text.parse::<f64>().unwrap(), value, "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! CloudWatch's host for a region.
+
+use std::fmt;
+
+/// A region, by the form of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region(String);
+
+/// First parts of region names and the domain of the partition they lie in, from AWS's partition table. Everything else
+/// that has the form of a region is taken to lie in the partition `aws`, as AWS's SDKs do.
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("us-gov-", "amazonaws.com"),
+];
+
+impl Region {
+    /// A region by name, such as `eu-central-1`.
+    ///
+    /// # Errors
+    /// Text that has not the form of a region's name.
+    pub fn new(name: &str) -> Result<Self, RegionError> {
+        let parts: Vec<&str> = name.split('-').collect();
+        let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_region = match parts.as_slice() {
+            [words @ .., number] => {
+                words.len() >= 2
+                    && words.iter().all(is_word)
+                    && !number.is_empty()
+                    && number.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            [] => false,
+        };
+        if is_region { Ok(Self(name.to_owned())) } else { Err(RegionError(name.to_owned())) }
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The host of CloudWatch's API in this region.
+    pub fn cloud_watch_host(&self) -> String {
+        let domain = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        format!("monitoring.{}.{}", self.0, domain.map_or("amazonaws.com", |(_, domain)| *domain))
+    }
+}
+
+/// The region that a host of AWS names for CloudWatch, if it is one: `monitoring.REGION.…`, or a VPC endpoint's
+/// `vpce-….monitoring.REGION.vpce.…`.
+pub fn region_of_host(host: &str) -> Option<Region> {
+    let mut labels = host.split('.');
+    labels.find(|label| matches!(*label, "monitoring" | "monitoring-fips"))?;
+    Region::new(labels.next()?).ok()
+}
+
+/// Text that is no region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionError(String);
+
+impl fmt::Display for RegionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not a region; write one such as us-east-1", self.0.escape_default())
+    }
+}
+
+impl std::error::Error for RegionError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_has_its_domain() {
+        let hosts = [
+            ("us-east-1", "monitoring.us-east-1.amazonaws.com"),
+            ("ap-northeast-1", "monitoring.ap-northeast-1.amazonaws.com"),
+            ("mx-central-1", "monitoring.mx-central-1.amazonaws.com"),
+            ("cn-north-1", "monitoring.cn-north-1.amazonaws.com.cn"),
+            ("us-gov-west-1", "monitoring.us-gov-west-1.amazonaws.com"),
+            ("eusc-de-east-1", "monitoring.eusc-de-east-1.amazonaws.eu"),
+            ("us-iso-east-1", "monitoring.us-iso-east-1.c2s.ic.gov"),
+            ("us-isob-east-1", "monitoring.us-isob-east-1.sc2s.sgov.gov"),
+            ("eu-isoe-west-1", "monitoring.eu-isoe-west-1.cloud.adc-e.uk"),
+            ("us-isof-south-1", "monitoring.us-isof-south-1.csp.hci.ic.gov"),
+        ];
+        for (region, host) in hosts {
+            let region = Region::new(region).unwrap();
+            assert_eq!(region.cloud_watch_host(), host);
+            assert_eq!(region_of_host(host), Some(region));
+        }
+    }
+
+    #[test]
+    fn what_is_no_region_is_refused() {
+        for name in
+            ["", "us", "us-east", "us-east-", "us-east-1a", "US-EAST-1", "us_east_1", "-east-1", "us-1", "us east-1"]
+        {
+            assert_eq!(Region::new(name), Err(RegionError(name.to_owned())), "{name}");
+        }
+    }
+
+    #[test]
+    fn hosts_name_their_region_or_none() {
+        let vpc = "vpce-0a1b-xyz.monitoring.eu-west-1.vpce.amazonaws.com";
+        assert_eq!(region_of_host(vpc), Region::new("eu-west-1").ok());
+        assert_eq!(region_of_host("monitoring-fips.us-east-2.amazonaws.com"), Region::new("us-east-2").ok());
+        for host in ["localhost:4582", "127.0.0.1:4582", "monitoring.local", "cloudwatch"] {
+            assert_eq!(region_of_host(host), None, "{host}");
+        }
+    }
+}

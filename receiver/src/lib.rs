@@ -1,0 +1,32 @@
+//! `receiver.wasm`: a singleton that drains the senders' queue, merges what they observed by series and period, and
+//! publishes it to CloudWatch's PutMetricData.
+//!
+//! The walk of the data: record bytes → [`Publisher::handle_record`] → accumulator → at publish time [`Batch`], packed by
+//! real bytes → [`Payload`], encoded once → [`Publisher::poll_transmit`], signed anew for each attempt → Envoy's callout →
+//! [`Answer`] → [`Disposition`] → the next tick. `context` is the only file that talks to Envoy.
+
+pub mod answer;
+pub mod backoff;
+pub mod batch;
+pub mod clock;
+pub mod config;
+pub mod credentials;
+pub mod datum;
+pub mod disposition;
+pub mod endpoint;
+pub mod notice;
+pub mod outbox;
+pub mod payload;
+pub mod publisher;
+pub mod random;
+pub mod schedule;
+
+#[cfg(target_arch = "wasm32")]
+mod context;
+
+pub use answer::Answer;
+pub use batch::Batch;
+pub use config::Config;
+pub use disposition::Disposition;
+pub use payload::Payload;
+pub use publisher::{Publisher, Transmit};

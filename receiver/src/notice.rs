@@ -1,0 +1,183 @@
+//! What an operator is told in Envoy's log.
+
+use std::{fmt, time::Duration};
+
+use crate::disposition::RetryCause;
+
+/// The least time between two lines of the same kind.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// A publication.
+    Debug,
+    /// Something is tried again.
+    Warn,
+    /// Data are dropped, or held until an operator does something.
+    Error,
+}
+
+/// An event worth a line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// CloudWatch has stored data.
+    Published {
+        /// How many data.
+        data: usize,
+        /// How many values they carried.
+        samples: u64,
+        /// Bytes of the request's body.
+        bytes: usize,
+    },
+    /// Data are sent again.
+    Retrying {
+        /// Why.
+        cause: RetryCause,
+        /// What CloudWatch or Envoy said.
+        reason: String,
+        /// When, from now.
+        delay: Duration,
+    },
+    /// CloudWatch does not accept the credentials or does not allow the call.
+    Denied {
+        /// What it said.
+        reason: String,
+    },
+    /// The clock was off and is corrected, by so many milliseconds.
+    ClockCorrected(i64),
+    /// Data were dropped.
+    Dropped {
+        /// The counter's last part.
+        reason: &'static str,
+        /// How many values.
+        samples: u64,
+        /// What CloudWatch said, if it said something.
+        detail: String,
+    },
+    /// Bytes in the queue are no record.
+    BadRecord(String),
+    /// The request cannot be signed or dispatched.
+    Undispatched(String),
+}
+
+impl Notice {
+    /// How much it matters.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Published { .. } => Level::Debug,
+            Self::Retrying { .. } | Self::ClockCorrected(_) | Self::Undispatched(_) => Level::Warn,
+            Self::Denied { .. } | Self::Dropped { .. } | Self::BadRecord(_) => Level::Error,
+        }
+    }
+
+    fn kind(&self) -> usize {
+        match self {
+            Self::Published { .. } => 0,
+            Self::Retrying { .. } => 1,
+            Self::Denied { .. } => 2,
+            Self::ClockCorrected(_) => 3,
+            Self::Dropped { .. } => 4,
+            Self::BadRecord(_) => 5,
+            Self::Undispatched(_) => 6,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published { data, samples, bytes } => {
+                write!(f, "published {data} data of {samples} values in {bytes} bytes")
+            }
+            Self::Retrying { cause, reason, delay } => {
+                let cause = match cause {
+                    RetryCause::ServiceFault => "CloudWatch failed",
+                    RetryCause::Throttled => "CloudWatch throttles",
+                    RetryCause::Unsent => "CloudWatch cannot be reached",
+                    RetryCause::UnknownOutcome => "CloudWatch did not answer, so the data may count twice",
+                };
+                write!(f, "{cause}; sending again in {} ms: {}", delay.as_millis(), Printable(reason))
+            }
+            Self::Denied { reason } => write!(
+                f,
+                "CloudWatch refuses the credentials; data are held until it accepts them. \
+                 Check the access key and its permission cloudwatch:PutMetricData: {}",
+                Printable(reason)
+            ),
+            Self::ClockCorrected(millis) => {
+                write!(f, "this host's clock is off; signing and stamping {millis} ms later than it says")
+            }
+            Self::Dropped { reason, samples, detail } => {
+                write!(f, "dropped {samples} values ({reason}): {}", Printable(detail))
+            }
+            Self::BadRecord(error) => write!(f, "skipped a record: {error}"),
+            Self::Undispatched(error) => write!(f, "a request was not sent: {}", Printable(error)),
+        }
+    }
+}
+
+/// Text from elsewhere, cut and on one line.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 300;
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        self.0.chars().take(MOST).map(clean).try_for_each(|c| fmt::Write::write_char(f, c))
+    }
+}
+
+/// Lets a line of each kind through once a minute, with the number of those that were kept back. Publications, at debug
+/// level, are not limited.
+#[derive(Debug, Default)]
+pub struct Limiter {
+    kinds: [Option<(Duration, u64)>; 7],
+}
+
+impl Limiter {
+    /// The line to write, if one is to be written now, by the steady clock.
+    pub fn line(&mut self, notice: &Notice, now: Duration) -> Option<String> {
+        if notice.level() == Level::Debug {
+            return Some(notice.to_string());
+        }
+        let kind = self.kinds.get_mut(notice.kind())?;
+        match kind {
+            Some((last, suppressed)) if now.saturating_sub(*last) < QUIET => {
+                *suppressed = suppressed.saturating_add(1);
+                None
+            }
+            _ => {
+                let suppressed = kind.replace((now, 0)).map_or(0, |(_, suppressed)| suppressed);
+                let more =
+                    if suppressed > 0 { format!(" (and {suppressed} more like it before)") } else { String::new() };
+                Some(format!("{notice}{more}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_each_kind_is_written_once_a_minute() {
+        let mut limiter = Limiter::default();
+        let denied = Notice::Denied { reason: "AccessDenied\nline two".to_owned() };
+        let clock = Notice::ClockCorrected(5);
+        let second = Duration::from_secs;
+        assert!(limiter.line(&denied, second(0)).unwrap().ends_with("AccessDenied line two"));
+        assert_eq!(limiter.line(&denied, second(1)), None);
+        assert_eq!(limiter.line(&denied, second(59)), None);
+        assert!(limiter.line(&clock, second(59)).is_some());
+        assert!(limiter.line(&denied, second(60)).unwrap().ends_with("(and 2 more like it before)"));
+        assert_eq!(limiter.line(&denied, second(61)), None);
+    }
+
+    #[test]
+    fn text_from_elsewhere_is_cut() {
+        let notice = Notice::Undispatched("x".repeat(10_000));
+        assert!(notice.to_string().len() < 400);
+    }
+}

@@ -1,0 +1,205 @@
+//! Data that are due, on their way into payloads.
+
+use acpw_metric::{Accumulator, Group, MetricName, Namespace, PeriodKey};
+
+use crate::{Batch, Payload, datum::MetricDatum};
+
+/// The name by which senders count requests; the receiver's configuration may give it another.
+const REQUEST_COUNT: &str = "RequestCount";
+
+/// What the data of senders are called in CloudWatch.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// The namespace of records that name none.
+    pub namespace: Namespace,
+    /// What RequestCount is called in that namespace.
+    pub request_count: MetricName,
+}
+
+/// Data that are due. They are made into payloads when they can be sent, and until then later data of the same series and
+/// period join them.
+#[derive(Debug)]
+pub struct Outbox {
+    names: Names,
+    due: Accumulator,
+    /// The group that did not fit into the last payload whole.
+    rest: Option<(PeriodKey, Group)>,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(names: Names) -> Self {
+        Self { names, due: Accumulator::default(), rest: None }
+    }
+
+    /// Adds data.
+    pub fn add(&mut self, data: Accumulator) {
+        self.due.merge(data);
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty() && self.rest.is_none()
+    }
+
+    /// How many values it holds.
+    pub fn samples(&self) -> u64 {
+        let rest = self.rest.as_ref().map_or(0, |(_, group)| group.samples());
+        self.due.samples().saturating_add(rest)
+    }
+
+    /// How many data it holds.
+    pub fn series(&self) -> usize {
+        let rest = self.rest.as_ref().map_or(0, |(_, group)| group.distributions.len());
+        self.due.series().saturating_add(rest)
+    }
+
+    /// About how many bytes of memory it holds.
+    pub fn bytes(&self) -> usize {
+        self.due.bytes()
+    }
+
+    /// Takes out the oldest group; gives how many values it held, and nothing when there was none.
+    pub fn drop_oldest(&mut self) -> Option<u64> {
+        let (_, group) = self.rest.take().or_else(|| self.due.pop())?;
+        Some(group.samples())
+    }
+
+    /// Moves all data by so many milliseconds.
+    pub fn shift(&mut self, millis: i64) {
+        self.due.shift(millis);
+        if let Some((key, _)) = &mut self.rest {
+            key.start = key.start.shifted(millis);
+        }
+    }
+
+    /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
+    pub fn next_payload(&mut self) -> Option<Payload> {
+        let (mut key, mut group) = self.next_group()?;
+        let namespace = key.namespace.clone();
+        let mut batch = Batch::new(namespace.as_ref().unwrap_or(&self.names.namespace).as_str());
+        loop {
+            while let Some((metric, distribution)) = group.distributions.last() {
+                let is_renamed = namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
+                let name = if is_renamed { &self.names.request_count } else { &metric.name };
+                let datum = MetricDatum {
+                    name: name.as_str(),
+                    metric,
+                    dimensions: &group.dimensions,
+                    timestamp: key.start,
+                    distribution,
+                };
+                if !batch.push(&datum) {
+                    self.rest = Some((key, group));
+                    return batch.into_payload();
+                }
+                group.distributions.pop();
+            }
+            match self.next_group() {
+                Some(next) if next.0.namespace == namespace => (key, group) = next,
+                rest => {
+                    self.rest = rest;
+                    return batch.into_payload();
+                }
+            }
+        }
+    }
+
+    fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
+        self.rest.take().or_else(|| self.due.pop())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acpw_metric::{
+        DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Timestamp, Unit,
+    };
+
+    use super::*;
+
+    fn names() -> Names {
+        Names { namespace: Namespace::new("Ours").unwrap(), request_count: MetricName::new("Requests").unwrap() }
+    }
+
+    fn data(series: usize, namespace: Option<&str>) -> Accumulator {
+        let mut data = Accumulator::default();
+        let metric = |name| Metric {
+            name: MetricName::new(name).unwrap(),
+            unit: Unit::COUNT,
+            resolution: StorageResolution::Standard,
+        };
+        let mut distribution = Distribution::new();
+        distribution.record_n(1.0, 3);
+        for n in 0..series {
+            let value = DimensionValue::new(&n.to_string()).unwrap();
+            let dimensions = Dimensions::new(vec![(DimensionName::new("n").unwrap(), value)]).unwrap();
+            let namespace = namespace.map(|name| Namespace::new(name).unwrap());
+            let since = Timestamp::from_secs(1_787_402_160);
+            for metric in [metric("RequestCount"), metric("4XXError")] {
+                data.add(since, namespace.clone(), &dimensions, &metric, &distribution);
+            }
+        }
+        data
+    }
+
+    fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
+        std::iter::from_fn(|| outbox.next_payload())
+            .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn all_data_are_packed_and_counted_once() {
+        for (series, expected) in [(0, 0), (1, 1), (499, 1), (500, 1), (501, 2), (1_000, 2), (1_001, 3)] {
+            let mut outbox = Outbox::new(names());
+            outbox.add(data(series, None));
+            let held = outbox.samples();
+            assert_eq!(held, 6 * series as u64);
+            let mut packed = 0;
+            let mut count = 0;
+            while let Some(payload) = outbox.next_payload() {
+                packed += payload.samples();
+                count += 1;
+                assert_eq!(outbox.samples(), held - packed);
+            }
+            assert_eq!((packed, count, outbox.is_empty()), (held, expected, true));
+        }
+    }
+
+    #[test]
+    fn a_payload_has_one_namespace_and_only_our_own_request_count_is_renamed() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(1, None));
+        outbox.add(data(1, Some("Theirs")));
+        let payloads = payloads(&mut outbox);
+        let told: Vec<_> = payloads
+            .iter()
+            .map(|payload| {
+                let mut names: Vec<_> = payload["MetricData"].as_array().unwrap().iter().collect();
+                names.sort_by_key(|datum| datum["MetricName"].to_string());
+                let names: Vec<_> = names.iter().map(|datum| datum["MetricName"].as_str().unwrap()).collect();
+                (payload["Namespace"].as_str().unwrap(), names)
+            })
+            .collect();
+        assert_eq!(told, [("Ours", vec!["4XXError", "Requests"]), ("Theirs", vec!["4XXError", "RequestCount"])]);
+    }
+
+    #[test]
+    fn data_join_those_that_wait() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(1, None));
+        outbox.add(data(1, None));
+        let payloads = payloads(&mut outbox);
+        assert_eq!(payloads.len(), 1);
+        assert_eq!(payloads[0]["MetricData"][0]["Counts"], serde_json::json!([6]));
+    }
+
+    #[test]
+    fn shifted_data_have_shifted_timestamps() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(1, None));
+        outbox.shift(-120_000);
+        assert_eq!(payloads(&mut outbox)[0]["MetricData"][0]["Timestamp"], 1_787_402_040);
+    }
+}

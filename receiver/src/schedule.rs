@@ -1,0 +1,103 @@
+//! When to publish.
+
+use std::time::Duration;
+
+use crate::random::Random;
+
+/// After a quiet time the first data wait this long for those of the other workers, which flush within the same second.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// One publication per interval under steady traffic, at an offset of this instance's own, so that a fleet does not
+/// publish in step; and soon after a quiet time, when the last publication is an interval or more ago.
+#[derive(Debug)]
+pub struct Schedule {
+    interval: Duration,
+    offset: Duration,
+    last: Option<Duration>,
+    waiting_since: Option<Duration>,
+}
+
+impl Schedule {
+    /// A schedule of this interval.
+    pub fn new(interval: Duration, random: &mut Random) -> Self {
+        Self { interval, offset: random.below(interval), last: None, waiting_since: None }
+    }
+
+    /// Whether to publish now, by the steady clock; `has_data`: whether there is anything to publish. Once it says so, the
+    /// next publication is scheduled.
+    pub fn is_due(&mut self, now: Duration, has_data: bool) -> bool {
+        if !has_data {
+            self.waiting_since = None;
+            return false;
+        }
+        let since = *self.waiting_since.get_or_insert(now);
+        let due = match self.last {
+            Some(last) if since < last.saturating_add(self.interval) => self.slot_after(last),
+            _ => since.saturating_add(GATHER),
+        };
+        if now < due {
+            return false;
+        }
+        self.last = Some(now);
+        self.waiting_since = None;
+        true
+    }
+
+    /// The first multiple of the interval, moved by the offset, after `time`.
+    fn slot_after(&self, time: Duration) -> Duration {
+        let interval = self.interval.as_millis().max(1);
+        let offset = self.offset.as_millis();
+        let passed = (time.as_millis().saturating_add(interval).saturating_sub(offset)).checked_div(interval);
+        let slot = passed.unwrap_or(0).saturating_mul(interval).saturating_add(offset);
+        Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(60);
+    const TICK: Duration = Duration::from_millis(200);
+
+    /// The times of publication over `ticks` ticks, with data at the ticks that `has_data` says.
+    fn publications(seed: u64, ticks: u32, has_data: impl Fn(Duration) -> bool) -> Vec<Duration> {
+        let mut schedule = Schedule::new(INTERVAL, &mut Random::new(seed));
+        (0..ticks).map(|tick| TICK * tick).filter(|now| schedule.is_due(*now, has_data(*now))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn steady_traffic_is_published_once_an_interval(seed: u64) {
+            let times = publications(seed, 300 * 10, |_| true);
+            prop_assert!(times[0] <= GATHER + TICK);
+            prop_assert!(times[1] - times[0] <= INTERVAL + TICK);
+            for pair in times[1..].windows(2) {
+                let between = pair[1] - pair[0];
+                prop_assert!(between >= INTERVAL - TICK && between <= INTERVAL + TICK, "{:?}", between);
+            }
+            prop_assert!((10..=11).contains(&times.len()), "{:?}", times);
+        }
+
+        #[test]
+        fn the_first_data_after_a_quiet_time_go_out_within_two_seconds(seed: u64, quiet in 120u64..1000) {
+            let data_from = Duration::from_secs(quiet);
+            let times = publications(seed, 300 * 20, |now| now < TICK * 5 || now >= data_from);
+            prop_assert!(times.iter().any(|time| *time >= data_from && *time <= data_from + Duration::from_secs(1)));
+        }
+    }
+
+    #[test]
+    fn a_fleet_does_not_publish_in_step() {
+        let second: Vec<u64> = (0..100).map(|seed| publications(seed, 1000, |_| true)[1].as_secs()).collect();
+        let distinct: std::collections::BTreeSet<_> = second.iter().collect();
+        assert!(distinct.len() > 40, "{distinct:?}");
+    }
+
+    #[test]
+    fn nothing_is_published_without_data() {
+        assert!(publications(1, 10_000, |_| false).is_empty());
+    }
+}
