@@ -32,7 +32,7 @@ Envoy listens on localhost:18000 and counts the requests for example.com. In ano
 
 Within 5 seconds the metric is printed here, is on the page $cloudwatch, and is there for the AWS CLI:
 
-  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 .venv/bin/aws cloudwatch list-metrics \\
+  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1 .venv/bin/aws cloudwatch list-metrics \\
     --namespace AWSCloudWatchProxyWasm-dev --endpoint-url $cloudwatch
 
 A request for another host (curl localhost:18000/test) makes none. Envoy's statistics of all this:

@@ -41,7 +41,11 @@ impl Batch {
             self.raw.truncate(before);
             return false;
         }
-        self.data.push(Span { bytes: start..self.raw.len(), samples: datum.distribution.count() });
+        self.data.push(Span {
+            bytes: start..self.raw.len(),
+            samples: datum.distribution.count(),
+            resolution: datum.metric.resolution,
+        });
         true
     }
 

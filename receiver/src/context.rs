@@ -172,8 +172,7 @@ struct Stats {
 
 impl Stats {
     fn define() -> Result<Self, HostError> {
-        let counter =
-            |name: &str, read: ReadCount| Ok((Counter::define(&format!("acpw.receiver.{name}"))?, read));
+        let counter = |name: &str, read: ReadCount| Ok((Counter::define(&format!("acpw.receiver.{name}"))?, read));
         Ok(Self {
             counters: [
                 counter("received", |counts| counts.received)?,

@@ -67,10 +67,12 @@ impl Outbox {
 
     /// Moves all data by so many milliseconds.
     pub fn shift(&mut self, millis: i64) {
-        self.due.shift(millis);
-        if let Some((key, _)) = &mut self.rest {
-            key.start = key.start.shifted(millis);
+        if let Some((key, group)) = self.rest.take() {
+            for (metric, distribution) in &group.distributions {
+                self.due.add(key.start, key.namespace.clone(), &group.dimensions, metric, distribution);
+            }
         }
+        self.due.shift(millis);
     }
 
     /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.

@@ -5,6 +5,7 @@ use std::{
     ops::Range,
 };
 
+use acpw_metric::StorageResolution;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
@@ -26,6 +27,8 @@ pub(crate) struct Span {
     pub(crate) bytes: Range<usize>,
     /// How many values it carries.
     pub(crate) samples: u64,
+    /// The length of its period.
+    pub(crate) resolution: StorageResolution,
 }
 
 impl Payload {
@@ -86,12 +89,12 @@ impl Payload {
         (self.only(left.to_vec()), self.only(right.to_vec()))
     }
 
-    /// The payload with every timestamp moved.
-    pub fn shifted(self, seconds: i64) -> Self {
+    /// The payload with every datum moved by so many milliseconds, as far as that moves it into another period.
+    pub fn shifted(self, millis: i64) -> Self {
         let Some(mut raw) = self.raw() else { return self };
         for span in &self.data {
             if let Some(datum) = raw.get_mut(span.bytes.clone()) {
-                shift_timestamp(datum, seconds);
+                shift_timestamp(datum, span.resolution.nearest_periods(millis) / 1_000);
             }
         }
         Self::new(raw, self.data)
@@ -109,8 +112,8 @@ impl Payload {
                 document.push(b',');
             }
             let start = document.len();
-            document.extend_from_slice(raw.get(span.bytes)?);
-            data.push(Span { bytes: start..document.len(), samples: span.samples });
+            document.extend_from_slice(raw.get(span.bytes.clone())?);
+            data.push(Span { bytes: start..document.len(), ..span });
         }
         document.extend_from_slice(raw.get(last.bytes.end..)?);
         (!data.is_empty()).then(|| Self::new(document, data))
@@ -162,7 +165,7 @@ mod tests {
             }
             let start = raw.len();
             raw.extend(format!(r#"{{"Timestamp":{},"n":{n},"x":"{}"}}"#, 1_787_402_160, "x".repeat(width)).bytes());
-            data.push(Span { bytes: start..raw.len(), samples: n as u64 });
+            data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution: StorageResolution::Standard });
         }
         raw.extend(b"]}");
         Payload::new(raw, data)
@@ -210,11 +213,11 @@ mod tests {
 
     #[test]
     fn timestamps_move_and_nothing_else() {
-        for (width, seconds) in [(0, -172_800), (5_000, 60)] {
-            let shifted = payload(3, width).shifted(seconds);
+        for (width, millis, seconds) in [(0, -172_800_000, -172_800), (5_000, 59_000, 60)] {
+            let shifted = payload(3, width).shifted(millis);
             let expected = 1_787_402_160u64.saturating_add_signed(seconds);
             assert_eq!(numbers(&shifted, "Timestamp"), [expected; 3]);
-            assert_eq!(shifted.shifted(-seconds), payload(3, width));
+            assert_eq!(shifted.shifted(-millis), payload(3, width));
         }
         assert_eq!(payload(1, 0).shifted(i64::MAX), payload(1, 0));
     }

@@ -178,9 +178,9 @@ impl Publisher {
             None if self.in_flight.len() < MAX_PAYLOADS => Waiting { payload: self.outbox.next_payload()?, learnt },
             None => return None,
         };
-        let payload = match learnt.saturating_sub(waiting.learnt) / 1_000 {
+        let payload = match learnt.saturating_sub(waiting.learnt) {
             0 => waiting.payload,
-            seconds => waiting.payload.shifted(seconds),
+            millis => waiting.payload.shifted(millis),
         };
         match self.sign(&payload, signed_at) {
             Ok(headers) => {

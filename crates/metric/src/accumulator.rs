@@ -93,12 +93,12 @@ impl Accumulator {
         }
     }
 
-    /// Moves everything by so many milliseconds, into the periods in which it lies then.
+    /// Moves everything by so many milliseconds, as far as that moves it into other periods.
     pub fn shift(&mut self, millis: i64) {
         let mut shifted = Self::default();
         while let Some((key, group)) = self.pop() {
             for (metric, distribution) in &group.distributions {
-                let start = key.start.shifted(millis);
+                let start = key.start.shifted(metric.resolution.nearest_periods(millis));
                 shifted.add(start, key.namespace.clone(), &group.dimensions, metric, distribution);
             }
         }

@@ -37,6 +37,13 @@ impl StorageResolution {
             Self::Standard => 60,
         }
     }
+
+    /// A difference of clocks as far as it moves a period: the nearest multiple of the period's length, in milliseconds.
+    pub const fn nearest_periods(self, millis: i64) -> i64 {
+        let period = self.seconds() as i64 * 1_000;
+        let half = if millis < 0 { -period / 2 } else { period / 2 };
+        millis.saturating_add(half) / period * period
+    }
 }
 
 /// A metric as it is measured: the same name in another unit or at another resolution is another series.
@@ -60,6 +67,23 @@ mod tests {
             assert_eq!(MetricName::new(&"m".repeat(length)).is_ok(), fits, "{length}");
             assert_eq!(Namespace::new(&"n".repeat(length)).is_ok(), fits, "{length}");
         }
+    }
+
+    #[test]
+    fn a_difference_moves_whole_periods() {
+        for (millis, standard, high) in [
+            (0, 0, 0),
+            (29_999, 0, 30_000),
+            (30_000, 60_000, 30_000),
+            (-29_999, 0, -30_000),
+            (-30_000, -60_000, -30_000),
+            (172_799_200, 172_800_000, 172_799_000),
+        ] {
+            assert_eq!(StorageResolution::Standard.nearest_periods(millis), standard);
+            assert_eq!(StorageResolution::High.nearest_periods(millis), high);
+        }
+        StorageResolution::Standard.nearest_periods(i64::MAX);
+        StorageResolution::Standard.nearest_periods(i64::MIN);
     }
 
     #[test]

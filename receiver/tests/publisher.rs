@@ -1,0 +1,362 @@
+//! The publisher against a CloudWatch of a few lines, in virtual time.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+
+use std::{io::Read as _, time::Duration};
+
+use acpw_metric::{
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution,
+    Timestamp, Unit,
+};
+use flate2::read::GzDecoder;
+use receiver::{Answer, Config, Publisher, Transmit, answer::Reply, notice::Level, publisher::Counts};
+
+const START: u64 = 1_787_402_160;
+const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
+
+/// A publisher, its time, and everything it was told and said.
+struct World {
+    publisher: Publisher,
+    millis: u64,
+    counts: Counts,
+    lines: Vec<(Level, String)>,
+}
+
+impl World {
+    fn new(extra: &str) -> Self {
+        let document = format!(
+            r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "metric_namespace": "N",
+                "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "{SECRET}",
+                "aws_session_token": "TOKENTOKEN", "publish_interval_millisecond": 1000 {extra}}}"#
+        );
+        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let publisher = Publisher::new(config, 7);
+        Self { publisher, millis: 0, counts: Counts::default(), lines: Vec::new() }
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: Timestamp::from_millis(START * 1000 + self.millis), steady: Duration::from_millis(self.millis) }
+    }
+
+    /// Hands over one request for each of these series.
+    fn observe(&mut self, series: std::ops::Range<usize>) {
+        let mut held = Accumulator::default();
+        let mut one = Distribution::new();
+        one.record(1.0);
+        let name = MetricName::new("RequestCount").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+        for n in series {
+            let value = DimensionValue::new(&format!("series-{n}")).unwrap();
+            let dimensions = Dimensions::new(vec![(DimensionName::new("path").unwrap(), value)]).unwrap();
+            held.add(self.now().wall, None, &dimensions, &metric, &one);
+        }
+        for record in held.into_records(1 << 16) {
+            self.publisher.handle_record(&record, self.now());
+        }
+    }
+
+    /// Ticks, 200 ms apart, until there is something to send.
+    fn next(&mut self) -> Transmit {
+        for _ in 0..1_000 {
+            if let Some(transmit) = self.publisher.poll_transmit(self.now()) {
+                return transmit;
+            }
+            self.settle();
+            self.millis += 200;
+        }
+        panic!("nothing is sent; {:?}", self.lines);
+    }
+
+    /// Nothing is sent for so many milliseconds.
+    fn silent(&mut self, millis: u64) {
+        let end = self.millis + millis;
+        while self.millis < end {
+            assert!(self.publisher.poll_transmit(self.now()).is_none(), "at {}", self.millis);
+            self.millis += 200;
+        }
+    }
+
+    fn answer(&mut self, transmit: &Transmit, status: u16, code: &str, message: &str) {
+        let reply = Reply { status, code: code.to_owned(), message: message.to_owned(), ..Reply::default() };
+        self.reply(transmit, reply);
+    }
+
+    fn reply(&mut self, transmit: &Transmit, reply: Reply) {
+        self.publisher.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(line) = self.publisher.poll_line() {
+            self.lines.push(line);
+        }
+        let counts = self.publisher.take_counts();
+        self.counts.received += counts.received;
+        self.counts.published += counts.published;
+        self.counts.published_data += counts.published_data;
+        self.counts.retried += counts.retried;
+        self.counts.throttled += counts.throttled;
+        self.counts.unknown_outcome += counts.unknown_outcome;
+        self.counts.denied += counts.denied;
+        self.counts.bad_records += counts.bad_records;
+        self.counts.dropped_buffer_full += counts.dropped_buffer_full;
+        self.counts.dropped_invalid += counts.dropped_invalid;
+        self.counts.dropped_rejected += counts.dropped_rejected;
+        let dropped = self.counts.dropped_buffer_full + self.counts.dropped_invalid + self.counts.dropped_rejected;
+        assert_eq!(self.counts.received, self.counts.published + self.publisher.held() + dropped);
+    }
+}
+
+fn document(transmit: &Transmit) -> serde_json::Value {
+    let is_compressed = transmit.headers.iter().any(|(name, _)| *name == "content-encoding");
+    let mut body = transmit.body.clone();
+    if is_compressed {
+        body.clear();
+        GzDecoder::new(transmit.body.as_slice()).read_to_end(&mut body).unwrap();
+    }
+    serde_json::from_slice(&body).unwrap()
+}
+
+fn data(transmit: &Transmit) -> Vec<serde_json::Value> {
+    document(transmit)["MetricData"].as_array().unwrap().clone()
+}
+
+fn paths(transmit: &Transmit) -> Vec<String> {
+    let path = |datum: &serde_json::Value| datum["Dimensions"][0]["Value"].as_str().unwrap().to_owned();
+    let mut paths: Vec<_> = data(transmit).iter().map(path).collect();
+    paths.sort();
+    paths
+}
+
+fn header<'a>(transmit: &'a Transmit, name: &str) -> Option<&'a str> {
+    transmit.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn what_is_received_is_published_once() {
+    let mut world = World::new("");
+    world.observe(0..1);
+    world.observe(0..1);
+    let transmit = world.next();
+    assert!(world.millis <= 1_000, "{}", world.millis);
+    let expected = serde_json::json!({"Namespace": "N", "MetricData": [{
+        "MetricName": "RequestCount", "Timestamp": START, "Unit": "Count", "Values": [1], "Counts": [2],
+        "Dimensions": [{"Name": "path", "Value": "series-0"}],
+    }]});
+    assert_eq!(document(&transmit), expected);
+    assert_eq!(header(&transmit, ":authority"), Some("monitoring.us-east-1.amazonaws.com"));
+    assert_eq!(header(&transmit, "x-amz-target"), Some("GraniteServiceVersion20100801.PutMetricData"));
+    assert_eq!(header(&transmit, "x-amz-security-token"), Some("TOKENTOKEN"));
+    world.answer(&transmit, 200, "", "");
+    assert_eq!((world.counts.received, world.counts.published, world.publisher.held()), (2, 2, 0));
+    world.silent(60_000);
+}
+
+#[test]
+fn a_failed_request_is_sent_again_as_it_was_with_a_new_signature() {
+    let mut world = World::new("");
+    world.observe(0..500);
+    let first = world.next();
+    assert_eq!(header(&first, "content-encoding"), Some("gzip"));
+    world.answer(&first, 503, "ServiceUnavailable", "");
+    world.millis += 2_000;
+    let second = world.next();
+    assert_eq!(first.body, second.body);
+    assert_ne!(header(&first, "authorization"), header(&second, "authorization"));
+    world.answer(&second, 200, "", "");
+    assert_eq!((world.counts.retried, world.counts.published, world.publisher.held()), (1, 500, 0));
+}
+
+#[test]
+fn what_cloudwatch_asks_for_is_kept_and_everything_else_merges_meanwhile() {
+    let mut world = World::new("");
+    world.observe(0..1);
+    let first = world.next();
+    let retry_after = Some(Duration::from_secs(30));
+    world.reply(&first, Reply { status: 400, code: "Throttling".to_owned(), retry_after, ..Reply::default() });
+    for _ in 0..25 {
+        world.observe(0..1);
+        world.silent(1_000);
+    }
+    world.millis += 5_200;
+    let again = world.next();
+    assert_eq!(again.body, first.body);
+    world.answer(&again, 200, "", "");
+    let merged = world.next();
+    assert_eq!(data(&merged)[0]["Counts"], serde_json::json!([25]));
+    world.answer(&merged, 200, "", "");
+    assert_eq!((world.counts.throttled, world.counts.published), (1, 26));
+}
+
+#[test]
+fn only_the_data_that_cloudwatch_names_are_dropped() {
+    let mut world = World::new("");
+    world.observe(0..10);
+    let first = world.next();
+    let bad: Vec<String> =
+        [2, 6].map(|at| data(&first)[at]["Dimensions"][0]["Value"].as_str().unwrap().to_owned()).into();
+    let message = "The parameter MetricData.member.3.Timestamp must specify a time within the past two weeks.\n\
+        The collection MetricData.member.7.Values must not have a size greater than 150.";
+    world.answer(&first, 400, "InvalidParameterValue", message);
+    let rest = world.next();
+    assert_eq!(data(&rest).len(), 8);
+    assert!(bad.iter().all(|path| !paths(&rest).contains(path)));
+    world.answer(&rest, 200, "", "");
+    assert_eq!((world.counts.dropped_invalid, world.counts.published), (2, 8));
+    let (level, line) = world.lines.iter().find(|(level, _)| *level == Level::Error).unwrap();
+    assert_eq!(*level, Level::Error);
+    assert!(line.contains("dropped 2 values (invalid)") && line.contains("within the past two weeks"), "{line}");
+}
+
+#[test]
+fn a_bad_datum_that_is_not_named_is_found_by_halving() {
+    let mut world = World::new("");
+    world.observe(0..100);
+    let mut calls = 0;
+    while world.publisher.held() > 0 {
+        let transmit = world.next();
+        calls += 1;
+        if paths(&transmit).contains(&"series-42".to_owned()) {
+            world.answer(&transmit, 400, "InvalidParameterCombination", "no");
+        } else {
+            world.answer(&transmit, 200, "", "");
+        }
+    }
+    assert_eq!((world.counts.dropped_invalid, world.counts.published), (1, 99));
+    assert!(calls <= 2 * 7 + 1, "{calls}");
+}
+
+#[test]
+fn a_request_that_is_too_large_is_halved() {
+    let mut world = World::new("");
+    world.observe(0..8);
+    let whole = world.next();
+    world.answer(&whole, 413, "RequestEntityTooLarge", "");
+    let (left, right) = (world.next(), world.next());
+    let mut halves = [paths(&left), paths(&right)].concat();
+    halves.sort();
+    assert_eq!((paths(&left).len(), halves), (4, paths(&whole)));
+    world.answer(&left, 200, "", "");
+    world.answer(&right, 200, "", "");
+    assert_eq!(world.counts.published, 8);
+}
+
+#[test]
+fn a_clock_that_is_days_off_is_corrected_and_so_are_the_timestamps() {
+    const TWO_DAYS: u64 = 2 * 24 * 60 * 60;
+    let mut world = World::new("");
+    world.observe(0..1);
+    let first = world.next();
+    world.observe(1..2);
+    let date = Some(Timestamp::from_secs(START + TWO_DAYS));
+    let code = "InvalidSignatureException".to_owned();
+    world.reply(&first, Reply { status: 400, code, date, ..Reply::default() });
+    let again = world.next();
+    assert_eq!(data(&again)[0]["Timestamp"], START + TWO_DAYS);
+    assert!(header(&again, "x-amz-date").unwrap().starts_with("20260824T"), "{again:?}");
+    world.answer(&again, 200, "", "");
+    let second = world.next();
+    assert_eq!(data(&second)[0]["Timestamp"], START + TWO_DAYS);
+    world.answer(&second, 200, "", "");
+    assert_eq!((world.counts.published, world.counts.denied), (2, 0));
+}
+
+#[test]
+fn refused_credentials_hold_the_data_and_are_told_without_a_secret() {
+    let mut world = World::new("");
+    world.observe(0..1);
+    let message = "The request signature we calculated does not match. The Canonical String for this request should \
+        have been 'x-amz-security-token:TOKENTOKEN'";
+    for _ in 0..3 {
+        let transmit = world.next();
+        world.answer(&transmit, 403, "SignatureDoesNotMatch", message);
+        world.silent(25_000);
+    }
+    assert_eq!((world.counts.denied, world.publisher.held()), (3, 1));
+    let told: Vec<_> = world.lines.iter().filter(|(level, _)| *level == Level::Error).collect();
+    assert!((1..=2).contains(&told.len()), "{told:?}");
+    for (_, line) in &world.lines {
+        assert!(!line.contains("TOKENTOKEN") && !line.contains(SECRET), "{line}");
+    }
+    let transmit = world.next();
+    world.answer(&transmit, 200, "", "");
+    assert_eq!(world.counts.published, 1);
+}
+
+#[test]
+fn an_answer_that_did_not_come_is_counted_by_what_it_leaves_open() {
+    let mut world = World::new("");
+    world.observe(0..1);
+    for (may_be_stored, unknown) in [(true, 1), (false, 1), (true, 2)] {
+        let transmit = world.next();
+        let answer = Answer::Missing { may_be_stored, reason: "why".to_owned() };
+        world.publisher.handle_answer(transmit.id, &answer, world.now());
+        world.settle();
+        assert_eq!(world.counts.unknown_outcome, unknown);
+    }
+    let transmit = world.next();
+    world.publisher.handle_undispatched(transmit.id, "bad argument", world.now());
+    world.settle();
+    assert_eq!(world.counts.retried, 4);
+    let transmit = world.next();
+    world.answer(&transmit, 200, "", "");
+}
+
+#[test]
+fn memory_is_bounded_through_an_outage_and_what_is_dropped_is_counted() {
+    let mut world = World::new(r#", "buffer_limit_bytes": 100000"#);
+    for minute in 0..30 {
+        world.observe(minute * 100..minute * 100 + 100);
+        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+            world.answer(&transmit, 500, "InternalFailure", "");
+        }
+        assert!(world.publisher.held_bytes() <= 100_000);
+        world.millis += 60_000;
+    }
+    assert!(world.counts.dropped_buffer_full > 0);
+    while world.publisher.held() > 0 {
+        let transmit = world.next();
+        world.answer(&transmit, 200, "", "");
+    }
+    assert_eq!(world.counts.published + world.counts.dropped_buffer_full, 3_000);
+}
+
+#[test]
+fn at_most_four_payloads_are_in_flight() {
+    let mut world = World::new("");
+    world.observe(0..10_000);
+    let mut sent = vec![world.next()];
+    sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
+    assert_eq!(sent.len(), 4);
+    for transmit in &sent {
+        assert!(data(transmit).len() <= 1_000);
+        world.answer(transmit, 200, "", "");
+    }
+    while world.publisher.held() > 0 {
+        let transmit = world.next();
+        world.answer(&transmit, 200, "", "");
+    }
+    assert_eq!(world.counts.published, 10_000);
+}
+
+#[test]
+fn bytes_that_are_no_record_are_counted_and_skipped() {
+    let mut world = World::new("");
+    for bytes in [b"".as_slice(), b"\x01", b"\xff\xff", &[1; 100]] {
+        world.publisher.handle_record(bytes, world.now());
+    }
+    world.observe(0..1);
+    world.settle();
+    assert_eq!((world.counts.bad_records, world.counts.received), (4, 1));
+}
+
+#[test]
+fn debug_shows_neither_secret_nor_signature() {
+    let mut world = World::new("");
+    world.observe(0..1);
+    let transmit = world.next();
+    let shown = format!("{:?} {transmit:?}", world.publisher);
+    for secret in [SECRET, "TOKENTOKEN", "Signature="] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
