@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use acpw_host::{
-    Counter, Gauge, HostError, Queue, log, now,
+    Counter, Gauge, HostError, Queue, environment, log, now,
     pairs::pairs,
     plugin_configuration, property,
     proxy_wasm::{
@@ -11,11 +11,11 @@ use acpw_host::{
         traits::{Context, HttpContext, RootContext},
         types::{Action, ContextType, LogLevel},
     },
-    request_headers, set_tick_period,
+    request_headers, set_tick_period, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 
-use crate::{Config, Observation, Request, Sender};
+use crate::{Config, Moment, Observation, Sender};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -31,6 +31,8 @@ struct Root {
 /// What the streams of a root share.
 struct Worker {
     sender: Sender,
+    /// What Envoy has for the readings of the request that ends.
+    properties: Vec<Option<Vec<u8>>>,
     receiver_vm_id: String,
     queue: Option<Queue>,
     stats: Stats,
@@ -55,11 +57,17 @@ enum Stage {
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
-        let config = Config::from_json(&plugin_configuration()).map_err(|faults| faults.to_string())?;
-        let sender = Sender::new(&config, now()).map_err(|error| error.to_string())?;
+        let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        let worker = Worker { sender, receiver_vm_id: config.receiver_vm_id, queue: None, stats, is_done: false };
+        let worker = Worker {
+            receiver_vm_id: config.receiver_vm_id.clone(),
+            sender: Sender::new(config, now()),
+            properties: Vec::new(),
+            queue: None,
+            stats,
+            is_done: false,
+        };
         self.worker = Some(Rc::new(RefCell::new(worker)));
         Ok(())
     }
@@ -74,6 +82,7 @@ impl Context for Root {
         self.with_worker(|worker| {
             worker.is_done = true;
             worker.flush();
+            worker.sender.end_progress();
         });
         true
     }
@@ -96,7 +105,15 @@ impl RootContext for Root {
 
     /// As an access logger, Envoy calls this for every finished request.
     fn on_log(&mut self) {
-        self.with_worker(Worker::log);
+        self.with_worker(|worker| {
+            if worker.sender.counts_progress() {
+                let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
+                    ConcurrencyUtilization are left out";
+                log(LogLevel::Warn, message);
+                worker.sender.end_progress();
+            }
+            worker.log();
+        });
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -118,8 +135,13 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         with(Some(&self.worker), |worker| {
             let headers = request_headers();
-            self.stage = match worker.sender.begin(&Request::received(pairs(&headers))) {
-                Some(observation) => Stage::Observed(observation),
+            self.stage = match worker.sender.begin(pairs(&headers), Moment::Arrival) {
+                Some(mut observation) => {
+                    if worker.sender.counts_progress() {
+                        worker.sender.enter(&mut observation, wall_clock());
+                    }
+                    Stage::Observed(observation)
+                }
                 None => Stage::Unobserved,
             };
         });
@@ -147,13 +169,18 @@ impl Worker {
     /// Observes a request of which nothing was seen until its end.
     fn log(&mut self) {
         let headers = request_headers();
-        if let Some(observation) = self.sender.begin(&Request::finished(pairs(&headers))) {
+        if let Some(observation) = self.sender.begin(pairs(&headers), Moment::End) {
             self.finish(observation);
         }
     }
 
     fn finish(&mut self, observation: Observation) {
-        self.sender.finish(observation, response_code());
+        if self.sender.counts_progress() {
+            self.sender.leave(&observation, wall_clock());
+        }
+        self.properties.clear();
+        self.properties.extend(self.sender.readings(&observation).iter().map(|reading| property(reading.path())));
+        self.sender.finish(observation, &self.properties);
         if self.is_done {
             self.flush();
         }
@@ -188,13 +215,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// The status that was sent to the client; none when the client went away before there was one.
-fn response_code() -> Option<u16> {
-    let bytes = property(b"response\0code")?;
-    let code = i64::from_le_bytes(bytes.try_into().ok()?);
-    u16::try_from(code).ok()
 }
 
 /// Runs `act`, unless the worker is at work already, which Envoy's single-threaded calls do not let happen.

@@ -22,7 +22,7 @@ mod stat;
 pub use {
     abi::HostError,
     call::{Callout, call_response_body, call_response_headers, dispatch_http_call},
-    clock::{now, random, set_tick_period},
+    clock::{now, random, set_tick_period, wall_clock},
     proxy_wasm,
     queue::{Queue, Token},
     read::{environment, log, plugin_configuration, property, request_headers, response_headers},
