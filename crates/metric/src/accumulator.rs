@@ -1,6 +1,6 @@
 //! Distributions by series and period: what a module holds until it can hand it on.
 
-use std::{collections::BTreeMap, mem::size_of};
+use std::mem::size_of;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
@@ -67,7 +67,8 @@ impl Group {
 /// maxima exactly, in any order; of gauges the sums by second.
 #[derive(Debug, Default)]
 pub struct Accumulator {
-    periods: BTreeMap<PeriodKey, Period>,
+    /// The oldest first. They are few: a map of them would take more code than time.
+    periods: Vec<(PeriodKey, Period)>,
     samples: u64,
     series: usize,
     bytes: usize,
@@ -140,15 +141,15 @@ impl Accumulator {
     /// Takes out one group of the oldest period.
     pub fn pop(&mut self) -> Option<(PeriodKey, Group)> {
         loop {
-            let mut oldest = self.periods.first_entry()?;
-            match oldest.get_mut().pop() {
+            let (key, period) = self.periods.first_mut()?;
+            match period.pop() {
                 Some((dimensions, distributions)) => {
-                    let key = oldest.key().clone();
+                    let key = key.clone();
                     let group = Group { dimensions, distributions };
                     self.forget(key.kind, &group);
                     return Some((key, group));
                 }
-                None => drop(oldest.remove()),
+                None => drop(self.periods.remove(0)),
             }
         }
     }
@@ -157,9 +158,14 @@ impl Accumulator {
     pub fn take_gauges(&mut self, before: Timestamp) -> Self {
         let mut taken = Self::default();
         let is_taken = |key: &PeriodKey| key.kind == Kind::Gauge && key.start < before;
-        let keys: Vec<_> = self.periods.keys().filter(|key| is_taken(key)).cloned().collect();
-        for key in keys {
-            for (dimensions, distributions) in self.periods.remove(&key).unwrap_or_default() {
+        let mut at = 0;
+        while let Some((key, _)) = self.periods.get(at) {
+            if !is_taken(key) {
+                at = at.saturating_add(1);
+                continue;
+            }
+            let (key, period) = self.periods.remove(at);
+            for (dimensions, distributions) in period {
                 let group = Group { dimensions, distributions };
                 self.forget(key.kind, &group);
                 for (metric, distribution) in &group.distributions {
@@ -182,7 +188,7 @@ impl Accumulator {
     pub fn into_records(mut self, limit: usize) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         let mut writers: Vec<RecordWriter> = Vec::new();
-        while let Some((key, period)) = self.periods.pop_first() {
+        for (key, period) in std::mem::take(&mut self.periods) {
             let at = writers.iter().position(|writer| *writer.origin() == key.origin).unwrap_or(writers.len());
             if at == writers.len() {
                 writers.push(RecordWriter::new(key.origin, limit));
@@ -221,7 +227,14 @@ impl Accumulator {
             return;
         }
         let kind = key.kind;
-        let period = self.periods.entry(key).or_default();
+        let at = match self.periods.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.periods.insert(at, (key, Period::default()));
+                at
+            }
+        };
+        let Some((_, period)) = self.periods.get_mut(at) else { return };
         let distributions = match period.get_index_of(&BorrowedDimensions(names)) {
             Some(index) => match period.get_index_mut(index) {
                 Some((_, distributions)) => distributions,

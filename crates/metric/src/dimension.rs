@@ -71,7 +71,16 @@ impl Dimensions {
         if dimensions.len() > MAX_DIMENSIONS {
             return Err(DimensionsError::TooMany(dimensions.len()));
         }
-        dimensions.sort_by(|(left, _), (right, _)| left.cmp(right));
+        // They are few and mostly in order; a sort from the library is larger than all of this file.
+        for end in 1..dimensions.len() {
+            let mut at = end;
+            while let Some([(left, _), (right, _)]) = dimensions.get(at.wrapping_sub(1)..=at)
+                && left > right
+            {
+                dimensions.swap(at - 1, at);
+                at -= 1;
+            }
+        }
         let mut names = dimensions.iter().map(|(name, _)| name);
         let mut next = dimensions.iter().map(|(name, _)| name).skip(1);
         while let (Some(name), Some(following)) = (names.next(), next.next()) {

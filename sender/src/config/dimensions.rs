@@ -135,13 +135,7 @@ pub(super) fn sets(
                 set.push(place);
             }
         }
-        let mut sorted = set.clone();
-        sorted.sort_unstable();
-        let is_same = |other: &Vec<usize>| {
-            let mut other = other.clone();
-            other.sort_unstable();
-            other == sorted
-        };
+        let is_same = |other: &Vec<usize>| other.len() == set.len() && set.iter().all(|place| other.contains(place));
         match sets.iter().position(is_same) {
             Some(other) => faults.add(path, format_args!("is the same set as dimension_sets[{other}]")),
             None => sets.push(set),
