@@ -150,6 +150,7 @@ impl Receiver {
         while let Some((level, line)) = self.publisher.poll_line() {
             let level = match level {
                 Level::Debug => LogLevel::Debug,
+                Level::Info => LogLevel::Info,
                 Level::Warn => LogLevel::Warn,
                 Level::Error => LogLevel::Error,
             };
@@ -163,11 +164,13 @@ type ReadCount = fn(&Counts) -> u64;
 
 /// The receiver's part of Envoy's statistics.
 struct Stats {
-    counters: [(Counter, ReadCount); 13],
+    counters: [(Counter, ReadCount); 14],
     held: Gauge,
     held_bytes: Gauge,
     held_series: Gauge,
     clock_skew: Gauge,
+    published_series: Gauge,
+    predicted_cost: Gauge,
 }
 
 impl Stats {
@@ -176,6 +179,7 @@ impl Stats {
         Ok(Self {
             counters: [
                 counter("received", |counts| counts.received)?,
+                counter("added", |counts| counts.added)?,
                 counter("published", |counts| counts.published)?,
                 counter("published_data", |counts| counts.published_data)?,
                 counter("requests", |counts| counts.requests)?,
@@ -193,6 +197,8 @@ impl Stats {
             held_bytes: Gauge::define("acpw.receiver.held_bytes")?,
             held_series: Gauge::define("acpw.receiver.held_series")?,
             clock_skew: Gauge::define("acpw.receiver.clock_skew_millisecond")?,
+            published_series: Gauge::define("acpw.receiver.published_series")?,
+            predicted_cost: Gauge::define("acpw.receiver.predicted_monthly_cost_cents")?,
         })
     }
 
@@ -205,5 +211,8 @@ impl Stats {
         self.held_bytes.set(publisher.held_bytes() as u64);
         self.held_series.set(publisher.held_series() as u64);
         self.clock_skew.set(publisher.clock_skew().unsigned_abs());
+        let prediction = publisher.prediction();
+        self.published_series.set(prediction.series);
+        self.predicted_cost.set(prediction.cents);
     }
 }

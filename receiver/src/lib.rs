@@ -10,16 +10,20 @@ pub mod backoff;
 pub mod batch;
 pub mod clock;
 pub mod config;
+pub mod cost;
 pub mod credentials;
 pub mod datum;
 pub mod disposition;
 pub mod endpoint;
+pub mod gauge;
 pub mod notice;
 pub mod outbox;
 pub mod payload;
 pub mod publisher;
 pub mod random;
 pub mod schedule;
+pub mod series;
+pub mod zero;
 
 #[cfg(target_arch = "wasm32")]
 mod context;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
-use acpw_metric::{Accumulator, Now, Record, Timestamp};
+use acpw_metric::{Accumulator, Kind, Namespace, Now, Record, Timestamp};
 use acpw_sigv4::{PayloadHash, Request, Signer};
 
 use crate::{
@@ -10,11 +10,14 @@ use crate::{
     answer::Reply,
     backoff::Backoff,
     clock::Clock,
+    cost::{Costs, Prediction},
     disposition::RetryCause,
+    gauge::Gauges,
     notice::{Level, Limiter, Notice},
     outbox::{Names, Outbox},
     random::Random,
     schedule::Schedule,
+    zero::Zeros,
 };
 
 /// The most payloads at once, sent or waiting to be sent again. Everything else can still be merged.
@@ -44,6 +47,12 @@ pub struct Publisher {
     clock: Clock,
     random: Random,
     pending: Accumulator,
+    gauges: Gauges,
+    zeros: Zeros,
+    namespace: Namespace,
+    publish_interval: Duration,
+    costs: Costs,
+    prediction: Prediction,
     outbox: Outbox,
     payloads: VecDeque<Waiting>,
     in_flight: Vec<InFlight>,
@@ -97,6 +106,8 @@ struct InFlight {
 pub struct Counts {
     /// Values taken from the queue.
     pub received: u64,
+    /// Values that were not in the queue: samples of gauges, and zeros of quiet series.
+    pub added: u64,
     /// Values that CloudWatch has stored.
     pub published: u64,
     /// Data that CloudWatch has stored.
@@ -127,7 +138,7 @@ impl Publisher {
     /// A publisher that holds nothing. `seed` makes it differ from the others of a fleet.
     pub fn new(config: Config, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let names = Names { namespace: config.namespace, request_count: config.request_count_name };
+        let names = Names { namespace: config.namespace.clone(), request_count: config.request_count_name };
         Self {
             host: config.host,
             signer: Signer::new(config.credentials, config.scope),
@@ -136,6 +147,12 @@ impl Publisher {
             clock: Clock::default(),
             random,
             pending: Accumulator::default(),
+            gauges: Gauges::default(),
+            zeros: Zeros::default(),
+            namespace: config.namespace,
+            publish_interval: config.publish_interval,
+            costs: Costs::default(),
+            prediction: Prediction::default(),
             outbox: Outbox::new(names),
             payloads: VecDeque::new(),
             in_flight: Vec::new(),
@@ -153,7 +170,10 @@ impl Publisher {
             Ok(record) => {
                 self.counts.received = self.counts.received.saturating_add(record.samples());
                 self.clock.read(now);
-                self.pending.merge_record(&record, self.clock.skew());
+                let mut told = Accumulator::default();
+                told.merge_record(&record, self.clock.skew());
+                self.zeros.note(&told);
+                self.pending.merge(told);
                 self.keep_within_limit(now);
             }
             Err(error) => {
@@ -166,8 +186,9 @@ impl Publisher {
     /// The next request to send now, if there is one.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
         let signed_at = self.clock.read(now);
-        if self.schedule.is_due(now.steady, !self.pending.is_empty()) {
-            self.outbox.add(std::mem::take(&mut self.pending));
+        self.add_values(signed_at);
+        if self.schedule.is_due(now.steady, self.pending.samples() > 0) {
+            self.publish_pending(now);
         }
         if !self.backoff.allows(now.steady, self.in_flight.len()) {
             return None;
@@ -187,6 +208,7 @@ impl Publisher {
                 let id = TransmitId(self.next_id);
                 self.next_id = self.next_id.wrapping_add(1);
                 let body = payload.body().to_vec();
+                self.costs.call(now.steady);
                 self.in_flight.push(InFlight { id, payload, learnt, signed_at, sent: now.steady });
                 Some(Transmit { id, headers, body })
             }
@@ -197,6 +219,24 @@ impl Publisher {
                 None
             }
         }
+    }
+
+    /// Adds to what is pending what follows from it and from time.
+    fn add_values(&mut self, time: Timestamp) {
+        let samples = self.gauges.settle(&mut self.pending, time);
+        let zeros = self.zeros.fill(&mut self.pending, time);
+        self.counts.added = self.counts.added.saturating_add(samples).saturating_add(zeros);
+    }
+
+    /// Hands everything that is pending to the outbox, but for the seconds of gauges that are not settled.
+    fn publish_pending(&mut self, now: Now) {
+        let mut due = std::mem::take(&mut self.pending);
+        self.pending = due.take_gauges(Timestamp::from_millis(u64::MAX));
+        let overflow = self.costs.note(&due, &self.namespace, now.steady);
+        self.prediction = self.costs.predict(self.publish_interval, now.steady);
+        let costs = self.costs.line(self.prediction, now.steady);
+        overflow.iter().chain(&costs).for_each(|notice| self.tell(notice, now));
+        self.outbox.add(due);
     }
 
     /// A request could not be dispatched, so it was not sent.
@@ -262,6 +302,11 @@ impl Publisher {
     /// How many series times periods are held and not yet in a payload.
     pub fn held_series(&self) -> usize {
         self.pending.series().saturating_add(self.outbox.series())
+    }
+
+    /// What a month costs, as of the last publication.
+    pub fn prediction(&self) -> Prediction {
+        self.prediction
     }
 
     /// By how many milliseconds this host's clock is behind CloudWatch's.
@@ -378,7 +423,13 @@ impl Publisher {
 
     fn keep_within_limit(&mut self, now: Now) {
         while self.held_bytes() > self.buffer_limit {
-            let oldest = self.outbox.drop_oldest().or_else(|| self.pending.pop().map(|(_, group)| group.samples()));
+            let oldest = self.outbox.drop_oldest().or_else(|| {
+                let (key, group) = self.pending.pop()?;
+                if key.kind == Kind::Gauge {
+                    self.counts.added = self.counts.added.saturating_add(group.samples());
+                }
+                Some(group.samples())
+            });
             let Some(samples) = oldest else { return };
             self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(samples);
             let detail = "buffer_limit_bytes is reached; see the lines above for why nothing is published".to_owned();
