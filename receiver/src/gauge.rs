@@ -162,7 +162,8 @@ mod tests {
                 let all = samples(&pending).into_iter().filter(move |(start, ..)| start / 60 == of);
                 all.fold((0, 0.0), |(count, sum), (_, more, of, _)| (count + more, sum + of))
             };
-            let told = |minute: u64| 2.0 * (0..60).filter(|second| (minute * 60 + second) % 7 == 0).count() as f64;
+            let told =
+                |minute: u64| 2.0 * (0..60).filter(|second| (minute * 60 + second).is_multiple_of(7)).count() as f64;
             for minute in [0, 1, 4] {
                 assert_eq!(minutes(minute), (60, told(minute)), "{minute}");
             }

@@ -1,6 +1,6 @@
 //! Data that are due, on their way into payloads.
 
-use acpw_metric::{Accumulator, Group, MetricName, Namespace, Origin, PeriodKey};
+use acpw_metric::{Accumulator, Group, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp};
 
 use crate::{Batch, Payload, datum::MetricDatum};
 
@@ -57,6 +57,16 @@ impl Outbox {
     /// About how many bytes of memory it holds.
     pub fn bytes(&self) -> usize {
         self.due.bytes()
+    }
+
+    /// The start of the oldest period.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.rest.as_ref().map(|(key, _)| key.start).or_else(|| self.due.oldest())
+    }
+
+    /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        self.due.shrink(target, now)
     }
 
     /// Takes out the oldest group; gives how many values it held, and nothing when there was none.
@@ -120,9 +130,7 @@ fn is_together(one: &Origin, other: &Origin) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Timestamp, Unit,
-    };
+    use acpw_metric::{DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Unit};
 
     use super::*;
 

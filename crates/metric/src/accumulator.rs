@@ -10,6 +10,8 @@ use crate::{
     dimension::BorrowedDimensions, quota::MAX_VALUE, record::RecordWriter,
 };
 
+/// Into periods of how many seconds data are merged where there is no room, from which age on.
+const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
 /// What values of the same series and time from several workers make together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -61,6 +63,15 @@ impl Group {
     pub fn samples(&self) -> u64 {
         self.distributions.iter().map(|(_, distribution)| distribution.count()).sum()
     }
+}
+
+/// What became of values when room was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shrunk {
+    /// How many samples were made of gauges.
+    pub settled: u64,
+    /// How many values were dropped.
+    pub dropped: u64,
 }
 
 /// Merges distributions by series and period. Everything that was put in is in what comes out: counts, sums, minima and
@@ -136,6 +147,48 @@ impl Accumulator {
             }
         }
         *self = shifted;
+    }
+
+    /// Merges the data of periods that begin before `before` into periods of `seconds` seconds. Nothing is lost but the time
+    /// at which it was measured, to within those seconds. What is held of gauges is taken as all there is, and each second
+    /// of them as a sample; gives how many.
+    pub fn coarsen(&mut self, seconds: u32, before: Timestamp) -> u64 {
+        let recent = self.periods.split_off(self.periods.partition_point(|(key, _)| key.start < before));
+        let samples = self.samples;
+        for (key, period) in std::mem::replace(&mut self.periods, recent) {
+            let coarse = PeriodKey { start: key.start.floor(seconds), kind: Kind::Sample, origin: key.origin };
+            for (dimensions, distributions) in period {
+                let group = Group { dimensions, distributions };
+                self.forget(key.kind, &group);
+                let borrowed: Vec<_> = group.dimensions.iter().collect();
+                for (metric, distribution) in &group.distributions {
+                    self.add_borrowed(coarse.clone(), &borrowed, metric, distribution);
+                }
+            }
+        }
+        self.samples.saturating_sub(samples)
+    }
+
+    /// Makes it take at most `target` bytes: merges old minutes into five minutes, then into hours, and when that does not
+    /// suffice drops the oldest data.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        let mut shrunk = Shrunk::default();
+        for (seconds, age) in COARSER {
+            if self.bytes <= target {
+                return shrunk;
+            }
+            let before = Timestamp::from_secs(now.as_secs().saturating_sub(age)).floor(seconds);
+            shrunk.settled = shrunk.settled.saturating_add(self.coarsen(seconds, before));
+        }
+        let before = self.samples;
+        while self.bytes > target && self.pop().is_some() {}
+        shrunk.dropped = before.saturating_sub(self.samples);
+        shrunk
+    }
+
+    /// The start of the oldest period.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.periods.first().map(|(key, _)| key.start)
     }
 
     /// Takes out one group of the oldest period.
@@ -445,6 +498,25 @@ mod tests {
         assert_eq!(accumulator(&minute).series(), 4);
         let seconds: Vec<Sample> = (0..180).map(|second| (second, 4, 1)).collect();
         assert_eq!(accumulator(&seconds).series(), 180);
+    }
+
+    proptest! {
+        #[test]
+        fn coarsening_merges_old_periods_and_loses_nothing(samples in samples(), before in 0u64..250) {
+            let before = Timestamp::from_secs(1_700_000_000 + before);
+            let mut coarse = accumulator(&samples);
+            let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());
+            let settled = coarse.coarsen(300, before);
+            prop_assert_eq!(coarse.samples(), count + settled);
+            prop_assert!(coarse.iter().all(|(key, ..)| key.kind == Kind::Sample || key.start >= before));
+            prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
+            let mut sum = 0.0;
+            while let Some((key, group)) = coarse.pop() {
+                prop_assert!(key.start >= before || key.start.floor(300) == key.start);
+                sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
+            }
+            prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod unit;
 mod bytes;
 pub mod text;
 
-pub use accumulator::{Accumulator, Group, Kind, PeriodKey};
+pub use accumulator::{Accumulator, Group, Kind, PeriodKey, Shrunk};
 pub use dimension::{DimensionName, DimensionValue, Dimensions};
 pub use distribution::Distribution;
 pub use origin::{Entity, EntityText, Origin};
