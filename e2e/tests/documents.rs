@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 2] = ["README.md", "docs/configuration.md"];
+const DOCUMENTS: [&str; 3] = ["README.md", "docs/configuration.md", "docs/metrics.md"];
 
 /// A fenced block of a document.
 struct Block {

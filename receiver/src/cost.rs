@@ -10,13 +10,13 @@ use acpw_metric::{Accumulator, Dimensions, Namespace, dimension::OVERFLOW_VALUE}
 use crate::{notice::Notice, series::Map};
 
 /// CloudWatch's list prices for custom metrics in us-east-1, as of 2026-11: for so many series, cents each a month.
-const SERIES_TIERS: [(u64, u64); 4] = [(10_000, 30), (240_000, 10), (750_000, 5), (u64::MAX, 2)];
+pub const SERIES_TIERS: [(u64, u64); 4] = [(10_000, 30), (240_000, 10), (750_000, 5), (u64::MAX, 2)];
 
 /// API requests a month that cost nothing.
-const FREE_CALLS: u64 = 1_000_000;
+pub const FREE_CALLS: u64 = 1_000_000;
 
 /// API requests for a cent, beyond.
-const CALLS_PER_CENT: u64 = 1_000;
+pub const CALLS_PER_CENT: u64 = 1_000;
 
 /// A month, as AWS's price calculator has it: 730 hours.
 const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
