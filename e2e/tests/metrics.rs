@@ -440,3 +440,29 @@ async fn senders_of_listeners_and_routes_share_a_receiver() {
     .await;
     envoy.assert_sound();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overflow_is_told_with_its_cause_and_the_cost_is_in_sight() {
+    let sender = json!({ "max_series": 6, "dimension_sets": [["method", "path"], []] });
+    let mut pair = Pair::start(Setup { sender, workers: 1, ..Setup::default() }).await;
+    let mut connection = Connection::new(pair.address());
+    for n in 0..40 {
+        connection.send(&Request::get("example.com", &format!("/{n}"))).await.unwrap();
+    }
+    let stats = eventually("CloudWatch has all requests", LIMIT, async || {
+        let stored: f64 = pair.cloudwatch.totals(NAMESPACE).iter().map(|total| total.sum).sum();
+        let stats = pair.envoy.admin().acpw().await;
+        if stored == 80.0 && stats["receiver.held"] == 0 { Ok(stats) } else { Err(format!("{stored}; {stats:#?}")) }
+    })
+    .await;
+    let series = pair.cloudwatch.totals(NAMESPACE);
+    assert_eq!(series.len(), 7, "six and the overflow: {series:?}");
+    let overflow = series.iter().find(|total| total.dimensions.get("path").is_some_and(|path| path == "__other__"));
+    assert_eq!(overflow.map(|total| total.sum), Some(35.0));
+    assert_eq!((stats["receiver.published_series"], stats["receiver.predicted_monthly_cost_cents"]), (7, 210));
+    let log = pair.envoy.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("max_series is reached")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("The dimension with the most values is path, with"), "{told:?}");
+    pair.envoy.assert_sound();
+}
