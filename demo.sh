@@ -5,7 +5,7 @@ set -eu
 cloudwatch=http://127.0.0.1:4582
 target/debug/local-cloudwatch --listen 127.0.0.1:4582 &
 cloudwatch_pid=$!
-"$ENVOY" --config-path envoy/demo.yaml --log-level warning &
+"$ENVOY" --config-path envoy/metrics.yaml --log-level warning &
 envoy_pid=$!
 stop() {
     trap - INT TERM EXIT
@@ -35,7 +35,12 @@ Within 5 seconds the metric is printed here, is on the page $cloudwatch, and is 
   AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1 .venv/bin/aws cloudwatch list-metrics \\
     --namespace AWSCloudWatchProxyWasm-dev --endpoint-url $cloudwatch
 
-A request for another host (curl localhost:18000/test) makes none. Envoy's statistics of all this:
+A request for another host (curl localhost:18000/test) makes none. A second sender measures what operators watch, by the
+dimension ServiceName and by path template; see 5XXError and the p50 and p99 of Latency on the page after
+
+  for n in 1 2 3 4 5; do curl localhost:18000/{slow,error,users/\$n} -H "Host: example.com"; done
+
+Envoy's statistics of all this, with what the metrics would cost:
 
   curl -s localhost:8001/stats?filter=acpw
 

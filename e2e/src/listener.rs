@@ -11,13 +11,14 @@ pub struct Listener {
     name: String,
     routes: Vec<Route>,
     sender: Option<(SenderAttachment, Plugin)>,
+    filters: Vec<Value>,
     fields: Vec<(String, Value)>,
 }
 
 impl Listener {
     /// A listener without routes.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), routes: Vec::new(), sender: None, fields: Vec::new() }
+        Self { name: name.to_owned(), routes: Vec::new(), sender: None, filters: Vec::new(), fields: Vec::new() }
     }
 
     /// Adds a route, after those added before.
@@ -31,6 +32,20 @@ impl Listener {
     #[must_use]
     pub fn sender(mut self, attachment: SenderAttachment, plugin: Plugin) -> Self {
         self.sender = Some((attachment, plugin));
+        self
+    }
+
+    /// Adds the sender as one more HTTP filter of this name, which is off but for routes that turn it on.
+    #[must_use]
+    pub fn filter_that_is_off(mut self, name: &str, plugin: &Plugin) -> Self {
+        self.filters.push(json!({
+            "name": name,
+            "disabled": true,
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": plugin.to_json("FAIL_OPEN"),
+            },
+        }));
         self
     }
 
@@ -54,11 +69,12 @@ impl Listener {
                 "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }],
                 "validate_clusters": false,
             },
-            "http_filters": [{
-                "name": "envoy.filters.http.router",
-                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
-            }],
         });
+        let router = json!({
+            "name": "envoy.filters.http.router",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+        });
+        manager["http_filters"] = self.filters.iter().cloned().chain([router]).collect();
         if let Some((attachment, plugin)) = &self.sender {
             attachment.attach(plugin, &mut manager);
         }

@@ -28,6 +28,13 @@ impl Route {
         self
     }
 
+    /// Configures an HTTP filter for requests of this route, as its `typed_per_filter_config` has it.
+    #[must_use]
+    pub fn filter(mut self, name: &str, config: Value) -> Self {
+        self.0["typed_per_filter_config"][name] = config;
+        self
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         self.0.clone()
     }

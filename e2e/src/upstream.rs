@@ -6,13 +6,14 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header,
+    header::{self, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -31,8 +32,10 @@ pub struct Seen {
     pub path: String,
 }
 
-/// A server on a free port that answers `/status/NNN` with that status, `/hang` never, and closes the connection instead
-/// of an answer for `/reset`. Everything else gets 200. It ends when it is dropped.
+/// A server on a free port that answers `/status/NNN` with that status, `/sleep/MS` after so many milliseconds,
+/// `/bytes/N` with a body of so many bytes, `/grpc/N` with that gRPC status, `/flaky/N/…` with 503 the first N times,
+/// `/hang` never, and closes the connection instead of an answer for `/reset`. Everything else gets 200. It ends when it
+/// is dropped.
 #[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
@@ -76,22 +79,38 @@ async fn serve(listener: TcpListener, seen: Arc<Mutex<Vec<Seen>>>) -> io::Result
         let (stream, _) = listener.accept().await?;
         let seen = Arc::clone(&seen);
         let service = service_fn(move |request| {
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(Seen::of(&request));
-            answer(request)
+            let asked = Seen::of(&request);
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let earlier = seen.iter().filter(|earlier| earlier.path == asked.path).count();
+            seen.push(asked);
+            answer(request, earlier)
         });
         connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn answer(request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
-    let path = request.uri().path();
-    let status = match path {
-        "/hang" => pending().await,
-        "/reset" => return Err(io::ErrorKind::ConnectionReset.into()),
-        _ => path.strip_prefix("/status/").and_then(|status| status.parse().ok()).unwrap_or(StatusCode::OK),
-    };
+async fn answer(request: Request<Incoming>, earlier: usize) -> io::Result<Response<Full<Bytes>>> {
+    let path = request.uri().path().to_owned();
+    // Envoy may still be sending.
+    let _ = request.into_body().collect().await;
+    let mut parts = path.split('/').skip(1);
+    let (what, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let number = value.parse().unwrap_or(0);
     let mut answer = Response::new(Full::default());
-    *answer.status_mut() = status;
+    match what {
+        "hang" => pending().await,
+        "reset" => return Err(io::ErrorKind::ConnectionReset.into()),
+        "status" => *answer.status_mut() = value.parse().unwrap_or(StatusCode::OK),
+        "flaky" if earlier < number => *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
+        "sleep" => tokio::time::sleep(Duration::from_millis(number as u64)).await,
+        "bytes" => *answer.body_mut() = vec![b'x'; number].into(),
+        "grpc" => {
+            let headers = answer.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            headers.insert("grpc-status", number.into());
+        }
+        _ => {}
+    }
     Ok(answer)
 }
 

@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 2] = ["README.md", "docs/configuration.md"];
+const DOCUMENTS: [&str; 3] = ["README.md", "docs/configuration.md", "docs/metrics.md"];
 
 /// A fenced block of a document.
 struct Block {
@@ -48,7 +48,9 @@ fn parsed(info: &str, parse: impl Fn(&[u8]) -> Result<(), String>) -> usize {
 
 #[test]
 fn every_configuration_of_the_sender_is_taken() {
-    let sender = |text: &[u8]| sender::Config::from_json(text).map(|_| ()).map_err(|faults| faults.to_string());
+    let sender = |text: &[u8]| {
+        sender::Config::from_json(text, |_| Some("value".to_owned())).map(|_| ()).map_err(|faults| faults.to_string())
+    };
     assert!(parsed("json sender", sender) > 0, "there is no block of ```json sender in {DOCUMENTS:?}");
 }
 

@@ -3,19 +3,19 @@
 
 use acpw_metric::{Accumulator, Now, Record};
 use libfuzzer_sys::fuzz_target;
-use sender::{Config, Request, Sender};
+use sender::{Config, Moment, Sender};
 
 const NAMES: [&str; 5] = [":authority", ":method", ":path", "x-envoy-original-host", "x-envoy-original-path"];
 
 fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
-    let config = Config::from_json(br#"{"receiver_vm_id": "r", "max_series": 5}"#).expect("it is sound");
-    let mut sender = Sender::new(&config, Now::default()).expect("it is sound");
+    let config = Config::from_json(br#"{"receiver_vm_id": "r", "max_series": 5}"#, |_| None).expect("it is sound");
+    let mut sender = Sender::new(config, Now::default());
     let mut observed = 0;
     for (headers, status) in &requests {
         let name = |index: u8| NAMES[usize::from(index) % NAMES.len()].as_bytes();
         let headers = headers.iter().map(|(index, value)| (name(*index), value.as_slice()));
-        if let Some(observation) = sender.begin(&Request::finished(headers)) {
-            sender.finish(observation, *status);
+        if let Some(observation) = sender.begin(headers, Moment::End) {
+            sender.finish(observation, &[status.map(|status| i64::from(status).to_le_bytes().to_vec())]);
             observed += 1;
         }
     }

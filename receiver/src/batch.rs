@@ -1,29 +1,56 @@
 //! The data of one PutMetricData request, packed by the bytes that they really take.
 
-use acpw_metric::quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES};
+use acpw_metric::{
+    Entity,
+    quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES},
+};
+use serde::Serialize;
 
 use crate::{
     datum::MetricDatum,
     payload::{Payload, Span},
 };
 
-const END: &[u8] = b"]}";
-
 /// Data of one namespace, encoded one by one until the next no longer fits.
 #[derive(Debug)]
 pub struct Batch {
     raw: Vec<u8>,
     data: Vec<Span>,
+    end: &'static [u8],
+}
+
+/// CloudWatch's `Entity`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WireEntity<'a> {
+    key_attributes: KeyAttributes<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyAttributes<'a> {
+    r#type: &'static str,
+    name: &'a str,
+    environment: &'a str,
 }
 
 impl Batch {
-    /// An empty batch for a namespace.
-    pub fn new(namespace: &str) -> Self {
+    /// An empty batch for a namespace, and for an entity if the data belong to one.
+    pub fn new(namespace: &str, entity: Option<&Entity>) -> Self {
         let mut raw = b"{\"Namespace\":".to_vec();
         // Writing text to memory does not fail.
         let _ = serde_json::to_writer(&mut raw, namespace);
+        let Some(entity) = entity else {
+            raw.extend_from_slice(b",\"MetricData\":[");
+            return Self { raw, data: Vec::new(), end: b"]}" };
+        };
+        // Data are stored even if CloudWatch finds the entity at fault.
+        raw.extend_from_slice(b",\"StrictEntityValidation\":false,\"EntityMetricData\":[{\"Entity\":");
+        let (name, environment) = (entity.service.as_str(), entity.environment.as_str());
+        let key_attributes = KeyAttributes { r#type: "Service", name, environment };
+        let _ = serde_json::to_writer(&mut raw, &WireEntity { key_attributes });
         raw.extend_from_slice(b",\"MetricData\":[");
-        Self { raw, data: Vec::new() }
+        Self { raw, data: Vec::new(), end: b"]}]}" }
     }
 
     /// Adds a datum, if it fits under CloudWatch's quotas of 1,000 data and 1,000,000 uncompressed bytes.
@@ -37,7 +64,7 @@ impl Batch {
         }
         let start = self.raw.len();
         let is_written = serde_json::to_writer(&mut self.raw, datum).is_ok();
-        if !is_written || self.raw.len().saturating_add(END.len()) > MAX_REQUEST_BYTES {
+        if !is_written || self.raw.len().saturating_add(self.end.len()) > MAX_REQUEST_BYTES {
             self.raw.truncate(before);
             return false;
         }
@@ -59,7 +86,7 @@ impl Batch {
         if self.data.is_empty() {
             return None;
         }
-        self.raw.extend_from_slice(END);
+        self.raw.extend_from_slice(self.end);
         Some(Payload::new(self.raw, self.data))
     }
 }
@@ -95,7 +122,7 @@ mod tests {
     #[test]
     fn a_thousand_data_fit_and_no_more() {
         for (most, expected) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
-            let mut batch = Batch::new("N");
+            let mut batch = Batch::new("N", None);
             assert_eq!(fill(&mut batch, &dimensions(1, 1), most), expected);
             let payload = batch.into_payload().unwrap();
             assert_eq!((payload.data(), payload.samples()), (expected, 7 * expected as u64));
@@ -105,7 +132,7 @@ mod tests {
     #[test]
     fn a_million_bytes_fit_and_no_more() {
         let nearly_full = || {
-            let mut batch = Batch::new("N");
+            let mut batch = Batch::new("N", None);
             fill(&mut batch, &dimensions(30, 1_000), usize::MAX);
             fill(&mut batch, &dimensions(2, 400), usize::MAX);
             batch
@@ -116,7 +143,7 @@ mod tests {
             fill(&mut batch, &dimensions(2, 1), 1);
             batch.length() - before - 2
         };
-        let room = MAX_REQUEST_BYTES - END.len() - nearly_full().length() - without_values;
+        let room = MAX_REQUEST_BYTES - 2 - nearly_full().length() - without_values;
         for (length, fits) in [(room - 1, true), (room, true), (room + 1, false)] {
             let mut batch = nearly_full();
             let pairs = [("n0", length / 2), ("n1", length.div_ceil(2))].map(|(name, length)| {
@@ -128,7 +155,34 @@ mod tests {
     }
 
     #[test]
+    fn data_of_an_entity_stand_beside_it() {
+        let text = |text| acpw_metric::EntityText::new(text).unwrap();
+        let entity = Entity { service: text("check\"out"), environment: text("eks:prod/shop") };
+        let mut batch = Batch::new("N", Some(&entity));
+        assert_eq!(fill(&mut batch, &dimensions(1, 1), 2), 2);
+        let payload = batch.into_payload().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(payload.body()).unwrap();
+        let datum = serde_json::json!({
+            "MetricName": "RequestCount", "Timestamp": 1_787_402_160, "Dimensions": [{"Name": "n0", "Value": "v"}],
+            "Values": [1], "Counts": [7], "Unit": "Count",
+        });
+        let expected = serde_json::json!({
+            "Namespace": "N",
+            "StrictEntityValidation": false,
+            "EntityMetricData": [{
+                "Entity": {"KeyAttributes":
+                    {"Type": "Service", "Name": "check\"out", "Environment": "eks:prod/shop"}},
+                "MetricData": [datum, datum],
+            }],
+        });
+        assert_eq!(document, expected);
+        let (rest, _) = payload.without(&[0]);
+        let document: serde_json::Value = serde_json::from_slice(rest.unwrap().body()).unwrap();
+        assert_eq!(document["EntityMetricData"][0]["MetricData"], serde_json::json!([datum]));
+    }
+
+    #[test]
     fn nothing_makes_no_payload() {
-        assert!(Batch::new("N").into_payload().is_none());
+        assert!(Batch::new("N", None).into_payload().is_none());
     }
 }

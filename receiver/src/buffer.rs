@@ -1,10 +1,12 @@
 //! What is held and not yet in a payload, within a bound.
 
-use acpw_metric::{Accumulator, Record, Timestamp, quota::MAX_AGE_SECONDS};
+use acpw_metric::{Accumulator, Kind, Record, Shrunk, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
     Payload,
+    gauge::Gauges,
     outbox::{Names, Outbox},
+    zero::Zeros,
 };
 
 /// Room that is made at the bound, so that it is not reached again at once: one part in so many.
@@ -17,19 +19,46 @@ const MAX_AGE_MILLIS: i64 = (MAX_AGE_SECONDS as i64 - 300) * 1_000;
 #[derive(Debug)]
 pub struct Buffer {
     pending: Accumulator,
+    gauges: Gauges,
+    zeros: Zeros,
     outbox: Outbox,
     limit: usize,
+    /// Values that nobody has handed over: samples of gauges, and zeros.
+    made: u64,
 }
 
 impl Buffer {
     /// An empty buffer of so many bytes.
     pub fn new(names: Names, limit: usize) -> Self {
-        Self { pending: Accumulator::default(), outbox: Outbox::new(names), limit }
+        Self {
+            pending: Accumulator::default(),
+            gauges: Gauges::default(),
+            zeros: Zeros::default(),
+            outbox: Outbox::new(names),
+            limit,
+            made: 0,
+        }
     }
 
     /// Adds what a record carries, stamped by a clock that is so many milliseconds behind.
     pub fn merge(&mut self, record: &Record<'_>, skew: i64) {
-        self.pending.merge_record(record, skew);
+        let mut data = Accumulator::default();
+        data.merge_record(record, skew);
+        self.zeros.note(&data);
+        self.pending.merge(data);
+    }
+
+    /// Makes the values that follow from what is held and from time: samples of gauges that all workers have told, and zeros
+    /// of quiet series.
+    pub fn make(&mut self, now: Timestamp) {
+        let samples = self.gauges.settle(&mut self.pending, now);
+        let zeros = self.zeros.fill(&mut self.pending, now);
+        self.made = self.made.saturating_add(samples).saturating_add(zeros);
+    }
+
+    /// How many values were made since this was last called.
+    pub fn take_made(&mut self) -> u64 {
+        std::mem::take(&mut self.made)
     }
 
     /// Adds data that are stamped right.
@@ -39,12 +68,15 @@ impl Buffer {
 
     /// Whether there are data that are not due.
     pub fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+        self.pending.samples() > 0
     }
 
-    /// Makes all data due.
-    pub fn release(&mut self) {
-        self.outbox.add(std::mem::take(&mut self.pending));
+    /// Makes all data due, but for the seconds of gauges that workers have not told yet; `look` sees them before.
+    pub fn release(&mut self, look: impl FnOnce(&Accumulator)) {
+        let mut due = std::mem::take(&mut self.pending);
+        self.pending = due.take_gauges(Timestamp::from_millis(u64::MAX));
+        look(&due);
+        self.outbox.add(due);
     }
 
     /// The next payload of data that are due.
@@ -82,8 +114,10 @@ impl Buffer {
         // Room is made at once, so that the next record does not come to the limit again.
         let target = self.limit.saturating_sub(self.limit / HEADROOM).saturating_sub(others);
         // What is due is older than what is not.
-        let dropped = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
-        dropped.saturating_add(self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now))
+        let Shrunk { dropped, .. } = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
+        let shrunk = self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now);
+        self.made = self.made.saturating_add(shrunk.settled);
+        dropped.saturating_add(shrunk.dropped)
     }
 
     /// Drops data that are older than CloudWatch takes; gives how many values.
@@ -105,7 +139,11 @@ impl Buffer {
             (Some(pending), Some(due)) => pending < due,
             (pending, _) => pending.is_some(),
         };
-        if is_pending { self.pending.pop().map(|(_, group)| group.samples()) } else { self.outbox.drop_oldest() }
+        if !is_pending {
+            return self.outbox.drop_oldest();
+        }
+        let (key, group) = self.pending.pop()?;
+        Some(if key.kind == Kind::Sample { group.samples() } else { 0 })
     }
 }
 
@@ -145,7 +183,7 @@ mod tests {
         let (mut added, mut dropped, mut first_drop) = (0, 0, None);
         for minute in 0..3 * 24 * 60u64 {
             buffer.add(data(minute * 60, 20));
-            buffer.release();
+            buffer.release(|_| {});
             added += 20;
             let now = Timestamp::from_secs(START + minute * 60);
             let more = buffer.keep_within_limit(0, now);
@@ -179,7 +217,7 @@ mod tests {
     fn what_cloudwatch_no_longer_takes_is_dropped() {
         let mut buffer = buffer(100_000);
         buffer.add(data(0, 3));
-        buffer.release();
+        buffer.release(|_| {});
         buffer.add(data(7_200, 2));
         let two_weeks = 14 * 24 * 3_600;
         assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks - 600)), 0);

@@ -195,6 +195,7 @@ impl Receiver {
         while let Some((level, line)) = self.publisher.poll_line() {
             let level = match level {
                 Level::Debug => LogLevel::Debug,
+                Level::Info => LogLevel::Info,
                 Level::Warn => LogLevel::Warn,
                 Level::Error => LogLevel::Error,
             };
@@ -221,6 +222,8 @@ struct Stats {
     held_bytes: Gauge,
     held_series: Gauge,
     clock_skew: Gauge,
+    published_series: Gauge,
+    predicted_cost: Gauge,
     seconds_since_success: Gauge,
     /// What was counted up to the last update.
     before: Counts,
@@ -236,6 +239,8 @@ impl Stats {
             held_bytes: Gauge::define("acpw.receiver.held_bytes")?,
             held_series: Gauge::define("acpw.receiver.held_series")?,
             clock_skew: Gauge::define("acpw.receiver.clock_skew_millisecond")?,
+            published_series: Gauge::define("acpw.receiver.published_series")?,
+            predicted_cost: Gauge::define("acpw.receiver.predicted_monthly_cost_cents")?,
             seconds_since_success: Gauge::define("acpw.receiver.seconds_since_success")?,
             before: Counts::default(),
             has_accounted: false,
@@ -261,6 +266,9 @@ impl Stats {
         self.held_bytes.set(publisher.held_bytes() as u64);
         self.held_series.set(publisher.held_series() as u64);
         self.clock_skew.set(publisher.clock_skew().unsigned_abs());
+        let prediction = publisher.prediction();
+        self.published_series.set(prediction.series);
+        self.predicted_cost.set(prediction.cents);
         self.seconds_since_success.set(publisher.since_success(now()).as_secs());
     }
 

@@ -32,7 +32,7 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Values taken from the queue, and the receiver's own.
+    /// Values taken from the queue, samples of gauges, zeros of quiet series, and the receiver's own.
     received = "received",
     /// Values that CloudWatch has stored.
     published = "published",

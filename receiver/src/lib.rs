@@ -11,12 +11,14 @@ pub mod batch;
 pub mod buffer;
 pub mod clock;
 pub mod config;
+pub mod cost;
 pub mod counts;
 pub mod credentials;
 pub mod datum;
 pub mod disposition;
 pub mod drain;
 pub mod endpoint;
+pub mod gauge;
 pub mod notice;
 pub mod outbox;
 pub mod payload;
@@ -24,7 +26,9 @@ pub mod publisher;
 pub mod random;
 pub mod schedule;
 pub mod self_metrics;
+pub mod series;
 pub mod transmit;
+pub mod zero;
 
 #[cfg(target_arch = "wasm32")]
 mod context;

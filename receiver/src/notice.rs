@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::disposition::RetryCause;
+use crate::{cost::Prediction, disposition::RetryCause};
 
 /// The least time between two lines of the same kind.
 const QUIET: Duration = Duration::from_secs(60);
@@ -12,6 +12,8 @@ const QUIET: Duration = Duration::from_secs(60);
 pub enum Level {
     /// A publication.
     Debug,
+    /// What is good to know.
+    Info,
     /// Something is tried again.
     Warn,
     /// Data are dropped, or held until an operator does something.
@@ -59,6 +61,15 @@ pub enum Notice {
     BadRecord(String),
     /// The request cannot be signed or dispatched.
     Undispatched(String),
+    /// What the metrics cost.
+    Cost(Prediction),
+    /// A sender has no room for more series.
+    Overflow {
+        /// The dimension with the most values.
+        dimension: String,
+        /// How many it has.
+        values: usize,
+    },
 }
 
 impl Notice {
@@ -66,7 +77,10 @@ impl Notice {
     pub fn level(&self) -> Level {
         match self {
             Self::Published { .. } => Level::Debug,
-            Self::Retrying { .. } | Self::ClockCorrected(_) | Self::Undispatched(_) => Level::Warn,
+            Self::Cost(_) => Level::Info,
+            Self::Retrying { .. } | Self::ClockCorrected(_) | Self::Undispatched(_) | Self::Overflow { .. } => {
+                Level::Warn
+            }
             Self::Denied { .. } | Self::Dropped { .. } | Self::BadRecord(_) => Level::Error,
         }
     }
@@ -80,6 +94,8 @@ impl Notice {
             Self::Dropped { .. } => 4,
             Self::BadRecord(_) => 5,
             Self::Undispatched(_) => 6,
+            Self::Cost(_) => 7,
+            Self::Overflow { .. } => 8,
         }
     }
 }
@@ -113,6 +129,18 @@ impl fmt::Display for Notice {
             }
             Self::BadRecord(error) => write!(f, "skipped a record: {error}"),
             Self::Undispatched(error) => write!(f, "a request was not sent: {}", Printable(error)),
+            Self::Cost(Prediction { series, calls, cents }) => write!(
+                f,
+                "{series} series and {calls} requests a month would cost {}.{:02} US dollars a month at list prices",
+                cents / 100,
+                cents % 100
+            ),
+            Self::Overflow { dimension, values } => write!(
+                f,
+                "a sender's max_series is reached: further series are counted together under __other__. The dimension \
+                 with the most values is {}, with {values}",
+                Printable(dimension)
+            ),
         }
     }
 }
@@ -132,7 +160,7 @@ impl fmt::Display for Printable<'_> {
 /// level, are not limited.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 7],
+    kinds: [Option<(Duration, u64)>; 9],
 }
 
 impl Limiter {

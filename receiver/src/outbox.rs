@@ -1,6 +1,6 @@
 //! Data that are due, on their way into payloads.
 
-use acpw_metric::{Accumulator, Group, MetricName, Namespace, PeriodKey, Timestamp};
+use acpw_metric::{Accumulator, Group, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp};
 
 use crate::{Batch, Payload, datum::MetricDatum};
 
@@ -64,8 +64,8 @@ impl Outbox {
         self.rest.as_ref().map(|(key, _)| key.start).or_else(|| self.due.oldest())
     }
 
-    /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped; gives how many values were.
-    pub fn shrink(&mut self, target: usize, now: Timestamp) -> u64 {
+    /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
         self.due.shrink(target, now)
     }
 
@@ -79,7 +79,7 @@ impl Outbox {
     pub fn shift(&mut self, millis: i64) {
         if let Some((key, group)) = self.rest.take() {
             for (metric, distribution) in &group.distributions {
-                self.due.add(key.start, key.namespace.clone(), &group.dimensions, metric, distribution);
+                self.due.file(key.clone(), &group.dimensions, metric, distribution);
             }
         }
         self.due.shift(millis);
@@ -88,8 +88,9 @@ impl Outbox {
     /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
     pub fn next_payload(&mut self) -> Option<Payload> {
         let (mut key, mut group) = self.next_group()?;
-        let namespace = key.namespace.clone();
-        let mut batch = Batch::new(namespace.as_ref().unwrap_or(&self.names.namespace).as_str());
+        let origin = key.origin.clone();
+        let namespace = origin.namespace.as_ref();
+        let mut batch = Batch::new(namespace.unwrap_or(&self.names.namespace).as_str(), origin.entity.as_ref());
         loop {
             while let Some((metric, distribution)) = group.distributions.last() {
                 let is_renamed = namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
@@ -108,7 +109,7 @@ impl Outbox {
                 group.distributions.pop();
             }
             match self.next_group() {
-                Some(next) if next.0.namespace == namespace => (key, group) = next,
+                Some(next) if is_together(&next.0.origin, &origin) => (key, group) = next,
                 rest => {
                     self.rest = rest;
                     return batch.into_payload();
@@ -120,6 +121,11 @@ impl Outbox {
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
         self.rest.take().or_else(|| self.due.pop())
     }
+}
+
+/// Whether data of these origins can be in one request.
+fn is_together(one: &Origin, other: &Origin) -> bool {
+    one.namespace == other.namespace && one.entity == other.entity
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use acpw_metric::{Now, Record, Timestamp};
+use acpw_metric::{Namespace, Now, Record, Timestamp};
 use acpw_sigv4::Signer;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     backoff::Backoff,
     clock::Clock,
     config::OnUnknownOutcome,
+    cost::{Costs, Prediction},
     disposition::RetryCause,
     notice::{Level, Limiter, Notice},
     outbox::Names,
@@ -47,6 +48,10 @@ pub struct Publisher {
     clock: Clock,
     random: Random,
     buffer: Buffer,
+    namespace: Namespace,
+    publish_interval: Duration,
+    costs: Costs,
+    prediction: Prediction,
     payloads: VecDeque<Waiting>,
     in_flight: Vec<InFlight>,
     next_id: u64,
@@ -82,7 +87,7 @@ impl Publisher {
     /// A publisher that holds nothing. `seed` makes it differ from the others of a fleet.
     pub fn new(config: Config, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let names = Names { namespace: config.namespace, request_count: config.request_count_name };
+        let names = Names { namespace: config.namespace.clone(), request_count: config.request_count_name };
         Self {
             host: config.host,
             signer: Signer::new(config.credentials, config.scope),
@@ -91,6 +96,10 @@ impl Publisher {
             clock: Clock::default(),
             random,
             buffer: Buffer::new(names, config.buffer_limit),
+            namespace: config.namespace,
+            publish_interval: config.publish_interval,
+            costs: Costs::default(),
+            prediction: Prediction::default(),
             payloads: VecDeque::new(),
             in_flight: Vec::new(),
             next_id: 0,
@@ -144,9 +153,11 @@ impl Publisher {
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
         let time = self.clock.read(now);
         self.measure_itself(time, now);
+        self.buffer.make(time);
+        self.count_made();
         let is_due = self.schedule.is_due(now.steady, self.buffer.has_pending());
         if is_due || self.flush.is_some() {
-            self.buffer.release();
+            self.release(now);
         }
         if !self.backoff.allows(now.steady, self.in_flight.len()) {
             return None;
@@ -156,6 +167,7 @@ impl Publisher {
         self.next_id = self.next_id.wrapping_add(1);
         match Transmit::sign(id, &payload, &self.host, &mut self.signer, time) {
             Ok(transmit) => {
+                self.costs.call(now.steady);
                 self.in_flight.push(InFlight { id, payload, learnt, signed_at: time, sent: now.steady });
                 Some(transmit)
             }
@@ -240,6 +252,27 @@ impl Publisher {
     /// How long ago CloudWatch last took something; since the start when it never has.
     pub fn since_success(&self, now: Now) -> Duration {
         now.steady.saturating_sub(self.last_success.unwrap_or_default())
+    }
+
+    /// What a month costs, as of the last publication.
+    pub fn prediction(&self) -> Prediction {
+        self.prediction
+    }
+
+    /// Makes what is pending due, and tells what it costs.
+    fn release(&mut self, now: Now) {
+        if !self.buffer.has_pending() {
+            return;
+        }
+        let mut overflow = None;
+        self.buffer.release(|due| overflow = self.costs.note(due, &self.namespace, now.steady));
+        self.prediction = self.costs.predict(self.publish_interval, now.steady);
+        let costs = self.costs.line(self.prediction, now.steady);
+        overflow.iter().chain(&costs).for_each(|notice| self.tell(notice, now));
+    }
+
+    fn count_made(&mut self) {
+        self.counts.received = self.counts.received.saturating_add(self.buffer.take_made());
     }
 
     fn measure_itself(&mut self, time: Timestamp, now: Now) {
@@ -376,6 +409,7 @@ impl Publisher {
 
     fn keep_within_limit(&mut self, time: Timestamp, now: Now) {
         let samples = self.buffer.keep_within_limit(self.payload_bytes(), time);
+        self.count_made();
         if samples > 0 {
             self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(samples);
             let detail = "buffer_limit_bytes is reached; other lines say why nothing is published".to_owned();

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
 
-use std::{io::Read as _, time::Duration};
+use std::{collections::BTreeMap, io::Read as _, time::Duration};
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution,
-    Timestamp, Unit,
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Kind, Metric, MetricName, Now, Origin,
+    PeriodKey, StorageResolution, Timestamp, Unit,
 };
 use flate2::read::GzDecoder;
 use receiver::{Answer, Config, Counts, Publisher, Transmit, answer::Reply, notice::Level};
@@ -41,13 +41,21 @@ impl World {
 
     /// Hands over one request for each of these series.
     fn observe(&mut self, series: std::ops::Range<usize>) {
+        self.observe_paths(series.map(|n| format!("series-{n}")));
+    }
+
+    fn observe_path(&mut self, path: &str) {
+        self.observe_paths([path.to_owned()].into_iter());
+    }
+
+    fn observe_paths(&mut self, paths: impl Iterator<Item = String>) {
         let mut held = Accumulator::default();
         let mut one = Distribution::new();
         one.record(1.0);
         let name = MetricName::new("RequestCount").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
-        for n in series {
-            let value = DimensionValue::new(&format!("series-{n}")).unwrap();
+        for path in paths {
+            let value = DimensionValue::new(&path).unwrap();
             let dimensions = Dimensions::new(vec![(DimensionName::new("path").unwrap(), value)]).unwrap();
             held.add(self.now().wall, None, &dimensions, &metric, &one);
         }
@@ -326,6 +334,86 @@ fn at_most_four_payloads_are_in_flight() {
         world.answer(&transmit, 200, "", "");
     }
     assert_eq!(world.counts.published, 10_000);
+}
+
+#[test]
+fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros() {
+    let mut world = World::new("");
+    let metric = |name| {
+        let name = MetricName::new(name).unwrap();
+        Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard }
+    };
+    let origin = Origin { zero_minutes: 2, ..Origin::default() };
+    let mut totals: BTreeMap<(String, u64), (u64, u64)> = BTreeMap::new();
+    for second in 0..400 {
+        if (10..30).contains(&second) {
+            // Two workers, each with three requests in progress, that end in this second.
+            for _ in 0..2 {
+                let mut held = Accumulator::default();
+                for (kind, name, value) in
+                    [(Kind::Gauge, "RequestsInProgress", 3.0), (Kind::Sample, "RequestCount", 1.0)]
+                {
+                    let (metric, mut of_worker) = (metric(name), Distribution::new());
+                    of_worker.record(value);
+                    let key = PeriodKey::new(world.now().wall, kind, origin.clone(), &metric);
+                    held.file(key, &Dimensions::default(), &metric, &of_worker);
+                }
+                for record in held.into_records(1 << 16) {
+                    world.publisher.handle_record(&record, world.now());
+                }
+            }
+        }
+        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+            for datum in data(&transmit) {
+                let series = (datum["MetricName"].as_str().unwrap().to_owned(), datum["Timestamp"].as_u64().unwrap());
+                let (count, sum) = totals.entry(series).or_default();
+                let list = |key: &str| datum[key].as_array().cloned();
+                let values = list("Values").unwrap();
+                let counts = list("Counts").unwrap_or_else(|| vec![1.into(); values.len()]);
+                for (value, times) in values.iter().zip(counts) {
+                    *count += times.as_u64().unwrap();
+                    *sum += value.as_u64().unwrap() * times.as_u64().unwrap();
+                }
+            }
+            world.answer(&transmit, 200, "", "");
+        }
+        world.settle();
+        world.millis += 1_000;
+    }
+    let expected = [
+        (("RequestCount".to_owned(), START), (40, 40)),
+        (("RequestCount".to_owned(), START + 60), (1, 0)),
+        (("RequestCount".to_owned(), START + 120), (1, 0)),
+        (("RequestsInProgress".to_owned(), START), (60, 120)),
+    ];
+    assert_eq!(totals, expected.into());
+    assert_eq!((world.counts.received, world.counts.published, world.publisher.held()), (102, 102, 0));
+}
+
+#[test]
+fn the_cost_is_predicted_and_told_and_so_is_the_overflow() {
+    let mut world = World::new("");
+    for minute in 0..180 {
+        world.observe(0..100);
+        let overflow = minute >= 100;
+        if overflow {
+            world.observe_path("__other__");
+        }
+        while world.publisher.held() > 0 {
+            let transmit = world.next();
+            world.answer(&transmit, 200, "", "");
+        }
+        world.millis = (minute + 1) * 60_000;
+    }
+    let prediction = world.publisher.prediction();
+    assert_eq!((prediction.series, prediction.cents), (101, 3_030));
+    assert!((40_000..=44_600).contains(&prediction.calls), "{prediction:?}");
+    let told = |level: Level| world.lines.iter().filter(move |(of, _)| *of == level).map(|(_, line)| line);
+    assert_eq!(told(Level::Info).count(), 3, "{:?}", world.lines);
+    assert!(told(Level::Info).all(|line| line.contains("100 series") || line.contains("101 series")));
+    let warnings: Vec<_> = told(Level::Warn).collect();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("values is path, with 100"), "{warnings:?}");
 }
 
 #[test]

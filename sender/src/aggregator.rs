@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use acpw_metric::{Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, Timestamp};
+use acpw_metric::{
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Kind, Metric, Now, Origin, PeriodKey,
+    Timestamp, dimension::OVERFLOW_VALUE,
+};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
-/// The value of every dimension of the series that takes what is over the limit.
-pub const OVERFLOW_VALUE: &str = "__other__";
+use crate::progress::Progress;
 
 /// How long a series that is not seen keeps its place. CloudWatch bills a series for each hour in which it has data, so
 /// a place that is given away sooner would let strangers make more series an hour than `max_series`.
@@ -16,13 +18,14 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Separates dimension values in a key; no value has it.
 pub const SEPARATOR: u8 = 0;
 
-/// Distributions by dimension values, for at most `max_series` series and one more for what is beyond. Nothing is
-/// allocated for a series already known.
+/// The distributions of one dimension set, by the values of its dimensions, as far as there is room, and one more for
+/// what is beyond. Nothing is allocated for a series already known.
 #[derive(Debug)]
 pub struct Aggregator {
-    names: Vec<DimensionName>,
+    names: Vec<(DimensionName, Option<DimensionValue>)>,
     metrics: Vec<Metric>,
-    max_series: usize,
+    /// Metrics of what is in progress, with the value of one request.
+    gauges: Vec<(Metric, f64)>,
     entries: IndexMap<Box<[u8]>, Entry, RandomState>,
     overflow: Entry,
 }
@@ -32,26 +35,36 @@ struct Entry {
     dimensions: Dimensions,
     /// One for each metric.
     distributions: Vec<Distribution>,
+    progress: Progress,
     /// When it was last flushed with something in it, by the steady clock.
     last_seen: Duration,
 }
 
+/// Where a request that is in progress was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Under its own key.
+    Own,
+    /// With all others for which there was no room.
+    Overflow,
+}
+
 impl Aggregator {
-    /// An aggregator for series of these dimensions and metrics.
-    pub fn new(names: Vec<DimensionName>, metrics: Vec<Metric>, max_series: usize) -> Self {
-        let values = names.iter().map(|_| OVERFLOW_VALUE);
-        let overflow = Entry::new(&names, values, metrics.len());
-        Self { names, metrics, max_series, entries: IndexMap::default(), overflow }
+    /// An aggregator for series of these dimensions, those with a value being constants, and of these metrics.
+    pub fn new(
+        names: Vec<(DimensionName, Option<DimensionValue>)>,
+        metrics: Vec<Metric>,
+        gauges: Vec<(Metric, f64)>,
+    ) -> Self {
+        let overflow = Entry::new(&names, std::iter::repeat(OVERFLOW_VALUE), metrics.len());
+        Self { names, metrics, gauges, entries: IndexMap::default(), overflow }
     }
 
-    /// Adds one request: `key` has a value for each dimension, in their order, with [`SEPARATOR`] between them; `values`
-    /// are what was measured, each with the place of its metric.
-    pub fn observe(&mut self, key: &[u8], values: &[(usize, f64)]) {
-        let place = self.entries.get_index_of(key).or_else(|| self.admit(key));
-        let entry = match place.and_then(|place| self.entries.get_index_mut(place)) {
-            Some((_, entry)) => entry,
-            None => &mut self.overflow,
-        };
+    /// Adds one request: `key` has a value for each dimension that is not a constant, in their order, with [`SEPARATOR`]
+    /// after each; `values` are what was measured, each with the place of its metric. A series that is new has a place if
+    /// there is `room` for all its metrics.
+    pub fn observe(&mut self, key: &[u8], values: &[(usize, f64)], room: usize) {
+        let (entry, _) = self.entry(key, room);
         for (metric, value) in values {
             if let Some(distribution) = entry.distributions.get_mut(*metric) {
                 distribution.record(*value);
@@ -59,46 +72,122 @@ impl Aggregator {
         }
     }
 
-    /// Moves everything observed into `held`, as observed since `since`. Series keep their places, unless they were not
-    /// seen for an hour; `now` is the steady clock.
-    pub fn flush_into(&mut self, held: &mut Accumulator, since: Timestamp, now: Duration) {
-        self.overflow.flush_into(&self.metrics, held, since, now);
-        for entry in self.entries.values_mut() {
-            entry.flush_into(&self.metrics, held, since, now);
-        }
-        self.entries.retain(|_, entry| now.saturating_sub(entry.last_seen) < IDLE_LIMIT);
+    /// Whether it counts what is in progress.
+    pub fn has_gauges(&self) -> bool {
+        !self.gauges.is_empty()
     }
 
-    /// Gives the key a place of its own, if there is one left.
-    fn admit(&mut self, key: &[u8]) -> Option<usize> {
-        let series = self.entries.len().saturating_add(1).saturating_mul(self.metrics.len());
-        if series > self.max_series {
-            return None;
+    /// What is in progress is no longer counted.
+    pub fn drop_gauges(&mut self) {
+        self.gauges.clear();
+    }
+
+    /// A request begins in this second.
+    pub fn begin(&mut self, key: &[u8], second: u64, room: usize) -> Place {
+        let (entry, place) = self.entry(key, room);
+        entry.progress.begin(second);
+        place
+    }
+
+    /// A request ends that was counted in this place.
+    pub fn end(&mut self, key: &[u8], place: Place, second: u64) {
+        let entry = match place {
+            Place::Own => self.entries.get_mut(key),
+            Place::Overflow => Some(&mut self.overflow),
+        };
+        if let Some(entry) = entry {
+            entry.progress.end(second);
         }
-        let values = key.split(|byte| *byte == SEPARATOR).map(|value| std::str::from_utf8(value).unwrap_or_default());
-        let entry = Entry::new(&self.names, values, self.metrics.len());
-        Some(self.entries.insert_full(key.into(), entry).0)
+    }
+
+    /// How many series have a place.
+    pub fn series(&self) -> usize {
+        self.entries.len().saturating_mul(self.series_of_an_entry())
+    }
+
+    /// Moves everything observed into `held`, as observed since `since`. Series keep their places, unless they were not
+    /// seen for an hour.
+    pub fn flush_into(&mut self, held: &mut Accumulator, origin: &Origin, since: Timestamp, now: Now) {
+        let Self { metrics, gauges, entries, overflow, .. } = self;
+        for entry in entries.values_mut().chain([overflow]) {
+            entry.flush_into(metrics, gauges, held, origin, since, now);
+        }
+        let is_kept =
+            |entry: &Entry| !entry.progress.is_idle() || now.steady.saturating_sub(entry.last_seen) < IDLE_LIMIT;
+        entries.retain(|_, entry| is_kept(entry));
+    }
+
+    fn series_of_an_entry(&self) -> usize {
+        self.metrics.len().saturating_add(self.gauges.len())
+    }
+
+    /// The entry of the key, if it has one or there is room for it, or else the overflow.
+    fn entry(&mut self, key: &[u8], room: usize) -> (&mut Entry, Place) {
+        let place = self.entries.get_index_of(key).or_else(|| {
+            if self.series_of_an_entry() > room {
+                return None;
+            }
+            let values = key.split(|byte| *byte == SEPARATOR);
+            let values = values.map(|value| std::str::from_utf8(value).unwrap_or_default());
+            let entry = Entry::new(&self.names, values, self.metrics.len());
+            Some(self.entries.insert_full(key.into(), entry).0)
+        });
+        match place.and_then(|place| self.entries.get_index_mut(place)) {
+            Some((_, entry)) => (entry, Place::Own),
+            None => (&mut self.overflow, Place::Overflow),
+        }
     }
 }
 
 impl Entry {
-    fn new<'a>(names: &[DimensionName], values: impl Iterator<Item = &'a str>, metrics: usize) -> Self {
-        let value = |value| DimensionValue::new(value).ok();
-        let pairs = names.iter().zip(values).filter_map(|(name, text)| Some((name.clone(), value(text)?)));
+    fn new<'a>(
+        names: &[(DimensionName, Option<DimensionValue>)],
+        mut values: impl Iterator<Item = &'a str>,
+        metrics: usize,
+    ) -> Self {
+        let pairs = names.iter().filter_map(|(name, constant)| {
+            let value = match constant {
+                Some(value) => value.clone(),
+                None => DimensionValue::new(values.next()?).ok()?,
+            };
+            Some((name.clone(), value))
+        });
         Self {
             dimensions: Dimensions::new(pairs.collect()).unwrap_or_default(),
             distributions: vec![Distribution::new(); metrics],
+            progress: Progress::default(),
             last_seen: Duration::ZERO,
         }
     }
 
-    fn flush_into(&mut self, metrics: &[Metric], held: &mut Accumulator, since: Timestamp, now: Duration) {
+    fn flush_into(
+        &mut self,
+        metrics: &[Metric],
+        gauges: &[(Metric, f64)],
+        held: &mut Accumulator,
+        origin: &Origin,
+        since: Timestamp,
+        now: Now,
+    ) {
         for (metric, distribution) in metrics.iter().zip(&mut self.distributions) {
             if !distribution.is_empty() {
-                held.add(since, None, &self.dimensions, metric, distribution);
+                let key = PeriodKey::new(since, Kind::Sample, origin.clone(), metric);
+                held.file(key, &self.dimensions, metric, distribution);
                 distribution.clear();
-                self.last_seen = now;
+                self.last_seen = now.steady;
             }
+        }
+        if gauges.is_empty() {
+            return;
+        }
+        for (second, count) in self.progress.take(now.wall.as_secs()) {
+            for (metric, of_one) in gauges {
+                let mut share = Distribution::new();
+                share.record(f64::from(count) * of_one);
+                let key = PeriodKey::new(Timestamp::from_secs(second), Kind::Gauge, origin.clone(), metric);
+                held.file(key, &self.dimensions, metric, &share);
+            }
+            self.last_seen = now.steady;
         }
     }
 }
@@ -109,21 +198,30 @@ mod tests {
 
     use super::*;
 
-    fn aggregator(max_series: usize) -> Aggregator {
-        let names = ["host", "path"].map(|name| DimensionName::new(name).unwrap());
-        let name = MetricName::new("RequestCount").unwrap();
-        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
-        Aggregator::new(names.to_vec(), vec![metric], max_series)
+    fn metric(name: &str) -> Metric {
+        Metric { name: MetricName::new(name).unwrap(), unit: Unit::COUNT, resolution: StorageResolution::Standard }
     }
 
-    /// Sum by `host` and `path` of all that is flushed.
-    fn flushed(aggregator: &mut Aggregator, now: Duration) -> Vec<(String, f64)> {
+    fn aggregator() -> Aggregator {
+        let name = |name| DimensionName::new(name).unwrap();
+        let constant = DimensionValue::new("checkout").unwrap();
+        let names = vec![(name("path"), None), (name("Service"), Some(constant)), (name("host"), None)];
+        Aggregator::new(names, vec![metric("RequestCount")], Vec::new())
+    }
+
+    fn at(second: u64) -> Now {
+        Now { wall: Timestamp::from_secs(1_700_000_000 + second), steady: Duration::from_secs(second) }
+    }
+
+    /// Kind, dimensions, metric and sum of all that is flushed.
+    fn flushed(aggregator: &mut Aggregator, now: Now) -> Vec<(String, f64)> {
         let mut held = Accumulator::default();
-        aggregator.flush_into(&mut held, Timestamp::from_secs(1_700_000_000), now);
-        let mut sums: Vec<_> = std::iter::from_fn(|| held.pop())
-            .map(|(_, group)| {
-                let values: Vec<_> = group.dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                (values.join(" "), group.distributions[0].1.sum())
+        aggregator.flush_into(&mut held, &Origin::default(), now.wall, now);
+        let mut sums: Vec<_> = held
+            .iter()
+            .flat_map(|(_, dimensions, distributions)| {
+                let values: Vec<_> = dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                distributions.iter().map(move |(_, distribution)| (values.join(" "), distribution.sum()))
             })
             .collect();
         sums.sort_by(|left, right| left.0.cmp(&right.0));
@@ -132,38 +230,63 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_their_values() {
-        let mut aggregator = aggregator(10);
-        for key in ["a\0/x", "a\0/y", "a\0/x"] {
-            aggregator.observe(key.as_bytes(), &[(0, 1.0)]);
+        let mut aggregator = aggregator();
+        for key in ["/x\0a\0", "/y\0a\0", "/x\0a\0"] {
+            aggregator.observe(key.as_bytes(), &[(0, 1.0)], 10);
         }
-        let expected = [("host=a path=/x".to_owned(), 2.0), ("host=a path=/y".to_owned(), 1.0)];
-        assert_eq!(flushed(&mut aggregator, Duration::ZERO), expected);
-        assert_eq!(flushed(&mut aggregator, Duration::ZERO), []);
+        let expected =
+            [("Service=checkout host=a path=/x".to_owned(), 2.0), ("Service=checkout host=a path=/y".to_owned(), 1.0)];
+        assert_eq!(flushed(&mut aggregator, at(0)), expected);
+        assert_eq!(flushed(&mut aggregator, at(1)), []);
     }
 
     #[test]
-    fn beyond_the_limit_totals_stay_exact_in_the_overflow() {
+    fn beyond_the_limit_totals_stay_exact_in_the_overflow_and_constants_stay() {
         for (series, others) in [(9, 0.0), (10, 0.0), (11, 1.0), (100, 90.0)] {
-            let mut aggregator = aggregator(10);
+            let mut aggregator = aggregator();
             for n in 0..series {
-                aggregator.observe(format!("a\0/{n}").as_bytes(), &[(0, 1.0)]);
+                let room = 10 - aggregator.series();
+                aggregator.observe(format!("/{n}\0a\0").as_bytes(), &[(0, 1.0)], room);
             }
-            let sums = flushed(&mut aggregator, Duration::ZERO);
+            let sums = flushed(&mut aggregator, at(0));
             assert_eq!(sums.iter().map(|(_, sum)| sum).sum::<f64>(), f64::from(series));
-            let overflow = sums.iter().find(|(values, _)| values == "host=__other__ path=__other__");
+            let overflow = sums.iter().find(|(values, _)| values == "Service=checkout host=__other__ path=__other__");
             assert_eq!(overflow.map_or(0.0, |(_, sum)| *sum), others);
         }
     }
 
     #[test]
     fn a_place_is_kept_for_an_hour() {
-        let mut aggregator = aggregator(1);
-        aggregator.observe(b"a\0/x", &[(0, 1.0)]);
-        flushed(&mut aggregator, Duration::ZERO);
+        let mut aggregator = aggregator();
+        aggregator.observe(b"/x\0a\0", &[(0, 1.0)], 1);
+        flushed(&mut aggregator, at(0));
         for (minutes, is_other) in [(59, true), (60, true), (61, false)] {
-            aggregator.observe(b"a\0/y", &[(0, 1.0)]);
-            let sums = flushed(&mut aggregator, Duration::from_secs(60 * minutes));
+            let room = 1 - aggregator.series();
+            aggregator.observe(b"/y\0a\0", &[(0, 1.0)], room);
+            let sums = flushed(&mut aggregator, at(60 * minutes));
             assert_eq!(sums[0].0.contains(OVERFLOW_VALUE), is_other, "{minutes}");
         }
+    }
+
+    #[test]
+    fn what_is_in_progress_keeps_its_place_and_is_told_for_every_second() {
+        let gauges = vec![(metric("RequestsInProgress"), 1.0), (metric("ConcurrencyUtilization"), 25.0)];
+        let names = vec![(DimensionName::new("host").unwrap(), None)];
+        let mut aggregator = Aggregator::new(names, Vec::new(), gauges);
+        let second = |second: u64| 1_700_000_000 + second;
+        assert_eq!(aggregator.begin(b"a\0", second(0), 2), Place::Own);
+        assert_eq!(aggregator.begin(b"b\0", second(0), 0), Place::Overflow);
+        let told = flushed(&mut aggregator, at(2));
+        assert_eq!(told.len(), 8);
+        let sum = |host: &str| told.iter().filter(|(of, _)| of == host).map(|(_, sum)| sum).sum::<f64>();
+        assert_eq!((sum("host=a"), sum("host=__other__")), (52.0, 52.0));
+        flushed(&mut aggregator, at(100));
+        assert_eq!(flushed(&mut aggregator, at(100_000)), []);
+        assert_eq!(aggregator.series(), 2);
+        aggregator.end(b"a\0", Place::Own, second(100_000));
+        aggregator.end(b"b\0", Place::Overflow, second(100_000));
+        assert_eq!(flushed(&mut aggregator, at(100_001)).iter().map(|(_, sum)| sum).sum::<f64>(), 0.0);
+        flushed(&mut aggregator, at(100_001 + 3_600));
+        assert_eq!(aggregator.series(), 0);
     }
 }

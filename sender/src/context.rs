@@ -1,12 +1,12 @@
 //! The glue to Envoy: events in, host calls out.
 
 use acpw_host::{
-    Counter, Filter, Gauge, HostError, LogLevel, Queue, filter, log, now, pairs::pairs, plugin_configuration, property,
-    request_headers, set_tick_period,
+    Counter, Filter, Gauge, HostError, LogLevel, Queue, environment, filter, log, now, pairs::pairs,
+    plugin_configuration, property, request_headers, set_tick_period, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 
-use crate::{Config, Observation, Request, Sender};
+use crate::{Config, Moment, Observation, Sender};
 
 filter!(Root);
 
@@ -19,6 +19,8 @@ struct Root {
 
 struct Worker {
     sender: Sender,
+    /// What Envoy has for the readings of the request that ends.
+    properties: Vec<Option<Vec<u8>>>,
     receiver_vm_id: String,
     queue: Option<Queue>,
     stats: Stats,
@@ -40,12 +42,17 @@ enum Stage {
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
-        let config = Config::from_json(&plugin_configuration()).map_err(|faults| faults.to_string())?;
-        let sender = Sender::new(&config, now()).map_err(|error| error.to_string())?;
+        let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        self.worker =
-            Some(Worker { sender, receiver_vm_id: config.receiver_vm_id, queue: None, stats, is_done: false });
+        self.worker = Some(Worker {
+            receiver_vm_id: config.receiver_vm_id.clone(),
+            sender: Sender::new(config, now()),
+            properties: Vec::new(),
+            queue: None,
+            stats,
+            is_done: false,
+        });
         Ok(())
     }
 }
@@ -73,13 +80,19 @@ impl Filter for Root {
         if let Some(worker) = &mut self.worker {
             worker.is_done = true;
             worker.flush();
+            worker.sender.end_progress();
         }
     }
 
     fn on_log(&mut self) {
-        if let Some(worker) = &mut self.worker {
-            worker.log();
+        let Some(worker) = &mut self.worker else { return };
+        if worker.sender.counts_progress() {
+            let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
+                ConcurrencyUtilization are left out";
+            log(LogLevel::Warn, message);
+            worker.sender.end_progress();
         }
+        worker.log();
     }
 
     fn on_request_headers(&mut self, stage: &mut Stage) {
@@ -87,8 +100,13 @@ impl Filter for Root {
         let headers = request_headers();
         #[cfg(feature = "trap")]
         trap_if_asked(&headers);
-        *stage = match worker.sender.begin(&Request::received(pairs(&headers))) {
-            Some(observation) => Stage::Observed(observation),
+        *stage = match worker.sender.begin(pairs(&headers), Moment::Arrival) {
+            Some(mut observation) => {
+                if worker.sender.counts_progress() {
+                    worker.sender.enter(&mut observation, wall_clock());
+                }
+                Stage::Observed(observation)
+            }
             None => Stage::Unobserved,
         };
     }
@@ -110,13 +128,18 @@ impl Worker {
         let headers = request_headers();
         #[cfg(feature = "trap")]
         trap_if_asked(&headers);
-        if let Some(observation) = self.sender.begin(&Request::finished(pairs(&headers))) {
+        if let Some(observation) = self.sender.begin(pairs(&headers), Moment::End) {
             self.finish(observation);
         }
     }
 
     fn finish(&mut self, observation: Observation) {
-        self.sender.finish(observation, response_code());
+        if self.sender.counts_progress() {
+            self.sender.leave(&observation, wall_clock());
+        }
+        self.properties.clear();
+        self.properties.extend(self.sender.readings(&observation).iter().map(|reading| property(reading.path())));
+        self.sender.finish(observation, &self.properties);
         if self.is_done {
             self.flush();
         }
@@ -153,22 +176,6 @@ impl Worker {
     }
 }
 
-/// The status that was sent to the client; none when the client went away before there was one.
-fn response_code() -> Option<u16> {
-    let bytes = property(b"response\0code")?;
-    let code = i64::from_le_bytes(bytes.try_into().ok()?);
-    u16::try_from(code).ok()
-}
-
-/// Ends this VM for the tests of modules that fail.
-#[cfg(feature = "trap")]
-#[allow(clippy::panic, reason = "it is what the feature is for")]
-fn trap_if_asked(headers: &[u8]) {
-    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
-        panic!("a test has asked for it");
-    }
-}
-
 /// The sender's part of Envoy's statistics.
 struct Stats {
     observed: Counter,
@@ -201,5 +208,13 @@ impl Stats {
         let held = sender.held();
         self.held.shift(i64::try_from(held).unwrap_or(i64::MAX).saturating_sub_unsigned(self.held_before));
         self.held_before = held;
+    }
+}
+
+#[cfg(feature = "trap")]
+#[allow(clippy::panic, reason = "it is what the feature is for")]
+fn trap_if_asked(headers: &[u8]) {
+    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
+        panic!("a test has asked for it");
     }
 }

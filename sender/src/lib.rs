@@ -2,12 +2,19 @@
 //! streams, aggregates them per worker, and hands one record per interval to the receiver over a shared queue.
 //!
 //! The walk of one request: header bytes → [`Request`] → [`HostMatcher`] (a miss ends it) → [`Observation`] → at the end of
-//! the stream, with the status → [`Aggregator`]. On every tick the aggregator is emptied into what the sender holds, and
+//! the stream, with the properties that the configured metrics and dimensions need ([`Reading`]) → [`Outcome`] → values →
+//! an [`Aggregator`] for each dimension set. On every tick the aggregators are emptied into what the sender holds, and
 //! that goes onto the queue as records. `context` is the only file that talks to Envoy.
 
 pub mod aggregator;
 pub mod config;
+pub mod dimension;
 pub mod host_matcher;
+pub mod measure;
+pub mod observation;
+pub mod outcome;
+pub mod path_template;
+pub mod progress;
 pub mod request;
 pub mod sender;
 
@@ -17,5 +24,7 @@ mod context;
 pub use aggregator::Aggregator;
 pub use config::Config;
 pub use host_matcher::HostMatcher;
+pub use observation::Observation;
+pub use outcome::Outcome;
 pub use request::Request;
-pub use sender::{Counts, Observation, Sender};
+pub use sender::{Counts, Moment, Reading, Sender};

@@ -1,5 +1,7 @@
 //! What the sender reads of a request's headers.
 
+use crate::sender::Moment;
+
 /// The headers of a request that say what it asked for, as they came from a stranger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request<'a> {
@@ -8,26 +10,25 @@ pub struct Request<'a> {
     path: Option<&'a [u8]>,
     original_host: Option<&'a [u8]>,
     original_path: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
 }
 
 impl<'a> Request<'a> {
-    /// Picks them out of all headers as a filter sees them when they arrive: nothing is rewritten yet, and what a client
-    /// itself sends under the names of Envoy's own headers is not heeded.
-    pub fn received(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
-        Self { original_host: None, original_path: None, ..Self::finished(headers) }
-    }
-
-    /// Picks them out of all headers as an access logger sees them at the end: where a route has rewritten host or path,
-    /// Envoy has kept what the client asked for under other names.
-    pub fn finished(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+    /// Picks them out of all headers.
+    ///
+    /// When they arrive nothing is rewritten yet, and what a client itself sends under the names of Envoy's own headers
+    /// is not heeded. At the end of the stream, where a route has rewritten host or path, Envoy has kept what the client
+    /// asked for under other names.
+    pub fn new(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, moment: Moment) -> Self {
         let mut request = Self::default();
         for (name, value) in headers {
-            let field = match name {
-                b":authority" => &mut request.authority,
-                b":method" => &mut request.method,
-                b":path" => &mut request.path,
-                b"x-envoy-original-host" => &mut request.original_host,
-                b"x-envoy-original-path" => &mut request.original_path,
+            let field = match (name, moment) {
+                (b":authority", _) => &mut request.authority,
+                (b":method", _) => &mut request.method,
+                (b":path", _) => &mut request.path,
+                (b"content-type", _) => &mut request.content_type,
+                (b"x-envoy-original-host", Moment::End) => &mut request.original_host,
+                (b"x-envoy-original-path", Moment::End) => &mut request.original_path,
                 _ => continue,
             };
             *field = Some(value);
@@ -50,6 +51,12 @@ impl<'a> Request<'a> {
         let path = self.original_path.or(self.path).unwrap_or_default();
         path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
     }
+
+    /// Whether it is a gRPC request, by its content type.
+    pub fn is_grpc(&self) -> bool {
+        let rest = self.content_type.and_then(|content_type| content_type.strip_prefix(b"application/grpc"));
+        matches!(rest, Some([] | [b'+' | b';', ..]))
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +64,7 @@ mod tests {
     use super::*;
 
     fn request<'a>(headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
-        Request::finished(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        Request::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), Moment::End)
     }
 
     #[test]
@@ -80,7 +87,8 @@ mod tests {
         assert_eq!(request(&headers).path(), b"/asked");
         assert_eq!(request(&headers).authority(), b"example.com");
         // When it arrives, the same headers can only be a client's own.
-        let received = Request::received(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let received = Request::new(headers, Moment::Arrival);
         assert_eq!(received.path(), b"/rewritten");
         assert_eq!(received.authority(), b"upstream");
     }
@@ -90,5 +98,20 @@ mod tests {
         assert_eq!(request(&[]), Request::default());
         assert_eq!(request(&[]).path(), b"");
         assert_eq!(request(&[(":path", "?")]).path(), b"");
+    }
+
+    #[test]
+    fn grpc_is_told_by_the_content_type() {
+        for (content_type, is_grpc) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=x", true),
+            ("application/grpc-web", false),
+            ("application/json", false),
+            ("", false),
+        ] {
+            assert_eq!(request(&[("content-type", content_type)]).is_grpc(), is_grpc, "{content_type}");
+        }
+        assert!(!request(&[]).is_grpc());
     }
 }

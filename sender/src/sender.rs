@@ -1,13 +1,15 @@
 //! The sender's state: what is observed, what is held, and what goes onto the queue.
 
-use std::io::Write as _;
+use acpw_metric::{Accumulator, Kind, Metric, Now, Origin, Record, RecordError, Timestamp};
 
-use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Metric, MetricName, Now, Record, RecordError, StorageResolution,
-    Timestamp, Unit, text::TextError,
+use crate::{
+    Aggregator, Config, HostMatcher, Observation, Request,
+    aggregator::Place,
+    dimension::{Dimension, Source, append_number},
+    measure::Measure,
+    outcome::{Number, Outcome},
+    path_template::{OTHER, PathTemplates, append_normalized},
 };
-
-use crate::{Aggregator, Config, HostMatcher, Request, aggregator::SEPARATOR};
 
 /// A record above this many bytes is split.
 const RECORD_LIMIT: usize = 64 * 1024;
@@ -15,37 +17,64 @@ const RECORD_LIMIT: usize = 64 * 1024;
 /// What a sender holds while there is no queue to put it on.
 const HELD_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
-/// Keys kept for later requests: as many as are commonly in flight on one worker.
-const MAX_SPARE_KEYS: usize = 256;
-
-/// Stands where a request says nothing, as in Envoy's access logs.
-const NO_VALUE: &[u8] = b"-";
+/// Observations kept for later requests: as many as are commonly in flight on one worker.
+const MAX_SPARES: usize = 256;
 
 /// One worker's sender.
 ///
 /// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
-/// the stream. On a tick: [`flush`](Self::flush); then, if there is a queue, [`take_back`](Self::take_back) every record
-/// still in it, and put each of [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one
-/// that the queue refuses.
+/// the stream, and with what Envoy has for each of its [`readings`](Self::readings). Where the beginning of a stream is
+/// seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
+/// if there is a queue, [`take_back`](Self::take_back) every record still in it, and put each of
+/// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses.
 #[derive(Debug)]
 pub struct Sender {
     hosts: HostMatcher,
-    aggregator: Aggregator,
+    path_templates: PathTemplates,
+    /// All that are not constants.
+    dimensions: Vec<Dimension>,
+    readings: Vec<Reading>,
+    measures: Vec<Measure>,
+    time_unit: f64,
+    sets: Vec<Set>,
+    max_series: usize,
+    origin: Origin,
     held: Accumulator,
     since: Timestamp,
     counts: Counts,
+    spares: Vec<Observation>,
+    // What every request needs for a moment, so that it allocates nothing.
     host: Vec<u8>,
-    /// Keys of requests that have ended, so that the next ones need no allocation.
-    spare_keys: Vec<Vec<u8>>,
-}
-
-/// What is known of a request before it has ended: the beginning of its key.
-#[derive(Debug)]
-pub struct Observation {
+    text: Vec<u8>,
     key: Vec<u8>,
+    values: Vec<(usize, f64)>,
 }
 
-/// What became of the values observed, since this was last asked.
+/// A property of Envoy's that is read at the end of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    path: Box<str>,
+    target: Target,
+}
+
+/// What a property is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Number(Number),
+    /// The dimension in this place.
+    Dimension(usize),
+}
+
+/// A dimension set.
+#[derive(Debug)]
+struct Set {
+    /// The places of its dimensions that are not constants.
+    places: Vec<usize>,
+    aggregator: Aggregator,
+}
+
+/// What became of the values observed, since this was last asked. A value is one measurement of one metric of one request
+/// in one dimension set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Values observed.
@@ -58,59 +87,201 @@ pub struct Counts {
     pub dropped_buffer_full: u64,
 }
 
+/// When a request's headers are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When they arrive.
+    Arrival,
+    /// At the end of the stream.
+    End,
+}
+
+impl Reading {
+    /// The property's path, its parts separated by NUL.
+    pub fn path(&self) -> &[u8] {
+        self.path.as_bytes()
+    }
+}
+
 impl Sender {
     /// A sender that begins to observe now.
-    ///
-    /// # Errors
-    /// None, with the names that are built in.
-    pub fn new(config: &Config, now: Now) -> Result<Self, TextError> {
-        // In the order of the dimensions' names, as everywhere.
-        let names = ["host", "method", "path", "status"].into_iter().map(DimensionName::new);
-        let name = MetricName::new("RequestCount")?;
-        let request_count = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
-        Ok(Self {
-            hosts: config.hosts.clone(),
-            aggregator: Aggregator::new(names.collect::<Result<_, _>>()?, vec![request_count], config.max_series),
+    pub fn new(config: Config, now: Now) -> Self {
+        let all = |kind| config.metrics.list.iter().filter(move |(measure, _)| measure.kind() == kind);
+        let measures: Vec<Measure> = all(Kind::Sample).map(|(measure, _)| *measure).collect();
+        let metrics: Vec<Metric> = all(Kind::Sample).map(|(_, metric)| metric.clone()).collect();
+        let of_one = |measure| match measure {
+            Measure::ConcurrencyUtilization => 100.0 / config.metrics.concurrency,
+            _ => 1.0,
+        };
+        let gauges: Vec<_> = all(Kind::Gauge).map(|(measure, metric)| (metric.clone(), of_one(*measure))).collect();
+
+        let mut dimensions: Vec<Dimension> = Vec::new();
+        let mut sets = Vec::with_capacity(config.sets.len());
+        for set in &config.sets {
+            let (mut names, mut places, mut is_known_at_start) = (Vec::new(), Vec::new(), true);
+            for dimension in set.iter().filter_map(|place| config.dimensions.get(*place)) {
+                is_known_at_start &= dimension.source.is_known_at_start();
+                let constant = match &dimension.source {
+                    Source::Constant(value) => Some(value.clone()),
+                    _ => {
+                        let place = dimensions.iter().position(|known| known == dimension).unwrap_or(dimensions.len());
+                        if place == dimensions.len() {
+                            dimensions.push(dimension.clone());
+                        }
+                        places.push(place);
+                        None
+                    }
+                };
+                names.push((dimension.name.clone(), constant));
+            }
+            let gauges = if is_known_at_start { gauges.clone() } else { Vec::new() };
+            sets.push(Set { places, aggregator: Aggregator::new(names, metrics.clone(), gauges) });
+        }
+        Self {
+            hosts: config.hosts,
+            path_templates: config.path_templates,
+            readings: readings(&measures, &dimensions),
+            dimensions,
+            measures,
+            time_unit: config.metrics.time_unit,
+            sets,
+            max_series: config.max_series,
+            origin: config.origin,
             held: Accumulator::default(),
             since: now.wall,
             counts: Counts::default(),
+            spares: Vec::new(),
             host: Vec::new(),
-            spare_keys: Vec::new(),
-        })
+            text: Vec::new(),
+            key: Vec::new(),
+            values: Vec::new(),
+        }
     }
 
-    /// Begins to observe a request, if its host is one that is observed. Nothing more need be read of one that is not.
-    pub fn begin(&mut self, request: &Request<'_>) -> Option<Observation> {
+    /// Begins to observe a request with these headers, if its host is one that is observed. Nothing more need be read of
+    /// one that is not.
+    pub fn begin<'a>(
+        &mut self,
+        headers: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+        moment: Moment,
+    ) -> Option<Observation> {
+        let request = Request::new(headers.clone(), moment);
         self.host.clear();
         if !self.hosts.matches(request.authority(), &mut self.host) {
             return None;
         }
-        let mut key = self.spare_keys.pop().unwrap_or_default();
-        for value in [self.host.as_slice(), request.method(), request.path()] {
-            if !DimensionValue::append_sanitized(&mut key, value) {
-                key.extend_from_slice(NO_VALUE);
-            }
-            key.push(SEPARATOR);
+        let mut observation = self.spares.pop().unwrap_or_default();
+        observation.reset(self.dimensions.len());
+        observation.is_grpc = request.is_grpc();
+        for (place, dimension) in self.dimensions.iter().enumerate() {
+            let value = match &dimension.source {
+                Source::Host => Some(self.host.as_slice()),
+                Source::Method => Some(request.method()),
+                Source::Path => Some(request.path()),
+                Source::PathTemplate if self.path_templates.is_empty() => {
+                    self.text.clear();
+                    append_normalized(&mut self.text, request.path());
+                    Some(self.text.as_slice())
+                }
+                Source::PathTemplate => Some(self.path_templates.find(request.path()).map_or(OTHER, str::as_bytes)),
+                Source::RequestHeader(name) => {
+                    headers.clone().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+                }
+                Source::Constant(_) | Source::Status | Source::StatusClass | Source::Property(_) => continue,
+            };
+            observation.set(place, dimension, value);
         }
-        Some(Observation { key })
+        Some(observation)
     }
 
-    /// Counts a request that has ended. One that ended before there was an answer has no status, and counts as 0.
-    pub fn finish(&mut self, mut observation: Observation, status: Option<u16>) {
-        // Writing to memory does not fail.
-        let _ = write!(observation.key, "{}", status.unwrap_or(0));
-        self.aggregator.observe(&observation.key, &[(0, 1.0)]);
-        self.counts.observed = self.counts.observed.saturating_add(1);
-        if self.spare_keys.len() < MAX_SPARE_KEYS {
-            observation.key.clear();
-            self.spare_keys.push(observation.key);
+    /// Whether it counts what is in progress, and so must know when requests begin.
+    pub fn counts_progress(&self) -> bool {
+        self.sets.iter().any(|set| set.aggregator.has_gauges())
+    }
+
+    /// A request begins, and is in progress from now on.
+    pub fn enter(&mut self, observation: &mut Observation, now: Timestamp) {
+        let mut series = self.series();
+        for (set, bit) in self.sets.iter_mut().zip(bits()) {
+            if set.aggregator.has_gauges() && observation.write_key(&set.places, &mut self.key) {
+                let before = set.aggregator.series();
+                let room = self.max_series.saturating_sub(series);
+                if set.aggregator.begin(&self.key, now.as_secs(), room) == Place::Overflow {
+                    observation.overflowed |= bit;
+                }
+                observation.begun |= bit;
+                series = series.saturating_add(set.aggregator.series()).saturating_sub(before);
+            }
+        }
+    }
+
+    /// A request that began is no longer in progress.
+    pub fn leave(&mut self, observation: &Observation, now: Timestamp) {
+        for (set, bit) in self.sets.iter_mut().zip(bits()) {
+            if observation.begun & bit != 0 && observation.write_key(&set.places, &mut self.key) {
+                let place = if observation.overflowed & bit == 0 { Place::Own } else { Place::Overflow };
+                set.aggregator.end(&self.key, place, now.as_secs());
+            }
+        }
+    }
+
+    /// What is in progress is no longer counted: there will be no more ticks to tell it.
+    pub fn end_progress(&mut self) {
+        self.sets.iter_mut().for_each(|set| set.aggregator.drop_gauges());
+    }
+
+    /// What is to be read of a request that has ended.
+    pub fn readings(&self, observation: &Observation) -> &[Reading] {
+        match self.readings.split_last() {
+            Some((last, rest)) if !observation.is_grpc && last.target == Target::Number(Number::GrpcStatus) => rest,
+            _ => &self.readings,
+        }
+    }
+
+    /// Counts a request that has ended, with what Envoy has for its readings, in their order.
+    pub fn finish(&mut self, mut observation: Observation, properties: &[Option<Vec<u8>>]) {
+        let mut outcome = Outcome::new(observation.is_grpc);
+        for (reading, bytes) in self.readings.iter().zip(properties) {
+            match reading.target {
+                Target::Number(number) => outcome.set(number, bytes.as_deref()),
+                Target::Dimension(place) => {
+                    let Some(dimension) = self.dimensions.get(place) else { continue };
+                    let number = bytes.as_deref().filter(|_| dimension.source.is_number());
+                    match number.and_then(|bytes| bytes.try_into().ok()) {
+                        Some(bytes) => {
+                            self.text.clear();
+                            append_number(&mut self.text, i64::from_le_bytes(bytes));
+                            observation.set(place, dimension, Some(&self.text));
+                        }
+                        None => observation.set(place, dimension, bytes.as_deref()),
+                    }
+                }
+            }
+        }
+        self.set_status(&mut observation, &outcome);
+        self.values.clear();
+        let values = self.measures.iter().enumerate();
+        self.values.extend(values.filter_map(|(at, measure)| Some((at, measure.of(&outcome, self.time_unit)?))));
+        let mut series = self.series();
+        for set in &mut self.sets {
+            if observation.write_key(&set.places, &mut self.key) {
+                let before = set.aggregator.series();
+                set.aggregator.observe(&self.key, &self.values, self.max_series.saturating_sub(series));
+                series = series.saturating_add(set.aggregator.series()).saturating_sub(before);
+                self.counts.observed = self.counts.observed.saturating_add(self.values.len() as u64);
+            }
+        }
+        if self.spares.len() < MAX_SPARES {
+            self.spares.push(observation);
         }
     }
 
     /// Ends the window: what was observed in it is now held. At the bound on memory, what is held long becomes coarser, and
     /// then the oldest is dropped.
     pub fn flush(&mut self, now: Now) {
-        self.aggregator.flush_into(&mut self.held, self.since, now.steady);
+        for set in &mut self.sets {
+            set.aggregator.flush_into(&mut self.held, &self.origin, self.since, now);
+        }
         self.since = now.wall;
         self.keep_within_limit();
     }
@@ -160,68 +331,141 @@ impl Sender {
     fn keep_within_limit(&mut self) {
         if self.held.bytes() > HELD_BYTES_LIMIT {
             // Room for a while, so that what comes next does not come to the bound again.
-            let dropped = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, self.since);
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(dropped);
+            let shrunk = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, self.since);
+            self.counts.observed = self.counts.observed.saturating_add(shrunk.settled);
+            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(shrunk.dropped);
         }
     }
+
+    fn set_status(&mut self, observation: &mut Observation, outcome: &Outcome) {
+        let code = outcome.code();
+        for (place, dimension) in self.dimensions.iter().enumerate() {
+            self.text.clear();
+            match (&dimension.source, code) {
+                (Source::Status, Some(code)) => append_number(&mut self.text, code.into()),
+                (Source::StatusClass, Some(code)) => {
+                    append_number(&mut self.text, i64::from(code / 100));
+                    self.text.extend_from_slice(b"XX");
+                }
+                (Source::Status | Source::StatusClass, None) => {}
+                _ => continue,
+            }
+            observation.set(place, dimension, Some(&self.text));
+        }
+    }
+
+    fn series(&self) -> usize {
+        self.sets.iter().map(|set| set.aggregator.series()).sum()
+    }
+}
+
+/// What these metrics and dimensions need, each property once. The one that only gRPC requests have is the last.
+fn readings(measures: &[Measure], dimensions: &[Dimension]) -> Vec<Reading> {
+    let needs_status = |dimension: &Dimension| matches!(dimension.source, Source::Status | Source::StatusClass);
+    let is_needed = |number: &Number| {
+        measures.iter().any(|measure| measure.needs().contains(number))
+            || (*number == Number::Code && dimensions.iter().any(needs_status))
+    };
+    let number = |number: &Number| Reading { path: number.path().into(), target: Target::Number(*number) };
+    let [numbers @ .., grpc_status] = Number::ALL;
+    let mut readings: Vec<_> = numbers.iter().filter(|number| is_needed(number)).map(number).collect();
+    for (place, dimension) in dimensions.iter().enumerate() {
+        if let Source::Property(path) = &dimension.source {
+            readings.push(Reading { path: path.clone(), target: Target::Dimension(place) });
+        }
+    }
+    if is_needed(&grpc_status) {
+        readings.push(number(&grpc_status));
+    }
+    readings
+}
+
+/// A bit for each dimension set.
+fn bits() -> impl Iterator<Item = u32> {
+    (0..u32::BITS).map(|place| 1 << place)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeMap, time::Duration};
 
     use super::*;
 
-    fn sender(config: &str) -> Sender {
-        Sender::new(&Config::from_json(config.as_bytes()).unwrap(), at(0)).unwrap()
+    fn sender(rest: &str) -> Sender {
+        let document = format!(r#"{{"receiver_vm_id": "receiver"{rest}}}"#);
+        let config = Config::from_json(document.as_bytes(), |_| None).map_err(|faults| faults.to_string());
+        Sender::new(config.unwrap(), at(0))
     }
 
     fn at(second: u64) -> Now {
         Now { wall: Timestamp::from_secs(1_700_000_000 + second), steady: Duration::from_secs(second) }
     }
 
-    fn request<'a>(host: &'a [u8], path: &'a [u8]) -> Request<'a> {
-        let headers: [(&[u8], &[u8]); 3] = [(b":authority", host), (b":method", b"GET"), (b":path", path)];
-        Request::finished(headers.into_iter())
+    type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+    fn headers<'a>(host: &'a [u8], path: &'a [u8]) -> Headers<'a> {
+        vec![(b":authority", host), (b":method", b"GET"), (b":path", path)]
     }
 
-    fn observe(sender: &mut Sender, host: &[u8], path: &[u8], status: Option<u16>) {
-        if let Some(observation) = sender.begin(&request(host, path)) {
-            sender.finish(observation, status);
+    /// What Envoy would have of a request.
+    type Properties<'a> = &'a [(&'a str, &'a [u8])];
+
+    fn finish(sender: &mut Sender, observation: Observation, properties: Properties<'_>) {
+        let find = |reading: &Reading| {
+            let property = properties.iter().find(|(path, _)| path.as_bytes() == reading.path());
+            property.map(|(_, value)| value.to_vec())
+        };
+        let values: Vec<_> = sender.readings(&observation).iter().map(find).collect();
+        sender.finish(observation, &values);
+    }
+
+    fn observe_with(sender: &mut Sender, headers: &Headers<'_>, properties: Properties<'_>) {
+        if let Some(observation) = sender.begin(headers.iter().copied(), Moment::End) {
+            finish(sender, observation, properties);
         }
     }
 
-    /// What a receiver would hold of these records: dimension values, and the sum of each series.
-    fn series(records: &[Vec<u8>]) -> Vec<(String, f64)> {
+    fn observe(sender: &mut Sender, host: &[u8], path: &[u8], status: Option<i64>) {
+        let bytes = status.map(i64::to_le_bytes);
+        let properties: Vec<_> = bytes.iter().map(|bytes| ("response\0code", bytes.as_slice())).collect();
+        observe_with(sender, &headers(host, path), &properties);
+    }
+
+    /// What a receiver would hold of these records: the sum of each series, as `METRIC VALUE VALUE …`.
+    fn series(records: &[Vec<u8>]) -> BTreeMap<String, f64> {
         let mut held = Accumulator::default();
         for bytes in records {
             held.merge_record(&Record::decode(bytes).unwrap(), 0);
         }
-        let mut series: Vec<_> = std::iter::from_fn(|| held.pop())
-            .map(|(_, group)| {
-                let values: Vec<_> = group.dimensions.iter().map(|(_, value)| value.to_owned()).collect();
-                (values.join(" "), group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum())
-            })
-            .collect();
-        series.sort_by(|left, right| left.0.cmp(&right.0));
-        series
+        let mut sums = BTreeMap::new();
+        for (_, dimensions, distributions) in held.iter() {
+            for (metric, distribution) in distributions {
+                let values = dimensions.iter().map(|(_, value)| format!(" {value}")).collect::<String>();
+                *sums.entry(format!("{}{values}", metric.name)).or_insert(0.0) += distribution.sum();
+            }
+        }
+        sums
+    }
+
+    fn expected<'a>(sums: impl IntoIterator<Item = (&'a str, f64)>) -> BTreeMap<String, f64> {
+        sums.into_iter().map(|(series, sum)| (series.to_owned(), sum)).collect()
     }
 
     #[test]
     fn requests_of_matching_hosts_are_counted_by_host_method_path_and_status() {
-        let mut sender = sender(r#"{"receiver_vm_id": "receiver", "match_hosts": ["example.com"]}"#);
+        let mut sender = sender(r#", "match_hosts": ["example.com"]"#);
         observe(&mut sender, b"Example.com:18000", b"/test?x=1", Some(200));
         observe(&mut sender, b"example.com", b"/test", Some(200));
         observe(&mut sender, b"example.com", b"/test", Some(503));
         observe(&mut sender, b"example.com", b"/test", None);
         observe(&mut sender, b"localhost:18000", b"/test", Some(200));
         sender.flush(at(1));
-        let expected = [
-            ("example.com GET /test 0".to_owned(), 1.0),
-            ("example.com GET /test 200".to_owned(), 2.0),
-            ("example.com GET /test 503".to_owned(), 1.0),
+        let sums = [
+            ("RequestCount example.com GET /test 0", 1.0),
+            ("RequestCount example.com GET /test 200", 2.0),
+            ("RequestCount example.com GET /test 503", 1.0),
         ];
-        assert_eq!(series(&sender.take_records()), expected);
+        assert_eq!(series(&sender.take_records()), expected(sums));
         assert_eq!(sender.take_counts(), Counts { observed: 4, enqueued: 4, ..Counts::default() });
         sender.flush(at(2));
         assert!(sender.take_records().is_empty());
@@ -229,19 +473,149 @@ mod tests {
 
     #[test]
     fn hostile_headers_become_values_that_cloudwatch_takes() {
-        let mut sender = sender(r#"{"receiver_vm_id": "receiver"}"#);
+        let mut sender = sender("");
         observe(&mut sender, b"\xff\x00\x01", b"/\x7f", Some(200));
         observe(&mut sender, b"", b"", Some(400));
         observe(&mut sender, b"h", &[b'/'; 60 * 1024], Some(200));
         sender.flush(at(1));
-        let long = format!("h GET {} 200", "/".repeat(1024));
-        let expected = ["%FF%00%01 GET /%7F 200", "- GET - 400", &long].map(|values| (values.to_owned(), 1.0));
-        assert_eq!(series(&sender.take_records()), expected);
+        let long = format!("RequestCount h GET {} 200", "/".repeat(1024));
+        let sums = ["RequestCount %FF%00%01 GET /%7F 200", "RequestCount - GET - 400", &long].map(|of| (of, 1.0));
+        assert_eq!(series(&sender.take_records()), expected(sums));
+    }
+
+    #[test]
+    fn each_request_counts_once_in_each_set_that_has_all_its_values() {
+        let mut sender = sender(
+            r#", "metrics": ["RequestCount", "5XXError"],
+                "dimensions": {"Service": "checkout", "Tenant": {"request_header": "x-tenant"},
+                    "Zone": {"request_header": "x-zone", "default": "none"}, "Code": {"property": "response.code"}},
+                "dimension_sets": [[], ["Service"], ["Tenant", "status_class"], ["Zone", "route"], ["Code"]]"#,
+        );
+        let mut tenant = headers(b"example.com", b"/");
+        tenant.push((b"x-tenant", b"blue"));
+        let code = 500i64.to_le_bytes();
+        observe_with(&mut sender, &tenant, &[("response\0code", &code), ("xds\0route_name", b"main")]);
+        observe_with(&mut sender, &headers(b"example.com", b"/"), &[("response\0code", &200i64.to_le_bytes())]);
+        observe_with(&mut sender, &headers(b"example.com", b"/"), &[]);
+        sender.flush(at(1));
+        let sums = [
+            ("RequestCount", 3.0),
+            ("5XXError", 1.0),
+            ("RequestCount checkout", 3.0),
+            ("5XXError checkout", 1.0),
+            ("RequestCount blue 5XX", 1.0),
+            ("5XXError blue 5XX", 1.0),
+            ("RequestCount none main", 1.0),
+            ("5XXError none main", 1.0),
+            ("RequestCount 500", 1.0),
+            ("5XXError 500", 1.0),
+            ("RequestCount 200", 1.0),
+            ("5XXError 200", 0.0),
+        ];
+        assert_eq!(series(&sender.take_records()), expected(sums));
+        assert_eq!(sender.take_counts().observed, 20);
+    }
+
+    #[test]
+    fn only_what_is_needed_is_read() {
+        let paths = |rest: &str, content_type: &[u8]| {
+            let mut sender = sender(rest);
+            let mut headers = headers(b"example.com", b"/");
+            headers.push((b"content-type", content_type));
+            let observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
+            let readings = sender.readings(&observation).iter();
+            readings.map(|reading| String::from_utf8(reading.path().to_vec()).unwrap().replace('\0', ".")).collect()
+        };
+        let read = |rest: &str| -> Vec<String> { paths(rest, b"text/plain") };
+        assert_eq!(read(""), ["response.code"]);
+        assert_eq!(read(r#", "dimension_sets": [["host"]]"#), Vec::<String>::new());
+        let rest = r#", "metrics": ["GrpcError", "Latency", "HTTPCode_Target_5XX_Count"],
+            "dimension_sets": [["host", "route"], ["route", "status"]]"#;
+        let expected = ["response.code", "request.duration", "response.backend_latency", "xds.route_name"];
+        assert_eq!(read(rest), expected);
+        let grpc: Vec<String> = paths(rest, b"application/grpc");
+        assert_eq!(grpc[..4], expected);
+        assert_eq!(grpc[4..], ["response.grpc_status"]);
+    }
+
+    #[test]
+    fn paths_are_counted_by_their_templates() {
+        let dimensions = r#""dimension_sets": [["path_template"]]"#;
+        let mut templates = sender(&format!(r#", {dimensions}, "path_templates": ["/users/{{id}}"]"#));
+        let mut guesses = sender(&format!(r#", {dimensions}, "normalize_path": true"#));
+        for path in ["/users/1?x", "/users/2", "/shops/3"] {
+            observe(&mut templates, b"h", path.as_bytes(), None);
+            observe(&mut guesses, b"h", path.as_bytes(), None);
+        }
+        templates.flush(at(1));
+        guesses.flush(at(1));
+        let sums = [("RequestCount /users/{id}", 2.0), ("RequestCount other", 1.0)];
+        assert_eq!(series(&templates.take_records()), expected(sums));
+        let sums = [("RequestCount /users/{id}", 2.0), ("RequestCount /shops/{id}", 1.0)];
+        assert_eq!(series(&guesses.take_records()), expected(sums));
+    }
+
+    #[test]
+    fn the_limit_is_for_all_sets_together_and_each_set_keeps_its_total() {
+        let mut sender = sender(r#", "max_series": 5, "dimension_sets": [["path"], ["host"], []]"#);
+        for n in 0..100 {
+            observe(&mut sender, b"h", format!("/{}", n % 10).as_bytes(), None);
+        }
+        sender.flush(at(1));
+        let sums = series(&sender.take_records());
+        assert_eq!(sums["RequestCount h"], 100.0);
+        assert_eq!(sums["RequestCount"], 100.0);
+        assert_eq!(sums["RequestCount __other__"], 70.0);
+        assert_eq!(sums.len(), 6);
+    }
+
+    #[test]
+    fn what_is_in_progress_is_told_by_what_is_known_at_the_start() {
+        let mut sender = sender(
+            r#", "metrics": ["RequestCount", "RequestsInProgress", "ConcurrencyUtilization"], "concurrency": 8,
+                "dimension_sets": [["host", "status"], ["host"]]"#,
+        );
+        assert!(sender.counts_progress());
+        let enter = |sender: &mut Sender, second| {
+            let headers = headers(b"h", b"/");
+            let mut observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
+            sender.enter(&mut observation, at(second).wall);
+            observation
+        };
+        let (one, other) = (enter(&mut sender, 0), enter(&mut sender, 1));
+        for (observation, second) in [(one, 2), (other, 4)] {
+            sender.leave(&observation, at(second).wall);
+            finish(&mut sender, observation, &[]);
+        }
+        sender.flush(at(5));
+        let records = sender.take_records();
+        // At the ends of the seconds 0 to 4: 1, 2, 1, 1, 0.
+        let sums = [
+            ("RequestCount h 0", 2.0),
+            ("RequestCount h", 2.0),
+            ("RequestsInProgress h", 5.0),
+            ("ConcurrencyUtilization h", 62.5),
+        ];
+        assert_eq!(series(&records), expected(sums));
+        assert_eq!(sender.take_counts(), Counts { observed: 4, enqueued: 4, ..Counts::default() });
+
+        // Another worker's shares of the same seconds are added to them, wherever that happens.
+        for record in &records {
+            sender.take_back(record).unwrap();
+        }
+        let observation = enter(&mut sender, 5);
+        sender.end_progress();
+        assert!(!sender.counts_progress());
+        sender.leave(&observation, at(6).wall);
+        finish(&mut sender, observation, &[]);
+        sender.flush(at(7));
+        let sums = series(&sender.take_records());
+        assert_eq!((sums["RequestsInProgress h"], sums["RequestCount h"]), (5.0, 3.0));
     }
 
     #[test]
     fn without_a_receiver_the_queue_does_not_grow_and_nothing_is_lost() {
-        let mut sender = sender(r#"{"receiver_vm_id": "receiver"}"#);
+        let mut sender = sender("");
         let mut queue: Vec<Vec<u8>> = Vec::new();
         for second in 0..600 {
             observe(&mut sender, b"example.com", b"/", Some(200));
@@ -250,9 +624,9 @@ mod tests {
                 sender.take_back(&record).unwrap();
             }
             queue = sender.take_records();
-            assert!(queue.len() as u64 <= 2 + second / 60);
+            assert_eq!(queue.len(), 1);
         }
-        assert_eq!(series(&queue).iter().map(|(_, sum)| sum).sum::<f64>(), 600.0);
+        assert_eq!(series(&queue).values().sum::<f64>(), 600.0);
         let counts = sender.take_counts();
         assert_eq!(counts.observed, 600);
         assert_eq!(counts.enqueued - counts.taken_back, 600);
@@ -260,7 +634,7 @@ mod tests {
 
     #[test]
     fn a_record_that_the_queue_refuses_is_held_again() {
-        let mut sender = sender(r#"{"receiver_vm_id": "receiver"}"#);
+        let mut sender = sender("");
         observe(&mut sender, b"example.com", b"/", Some(200));
         sender.flush(at(1));
         for record in sender.take_records() {
@@ -268,12 +642,12 @@ mod tests {
         }
         assert_eq!(sender.take_counts(), Counts { observed: 1, ..Counts::default() });
         assert_eq!((sender.held(), sender.is_empty()), (1, false));
-        assert_eq!(series(&sender.take_records()), [("example.com GET / 200".to_owned(), 1.0)]);
+        assert_eq!(series(&sender.take_records()), expected([("RequestCount example.com GET / 200", 1.0)]));
     }
 
     #[test]
     fn what_is_held_is_bounded_and_what_is_dropped_is_counted() {
-        let mut sender = sender(r#"{"receiver_vm_id": "receiver", "max_series": 100000}"#);
+        let mut sender = sender(r#", "max_series": 100000"#);
         let mut observed = 0;
         for minute in 0..6 {
             for n in 0..12_000 {
@@ -291,7 +665,7 @@ mod tests {
 
     #[test]
     fn what_lies_in_a_queue_without_a_receiver_is_bounded_and_what_is_dropped_is_counted() {
-        let mut sender = sender(r#"{"receiver_vm_id": "receiver", "max_series": 100000}"#);
+        let mut sender = sender(r#", "max_series": 100000"#);
         let mut queue: Vec<Vec<u8>> = Vec::new();
         for minute in 0..12 {
             for n in 0..6_000 {
@@ -313,6 +687,6 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_record_are_not_taken_back() {
-        assert!(sender(r#"{"receiver_vm_id": "receiver"}"#).take_back(b"?").is_err());
+        assert!(sender("").take_back(b"?").is_err());
     }
 }

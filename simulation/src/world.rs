@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use acpw_metric::{Now, Record, Timestamp};
+use acpw_metric::{Now, Record, Timestamp, dimension::OVERFLOW_VALUE};
 use fastrand::Rng;
 use receiver::{Answer, Counts, Publisher, TransmitId};
-use sender::{Request, Sender};
+use sender::{Moment, Sender};
 
 use crate::{Cloud, Fault, Schedule};
 
@@ -192,8 +192,8 @@ impl World {
 
     fn new_sender(&self) -> Option<Worker> {
         let document = r#"{"receiver_vm_id": "receiver", "max_series": 60}"#;
-        let config = sender::Config::from_json(document.as_bytes()).ok()?;
-        Some(Worker { sender: Sender::new(&config, self.now()).ok()?, unflushed: 0 })
+        let config = sender::Config::from_json(document.as_bytes(), |_| None).ok()?;
+        Some(Worker { sender: Sender::new(config, self.now()), unflushed: 0 })
     }
 
     fn observe(&mut self) {
@@ -209,9 +209,9 @@ impl World {
             let headers: [(&[u8], &[u8]); 3] =
                 [(b":authority", b"example.com"), (b":method", b"GET"), (b":path", path.as_bytes())];
             if let Some(Worker { sender, unflushed }) = self.senders.get_mut(place)
-                && let Some(observation) = sender.begin(&Request::received(headers.into_iter()))
+                && let Some(observation) = sender.begin(headers.into_iter(), Moment::Arrival)
             {
-                sender.finish(observation, Some(200));
+                sender.finish(observation, &[Some(200i64.to_le_bytes().to_vec())]);
                 *unflushed += 1;
                 self.truth.observed += 1;
                 *self.truth.by_path.entry(path).or_default() += 1;
@@ -375,9 +375,7 @@ impl World {
         let stored: u64 = self.cloud.stored.values().sum();
         equal("stored = published + unseen", stored, stats.published + self.truth.stored_unseen + on_the_way)?;
         let is_once = self.schedule.drops_unknown && self.schedule.receiver_traps.is_empty();
-        for (path, stored) in
-            self.cloud.stored.iter().filter(|(path, _)| is_once && *path != sender::aggregator::OVERFLOW_VALUE)
-        {
+        for (path, stored) in self.cloud.stored.iter().filter(|(path, _)| is_once && *path != OVERFLOW_VALUE) {
             let observed = self.truth.by_path.get(path).copied().unwrap_or(0);
             if *stored > observed {
                 return Err(format!("{path} was stored {stored} times and observed {observed} times"));
@@ -402,7 +400,7 @@ impl World {
         if dropped > 0 || self.truth.stored_unseen > 0 {
             return Ok(());
         }
-        let others = self.cloud.stored.get(sender::aggregator::OVERFLOW_VALUE).copied().unwrap_or(0);
+        let others = self.cloud.stored.get(OVERFLOW_VALUE).copied().unwrap_or(0);
         let missing: u64 = self
             .truth
             .by_path

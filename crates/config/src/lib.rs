@@ -6,12 +6,14 @@
 
 mod fault;
 mod field;
+mod members;
 mod object;
 mod secret;
 mod value;
 
 pub use fault::Faults;
 pub use field::Field;
+pub use members::{Members, ShortOr};
 pub use object::{Object, read};
 pub use secret::Secret;
 pub use value::FromJson;

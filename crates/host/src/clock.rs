@@ -13,10 +13,14 @@ use crate::{HostError, abi};
 /// Both clocks of the host. A wall clock that cannot be read is the epoch.
 pub fn now() -> Now {
     static START: OnceLock<Instant> = OnceLock::new();
-    let nanoseconds = abi::current_time_nanoseconds().unwrap_or(0);
     #[allow(clippy::disallowed_methods, reason = "this is where clocks are read")]
     let start = *START.get_or_init(Instant::now);
-    Now { wall: Timestamp::from_millis(nanoseconds / 1_000_000), steady: start.elapsed() }
+    Now { wall: wall_clock(), steady: start.elapsed() }
+}
+
+/// The host's wall clock alone, which is one host call and not two. One that cannot be read is the epoch.
+pub fn wall_clock() -> Timestamp {
+    Timestamp::from_millis(abi::current_time_nanoseconds().unwrap_or(0) / 1_000_000)
 }
 
 /// A number that differs between processes and calls, from the host's `random_get`.

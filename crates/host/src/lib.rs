@@ -27,7 +27,7 @@ pub use contexts::{Contexts, Filter};
 #[cfg(target_arch = "wasm32")]
 pub use {
     abi::HostError,
-    clock::{now, random, set_tick_period},
+    clock::{now, random, set_tick_period, wall_clock},
     queue::{Queue, Token},
     read::{LogLevel, environment, log, plugin_configuration, property, request_headers, response_headers},
     stat::{Counter, Gauge},

@@ -1,24 +1,52 @@
 //! Distributions by series and period: what a module holds until it can hand it on.
 
-use std::{collections::BTreeMap, mem::size_of};
+use std::mem::size_of;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::{
-    Dimensions, Distribution, Metric, Namespace, Record, Timestamp, dimension::BorrowedDimensions, record::RecordWriter,
+    Dimensions, Distribution, Metric, Namespace, Origin, Record, StorageResolution, Timestamp,
+    dimension::BorrowedDimensions, quota::MAX_VALUE, record::RecordWriter,
 };
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
 const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
+/// What values of the same series and time from several workers make together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// One distribution of all of them.
+    #[default]
+    Sample,
+    /// Their sum: each is one worker's share of what was at the end of a second. They are filed by the second, and are a
+    /// value of the series only when all workers have told theirs.
+    Gauge,
+}
 
 /// Where data are filed: CloudWatch's period, under its start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeriodKey {
-    /// The start of the period, a whole second. Data of standard resolution are filed under whole minutes.
+    /// The start of the period, a whole second. Samples of standard resolution are filed under whole minutes.
     pub start: Timestamp,
-    /// The namespace; `None` is the one that the receiver is configured with.
-    pub namespace: Option<Namespace>,
+    /// How they merge.
+    pub kind: Kind,
+    /// Whose they are.
+    pub origin: Origin,
+}
+
+impl PeriodKey {
+    /// Where a metric's data of this time are filed.
+    pub fn new(time: Timestamp, kind: Kind, origin: Origin, metric: &Metric) -> Self {
+        Self { start: time.floor(resolution(kind, metric).seconds()), kind, origin }
+    }
+}
+
+/// The length of the periods in which data are filed.
+fn resolution(kind: Kind, metric: &Metric) -> StorageResolution {
+    match kind {
+        Kind::Sample => metric.resolution,
+        Kind::Gauge => StorageResolution::High,
+    }
 }
 
 /// The series of one set of dimensions within one period.
@@ -37,11 +65,21 @@ impl Group {
     }
 }
 
+/// What became of values when room was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shrunk {
+    /// How many samples were made of gauges.
+    pub settled: u64,
+    /// How many values were dropped.
+    pub dropped: u64,
+}
+
 /// Merges distributions by series and period. Everything that was put in is in what comes out: counts, sums, minima and
-/// maxima exactly, in any order.
+/// maxima exactly, in any order; of gauges the sums by second.
 #[derive(Debug, Default)]
 pub struct Accumulator {
-    periods: BTreeMap<PeriodKey, Period>,
+    /// The oldest first. They are few: a map of them would take more code than time.
+    periods: Vec<(PeriodKey, Period)>,
     samples: u64,
     series: usize,
     bytes: usize,
@@ -50,19 +88,16 @@ pub struct Accumulator {
 type Period = IndexMap<Dimensions, Vec<(Metric, Distribution)>, RandomState>;
 
 impl Accumulator {
-    /// Adds what a record carries, filed by the period in which its window starts on a clock that is so many milliseconds
+    /// Adds what a record carries, filed by the period in which its windows start on a clock that is so many milliseconds
     /// ahead of the one that stamped it.
     pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
-        let start = record.start().shifted(skew);
         let mut dimensions = Vec::new();
         for group in record.groups() {
+            let start = group.start.shifted(skew);
             dimensions.clear();
             dimensions.extend(record.dimensions_of(group));
             for (metric, distribution) in record.distributions_of(group) {
-                let key = PeriodKey {
-                    start: start.floor(metric.resolution.seconds()),
-                    namespace: record.namespace().cloned(),
-                };
+                let key = PeriodKey::new(start, group.kind, record.origin().clone(), metric);
                 self.add_borrowed(key, &dimensions, metric, distribution);
             }
         }
@@ -77,7 +112,12 @@ impl Accumulator {
         metric: &Metric,
         distribution: &Distribution,
     ) {
-        let key = PeriodKey { start: since.floor(metric.resolution.seconds()), namespace };
+        let origin = Origin { namespace, ..Origin::default() };
+        self.file(PeriodKey::new(since, Kind::Sample, origin, metric), dimensions, metric, distribution);
+    }
+
+    /// Adds what was measured of one metric for one set of dimensions under this key.
+    pub fn file(&mut self, key: PeriodKey, dimensions: &Dimensions, metric: &Metric, distribution: &Distribution) {
         let borrowed: Vec<_> = dimensions.iter().collect();
         self.add_borrowed(key, &borrowed, metric, distribution);
     }
@@ -101,76 +141,117 @@ impl Accumulator {
         let mut shifted = Self::default();
         while let Some((key, group)) = self.pop() {
             for (metric, distribution) in &group.distributions {
-                let start = key.start.shifted(metric.resolution.nearest_periods(millis));
-                shifted.add(start, key.namespace.clone(), &group.dimensions, metric, distribution);
+                let start = key.start.shifted(resolution(key.kind, metric).nearest_periods(millis));
+                let key = PeriodKey::new(start, key.kind, key.origin.clone(), metric);
+                shifted.file(key, &group.dimensions, metric, distribution);
             }
         }
         *self = shifted;
     }
 
     /// Merges the data of periods that begin before `before` into periods of `seconds` seconds. Nothing is lost but the time
-    /// at which it was measured, to within those seconds.
-    pub fn coarsen(&mut self, seconds: u32, before: Timestamp) {
-        let recent = self.periods.split_off(&PeriodKey { start: before, namespace: None });
+    /// at which it was measured, to within those seconds. What is held of gauges is taken as all there is, and each second
+    /// of them as a sample; gives how many.
+    pub fn coarsen(&mut self, seconds: u32, before: Timestamp) -> u64 {
+        let recent = self.periods.split_off(self.periods.partition_point(|(key, _)| key.start < before));
+        let samples = self.samples;
         for (key, period) in std::mem::replace(&mut self.periods, recent) {
-            let key = PeriodKey { start: key.start.floor(seconds), ..key };
+            let coarse = PeriodKey { start: key.start.floor(seconds), kind: Kind::Sample, origin: key.origin };
             for (dimensions, distributions) in period {
                 let group = Group { dimensions, distributions };
-                self.forget(&group);
+                self.forget(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
                 for (metric, distribution) in &group.distributions {
-                    self.add_borrowed(key.clone(), &borrowed, metric, distribution);
+                    self.add_borrowed(coarse.clone(), &borrowed, metric, distribution);
                 }
             }
         }
+        self.samples.saturating_sub(samples)
     }
 
     /// Makes it take at most `target` bytes: merges old minutes into five minutes, then into hours, and when that does not
-    /// suffice drops the oldest data. Gives how many values were dropped.
-    pub fn shrink(&mut self, target: usize, now: Timestamp) -> u64 {
+    /// suffice drops the oldest data.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        let mut shrunk = Shrunk::default();
         for (seconds, age) in COARSER {
             if self.bytes <= target {
-                return 0;
+                return shrunk;
             }
-            self.coarsen(seconds, Timestamp::from_secs(now.as_secs().saturating_sub(age)).floor(seconds));
+            let before = Timestamp::from_secs(now.as_secs().saturating_sub(age)).floor(seconds);
+            shrunk.settled = shrunk.settled.saturating_add(self.coarsen(seconds, before));
         }
         let before = self.samples;
         while self.bytes > target && self.pop().is_some() {}
-        before.saturating_sub(self.samples)
+        shrunk.dropped = before.saturating_sub(self.samples);
+        shrunk
     }
 
     /// The start of the oldest period.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.periods.first_key_value().map(|(key, _)| key.start)
+        self.periods.first().map(|(key, _)| key.start)
     }
 
     /// Takes out one group of the oldest period.
     pub fn pop(&mut self) -> Option<(PeriodKey, Group)> {
         loop {
-            let mut oldest = self.periods.first_entry()?;
-            match oldest.get_mut().pop() {
+            let (key, period) = self.periods.first_mut()?;
+            match period.pop() {
                 Some((dimensions, distributions)) => {
-                    let key = oldest.key().clone();
+                    let key = key.clone();
                     let group = Group { dimensions, distributions };
-                    self.forget(&group);
+                    self.forget(key.kind, &group);
                     return Some((key, group));
                 }
-                None => drop(oldest.remove()),
+                None => drop(self.periods.remove(0)),
             }
         }
+    }
+
+    /// Takes out the gauges of all seconds that start before `before`.
+    pub fn take_gauges(&mut self, before: Timestamp) -> Self {
+        let mut taken = Self::default();
+        let is_taken = |key: &PeriodKey| key.kind == Kind::Gauge && key.start < before;
+        let mut at = 0;
+        while let Some((key, _)) = self.periods.get(at) {
+            if !is_taken(key) {
+                at = at.saturating_add(1);
+                continue;
+            }
+            let (key, period) = self.periods.remove(at);
+            for (dimensions, distributions) in period {
+                let group = Group { dimensions, distributions };
+                self.forget(key.kind, &group);
+                for (metric, distribution) in &group.distributions {
+                    taken.file(key.clone(), &group.dimensions, metric, distribution);
+                }
+            }
+        }
+        taken
+    }
+
+    /// Everything that it holds, the oldest period first.
+    pub fn iter(&self) -> impl Iterator<Item = (&PeriodKey, &Dimensions, &[(Metric, Distribution)])> {
+        self.periods.iter().flat_map(|(key, period)| {
+            period.iter().map(move |(dimensions, distributions)| (key, dimensions, distributions.as_slice()))
+        })
     }
 
     /// Takes out everything, as records of at most `limit` bytes each. A single group that is larger has a record of its
     /// own.
     pub fn into_records(mut self, limit: usize) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
-        while let Some((key, period)) = self.periods.pop_first() {
-            let mut writer = RecordWriter::new(key.start, key.namespace, limit);
-            for (dimensions, distributions) in &period {
-                records.extend(writer.push(dimensions, distributions));
+        let mut writers: Vec<RecordWriter> = Vec::new();
+        for (key, period) in std::mem::take(&mut self.periods) {
+            let at = writers.iter().position(|writer| *writer.origin() == key.origin).unwrap_or(writers.len());
+            if at == writers.len() {
+                writers.push(RecordWriter::new(key.origin, limit));
             }
-            records.extend(writer.finish());
+            let Some(writer) = writers.get_mut(at) else { continue };
+            for (dimensions, distributions) in &period {
+                records.extend(writer.push(key.start, key.kind, dimensions, distributions));
+            }
         }
+        records.extend(writers.iter_mut().filter_map(RecordWriter::finish));
         records
     }
 
@@ -179,7 +260,7 @@ impl Accumulator {
         self.series == 0
     }
 
-    /// How many values it holds, in all distributions.
+    /// How many values it holds, in all distributions. Shares of gauges are none.
     pub fn samples(&self) -> u64 {
         self.samples
     }
@@ -198,7 +279,15 @@ impl Accumulator {
         if distribution.is_empty() {
             return;
         }
-        let period = self.periods.entry(key).or_default();
+        let kind = key.kind;
+        let at = match self.periods.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.periods.insert(at, (key, Period::default()));
+                at
+            }
+        };
+        let Some((_, period)) = self.periods.get_mut(at) else { return };
         let distributions = match period.get_index_of(&BorrowedDimensions(names)) {
             Some(index) => match period.get_index_mut(index) {
                 Some((_, distributions)) => distributions,
@@ -210,29 +299,47 @@ impl Accumulator {
                 period.entry(dimensions).or_default()
             }
         };
-        self.samples = self.samples.saturating_add(distribution.count());
+        if kind == Kind::Sample {
+            self.samples = self.samples.saturating_add(distribution.count());
+        }
         match distributions.iter_mut().find(|(known, _)| known == metric) {
             Some((_, known)) => {
                 let before = distribution_bytes(known);
-                known.merge(distribution);
+                match kind {
+                    Kind::Sample => known.merge(distribution),
+                    Kind::Gauge => *known = share(known.sum() + distribution.sum()),
+                }
                 self.bytes = self.bytes.saturating_sub(before).saturating_add(distribution_bytes(known));
             }
             None => {
+                let distribution = match kind {
+                    Kind::Sample => distribution.clone(),
+                    Kind::Gauge => share(distribution.sum()),
+                };
                 self.series = self.series.saturating_add(1);
-                self.bytes = self.bytes.saturating_add(distribution_bytes(distribution));
-                distributions.push((metric.clone(), distribution.clone()));
+                self.bytes = self.bytes.saturating_add(distribution_bytes(&distribution));
+                distributions.push((metric.clone(), distribution));
             }
         }
     }
 
-    fn forget(&mut self, group: &Group) {
+    fn forget(&mut self, kind: Kind, group: &Group) {
         self.bytes = self.bytes.saturating_sub(group_bytes(&group.dimensions));
         for (_, distribution) in &group.distributions {
-            self.samples = self.samples.saturating_sub(distribution.count());
+            if kind == Kind::Sample {
+                self.samples = self.samples.saturating_sub(distribution.count());
+            }
             self.series = self.series.saturating_sub(1);
             self.bytes = self.bytes.saturating_sub(distribution_bytes(distribution));
         }
     }
+}
+
+/// What all workers told so far of a gauge at one second.
+fn share(sum: f64) -> Distribution {
+    let mut share = Distribution::new();
+    share.record(sum.clamp(-MAX_VALUE, MAX_VALUE));
+    share
 }
 
 /// A map's entry, two shared texts for each dimension, and the texts.
@@ -252,13 +359,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{DimensionName, DimensionValue, MetricName, StorageResolution, Unit, record::RecordError};
+    use crate::{DimensionName, DimensionValue, Entity, EntityText, MetricName, Unit, record::RecordError};
 
     /// One measurement: second, series, value.
     type Sample = (u64, u8, u8);
 
+    /// The series that is a gauge.
+    const GAUGE: u8 = 6;
+
     fn samples() -> impl Strategy<Value = Vec<Sample>> {
-        prop::collection::vec((0u64..200, 0u8..6, any::<u8>()), 0..200)
+        prop::collection::vec((0u64..200, 0u8..=GAUGE, any::<u8>()), 0..200)
+    }
+
+    fn count(samples: &[Sample]) -> u64 {
+        samples.iter().filter(|(_, series, _)| *series != GAUGE).count() as u64
     }
 
     fn accumulator(samples: &[Sample]) -> Accumulator {
@@ -275,7 +389,11 @@ mod tests {
             };
             let dimensions = dimensions(&[("host", "example.com"), ("series", &(series / 2).to_string())]);
             let since = Timestamp::from_secs(1_700_000_000 + second);
-            accumulator.add(since, namespace, &dimensions, &metric, &distribution);
+            let kind = if *series == GAUGE { Kind::Gauge } else { Kind::Sample };
+            let text = |text| EntityText::new(text).unwrap();
+            let entity = (*series == 3).then(|| Entity { service: text("checkout"), environment: text("prod") });
+            let origin = Origin { namespace, entity, zero_minutes: u16::from(*series == 2) };
+            accumulator.file(PeriodKey::new(since, kind, origin, &metric), &dimensions, &metric, &distribution);
         }
         accumulator
     }
@@ -317,13 +435,17 @@ mod tests {
         #[test]
         fn records_carry_all_and_keep_their_limit(samples in samples(), limit in 200usize..3000) {
             let held = accumulator(&samples);
-            let count = held.samples();
-            prop_assert_eq!(count, samples.len() as u64);
+            let count = count(&samples);
+            prop_assert_eq!(held.samples(), count);
             let mut merged = Accumulator::default();
+            let mut carried = 0;
             for bytes in held.into_records(limit) {
                 prop_assert!(bytes.len() <= limit.max(500), "{}", bytes.len());
-                merged.merge_record(&Record::decode(&bytes).unwrap(), 0);
+                let record = Record::decode(&bytes).unwrap();
+                carried += record.samples();
+                merged.merge_record(&record, 0);
             }
+            prop_assert_eq!(carried, count);
             prop_assert_eq!(merged.samples(), count);
             prop_assert_eq!(contents(merged), contents(accumulator(&samples)));
         }
@@ -343,6 +465,32 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn gauges_are_summed_by_second_and_taken_out_whole(samples in samples(), before in 0u64..200) {
+            let mut rest = accumulator(&samples);
+            let taken = rest.take_gauges(Timestamp::from_secs(1_700_000_000 + before));
+            prop_assert_eq!((rest.samples(), taken.samples()), (count(&samples), 0));
+            let mut sums: std::collections::BTreeMap<u64, f64> = std::collections::BTreeMap::new();
+            for (second, series, value) in &samples {
+                if *series == GAUGE && *second < before {
+                    *sums.entry(1_700_000_000 + second).or_default() += f64::from(*value);
+                }
+            }
+            let told: Vec<_> = taken
+                .iter()
+                .map(|(key, _, distributions)| {
+                    assert_eq!((key.kind, distributions.len(), distributions[0].1.count()), (Kind::Gauge, 1, 1));
+                    (key.start.as_secs(), distributions[0].1.sum())
+                })
+                .collect();
+            prop_assert_eq!(told, sums.into_iter().collect::<Vec<_>>());
+            let mut whole = rest;
+            whole.merge(taken);
+            prop_assert_eq!(contents(whole), contents(accumulator(&samples)));
+        }
+    }
+
     #[test]
     fn a_minute_is_one_datum_and_a_high_resolution_second_is_one() {
         let minute: Vec<Sample> = (0..180).map(|second| (second, 0, 1)).collect();
@@ -358,8 +506,9 @@ mod tests {
             let before = Timestamp::from_secs(1_700_000_000 + before);
             let mut coarse = accumulator(&samples);
             let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());
-            coarse.coarsen(300, before);
-            prop_assert_eq!(coarse.samples(), count);
+            let settled = coarse.coarsen(300, before);
+            prop_assert_eq!(coarse.samples(), count + settled);
+            prop_assert!(coarse.iter().all(|(key, ..)| key.kind == Kind::Sample || key.start >= before));
             prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
             let mut sum = 0.0;
             while let Some((key, group)) = coarse.pop() {
@@ -381,7 +530,7 @@ mod tests {
     fn a_record_of_another_version_is_refused_as_such() {
         let mut bytes = accumulator(&[(0, 0, 1)]).into_records(1 << 16).remove(0);
         bytes[0] += 1;
-        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(2))));
+        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(3))));
         assert!(matches!(Record::decode(&[]), Err(RecordError::Malformed)));
     }
 }

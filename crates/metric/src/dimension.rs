@@ -7,6 +7,10 @@ use crate::{
     text::{check, check_name, checked_text, is_printable},
 };
 
+/// The value that stands for all values for which there is no room: requests beyond a sender's `max_series` are counted
+/// under it, so that totals stay exact.
+pub const OVERFLOW_VALUE: &str = "__other__";
+
 checked_text! {
     /// A dimension's name: 1 to 255 printable ASCII characters, not all spaces, not starting with a colon.
     DimensionName, |text| check_name(text, MAX_DIMENSION_NAME_LENGTH)
@@ -67,7 +71,16 @@ impl Dimensions {
         if dimensions.len() > MAX_DIMENSIONS {
             return Err(DimensionsError::TooMany(dimensions.len()));
         }
-        dimensions.sort_by(|(left, _), (right, _)| left.cmp(right));
+        // They are few and mostly in order; a sort from the library is larger than all of this file.
+        for end in 1..dimensions.len() {
+            let mut at = end;
+            while let Some([(left, _), (right, _)]) = dimensions.get(at.wrapping_sub(1)..=at)
+                && left > right
+            {
+                dimensions.swap(at - 1, at);
+                at -= 1;
+            }
+        }
         let mut names = dimensions.iter().map(|(name, _)| name);
         let mut next = dimensions.iter().map(|(name, _)| name).skip(1);
         while let (Some(name), Some(following)) = (names.next(), next.next()) {

@@ -1,0 +1,114 @@
+//! docs/metrics.md says what the code does.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::fs;
+
+use acpw_metric::{Kind, Unit};
+use e2e::installation;
+use receiver::cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS};
+use sender::{
+    dimension::{BUILT_INS, Source},
+    measure::MEASURES,
+};
+
+fn document() -> String {
+    fs::read_to_string(installation::root().join("docs/metrics.md")).unwrap()
+}
+
+/// The rows of the table whose first heading this is, without the code marks.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let document = document();
+    let lines = document.lines().skip_while(|line| !line.starts_with(&format!("| {heading} |")));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let inner = row.trim_start_matches('|').trim_end_matches('|').to_owned();
+        inner.split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn every_metric_is_there_with_its_unit_and_what_is_read() {
+    const TIME: Unit = Unit::SECONDS;
+    let expected: Vec<_> = MEASURES
+        .iter()
+        .map(|(name, measure)| {
+            let unit = match measure.unit(TIME) {
+                TIME => "time",
+                unit => unit.as_str(),
+            };
+            let read: Vec<_> = measure.needs().iter().map(|number| number.path().replace('\0', ".")).collect();
+            (name.to_string(), unit.to_owned(), read.join(" "))
+        })
+        .collect();
+    let told: Vec<_> =
+        table("metric").into_iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
+    assert_eq!(told, expected);
+    let by_second: Vec<_> = MEASURES.iter().filter(|(_, measure)| measure.kind() == Kind::Gauge).collect();
+    assert!(
+        table("metric")
+            .iter()
+            .filter(|row| row[3] == "see below")
+            .map(|row| &row[0])
+            .eq(by_second.iter().map(|(name, _)| *name))
+    );
+}
+
+#[test]
+fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
+    let expected: Vec<_> = BUILT_INS
+        .iter()
+        .map(|name| {
+            let placeholder = Source::built_in(name).unwrap().placeholder();
+            let missing = placeholder.map_or("the set is left out", |text| std::str::from_utf8(text).unwrap());
+            (name.to_string(), missing.to_owned())
+        })
+        .collect();
+    let told: Vec<_> = table("dimension").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
+    assert_eq!(told, expected);
+    // What can tell requests in progress apart, as the prose has it.
+    let late = BUILT_INS.iter().filter(|name| !Source::built_in(name).unwrap().is_known_at_start());
+    let late = late.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let text = document().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("Sets with {late}, a response header or a property")), "{late}");
+}
+
+#[test]
+fn every_source_of_a_dimension_is_there() {
+    let schema = serde_json::to_value(schemars::schema_for!(sender::config::RawDimension)).unwrap();
+    let keys = schema["properties"].as_object().unwrap().keys();
+    let mut expected: Vec<_> = keys.filter(|key| *key != "default").cloned().collect();
+    let mut told: Vec<_> = table("key").into_iter().map(|row| row[0].clone()).collect();
+    expected.sort();
+    told.sort();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn the_prices_are_there() {
+    let grouped = |number: u64| {
+        let digits = number.to_string();
+        let head = digits.len() % 3;
+        let (first, rest) = digits.split_at(head);
+        let groups = rest.as_bytes().chunks(3).map(|group| std::str::from_utf8(group).unwrap());
+        let all: Vec<_> = std::iter::once(first).filter(|first| !first.is_empty()).chain(groups).collect();
+        all.join(",")
+    };
+    let last = SERIES_TIERS.len() - 1;
+    let expected: Vec<_> = SERIES_TIERS
+        .iter()
+        .enumerate()
+        .map(|(at, (count, cents))| {
+            let series = match at {
+                0 => format!("first {}", grouped(*count)),
+                at if at == last => "further".to_owned(),
+                _ => format!("next {}", grouped(*count)),
+            };
+            vec![series, cents.to_string()]
+        })
+        .collect();
+    assert_eq!(table("series"), expected);
+    assert_eq!((FREE_CALLS, CALLS_PER_CENT), (1_000_000, 1_000));
+    assert!(document().contains("a cent for every 1,000 calls after the first million"));
+}
