@@ -680,7 +680,7 @@ mod tests {
         }
         let counts = sender.take_counts();
         assert!(counts.dropped_buffer_full > 0);
-        let queued = series(&queue).iter().map(|(_, sum)| *sum as u64).sum::<u64>();
+        let queued = series(&queue).values().map(|sum| *sum as u64).sum::<u64>();
         assert_eq!(counts.observed, queued + counts.dropped_buffer_full);
         assert_eq!(counts.enqueued - counts.taken_back + counts.dropped_buffer_full, counts.observed);
     }
