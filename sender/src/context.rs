@@ -1,34 +1,22 @@
 //! The glue to Envoy: events in, host calls out.
 
-use std::{cell::RefCell, rc::Rc};
-
 use acpw_host::{
-    Counter, Gauge, HostError, Queue, environment, log, now,
-    pairs::pairs,
-    plugin_configuration, property,
-    proxy_wasm::{
-        self,
-        traits::{Context, HttpContext, RootContext},
-        types::{Action, ContextType, LogLevel},
-    },
-    request_headers, set_tick_period, wall_clock,
+    Counter, Filter, Gauge, HostError, LogLevel, Queue, environment, filter, log, now, pairs::pairs,
+    plugin_configuration, property, request_headers, set_tick_period, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 
 use crate::{Config, Moment, Observation, Sender};
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
-}}
+filter!(Root);
 
-/// A plugin configuration's context: the filter's root, or the access logger itself.
+/// A plugin configuration's context: the filter's root, or the access logger itself. It has no worker while it has no
+/// sound configuration.
 #[derive(Default)]
 struct Root {
-    worker: Option<Rc<RefCell<Worker>>>,
+    worker: Option<Worker>,
 }
 
-/// What the streams of a root share.
 struct Worker {
     sender: Sender,
     /// What Envoy has for the readings of the request that ends.
@@ -40,14 +28,11 @@ struct Worker {
     is_done: bool,
 }
 
-struct Stream {
-    worker: Rc<RefCell<Worker>>,
-    stage: Stage,
-}
-
 /// How far a stream has come.
+#[derive(Default)]
 enum Stage {
     /// Its headers have not reached this filter.
+    #[default]
     Unseen,
     /// Its host is not one that is observed.
     Unobserved,
@@ -60,36 +45,22 @@ impl Root {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        let worker = Worker {
+        self.worker = Some(Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             sender: Sender::new(config, now()),
             properties: Vec::new(),
             queue: None,
             stats,
             is_done: false,
-        };
-        self.worker = Some(Rc::new(RefCell::new(worker)));
+        });
         Ok(())
     }
-
-    fn with_worker(&self, act: impl FnOnce(&mut Worker)) {
-        with(self.worker.as_ref(), act);
-    }
 }
 
-impl Context for Root {
-    fn on_done(&mut self) -> bool {
-        self.with_worker(|worker| {
-            worker.is_done = true;
-            worker.flush();
-            worker.sender.end_progress();
-        });
-        true
-    }
-}
+impl Filter for Root {
+    type Stream = Stage;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _: usize) -> bool {
+    fn on_configure(&mut self) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(error) => {
@@ -100,75 +71,63 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.with_worker(Worker::flush);
+        if let Some(worker) = &mut self.worker {
+            worker.flush();
+        }
     }
 
-    /// As an access logger, Envoy calls this for every finished request.
+    fn on_done(&mut self) {
+        if let Some(worker) = &mut self.worker {
+            worker.is_done = true;
+            worker.flush();
+            worker.sender.end_progress();
+        }
+    }
+
     fn on_log(&mut self) {
-        self.with_worker(|worker| {
-            if worker.sender.counts_progress() {
-                let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
-                    ConcurrencyUtilization are left out";
-                log(LogLevel::Warn, message);
-                worker.sender.end_progress();
-            }
-            worker.log();
-        });
+        let Some(worker) = &mut self.worker else { return };
+        if worker.sender.counts_progress() {
+            let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
+                ConcurrencyUtilization are left out";
+            log(LogLevel::Warn, message);
+            worker.sender.end_progress();
+        }
+        worker.log();
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match &self.worker {
-            Some(worker) => Box::new(Stream { worker: Rc::clone(worker), stage: Stage::Unseen }),
-            // Envoy makes no streams for a configuration that was refused; if it did, they would pass untouched.
-            None => Box::new(Unobserved),
-        })
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        with(Some(&self.worker), |worker| {
-            let headers = request_headers();
-            self.stage = match worker.sender.begin(pairs(&headers), Moment::Arrival) {
-                Some(mut observation) => {
-                    if worker.sender.counts_progress() {
-                        worker.sender.enter(&mut observation, wall_clock());
-                    }
-                    Stage::Observed(observation)
+    fn on_request_headers(&mut self, stage: &mut Stage) {
+        let Some(worker) = &mut self.worker else { return };
+        let headers = request_headers();
+        #[cfg(feature = "trap")]
+        trap_if_asked(&headers);
+        *stage = match worker.sender.begin(pairs(&headers), Moment::Arrival) {
+            Some(mut observation) => {
+                if worker.sender.counts_progress() {
+                    worker.sender.enter(&mut observation, wall_clock());
                 }
-                None => Stage::Unobserved,
-            };
-        });
-        Action::Continue
+                Stage::Observed(observation)
+            }
+            None => Stage::Unobserved,
+        };
     }
 
-    /// At the end of the stream, answered or not.
-    fn on_log(&mut self) {
-        with(Some(&self.worker), |worker| match std::mem::replace(&mut self.stage, Stage::Unobserved) {
+    fn on_stream_log(&mut self, stage: &mut Stage) {
+        let Some(worker) = &mut self.worker else { return };
+        match std::mem::replace(stage, Stage::Unobserved) {
             Stage::Observed(observation) => worker.finish(observation),
             Stage::Unobserved => {}
             // A filter before this one has answered.
             Stage::Unseen => worker.log(),
-        });
+        }
     }
 }
-
-struct Unobserved;
-
-impl Context for Unobserved {}
-
-impl HttpContext for Unobserved {}
 
 impl Worker {
     /// Observes a request of which nothing was seen until its end.
     fn log(&mut self) {
         let headers = request_headers();
+        #[cfg(feature = "trap")]
+        trap_if_asked(&headers);
         if let Some(observation) = self.sender.begin(pairs(&headers), Moment::End) {
             self.finish(observation);
         }
@@ -217,10 +176,12 @@ impl Worker {
     }
 }
 
-/// Runs `act`, unless the worker is at work already, which Envoy's single-threaded calls do not let happen.
-fn with(worker: Option<&Rc<RefCell<Worker>>>, act: impl FnOnce(&mut Worker)) {
-    if let Some(mut worker) = worker.and_then(|worker| worker.try_borrow_mut().ok()) {
-        act(&mut worker);
+/// Ends this VM for the tests of modules that fail.
+#[cfg(feature = "trap")]
+#[allow(clippy::panic, reason = "it is what the feature is for")]
+fn trap_if_asked(headers: &[u8]) {
+    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
+        panic!("a test has asked for it");
     }
 }
 

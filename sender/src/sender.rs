@@ -283,16 +283,11 @@ impl Sender {
             set.aggregator.flush_into(&mut self.held, &self.origin, self.since, now);
         }
         self.since = now.wall;
-        if self.held.bytes() > HELD_BYTES_LIMIT {
-            // Room for a while, so that the next flush does not come to the bound again.
-            let shrunk = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, now.wall);
-            self.counts.observed = self.counts.observed.saturating_add(shrunk.settled);
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(shrunk.dropped);
-        }
+        self.keep_within_limit();
     }
 
-    /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver does
-    /// not grow.
+    /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver keeps
+    /// the same bound on memory.
     ///
     /// # Errors
     /// Bytes that this version cannot read; they are to be put back as they are, for a receiver that can.
@@ -300,6 +295,7 @@ impl Sender {
         let record = Record::decode(record)?;
         self.held.merge_record(&record, 0);
         self.counts.taken_back = self.counts.taken_back.saturating_add(record.samples());
+        self.keep_within_limit();
         Ok(())
     }
 
@@ -330,6 +326,15 @@ impl Sender {
     /// What has become of values since this was last called.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
+    }
+
+    fn keep_within_limit(&mut self) {
+        if self.held.bytes() > HELD_BYTES_LIMIT {
+            // Room for a while, so that what comes next does not come to the bound again.
+            let shrunk = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, self.since);
+            self.counts.observed = self.counts.observed.saturating_add(shrunk.settled);
+            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(shrunk.dropped);
+        }
     }
 
     fn set_status(&mut self, observation: &mut Observation, outcome: &Outcome) {
@@ -656,6 +661,28 @@ mod tests {
         assert!(counts.dropped_buffer_full > 0);
         assert_eq!(counts.observed, observed);
         assert_eq!(counts.observed, sender.held() + counts.dropped_buffer_full);
+    }
+
+    #[test]
+    fn what_lies_in_a_queue_without_a_receiver_is_bounded_and_what_is_dropped_is_counted() {
+        let mut sender = sender(r#", "max_series": 100000"#);
+        let mut queue: Vec<Vec<u8>> = Vec::new();
+        for minute in 0..12 {
+            for n in 0..6_000 {
+                observe(&mut sender, b"example.com", format!("/{n}").as_bytes(), Some(200));
+            }
+            sender.flush(at(60 * minute));
+            for record in queue.drain(..) {
+                sender.take_back(&record).unwrap();
+            }
+            assert!(sender.held.bytes() <= HELD_BYTES_LIMIT);
+            queue = sender.take_records();
+        }
+        let counts = sender.take_counts();
+        assert!(counts.dropped_buffer_full > 0);
+        let queued = series(&queue).values().map(|sum| *sum as u64).sum::<u64>();
+        assert_eq!(counts.observed, queued + counts.dropped_buffer_full);
+        assert_eq!(counts.enqueued - counts.taken_back + counts.dropped_buffer_full, counts.observed);
     }
 
     #[test]
