@@ -10,7 +10,7 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 # The events each plugin handles; every other export is taken out.
 sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
-sender_MAX_BYTES := 300000
+sender_MAX_BYTES := 250000
 receiver_MAX_BYTES := 600000
 
 .DEFAULT_GOAL := help

@@ -176,6 +176,15 @@ impl Worker {
     }
 }
 
+/// Ends this VM for the tests of modules that fail.
+#[cfg(feature = "trap")]
+#[allow(clippy::panic, reason = "it is what the feature is for")]
+fn trap_if_asked(headers: &[u8]) {
+    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
+        panic!("a test has asked for it");
+    }
+}
+
 /// The sender's part of Envoy's statistics.
 struct Stats {
     observed: Counter,
@@ -208,13 +217,5 @@ impl Stats {
         let held = sender.held();
         self.held.shift(i64::try_from(held).unwrap_or(i64::MAX).saturating_sub_unsigned(self.held_before));
         self.held_before = held;
-    }
-}
-
-#[cfg(feature = "trap")]
-#[allow(clippy::panic, reason = "it is what the feature is for")]
-fn trap_if_asked(headers: &[u8]) {
-    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
-        panic!("a test has asked for it");
     }
 }
