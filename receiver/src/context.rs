@@ -18,6 +18,8 @@ use acpw_metric::record::QUEUE_NAME;
 
 use crate::{
     Answer, Config, Publisher,
+    credentials::{Provider, Response, call},
+    endpoint::Region,
     notice::Level,
     publisher::{Counts, TransmitId},
 };
@@ -44,8 +46,14 @@ struct Receiver {
     cluster: String,
     timeout: Duration,
     queue: Queue,
-    callouts: HashMap<Callout, TransmitId>,
+    callouts: HashMap<Callout, Purpose>,
     stats: Stats,
+}
+
+/// What a callout is for.
+enum Purpose {
+    Payload(TransmitId),
+    Credentials,
 }
 
 impl Root {
@@ -54,13 +62,15 @@ impl Root {
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error}"))?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
+        let providers: Vec<&str> = config.credentials.iter().map(Provider::name).collect();
         let summary = format!(
-            "{} publishes {} to {} of {} every {} ms",
+            "{} publishes {} to {} of {} every {} ms with credentials from {}",
             env!("CARGO_PKG_VERSION"),
             config.namespace,
-            config.host,
-            config.region.as_str(),
-            config.publish_interval.as_millis()
+            config.host().as_deref().unwrap_or("CloudWatch"),
+            config.region.region().map_or("the instance's region", Region::as_str),
+            config.publish_interval.as_millis(),
+            providers.join(", ")
         );
         self.receiver = Some(Receiver {
             cluster: config.cluster.clone(),
@@ -124,11 +134,22 @@ impl Receiver {
     }
 
     fn publish(&mut self) {
+        while let Some(call) = self.publisher.poll_call(now()) {
+            let headers: Vec<_> = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            match dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
+                Ok(callout) => {
+                    self.callouts.insert(callout, Purpose::Credentials);
+                }
+                Err(error) => {
+                    self.publisher.handle_call_answer(&Response::Missing(error.to_string()), now());
+                }
+            }
+        }
         while let Some(transmit) = self.publisher.poll_transmit(now()) {
             let headers: Vec<_> = transmit.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
             match dispatch_http_call(&self.cluster, &headers, &transmit.body, self.timeout) {
                 Ok(callout) => {
-                    self.callouts.insert(callout, transmit.id);
+                    self.callouts.insert(callout, Purpose::Payload(transmit.id));
                 }
                 Err(error) => {
                     let reason = format!("cloud_watch_cluster_name \"{}\": {error}", self.cluster);
@@ -139,10 +160,17 @@ impl Receiver {
     }
 
     fn answered(&mut self, callout: Callout) {
-        if let Some(id) = self.callouts.remove(&callout) {
-            let headers = call_response_headers();
-            let answer = Answer::new(pairs(&headers), &call_response_body(ANSWER_LIMIT));
-            self.publisher.handle_answer(id, &answer, now());
+        let Some(purpose) = self.callouts.remove(&callout) else { return };
+        let headers = call_response_headers();
+        match purpose {
+            Purpose::Payload(id) => {
+                let answer = Answer::new(pairs(&headers), &call_response_body(ANSWER_LIMIT));
+                self.publisher.handle_answer(id, &answer, now());
+            }
+            Purpose::Credentials => {
+                let body = call_response_body(call::ANSWER_LIMIT.saturating_add(1));
+                self.publisher.handle_call_answer(&Response::new(pairs(&headers), body), now());
+            }
         }
     }
 
@@ -150,6 +178,7 @@ impl Receiver {
         while let Some((level, line)) = self.publisher.poll_line() {
             let level = match level {
                 Level::Debug => LogLevel::Debug,
+                Level::Info => LogLevel::Info,
                 Level::Warn => LogLevel::Warn,
                 Level::Error => LogLevel::Error,
             };

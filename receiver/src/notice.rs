@@ -12,6 +12,8 @@ const QUIET: Duration = Duration::from_secs(60);
 pub enum Level {
     /// A publication.
     Debug,
+    /// The start, and credentials that are used from now on.
+    Info,
     /// Something is tried again.
     Warn,
     /// Data are dropped, or held until an operator does something.
@@ -59,6 +61,22 @@ pub enum Notice {
     BadRecord(String),
     /// The request cannot be signed or dispatched.
     Undispatched(String),
+    /// Requests are signed with new credentials from now on.
+    CredentialsLoaded {
+        /// The provider's name in the configuration.
+        provider: &'static str,
+        /// Until they expire.
+        remaining: Option<Duration>,
+    },
+    /// Credentials could not be fetched.
+    CredentialsFailed {
+        /// Why.
+        reason: String,
+        /// When they are asked for again, from now.
+        delay: Duration,
+        /// Whether there are no others, so that data are held.
+        is_held: bool,
+    },
 }
 
 impl Notice {
@@ -66,8 +84,15 @@ impl Notice {
     pub fn level(&self) -> Level {
         match self {
             Self::Published { .. } => Level::Debug,
-            Self::Retrying { .. } | Self::ClockCorrected(_) | Self::Undispatched(_) => Level::Warn,
-            Self::Denied { .. } | Self::Dropped { .. } | Self::BadRecord(_) => Level::Error,
+            Self::CredentialsLoaded { .. } => Level::Info,
+            Self::Retrying { .. }
+            | Self::ClockCorrected(_)
+            | Self::Undispatched(_)
+            | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
+            Self::Denied { .. }
+            | Self::Dropped { .. }
+            | Self::BadRecord(_)
+            | Self::CredentialsFailed { is_held: true, .. } => Level::Error,
         }
     }
 
@@ -80,6 +105,9 @@ impl Notice {
             Self::Dropped { .. } => 4,
             Self::BadRecord(_) => 5,
             Self::Undispatched(_) => 6,
+            Self::CredentialsLoaded { .. } => 7,
+            Self::CredentialsFailed { is_held: false, .. } => 8,
+            Self::CredentialsFailed { is_held: true, .. } => 9,
         }
     }
 }
@@ -113,6 +141,15 @@ impl fmt::Display for Notice {
             }
             Self::BadRecord(error) => write!(f, "skipped a record: {error}"),
             Self::Undispatched(error) => write!(f, "a request was not sent: {}", Printable(error)),
+            Self::CredentialsLoaded { provider, remaining: None } => write!(f, "new credentials from {provider}"),
+            Self::CredentialsLoaded { provider, remaining: Some(remaining) } => {
+                write!(f, "new credentials from {provider}, good for {} s", remaining.as_secs())
+            }
+            Self::CredentialsFailed { reason, delay, is_held } => {
+                let meanwhile = if *is_held { "data are held" } else { "the old ones are used" };
+                let seconds = delay.as_secs().max(1);
+                write!(f, "no new credentials; {meanwhile}, asking again in {seconds} s: {}", Printable(reason))
+            }
         }
     }
 }
@@ -122,7 +159,7 @@ struct Printable<'a>(&'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 300;
+        const MOST: usize = 1_000;
         let clean = |c: char| if c.is_control() { ' ' } else { c };
         self.0.chars().take(MOST).map(clean).try_for_each(|c| fmt::Write::write_char(f, c))
     }
@@ -132,7 +169,7 @@ impl fmt::Display for Printable<'_> {
 /// level, are not limited.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 7],
+    kinds: [Option<(Duration, u64)>; 10],
 }
 
 impl Limiter {
@@ -178,6 +215,6 @@ mod tests {
     #[test]
     fn text_from_elsewhere_is_cut() {
         let notice = Notice::Undispatched("x".repeat(10_000));
-        assert!(notice.to_string().len() < 400);
+        assert!(notice.to_string().len() < 1_100);
     }
 }

@@ -3,14 +3,16 @@
 use std::{collections::VecDeque, fmt, time::Duration};
 
 use acpw_metric::{Accumulator, Now, Record, Timestamp};
-use acpw_sigv4::{PayloadHash, Request, Signer};
+use acpw_sigv4::{PayloadHash, Request, Signed};
 
 use crate::{
     Answer, Config, Disposition, Payload,
     answer::Reply,
     backoff::Backoff,
     clock::Clock,
+    credentials::{Call, Chain, Response, SetId, Signing},
     disposition::RetryCause,
+    endpoint::Region,
     notice::{Level, Limiter, Notice},
     outbox::{Names, Outbox},
     random::Random,
@@ -30,15 +32,22 @@ const TARGET: &str = "GraniteServiceVersion20100801.PutMetricData";
 ///
 /// Driven thus: [`handle_record`](Self::handle_record) for every record in the queue. On a tick,
 /// [`poll_transmit`](Self::poll_transmit) until there is none; each is dispatched, and what cannot be is told with
-/// [`handle_undispatched`](Self::handle_undispatched). When a callout ends, [`handle_answer`](Self::handle_answer). After
-/// any of them, [`poll_line`](Self::poll_line) until there is none, and [`take_counts`](Self::take_counts).
+/// [`handle_undispatched`](Self::handle_undispatched). When a callout ends, [`handle_answer`](Self::handle_answer). The
+/// same for credentials: [`poll_call`](Self::poll_call) on a tick, before the transmits, and
+/// [`handle_call_answer`](Self::handle_call_answer). After any of them, [`poll_line`](Self::poll_line) until there is none,
+/// and [`take_counts`](Self::take_counts).
+///
+/// While there are no good credentials nothing is transmitted, and data are held within the bound on memory.
 ///
 /// A payload is sent as it is until it is delivered, and never merged with other data again, so what CloudWatch has
 /// accepted is never sent twice; only an attempt without an answer leaves that open, and those are counted.
 #[derive(Debug)]
 pub struct Publisher {
-    host: String,
-    signer: Signer,
+    /// CloudWatch's, where it is not the region's.
+    host: Option<String>,
+    credentials: Chain,
+    /// What the clock had learnt when the last callout for credentials was sent.
+    learnt_at_call: i64,
     schedule: Schedule,
     backoff: Backoff,
     clock: Clock,
@@ -89,6 +98,7 @@ struct InFlight {
     payload: Payload,
     learnt: i64,
     signed_at: Timestamp,
+    signed_with: SetId,
     sent: Duration,
 }
 
@@ -130,7 +140,8 @@ impl Publisher {
         let names = Names { namespace: config.namespace, request_count: config.request_count_name };
         Self {
             host: config.host,
-            signer: Signer::new(config.credentials, config.scope),
+            credentials: Chain::new(config.credentials, config.region, !seed),
+            learnt_at_call: 0,
             schedule: Schedule::new(config.publish_interval, &mut random),
             backoff: Backoff::default(),
             clock: Clock::default(),
@@ -172,6 +183,9 @@ impl Publisher {
         if !self.backoff.allows(now.steady, self.in_flight.len()) {
             return None;
         }
+        self.credentials.handle_time(Now { wall: signed_at, ..now });
+        self.tell_of_credentials(now);
+        self.credentials.signing(signed_at)?;
         let learnt = self.clock.learnt();
         let waiting = match self.payloads.pop_front() {
             Some(waiting) => waiting,
@@ -183,11 +197,11 @@ impl Publisher {
             millis => waiting.payload.shifted(millis),
         };
         match self.sign(&payload, signed_at) {
-            Ok(headers) => {
+            Ok((signed_with, headers)) => {
                 let id = TransmitId(self.next_id);
                 self.next_id = self.next_id.wrapping_add(1);
                 let body = payload.body().to_vec();
-                self.in_flight.push(InFlight { id, payload, learnt, signed_at, sent: now.steady });
+                self.in_flight.push(InFlight { id, payload, learnt, signed_at, signed_with, sent: now.steady });
                 Some(Transmit { id, headers, body })
             }
             Err(error) => {
@@ -197,6 +211,25 @@ impl Publisher {
                 None
             }
         }
+    }
+
+    /// The next request for credentials to send now, if there is one. At most one is in flight.
+    pub fn poll_call(&mut self, now: Now) -> Option<Call> {
+        let now = self.corrected(now);
+        self.learnt_at_call = self.clock.learnt();
+        let call = self.credentials.poll_call(now);
+        self.tell_of_credentials(now);
+        call
+    }
+
+    /// The request for credentials has its answer, or could not be dispatched.
+    pub fn handle_call_answer(&mut self, answer: &Response, now: Now) {
+        if let Some(difference) = self.credentials.clock_difference(answer, now) {
+            self.learn_difference(difference, self.learnt_at_call, now);
+        }
+        let now = self.corrected(now);
+        self.credentials.handle_answer(answer, now);
+        self.tell_of_credentials(now);
     }
 
     /// A request could not be dispatched, so it was not sent.
@@ -211,9 +244,16 @@ impl Publisher {
         let Some(sent) = self.take_in_flight(id) else { return };
         let difference = self.learn(&sent, answer, now);
         match Disposition::of(answer, difference) {
-            Disposition::Delivered => self.delivered(&sent.payload, now),
+            Disposition::Delivered => {
+                self.credentials.accepted(sent.signed_with);
+                self.delivered(&sent.payload, now);
+            }
             Disposition::Retry { cause, after } => self.retry(sent, cause, after, answer, now),
             Disposition::CorrectClock => {
+                self.counts.retried = self.counts.retried.saturating_add(1);
+                self.wait(sent.payload, sent.learnt);
+            }
+            Disposition::RefreshCredentials if self.refresh_credentials(sent.signed_with, now) => {
                 self.counts.retried = self.counts.retried.saturating_add(1);
                 self.wait(sent.payload, sent.learnt);
             }
@@ -269,7 +309,14 @@ impl Publisher {
         self.clock.skew()
     }
 
-    fn sign(&mut self, payload: &Payload, signed_at: Timestamp) -> Result<Vec<(&'static str, String)>, String> {
+    fn sign(
+        &mut self,
+        payload: &Payload,
+        signed_at: Timestamp,
+    ) -> Result<(SetId, Vec<(&'static str, String)>), String> {
+        let region_host = || self.credentials.region().map(Region::cloud_watch_host);
+        let host = self.host.clone().or_else(region_host).ok_or("the region is not known")?;
+        let (signed_with, signing) = self.credentials.signing(signed_at).ok_or("there are no credentials")?;
         let mut own = vec![
             ("content-type", CONTENT_TYPE),
             ("x-amz-target", TARGET),
@@ -281,7 +328,7 @@ impl Publisher {
         }
         let request = Request {
             method: "POST",
-            host: &self.host,
+            host: &host,
             path: "/",
             query: "",
             headers: &own,
@@ -289,10 +336,29 @@ impl Publisher {
             payload_hash: PayloadHash::Implied,
         };
         let seconds = i64::try_from(signed_at.as_secs()).unwrap_or(i64::MAX);
-        let signed = self.signer.sign(&request, seconds).map_err(|error| error.to_string())?;
-        let pseudo = [(":method", "POST"), (":path", "/"), (":authority", self.host.as_str()), (":scheme", "https")];
-        let headers = pseudo.into_iter().chain(own).chain(signed.headers());
-        Ok(headers.map(|(name, value)| (name, value.to_owned())).collect())
+        let signed = match signing {
+            Signing::Keys(signer) => Some(signer.sign(&request, seconds).map_err(|error| error.to_string())?),
+            Signing::Envoy => None,
+        };
+        let pseudo = [(":method", "POST"), (":path", "/"), (":authority", host.as_str()), (":scheme", "https")];
+        let headers = pseudo.into_iter().chain(own).chain(signed.iter().flat_map(Signed::headers));
+        Ok((signed_with, headers.map(|(name, value)| (name, value.to_owned())).collect()))
+    }
+
+    fn corrected(&mut self, now: Now) -> Now {
+        Now { wall: self.clock.read(now), ..now }
+    }
+
+    /// Has the credentials replaced that a request was signed with; gives whether there are others, or will be.
+    fn refresh_credentials(&mut self, signed_with: SetId, now: Now) -> bool {
+        let now = self.corrected(now);
+        self.credentials.refused(signed_with, now)
+    }
+
+    fn tell_of_credentials(&mut self, now: Now) {
+        while let Some(notice) = self.credentials.poll_notice() {
+            self.tell(&notice, now);
+        }
     }
 
     fn take_in_flight(&mut self, id: TransmitId) -> Option<InFlight> {
@@ -305,15 +371,19 @@ impl Publisher {
         let Answer::Complete(Reply { date: Some(date), .. }) = answer else { return None };
         let round_trip = now.steady.saturating_sub(sent.sent);
         let difference = Clock::difference(*date, sent.signed_at, round_trip)?;
+        self.learn_difference(difference, sent.learnt, now);
+        Some(difference)
+    }
+
+    fn learn_difference(&mut self, difference: i64, learnt_when_signed: i64, now: Now) {
         let before = self.clock.learnt();
-        self.clock.learn(difference, sent.learnt);
+        self.clock.learn(difference, learnt_when_signed);
         let news = self.clock.learnt().saturating_sub(before);
         if news != 0 {
             self.pending.shift(news);
             self.outbox.shift(news);
             self.tell(&Notice::ClockCorrected(self.clock.skew()), now);
         }
-        Some(difference)
     }
 
     fn delivered(&mut self, payload: &Payload, now: Now) {
