@@ -149,7 +149,8 @@ impl RoleKeys {
             let message = "must be 2 to 64 letters, digits and characters of \"_+=,.@-\"";
             faults.add(format_args!("{path}.session_name"), message);
         }
-        if !role_arn.is_empty() && !(role_arn.starts_with("arn:") && role_arn.bytes().all(|b| b.is_ascii_graphic())) {
+        let is_arn = role_arn.starts_with("arn:") && role_arn.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_arn && !role_arn.is_empty() {
             let message = "must be a role's ARN, such as arn:aws:iam::123456789012:role/NAME";
             faults.add(format_args!("{path}.role_arn"), message);
         }
