@@ -335,7 +335,7 @@ fn refusals_of_requests_that_were_signed_with_the_old_set_do_not_cost_the_new_on
         world.observe_series(n);
     }
     let mut sent = Vec::new();
-    while sent.len() < 1 {
+    while sent.is_empty() {
         world.fetch();
         sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
         world.millis += 200;
