@@ -195,12 +195,11 @@ fn check_host(host: &str, region: Option<&Region>, faults: &mut Faults) {
         let message =
             format!("\"{}\" is not a host; write a name or address, with or without a port", host.escape_default());
         faults.add("cloud_watch_host", message);
-    } else if let (Some(other), Some(region)) = (region_of_host(host), region) {
+    } else if let (Some(other), Some(region)) = (region_of_host(host), region)
+        && other != *region
+    {
         let (region, other) = (region.as_str(), other.as_str());
-        if region != other {
-            let message = format!("is of the region {other}, but cloud_watch_region is {region}");
-            faults.add("cloud_watch_host", message);
-        }
+        faults.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
     }
 }
 
