@@ -33,6 +33,7 @@ pub(crate) struct Client {
     pub(crate) secret_access_key: &'static str,
     pub(crate) session_token: Option<&'static str>,
     pub(crate) region: &'static str,
+    pub(crate) service: &'static str,
     pub(crate) time: SystemTime,
 }
 
@@ -44,6 +45,7 @@ impl Client {
             secret_access_key: "local",
             session_token: None,
             region: "us-east-1",
+            service: "monitoring",
             time: SystemTime::now(),
         }
     }
@@ -73,7 +75,7 @@ impl Client {
         let params = SigningParams::builder()
             .identity(&identity)
             .region(self.region)
-            .name("monitoring")
+            .name(self.service)
             .time(self.time)
             .settings(SigningSettings::default())
             .build()
