@@ -33,8 +33,14 @@ pub struct Setup {
     pub receiver: Value,
     /// The listener, before the sender is added. Its name must be `main`.
     pub listener: Listener,
+    /// Variables that the receiver sees.
+    pub environment: Vec<(&'static str, String)>,
     /// Further clusters.
     pub clusters: Vec<(&'static str, SocketAddr)>,
+    /// Clusters and listeners as Envoy has them; see [`Bootstrap::resource`].
+    pub resources: Vec<(&'static str, Value)>,
+    /// The far end; one of its own otherwise.
+    pub cloudwatch: Option<LocalCloudWatch>,
     /// Worker threads.
     pub workers: usize,
 }
@@ -47,7 +53,10 @@ impl Default for Setup {
             receiver_attachment: ReceiverAttachment::StatsSink,
             receiver: json!({}),
             listener: Listener::new("main").route(Route::direct("/", 200)),
+            environment: Vec::new(),
             clusters: Vec::new(),
+            resources: Vec::new(),
+            cloudwatch: None,
             workers: 2,
         }
     }
@@ -68,7 +77,10 @@ impl Pair {
     /// # Panics
     /// When one does not start.
     pub async fn start(setup: Setup) -> Self {
-        let cloudwatch = LocalCloudWatch::start(Options::default()).await.expect("a local CloudWatch");
+        let cloudwatch = match setup.cloudwatch {
+            Some(cloudwatch) => cloudwatch,
+            None => LocalCloudWatch::start(Options::default()).await.expect("a local CloudWatch"),
+        };
         let sender = merged(
             json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": FLUSH_INTERVAL }),
             &setup.sender,
@@ -86,13 +98,20 @@ impl Pair {
             &setup.receiver,
         );
         let listener = setup.listener.sender(setup.sender_attachment, Plugin::sender(sender));
+        let environment = setup.environment.iter();
+        let receiver =
+            environment.fold(Plugin::receiver(receiver), |plugin, (name, value)| plugin.environment(name, value));
         let mut bootstrap = Bootstrap::default()
             .listener(listener)
-            .cluster("cloud_watch", cloudwatch.address())
-            .receiver(setup.receiver_attachment, Plugin::receiver(receiver))
+            .receiver(setup.receiver_attachment, receiver)
             .workers(setup.workers);
-        for (name, address) in setup.clusters {
+        let clusters = [("cloud_watch", cloudwatch.address())].into_iter().chain(setup.clusters);
+        let is_replaced = |name: &str| setup.resources.iter().any(|(_, resource)| resource["name"] == name);
+        for (name, address) in clusters.filter(|(name, _)| !is_replaced(name)) {
             bootstrap = bootstrap.cluster(name, address);
+        }
+        for (kind, resource) in setup.resources {
+            bootstrap = bootstrap.resource(kind, resource);
         }
         Self { cloudwatch, envoy: Envoy::start(&bootstrap).await }
     }

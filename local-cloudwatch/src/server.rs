@@ -127,11 +127,6 @@ impl LocalCloudWatch {
         self.shared.lock().keys = keys;
     }
 
-    /// Lets one more key pair sign.
-    pub fn add_key(&self, key: Key) {
-        self.shared.lock().keys.push(key);
-    }
-
     /// Lets credentials that are handed out from now on live for so long; an hour by default.
     pub fn set_lifetime(&self, lifetime: Duration) {
         self.shared.lock().issuer.lifetime = lifetime;

@@ -1,6 +1,6 @@
 //! Short-lived credentials: handed out at AWS's own endpoints, good until they expire.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod support;
 

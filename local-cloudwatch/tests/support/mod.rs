@@ -1,5 +1,7 @@
 //! A client that signs with AWS's signer and speaks HTTP by hand, so that a test sees what really came back.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
