@@ -13,8 +13,7 @@ pub(crate) fn prune(input: &Path, output: &Path, events: &[&str]) -> Result<(), 
     let named = |error| format!("{}: {error}", input.display());
     // Names are for debuggers. The linker leaves them in when it optimises for size.
     let mut reader = ModuleConfig::new();
-    let mut module =
-        reader.generate_name_section(false).parse_file(input).map_err(|error| named(error.to_string()))?;
+    let mut module = reader.generate_name_section(false).parse_file(input).map_err(|error| named(error.to_string()))?;
     for name in ALWAYS.iter().chain(events) {
         if !module.exports.iter().any(|export| export.name == *name) {
             return Err(named(format!("there is no export {name}")));
