@@ -3,14 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use acpw_host::{
-    Callout, Counter, Gauge, HostError, Queue, call_response_body, call_response_headers, dispatch_http_call,
+    Callout, Counter, Gauge, HostError, LogLevel, Queue, call_response_body, call_response_headers, dispatch_http_call,
     environment, log, now,
     pairs::pairs,
     plugin_configuration,
     proxy_wasm::{
         self,
         traits::{Context, RootContext},
-        types::LogLevel,
     },
     random, set_tick_period,
 };
@@ -33,7 +32,7 @@ const ANSWER_LIMIT: usize = 256 * 1024;
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
@@ -51,6 +50,8 @@ struct Receiver {
     drain: Option<(String, DrainWatch)>,
     callouts: HashMap<Callout, Purpose>,
     stats: Stats,
+    #[cfg(feature = "trap")]
+    is_trap_asked: bool,
 }
 
 /// What a callout is for.
@@ -83,6 +84,8 @@ impl Root {
             drain: config.admin_cluster.clone().map(|cluster| (cluster, DrainWatch::default())),
             callouts: HashMap::new(),
             stats,
+            #[cfg(feature = "trap")]
+            is_trap_asked: false,
             publisher: Publisher::new(config, random()),
         });
         Ok(summary)
@@ -107,6 +110,8 @@ impl RootContext for Root {
         if let Some(receiver) = &mut self.receiver {
             receiver.drain();
             receiver.report();
+            #[cfg(feature = "trap")]
+            receiver.trap_if_asked();
         }
     }
 
@@ -118,6 +123,8 @@ impl RootContext for Root {
             receiver.fetch_credentials();
             receiver.publish();
             receiver.report();
+            #[cfg(feature = "trap")]
+            receiver.trap_if_asked();
         }
     }
 }
@@ -138,6 +145,11 @@ impl Receiver {
         self.stats.account_for_earlier_receivers();
         while let Ok(Some(record)) = self.queue.dequeue() {
             self.publisher.handle_record(&record, now());
+            #[cfg(feature = "trap")]
+            {
+                let asked = b"/trap-the-receiver";
+                self.is_trap_asked |= record.windows(asked.len()).any(|text| text == asked);
+            }
         }
     }
 
@@ -216,6 +228,15 @@ impl Receiver {
             log(level, &format!("acpw receiver: {line}"));
         }
         self.stats.update(&self.publisher);
+    }
+
+    /// Ends this VM for the tests of modules that fail.
+    #[cfg(feature = "trap")]
+    #[allow(clippy::panic, reason = "it is what the feature is for")]
+    fn trap_if_asked(&self) {
+        if self.is_trap_asked {
+            panic!("a test has asked for it");
+        }
     }
 }
 

@@ -30,13 +30,9 @@ unsafe extern "C" {
 
 /// What the host answered instead of Ok: Proxy-Wasm's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostError(u32);
+pub struct HostError(pub(crate) u32);
 
 impl HostError {
-    pub(crate) const fn new(status: u32) -> Self {
-        Self(status)
-    }
-
     /// What was asked for is not there, or there is no more of it.
     pub(crate) const fn is_absence(self) -> bool {
         const NOT_FOUND: u32 = 1;
