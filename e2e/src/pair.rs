@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{Key, LocalCloudWatch, Options, SECRET_MARK};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -16,6 +16,9 @@ pub const NAMESPACE: &str = "Test";
 
 /// How long requests may take to arrive at CloudWatch.
 const LIMIT: Duration = Duration::from_secs(40);
+
+/// Who signs, unless a test says otherwise.
+const ACCESS_KEY_ID: &str = "pair";
 
 /// The sender's time between flushes, in milliseconds.
 const FLUSH_INTERVAL: u64 = 200;
@@ -77,9 +80,15 @@ impl Pair {
     /// # Panics
     /// When one does not start.
     pub async fn start(setup: Setup) -> Self {
+        // By its beginning it is found in a log, and every log of every test is searched.
+        let secret = format!("{SECRET_MARK}pair");
         let cloudwatch = match setup.cloudwatch {
             Some(cloudwatch) => cloudwatch,
-            None => LocalCloudWatch::start(Options::default()).await.expect("a local CloudWatch"),
+            None => {
+                let mut options = Options::default();
+                options.keys.push(Key::new(ACCESS_KEY_ID, &secret));
+                LocalCloudWatch::start(options).await.expect("a local CloudWatch")
+            }
         };
         let sender = merged(
             json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": FLUSH_INTERVAL }),
@@ -90,8 +99,8 @@ impl Pair {
                 "cloud_watch_region": "us-east-1",
                 "cloud_watch_cluster_name": "cloud_watch",
                 "cloud_watch_host": cloudwatch.address().to_string(),
-                "aws_access_key_id": "local",
-                "aws_secret_access_key": "local",
+                "aws_access_key_id": ACCESS_KEY_ID,
+                "aws_secret_access_key": secret,
                 "metric_namespace": NAMESPACE,
                 "publish_interval_millisecond": 1000,
             }),
