@@ -11,6 +11,7 @@ use crate::{Listener, Plugin, ReceiverAttachment};
 pub struct Bootstrap {
     listeners: Vec<Listener>,
     clusters: Vec<(String, SocketAddr)>,
+    further: Vec<(&'static str, Value)>,
     receiver: Option<(ReceiverAttachment, Plugin)>,
     workers: usize,
     is_dynamic: bool,
@@ -18,7 +19,14 @@ pub struct Bootstrap {
 
 impl Default for Bootstrap {
     fn default() -> Self {
-        Self { listeners: Vec::new(), clusters: Vec::new(), receiver: None, workers: 2, is_dynamic: false }
+        Self {
+            listeners: Vec::new(),
+            clusters: Vec::new(),
+            further: Vec::new(),
+            receiver: None,
+            workers: 2,
+            is_dynamic: false,
+        }
     }
 }
 
@@ -34,6 +42,13 @@ impl Bootstrap {
     #[must_use]
     pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
         self.clusters.push((name.to_owned(), address));
+        self
+    }
+
+    /// Adds a cluster or a listener as Envoy has it, to `clusters` or to `listeners` of its static resources.
+    #[must_use]
+    pub fn resource(mut self, kind: &'static str, resource: Value) -> Self {
+        self.further.push((kind, resource));
         self
     }
 
@@ -94,6 +109,10 @@ impl Bootstrap {
             bootstrap["dynamic_resources"] = json!({ "lds_config": { "path_config_source": { "path": listeners } } });
         } else {
             bootstrap["static_resources"]["listeners"] = self.listeners.iter().map(Listener::to_json).collect();
+        }
+        for (kind, resource) in &self.further {
+            let resources = bootstrap["static_resources"][kind].as_array_mut().expect("a kind of static resources");
+            resources.push(resource.clone());
         }
         if let Some((attachment, plugin)) = &self.receiver {
             attachment.attach(plugin, &mut bootstrap);

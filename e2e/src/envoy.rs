@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use local_cloudwatch::SECRET_MARK;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
@@ -180,6 +181,8 @@ impl Drop for Process {
         let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("--- Envoy's log ---\n{}", self.log());
+        } else {
+            assert!(!self.log().contains(SECRET_MARK), "a secret is in Envoy's log:\n{}", self.log());
         }
     }
 }

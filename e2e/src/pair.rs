@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{Key, LocalCloudWatch, Options, SECRET_MARK};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -16,6 +16,9 @@ pub const NAMESPACE: &str = "Test";
 
 /// How long requests may take to arrive at CloudWatch.
 const LIMIT: Duration = Duration::from_secs(40);
+
+/// Who signs, unless a test says otherwise.
+const ACCESS_KEY_ID: &str = "pair";
 
 /// The sender's time between flushes, in milliseconds.
 const FLUSH_INTERVAL: u64 = 200;
@@ -33,8 +36,14 @@ pub struct Setup {
     pub receiver: Value,
     /// The listener, before the sender is added. Its name must be `main`.
     pub listener: Listener,
+    /// Variables that the receiver sees.
+    pub environment: Vec<(&'static str, String)>,
     /// Further clusters.
     pub clusters: Vec<(&'static str, SocketAddr)>,
+    /// Clusters and listeners as Envoy has them; see [`Bootstrap::resource`].
+    pub resources: Vec<(&'static str, Value)>,
+    /// The far end; one of its own otherwise.
+    pub cloudwatch: Option<LocalCloudWatch>,
     /// Worker threads.
     pub workers: usize,
 }
@@ -47,7 +56,10 @@ impl Default for Setup {
             receiver_attachment: ReceiverAttachment::StatsSink,
             receiver: json!({}),
             listener: Listener::new("main").route(Route::direct("/", 200)),
+            environment: Vec::new(),
             clusters: Vec::new(),
+            resources: Vec::new(),
+            cloudwatch: None,
             workers: 2,
         }
     }
@@ -68,7 +80,16 @@ impl Pair {
     /// # Panics
     /// When one does not start.
     pub async fn start(setup: Setup) -> Self {
-        let cloudwatch = LocalCloudWatch::start(Options::default()).await.expect("a local CloudWatch");
+        // By its beginning it is found in a log, and every log of every test is searched.
+        let secret = format!("{SECRET_MARK}pair");
+        let cloudwatch = match setup.cloudwatch {
+            Some(cloudwatch) => cloudwatch,
+            None => {
+                let mut options = Options::default();
+                options.keys.push(Key::new(ACCESS_KEY_ID, &secret));
+                LocalCloudWatch::start(options).await.expect("a local CloudWatch")
+            }
+        };
         let sender = merged(
             json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": FLUSH_INTERVAL }),
             &setup.sender,
@@ -78,21 +99,28 @@ impl Pair {
                 "cloud_watch_region": "us-east-1",
                 "cloud_watch_cluster_name": "cloud_watch",
                 "cloud_watch_host": cloudwatch.address().to_string(),
-                "aws_access_key_id": "local",
-                "aws_secret_access_key": "local",
+                "aws_access_key_id": ACCESS_KEY_ID,
+                "aws_secret_access_key": secret,
                 "metric_namespace": NAMESPACE,
                 "publish_interval_millisecond": 1000,
             }),
             &setup.receiver,
         );
         let listener = setup.listener.sender(setup.sender_attachment, Plugin::sender(sender));
+        let environment = setup.environment.iter();
+        let receiver =
+            environment.fold(Plugin::receiver(receiver), |plugin, (name, value)| plugin.environment(name, value));
         let mut bootstrap = Bootstrap::default()
             .listener(listener)
-            .cluster("cloud_watch", cloudwatch.address())
-            .receiver(setup.receiver_attachment, Plugin::receiver(receiver))
+            .receiver(setup.receiver_attachment, receiver)
             .workers(setup.workers);
-        for (name, address) in setup.clusters {
+        let clusters = [("cloud_watch", cloudwatch.address())].into_iter().chain(setup.clusters);
+        let is_replaced = |name: &str| setup.resources.iter().any(|(_, resource)| resource["name"] == name);
+        for (name, address) in clusters.filter(|(name, _)| !is_replaced(name)) {
             bootstrap = bootstrap.cluster(name, address);
+        }
+        for (kind, resource) in setup.resources {
+            bootstrap = bootstrap.resource(kind, resource);
         }
         Self { cloudwatch, envoy: Envoy::start(&bootstrap).await }
     }

@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 3] = ["README.md", "docs/configuration.md", "docs/metrics.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "docs/configuration.md", "docs/credentials.md", "docs/metrics.md"];
 
 /// A fenced block of a document.
 struct Block {
@@ -56,14 +56,38 @@ fn every_configuration_of_the_sender_is_taken() {
 
 #[test]
 fn every_configuration_of_the_receiver_is_taken() {
-    let environment = |name: &str| match name {
-        "ACPW_AWS_ACCESS_KEY_ID" => Some("AKIDEXAMPLE".to_owned()),
-        "ACPW_AWS_SECRET_ACCESS_KEY" => Some("secret".to_owned()),
-        _ => None,
-    };
-    let receiver =
-        |text: &[u8]| receiver::Config::from_json(text, environment).map(|_| ()).map_err(|faults| faults.to_string());
+    let receiver = |text: &[u8]| receiver(text);
     assert!(parsed("json receiver", receiver) > 0, "there is no block of ```json receiver in {DOCUMENTS:?}");
+}
+
+#[test]
+fn every_provider_of_credentials_is_taken() {
+    let provider = |text: &[u8]| {
+        let provider: serde_json::Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let document = serde_json::json!({
+            "cloud_watch_region": "us-east-1",
+            "cloud_watch_cluster_name": "cloud_watch",
+            "credentials": provider,
+        });
+        receiver(document.to_string().as_bytes())
+    };
+    assert!(parsed("json provider", provider) >= 9, "there is a block of ```json provider for each provider");
+}
+
+/// Has the receiver take a configuration, with the variables that a user and AWS set.
+fn receiver(text: &[u8]) -> Result<(), String> {
+    let environment = |name: &str| {
+        let value = match name {
+            "ACPW_AWS_ACCESS_KEY_ID" => "AKIDEXAMPLE",
+            "ACPW_AWS_SECRET_ACCESS_KEY" => "secret",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" => "/v2/credentials/id",
+            "AWS_ROLE_ARN" => "arn:aws:iam::123456789012:role/envoy",
+            "AWS_WEB_IDENTITY_TOKEN_FILE" => "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    receiver::Config::from_json(text, environment).map(|_| ()).map_err(|faults| faults.to_string())
 }
 
 #[test]
@@ -78,7 +102,7 @@ fn every_block_of_json_says_whose_it_is_or_is_json() {
                 assert!(!names_a_plugin, "{place}: write ```json sender or ```json receiver, so that it is tested");
             }
             info => assert!(
-                !info.starts_with("json ") || matches!(info, "json sender" | "json receiver"),
+                !info.starts_with("json ") || matches!(info, "json sender" | "json receiver" | "json provider"),
                 "{place}: ```{info} is nobody's configuration"
             ),
         }

@@ -17,10 +17,11 @@ use crate::operation::get_metric_data::get_metric_data;
 use crate::operation::get_metric_statistics::get_metric_statistics;
 use crate::operation::list_metrics::list_metrics;
 use crate::operation::put_metric_data::PutMetricData;
-use crate::protocol::Envelope;
+use crate::protocol::{Envelope, Protocol};
 use crate::rule::{Action, When};
-use crate::signature::{Authorization, Verifier};
+use crate::signature::{Authorization, Service, Verifier};
 use crate::state::Shared;
+use crate::sts;
 
 /// How an operation ended.
 enum Outcome {
@@ -39,6 +40,11 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     set_host(&mut head);
     let received = body::receive(body).await;
     let envelope = Envelope::of(&head);
+    if let (Protocol::Query, Some(form)) = (envelope.protocol, received.as_deref())
+        && let Some(call) = sts::Call::of(form)
+    {
+        return call.answer(&shared, &head, form, &Uuid::new_v4().to_string());
+    }
     let mut call = arrived(&shared, &head, &envelope, received.as_deref());
     let outcome = carry_out(&shared, &envelope, &head, received, &mut call);
     let request_id = Uuid::new_v4().to_string();
@@ -90,7 +96,8 @@ fn carry_out(
     let body = body.filter(|body| body.len() <= crate::quota::MAX_REQUEST_BYTES).ok_or_else(body::too_large)?;
     let keys = shared.lock().keys.clone();
     let now_millis = call.time_millis;
-    Verifier { keys: &keys, region: shared.region.as_deref(), now_millis }.verify(head, &body)?;
+    let verifier = Verifier { keys: &keys, region: shared.region.as_deref(), service: Service::CloudWatch, now_millis };
+    verifier.verify(head, &body)?;
     let body = body::decompress(&head.headers, body)?;
     call.raw_bytes = body.len();
     let (operation, request) = envelope.open(&body)?;

@@ -1,7 +1,7 @@
 //! The server's clock, which a test can shift.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 
@@ -29,6 +29,11 @@ impl Clock {
             .unwrap_or(i64::MAX)
             .saturating_add(self.shift_millis())
             .clamp(0, DateTime::<Utc>::MAX_UTC.timestamp_millis())
+    }
+
+    /// The same moment as a system time.
+    pub(crate) fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.now_millis().unsigned_abs())
     }
 }
 

@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use crate::call::{Call, SeriesTotal};
+use crate::issuer::CredentialCall;
 use crate::key::Key;
 use crate::rule::{Action, Failure, When};
 use crate::state::Shared;
@@ -24,6 +25,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/clock", post(shift_clock))
         .route("/keys", get(list_keys).post(add_key).put(set_keys))
         .route("/keys/{access_key_id}", delete(remove_key))
+        .route("/credentials", get(credential_calls).post(order_credentials))
         .route("/reset", post(reset))
         .route("/calls", get(calls))
         .route("/totals", get(totals))
@@ -132,6 +134,38 @@ async fn remove_key(State(shared): State<Arc<Shared>>, Path(access_key_id): Path
     let before = keys.len();
     keys.retain(|key| key.access_key_id() != access_key_id);
     if keys.len() < before { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn credential_calls(State(shared): State<Arc<Shared>>) -> Json<Vec<CredentialCall>> {
+    Json(shared.lock().issuer.calls().cloned().collect())
+}
+
+/// What is not named stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialsOrder {
+    lifetime_millis: Option<u64>,
+    identity_tokens: Option<Vec<String>>,
+    #[serde(default)]
+    fail_calls: usize,
+    #[serde(default = "server_error")]
+    fail_status: u16,
+}
+
+fn server_error() -> u16 {
+    500
+}
+
+async fn order_credentials(State(shared): State<Arc<Shared>>, Json(order): Json<CredentialsOrder>) -> StatusCode {
+    let issuer = &mut shared.lock().issuer;
+    if let Some(millis) = order.lifetime_millis {
+        issuer.lifetime = Duration::from_millis(millis);
+    }
+    if let Some(tokens) = order.identity_tokens {
+        issuer.identity_tokens = tokens;
+    }
+    issuer.fail_next(order.fail_calls, order.fail_status);
+    StatusCode::NO_CONTENT
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> StatusCode {

@@ -1,7 +1,8 @@
 //! A CloudWatch for one machine: for the demo, docker compose and the tests.
 //!
 //! It takes PutMetricData in all three protocols of CloudWatch, verifies every signature, checks every quota, aggregates
-//! as CloudWatch does and answers ListMetrics, GetMetricStatistics and GetMetricData. It shares no code with the modules:
+//! as CloudWatch does and answers ListMetrics, GetMetricStatistics and GetMetricData. It hands out short-lived credentials
+//! as ECS, EKS, EC2 and STS do, and refuses them when they have expired. It shares no code with the modules:
 //! it is what they are measured against.
 //!
 //! ```
@@ -27,7 +28,9 @@ mod control;
 mod datum;
 mod entity;
 mod error;
+mod issuer;
 mod key;
+mod metadata;
 mod metric;
 mod node;
 mod operation;
@@ -42,9 +45,11 @@ mod signature;
 mod state;
 mod statistics;
 mod store;
+mod sts;
 mod terminal;
 
 pub use call::{BucketTotal, Call, SeriesTotal};
+pub use issuer::{CredentialCall, Endpoint, SECRET_MARK};
 pub use key::Key;
 pub use protocol::Protocol;
 pub use rule::{Failure, When};

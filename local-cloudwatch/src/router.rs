@@ -9,13 +9,15 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 
 use crate::state::Shared;
-use crate::{api, clock, control, page};
+use crate::{api, clock, control, metadata, page};
 
-/// All of the server: the API and the page share `/`, everything of the server's own is under `/_local/`.
+/// All of the server: the API and the page share `/`, credentials are handed out at AWS's own paths, everything of the
+/// server's own is under `/_local/`.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(page::html).post(api::handle))
         .route("/service/{service}/operation/{operation}", post(api::handle))
+        .merge(metadata::router())
         .nest("/_local", control::router().merge(page::router()))
         .layer(middleware::map_response_with_state(Arc::clone(&shared), date))
         .with_state(shared)

@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::call::{Call, SeriesTotal};
 use crate::connection;
+use crate::issuer::CredentialCall;
 use crate::key::Key;
 use crate::router::router;
 use crate::rule::{Action, Failure, When};
@@ -124,6 +125,31 @@ impl LocalCloudWatch {
     /// Replaces the key pairs that may sign.
     pub fn set_keys(&self, keys: Vec<Key>) {
         self.shared.lock().keys = keys;
+    }
+
+    /// Lets credentials that are handed out from now on live for so long; an hour by default.
+    pub fn set_lifetime(&self, lifetime: Duration) {
+        self.shared.lock().issuer.lifetime = lifetime;
+    }
+
+    /// Orders that the next `calls` calls for credentials get `status`, wherever they are made.
+    pub fn fail_next_credentials(&self, calls: usize, status: u16) {
+        self.shared.lock().issuer.fail_next(calls, status);
+    }
+
+    /// The tokens by which pods and web identities are known; at the start there is one.
+    pub fn identity_tokens(&self) -> Vec<String> {
+        self.shared.lock().issuer.identity_tokens.clone()
+    }
+
+    /// Replaces the tokens by which pods and web identities are known.
+    pub fn set_identity_tokens(&self, tokens: Vec<String>) {
+        self.shared.lock().issuer.identity_tokens = tokens;
+    }
+
+    /// The calls for credentials, by arrival: at most the latest 10,000.
+    pub fn credential_calls(&self) -> Vec<CredentialCall> {
+        self.shared.lock().issuer.calls().cloned().collect()
     }
 
     /// Forgets data, calls, orders, delay and the clock's shift, and knows the keys of the start again.

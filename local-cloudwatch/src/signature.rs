@@ -16,12 +16,27 @@ use crate::key::Key;
 use crate::quota::MAX_CLOCK_SKEW_MILLIS;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const SERVICE: &str = "monitoring";
 const TERMINATOR: &str = "aws4_request";
 const INVALID_TOKEN: &str = "The security token included in the request is invalid.";
 const EXPIRED_TOKEN: &str = "The security token included in the request is expired";
 const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS \
                         Secret Access Key and signing method. Consult the service documentation for details.";
+
+/// The service that a call is signed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    CloudWatch,
+    Sts,
+}
+
+impl Service {
+    fn signing_name(self) -> &'static str {
+        match self {
+            Self::CloudWatch => "monitoring",
+            Self::Sts => "sts",
+        }
+    }
+}
 
 /// What the server accepts at this moment.
 #[derive(Debug)]
@@ -29,6 +44,7 @@ pub(crate) struct Verifier<'a> {
     pub(crate) keys: &'a [Key],
     /// `None` accepts any region.
     pub(crate) region: Option<&'a str>,
+    pub(crate) service: Service,
     pub(crate) now_millis: i64,
 }
 
@@ -90,8 +106,9 @@ impl Verifier<'_> {
                 "Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{found}'."
             )));
         }
-        if authorization.service != SERVICE {
-            return Err(mismatch(format!("Credential should be scoped to correct service: '{SERVICE}'.")));
+        let service = self.service.signing_name();
+        if authorization.service != service {
+            return Err(mismatch(format!("Credential should be scoped to correct service: '{service}'.")));
         }
         if self.region.is_some_and(|region| region != authorization.region) {
             let found = authorization.region;
@@ -188,7 +205,7 @@ fn signature(
     let params = SigningParams::builder()
         .identity(&identity)
         .region(authorization.region)
-        .name(SERVICE)
+        .name(authorization.service)
         .time(system_time(date))
         .settings(settings)
         .build()
@@ -262,7 +279,13 @@ mod tests {
         fn default() -> Self {
             let headers =
                 vec![("host", "127.0.0.1:4582"), ("x-amz-target", "GraniteServiceVersion20100801.PutMetricData")];
-            Self { key: Key::new("AKID", "secret"), region: "eu-west-1", service: SERVICE, date: NOW, headers }
+            Self {
+                key: Key::new("AKID", "secret"),
+                region: "eu-west-1",
+                service: Service::CloudWatch.signing_name(),
+                date: NOW,
+                headers,
+            }
         }
     }
 
@@ -294,7 +317,7 @@ mod tests {
     }
 
     fn verify_with(keys: &[Key], region: Option<&str>, head: &Parts, body: &[u8]) -> Result<(), (ErrorKind, String)> {
-        let verifier = Verifier { keys, region, now_millis: NOW };
+        let verifier = Verifier { keys, region, service: Service::CloudWatch, now_millis: NOW };
         verifier.verify(head, body).map_err(|error| (error.kind().clone(), error.message().to_owned()))
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::call::CallLog;
 use crate::clock::Clock;
+use crate::issuer::{Endpoint, Issued, Issuer};
 use crate::key::Key;
 use crate::rule::Rules;
 use crate::store::Store;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     pub(crate) rules: Rules,
     pub(crate) delay: Duration,
     pub(crate) keys: Vec<Key>,
+    pub(crate) issuer: Issuer,
 }
 
 impl Shared {
@@ -39,6 +41,14 @@ impl Shared {
     /// The state. A panic of another holder leaves nothing half done that matters here, so poison is ignored.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands out a set of credentials, and remembers that.
+    pub(crate) fn issue(&self, endpoint: Endpoint) -> Issued {
+        let State { keys, issuer, .. } = &mut *self.lock();
+        let issued = issuer.issue(keys, self.clock.now());
+        issuer.remember(endpoint, 200, issued.key.access_key_id());
+        issued
     }
 
     /// Everything as it was at the start: no data, calls, orders, delay or shift, and the first keys.
@@ -56,6 +66,7 @@ impl State {
             rules: Rules::default(),
             delay: Duration::ZERO,
             keys,
+            issuer: Issuer::default(),
         }
     }
 }

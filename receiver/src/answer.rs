@@ -108,7 +108,8 @@ fn error(body: &[u8]) -> (String, String) {
     }
 }
 
-fn date(value: &str) -> Option<Timestamp> {
+/// The time in an HTTP `Date`.
+pub(crate) fn date(value: &str) -> Option<Timestamp> {
     let date = DateTime::parse_from_rfc2822(value).ok()?;
     u64::try_from(date.timestamp()).ok().map(Timestamp::from_secs)
 }

@@ -4,23 +4,26 @@ use std::time::Duration;
 
 use acpw_config::{Faults, Secret, object, read};
 use acpw_metric::{MetricName, Namespace};
-use acpw_sigv4::{Credentials, Scope};
 
 use crate::{
-    credentials::{Keys, from_keys},
+    credentials::{Keys, Provider, RawProviders, RegionSource, Set, from_keys},
     endpoint::{Region, region_of_host},
 };
 
 object! {
     /// Configuration of receiver.wasm.
     pub struct RawConfig {
-        /// The region of CloudWatch, such as `us-east-1`. Required.
+        /// The region of CloudWatch, such as `us-east-1`. Default: the environment variable `AWS_REGION`, else
+        /// `AWS_DEFAULT_REGION`, else the region of the EC2 instance where `credentials` have the provider `imds`.
         cloud_watch_region: String,
         /// The name of the Envoy cluster that leads to CloudWatch. Required.
         cloud_watch_cluster_name: String,
         /// The host of CloudWatch's API, where it is not the region's: a VPC endpoint's name, or a local CloudWatch's
         /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
         cloud_watch_host: String,
+        /// Where credentials come from: a provider, or a list of providers of which the first that has credentials is
+        /// used. Without it, they are the three keys that follow.
+        credentials: RawProviders,
         /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`.
         aws_access_key_id: String,
         /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`.
@@ -53,16 +56,14 @@ object! {
 /// A configuration that is sound.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The region to sign for and what is signed with.
-    pub region: Region,
-    /// Region and service.
-    pub scope: Scope,
-    /// What is signed with.
-    pub credentials: Credentials,
+    /// The region to publish to and sign for.
+    pub region: RegionSource,
+    /// Where credentials come from, in the order in which they are asked. At least one.
+    pub credentials: Vec<Provider>,
     /// The cluster that leads to CloudWatch.
     pub cluster: String,
-    /// The host of CloudWatch's API.
-    pub host: String,
+    /// The host of CloudWatch's API, where it is not the region's.
+    pub host: Option<String>,
     /// How long it may take to answer.
     pub timeout: Duration,
     /// The namespace of records that name none.
@@ -98,19 +99,27 @@ impl Config {
     /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
     pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
-        let region = raw.cloud_watch_region.required("cloud_watch_region", &mut faults);
-        let region = checked("cloud_watch_region", region.as_deref().map(Region::new), &mut faults);
+        let environment: &dyn Fn(&str) -> Option<String> = &environment;
+        let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut faults);
         let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
-        if let Some(host) = &host {
-            check_host(host, region.as_ref(), &mut faults);
-        }
         let keys = Keys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
             secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut faults),
             session_token: raw.aws_session_token.optional("aws_session_token", &mut faults),
         };
-        let credentials = from_keys(keys, environment, &mut faults);
+        let credentials = match raw.credentials.optional("credentials", &mut faults) {
+            Some(providers) => {
+                keys.refuse(&mut faults);
+                providers.check(environment, &mut faults)
+            }
+            None => from_keys(keys, environment, &mut faults).map(|keys| vec![Provider::Static(Set::lasting(keys))]),
+        };
+        let imds_cluster = credentials.iter().flatten().find_map(Provider::imds_cluster);
+        let region = RegionSource::new(region, environment, imds_cluster, &mut faults);
+        if let Some(host) = &host {
+            check_host(host, region.as_ref().and_then(RegionSource::region), &mut faults);
+        }
         let namespace = raw.metric_namespace.optional("metric_namespace", &mut faults);
         let namespace = Namespace::new(namespace.as_deref().unwrap_or("AWSCloudWatchProxyWasm"));
         let name = raw.metric_name.optional("metric_name", &mut faults);
@@ -140,18 +149,15 @@ impl Config {
         };
         let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut faults);
         let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
-        let scope = region.as_ref().map(|region| Scope::new(region.as_str(), "monitoring"));
-        let scope = checked("cloud_watch_region", scope, &mut faults);
 
-        let (Some(region), Some(scope), Some(credentials), Some(cluster), Some(namespace), Some(request_count_name)) =
-            (region, scope, credentials, cluster, namespace, request_count_name)
+        let (Some(region), Some(credentials), Some(cluster), Some(namespace), Some(request_count_name)) =
+            (region, credentials, cluster, namespace, request_count_name)
         else {
             return Err(faults);
         };
         faults.into_result(Self {
-            host: host.unwrap_or_else(|| region.cloud_watch_host()),
             region,
-            scope,
+            host,
             credentials,
             cluster,
             timeout: Duration::from_millis(timeout),
@@ -163,6 +169,12 @@ impl Config {
             admin_cluster,
             self_metrics,
         })
+    }
+
+    /// The host of CloudWatch's API, once the region is known.
+    pub fn host(&self) -> Option<String> {
+        let of_region = || self.region.region().map(Region::cloud_watch_host);
+        self.host.clone().or_else(of_region)
     }
 }
 
@@ -179,8 +191,7 @@ fn checked<T, E: std::fmt::Display>(path: &str, result: Option<Result<T, E>>, fa
 
 /// A host that is signed must be sent as it is, and in AWS it must be of the region that is signed for.
 fn check_host(host: &str, region: Option<&Region>, faults: &mut Faults) {
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    if host.is_empty() || !host.bytes().all(is_host_byte) {
+    if !is_host(host) {
         let message =
             format!("\"{}\" is not a host; write a name or address, with or without a port", host.escape_default());
         faults.add("cloud_watch_host", message);
@@ -190,6 +201,12 @@ fn check_host(host: &str, region: Option<&Region>, faults: &mut Faults) {
         let (region, other) = (region.as_str(), other.as_str());
         faults.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
     }
+}
+
+/// Whether this is a name or an address, with or without a port.
+pub(crate) fn is_host(host: &str) -> bool {
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_host_byte)
 }
 
 #[cfg(test)]
@@ -215,12 +232,13 @@ mod tests {
             "metric_namespace": "AWSCloudWatchProxyWasm-dev", "metric_name": "Requests"
         }"#;
         let config = config(document).unwrap();
-        assert_eq!(config.host, "monitoring.ap-northeast-1.amazonaws.com");
+        assert_eq!(config.host().unwrap(), "monitoring.ap-northeast-1.amazonaws.com");
         assert_eq!(config.cluster, "monitoring");
         assert_eq!(config.timeout, Duration::from_secs(3));
         assert_eq!(config.namespace.as_str(), "AWSCloudWatchProxyWasm-dev");
         assert_eq!(config.request_count_name.as_str(), "Requests");
-        assert_eq!(config.credentials.access_key_id(), "AKIDEXAMPLE");
+        let [Provider::Static(set)] = config.credentials.as_slice() else { panic!("{config:?}") };
+        assert_eq!(set.credentials.access_key_id(), "AKIDEXAMPLE");
     }
 
     #[test]
@@ -245,10 +263,10 @@ mod tests {
         let faults = faults(document);
         let starts = [
             "region: unknown key; known are cloud_watch_region, ",
-            "cloud_watch_region: \"nowhere\" is not a region",
             "cloud_watch_cluster_name: is required",
-            "cloud_watch_host: \"http://x\" is not a host",
             "aws_secret_access_key: must be a string",
+            "cloud_watch_region: \"nowhere\" is not a region",
+            "cloud_watch_host: \"http://x\" is not a host",
             "metric_namespace: must not start with \"AWS/\"",
             "metric_name: must have at least one character",
             "publish_interval_millisecond: 999 is not within 1000 and 3600000",
@@ -274,7 +292,7 @@ mod tests {
         );
         assert!(faults(&document("a b"))[0].starts_with("cloud_watch_host: \"a b\" is not a host"));
         for host in ["127.0.0.1:4582", "[::1]:4582", "vpce-1.monitoring.us-east-1.vpce.amazonaws.com"] {
-            assert_eq!(config(&document(host)).unwrap().host, host);
+            assert_eq!(config(&document(host)).unwrap().host().unwrap(), host);
         }
     }
 

@@ -15,7 +15,13 @@ use acpw_host::{
 };
 use acpw_metric::record::QUEUE_NAME;
 
-use crate::{Answer, Config, Counts, Publisher, TransmitId, drain::DrainWatch, notice::Level};
+use crate::{
+    Answer, Config, Counts, Publisher, TransmitId,
+    credentials::{Provider, Response, call},
+    drain::DrainWatch,
+    endpoint::Region,
+    notice::Level,
+};
 
 /// Often enough for the shortest delays, and a small fraction of a percent of a core.
 const TICK: Duration = Duration::from_millis(200);
@@ -51,6 +57,7 @@ struct Receiver {
 /// What a callout is for.
 enum Purpose {
     Publish(TransmitId),
+    FetchCredentials,
     AskReady,
 }
 
@@ -60,13 +67,15 @@ impl Root {
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error}"))?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
+        let providers: Vec<&str> = config.credentials.iter().map(Provider::name).collect();
         let summary = format!(
-            "{} publishes {} to {} of {} every {} ms",
+            "{} publishes {} to {} of {} every {} ms with credentials from {}",
             env!("CARGO_PKG_VERSION"),
             config.namespace,
-            config.host,
-            config.region.as_str(),
-            config.publish_interval.as_millis()
+            config.host().as_deref().unwrap_or("CloudWatch"),
+            config.region.region().map_or("the instance's region", Region::as_str),
+            config.publish_interval.as_millis(),
+            providers.join(", ")
         );
         self.receiver = Some(Receiver {
             cluster: config.cluster.clone(),
@@ -111,6 +120,7 @@ impl RootContext for Root {
             // Records that an earlier VM left behind have no wake-up.
             receiver.drain();
             receiver.ask_ready();
+            receiver.fetch_credentials();
             receiver.publish();
             receiver.report();
             #[cfg(feature = "trap")]
@@ -139,6 +149,18 @@ impl Receiver {
             {
                 let asked = b"/trap-the-receiver";
                 self.is_trap_asked |= record.windows(asked.len()).any(|text| text == asked);
+            }
+        }
+    }
+
+    fn fetch_credentials(&mut self) {
+        while let Some(call) = self.publisher.poll_call(now()) {
+            let headers: Vec<_> = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            match dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
+                Ok(callout) => {
+                    self.callouts.insert(callout, Purpose::FetchCredentials);
+                }
+                Err(error) => self.publisher.handle_call_answer(&Response::Missing(error.to_string()), now()),
             }
         }
     }
@@ -176,15 +198,19 @@ impl Receiver {
     }
 
     fn answered(&mut self, callout: Callout) {
-        let body = call_response_body(ANSWER_LIMIT);
         match self.callouts.remove(&callout) {
             Some(Purpose::Publish(id)) => {
-                let headers = call_response_headers();
+                let (headers, body) = (call_response_headers(), call_response_body(ANSWER_LIMIT));
                 self.publisher.handle_answer(id, &Answer::new(pairs(&headers), &body), now());
+            }
+            Some(Purpose::FetchCredentials) => {
+                let headers = call_response_headers();
+                let body = call_response_body(call::ANSWER_LIMIT.saturating_add(1));
+                self.publisher.handle_call_answer(&Response::new(pairs(&headers), body), now());
             }
             Some(Purpose::AskReady) => {
                 if let Some((_, watch)) = &mut self.drain {
-                    self.publisher.set_draining(watch.handle_answer(&body));
+                    self.publisher.set_draining(watch.handle_answer(&call_response_body(ANSWER_LIMIT)));
                 }
             }
             None => {}

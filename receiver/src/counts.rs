@@ -50,6 +50,10 @@ counts! {
     unknown_outcome = "unknown_outcome",
     /// Requests that CloudWatch refused for the credentials or permissions.
     denied = "denied",
+    /// Sets of credentials that were fetched.
+    credentials_refreshed = "credentials.refreshed",
+    /// Attempts to fetch credentials that failed.
+    credentials_failed = "credentials.failed",
     /// Records that could not be read.
     bad_records = "bad_records",
     /// Values dropped because the bound on memory was reached, the oldest first.

@@ -1,4 +1,4 @@
-//! CloudWatch's host for a region.
+//! AWS's hosts for a region.
 
 use std::fmt;
 
@@ -45,8 +45,17 @@ impl Region {
 
     /// The host of CloudWatch's API in this region.
     pub fn cloud_watch_host(&self) -> String {
+        self.host("monitoring")
+    }
+
+    /// The host of STS in this region.
+    pub fn sts_host(&self) -> String {
+        self.host("sts")
+    }
+
+    fn host(&self, service: &str) -> String {
         let domain = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
-        format!("monitoring.{}.{}", self.0, domain.map_or("amazonaws.com", |(_, domain)| *domain))
+        format!("{service}.{}.{}", self.0, domain.map_or("amazonaws.com", |(_, domain)| *domain))
     }
 }
 

@@ -12,7 +12,7 @@ const QUIET: Duration = Duration::from_secs(60);
 pub enum Level {
     /// A publication.
     Debug,
-    /// What is good to know.
+    /// The start, and credentials that are used from now on.
     Info,
     /// Something is tried again.
     Warn,
@@ -70,6 +70,22 @@ pub enum Notice {
         /// How many it has.
         values: usize,
     },
+    /// Requests are signed with new credentials from now on.
+    CredentialsLoaded {
+        /// The provider's name in the configuration.
+        provider: &'static str,
+        /// Until they expire.
+        remaining: Option<Duration>,
+    },
+    /// Credentials could not be fetched.
+    CredentialsFailed {
+        /// Why.
+        reason: String,
+        /// When they are asked for again, from now.
+        delay: Duration,
+        /// Whether there are no others, so that data are held.
+        is_held: bool,
+    },
 }
 
 impl Notice {
@@ -77,11 +93,16 @@ impl Notice {
     pub fn level(&self) -> Level {
         match self {
             Self::Published { .. } => Level::Debug,
-            Self::Cost(_) => Level::Info,
-            Self::Retrying { .. } | Self::ClockCorrected(_) | Self::Undispatched(_) | Self::Overflow { .. } => {
-                Level::Warn
-            }
-            Self::Denied { .. } | Self::Dropped { .. } | Self::BadRecord(_) => Level::Error,
+            Self::Cost(_) | Self::CredentialsLoaded { .. } => Level::Info,
+            Self::Retrying { .. }
+            | Self::ClockCorrected(_)
+            | Self::Undispatched(_)
+            | Self::Overflow { .. }
+            | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
+            Self::Denied { .. }
+            | Self::Dropped { .. }
+            | Self::BadRecord(_)
+            | Self::CredentialsFailed { is_held: true, .. } => Level::Error,
         }
     }
 
@@ -96,6 +117,9 @@ impl Notice {
             Self::Undispatched(_) => 6,
             Self::Cost(_) => 7,
             Self::Overflow { .. } => 8,
+            Self::CredentialsLoaded { .. } => 9,
+            Self::CredentialsFailed { is_held: false, .. } => 10,
+            Self::CredentialsFailed { is_held: true, .. } => 11,
         }
     }
 }
@@ -141,6 +165,15 @@ impl fmt::Display for Notice {
                  with the most values is {}, with {values}",
                 Printable(dimension)
             ),
+            Self::CredentialsLoaded { provider, remaining: None } => write!(f, "new credentials from {provider}"),
+            Self::CredentialsLoaded { provider, remaining: Some(remaining) } => {
+                write!(f, "new credentials from {provider}, good for {} s", remaining.as_secs())
+            }
+            Self::CredentialsFailed { reason, delay, is_held } => {
+                let meanwhile = if *is_held { "data are held" } else { "the old ones are used" };
+                let seconds = delay.as_secs().max(1);
+                write!(f, "no new credentials; {meanwhile}, asking again in {seconds} s: {}", Printable(reason))
+            }
         }
     }
 }
@@ -150,7 +183,7 @@ struct Printable<'a>(&'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 300;
+        const MOST: usize = 1_000;
         let clean = |c: char| if c.is_control() { ' ' } else { c };
         self.0.chars().take(MOST).map(clean).try_for_each(|c| fmt::Write::write_char(f, c))
     }
@@ -160,7 +193,7 @@ impl fmt::Display for Printable<'_> {
 /// level, are not limited.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 9],
+    kinds: [Option<(Duration, u64)>; 12],
 }
 
 impl Limiter {
@@ -206,6 +239,6 @@ mod tests {
     #[test]
     fn text_from_elsewhere_is_cut() {
         let notice = Notice::Undispatched("x".repeat(10_000));
-        assert!(notice.to_string().len() < 400);
+        assert!(notice.to_string().len() < 1_100);
     }
 }

@@ -3,7 +3,6 @@
 use std::{collections::VecDeque, time::Duration};
 
 use acpw_metric::{Namespace, Now, Record, Timestamp};
-use acpw_sigv4::Signer;
 
 use crate::{
     Answer, Buffer, Config, Counts, Disposition, Payload, Transmit, TransmitId,
@@ -12,7 +11,9 @@ use crate::{
     clock::Clock,
     config::OnUnknownOutcome,
     cost::{Costs, Prediction},
+    credentials::{Call, Chain, Response, SetId},
     disposition::RetryCause,
+    endpoint::Region,
     notice::{Level, Limiter, Notice},
     outbox::Names,
     random::Random,
@@ -34,15 +35,21 @@ const THROTTLED_BASE: Duration = Duration::from_secs(1);
 ///
 /// Driven thus: [`handle_record`](Self::handle_record) for every record in the queue. On a tick,
 /// [`poll_transmit`](Self::poll_transmit) until there is none; each is dispatched, and what cannot be is told with
-/// [`handle_undispatched`](Self::handle_undispatched). When a callout ends, [`handle_answer`](Self::handle_answer). After
-/// any of them, [`poll_line`](Self::poll_line) until there is none.
+/// [`handle_undispatched`](Self::handle_undispatched). When a callout ends, [`handle_answer`](Self::handle_answer). The
+/// same for credentials: [`poll_call`](Self::poll_call) on a tick, before the transmits, and
+/// [`handle_call_answer`](Self::handle_call_answer). After any of them, [`poll_line`](Self::poll_line) until there is none.
+///
+/// While there are no good credentials nothing is transmitted, and data are held within the bound on memory.
 ///
 /// A payload is sent as it is until it is delivered, and never merged with other data again, so what CloudWatch has
 /// accepted is never sent twice; only an attempt without an answer leaves that open, and those are counted.
 #[derive(Debug)]
 pub struct Publisher {
-    host: String,
-    signer: Signer,
+    /// CloudWatch's, where it is not the region's.
+    host: Option<String>,
+    credentials: Chain,
+    /// What the clock had learnt when the last call for credentials was signed.
+    learnt_at_call: i64,
     schedule: Schedule,
     backoff: Backoff,
     clock: Clock,
@@ -80,6 +87,7 @@ struct InFlight {
     payload: Payload,
     learnt: i64,
     signed_at: Timestamp,
+    signed_with: SetId,
     sent: Duration,
 }
 
@@ -90,7 +98,8 @@ impl Publisher {
         let names = Names { namespace: config.namespace.clone(), request_count: config.request_count_name };
         Self {
             host: config.host,
-            signer: Signer::new(config.credentials, config.scope),
+            credentials: Chain::new(config.credentials, config.region, !seed),
+            learnt_at_call: 0,
             schedule: Schedule::new(config.publish_interval, &mut random),
             backoff: Backoff::default(),
             clock: Clock::default(),
@@ -162,13 +171,23 @@ impl Publisher {
         if !self.backoff.allows(now.steady, self.in_flight.len()) {
             return None;
         }
+        self.credentials.handle_time(Now { wall: time, ..now });
+        self.tell_of_credentials(now);
+        let region_host = || self.credentials.region().map(Region::cloud_watch_host);
+        let host = self.host.clone().or_else(region_host)?;
+        // Without credentials nothing is taken out of the buffer.
+        self.credentials.signing(time)?;
         let Waiting { payload, learnt } = self.next_payload(time, now)?;
+        let Some((signed_with, signing)) = self.credentials.signing(time) else {
+            self.payloads.push_front(Waiting { payload, learnt });
+            return None;
+        };
         let id = TransmitId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        match Transmit::sign(id, &payload, &self.host, &mut self.signer, time) {
+        match Transmit::sign(id, &payload, &host, signing, time) {
             Ok(transmit) => {
                 self.costs.call(now.steady);
-                self.in_flight.push(InFlight { id, payload, learnt, signed_at: time, sent: now.steady });
+                self.in_flight.push(InFlight { id, payload, learnt, signed_at: time, signed_with, sent: now.steady });
                 Some(transmit)
             }
             Err(error) => {
@@ -178,6 +197,27 @@ impl Publisher {
                 None
             }
         }
+    }
+
+    /// The next request for credentials to send now, if there is one. At most one is in flight.
+    pub fn poll_call(&mut self, now: Now) -> Option<Call> {
+        let corrected = self.corrected(now);
+        let call = self.credentials.poll_call(corrected);
+        if call.is_some() {
+            self.learnt_at_call = self.clock.learnt();
+        }
+        self.tell_of_credentials(now);
+        call
+    }
+
+    /// The request for credentials has its answer, or could not be dispatched.
+    pub fn handle_call_answer(&mut self, answer: &Response, now: Now) {
+        if let Some(difference) = self.credentials.clock_difference(answer, now) {
+            self.learn_difference(difference, self.learnt_at_call, now);
+        }
+        let corrected = self.corrected(now);
+        self.credentials.handle_answer(answer, corrected);
+        self.tell_of_credentials(now);
     }
 
     /// A request could not be dispatched, so it was not sent.
@@ -192,7 +232,10 @@ impl Publisher {
         let Some(sent) = self.take_in_flight(id) else { return };
         let difference = self.learn(&sent, answer, now);
         match Disposition::of(answer, difference) {
-            Disposition::Delivered => self.delivered(&sent.payload, now),
+            Disposition::Delivered => {
+                self.credentials.accepted(sent.signed_with);
+                self.delivered(&sent.payload, now);
+            }
             Disposition::Retry { cause: RetryCause::UnknownOutcome, .. }
                 if self.on_unknown_outcome == OnUnknownOutcome::Drop =>
             {
@@ -200,6 +243,10 @@ impl Publisher {
             }
             Disposition::Retry { cause, after } => self.retry(sent, cause, after, answer, now),
             Disposition::CorrectClock => {
+                self.counts.retried = self.counts.retried.saturating_add(1);
+                self.wait(sent.payload, sent.learnt);
+            }
+            Disposition::RefreshCredentials if self.credentials.refused(sent.signed_with, now) => {
                 self.counts.retried = self.counts.retried.saturating_add(1);
                 self.wait(sent.payload, sent.learnt);
             }
@@ -326,14 +373,37 @@ impl Publisher {
         let Answer::Complete(Reply { date: Some(date), .. }) = answer else { return None };
         let round_trip = now.steady.saturating_sub(sent.sent);
         let difference = Clock::difference(*date, sent.signed_at, round_trip)?;
+        self.learn_difference(difference, sent.learnt, now);
+        Some(difference)
+    }
+
+    fn learn_difference(&mut self, difference: i64, learnt_when_signed: i64, now: Now) {
         let before = self.clock.learnt();
-        self.clock.learn(difference, sent.learnt);
+        self.clock.learn(difference, learnt_when_signed);
         let news = self.clock.learnt().saturating_sub(before);
         if news != 0 {
             self.buffer.shift(news);
             self.tell(&Notice::ClockCorrected(self.clock.skew()), now);
         }
-        Some(difference)
+    }
+
+    fn corrected(&mut self, now: Now) -> Now {
+        Now { wall: self.clock.read(now), ..now }
+    }
+
+    fn tell_of_credentials(&mut self, now: Now) {
+        while let Some(notice) = self.credentials.poll_notice() {
+            match &notice {
+                Notice::CredentialsLoaded { .. } => {
+                    self.counts.credentials_refreshed = self.counts.credentials_refreshed.saturating_add(1);
+                }
+                Notice::CredentialsFailed { .. } => {
+                    self.counts.credentials_failed = self.counts.credentials_failed.saturating_add(1);
+                }
+                _ => {}
+            }
+            self.tell(&notice, now);
+        }
     }
 
     fn delivered(&mut self, payload: &Payload, now: Now) {

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use acpw_metric::Timestamp;
-use acpw_sigv4::{PayloadHash, Request, Signer};
+use acpw_sigv4::{PayloadHash, Request, Signed};
 
-use crate::Payload;
+use crate::{Payload, credentials::Signing};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "GraniteServiceVersion20100801.PutMetricData";
@@ -14,7 +14,7 @@ const TARGET: &str = "GraniteServiceVersion20100801.PutMetricData";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TransmitId(pub(crate) u64);
 
-/// A signed PutMetricData request. Its `Debug` shows no header, since one of them is the signature.
+/// A PutMetricData request, signed unless Envoy is to sign it. Its `Debug` shows no header, since one of them is the signature.
 pub struct Transmit {
     /// To tell its answer with.
     pub id: TransmitId,
@@ -33,7 +33,7 @@ impl Transmit {
         id: TransmitId,
         payload: &Payload,
         host: &str,
-        signer: &mut Signer,
+        signing: Signing<'_>,
         signed_at: Timestamp,
     ) -> Result<Self, String> {
         let mut own = vec![
@@ -55,9 +55,12 @@ impl Transmit {
             payload_hash: PayloadHash::Implied,
         };
         let seconds = i64::try_from(signed_at.as_secs()).unwrap_or(i64::MAX);
-        let signed = signer.sign(&request, seconds).map_err(|error| error.to_string())?;
+        let signed = match signing {
+            Signing::Keys(signer) => Some(signer.sign(&request, seconds).map_err(|error| error.to_string())?),
+            Signing::Envoy => None,
+        };
         let pseudo = [(":method", "POST"), (":path", "/"), (":authority", host), (":scheme", "https")];
-        let headers = pseudo.into_iter().chain(own).chain(signed.headers());
+        let headers = pseudo.into_iter().chain(own).chain(signed.iter().flat_map(Signed::headers));
         let headers = headers.map(|(name, value)| (name, value.to_owned())).collect();
         Ok(Self { id, headers, body: payload.body().to_vec() })
     }

@@ -1,5 +1,7 @@
 //! A client that signs with AWS's signer and speaks HTTP by hand, so that a test sees what really came back.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -33,6 +35,7 @@ pub(crate) struct Client {
     pub(crate) secret_access_key: &'static str,
     pub(crate) session_token: Option<&'static str>,
     pub(crate) region: &'static str,
+    pub(crate) service: &'static str,
     pub(crate) time: SystemTime,
 }
 
@@ -44,6 +47,7 @@ impl Client {
             secret_access_key: "local",
             session_token: None,
             region: "us-east-1",
+            service: "monitoring",
             time: SystemTime::now(),
         }
     }
@@ -73,7 +77,7 @@ impl Client {
         let params = SigningParams::builder()
             .identity(&identity)
             .region(self.region)
-            .name("monitoring")
+            .name(self.service)
             .time(self.time)
             .settings(SigningSettings::default())
             .build()

@@ -1,4 +1,4 @@
-//! Where the credentials come from.
+//! The keys of the first ACPW: `aws_access_key_id` and `aws_secret_access_key`, here or in the environment.
 
 use acpw_config::{Faults, Secret};
 use acpw_sigv4::{Credentials, Field, FieldError};
@@ -12,6 +12,22 @@ pub struct Keys {
     pub secret_access_key: Option<Secret>,
     /// `aws_session_token`
     pub session_token: Option<Secret>,
+}
+
+impl Keys {
+    /// Notes a fault for each that is given beside `credentials`, where none of them has an effect.
+    pub(crate) fn refuse(&self, faults: &mut Faults) {
+        let secret = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
+        for (key, is_given) in [
+            ("aws_access_key_id", self.access_key_id.as_ref().is_some_and(|id| !id.is_empty())),
+            ("aws_secret_access_key", secret(&self.secret_access_key)),
+            ("aws_session_token", secret(&self.session_token)),
+        ] {
+            if is_given {
+                faults.add(key, "has no effect beside credentials: use the provider static there, or leave one out");
+            }
+        }
+    }
 }
 
 /// Credentials from the configuration's keys, and from the environment for each that is not given there (or is empty).
@@ -45,19 +61,20 @@ pub fn from_keys(keys: Keys, environment: impl Fn(&str) -> Option<String>, fault
     match Credentials::new(&id?, &secret?, token.as_deref()) {
         Ok(credentials) => Some(credentials),
         Err(error) => {
-            faults.add(key_of(error), error);
+            let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+            faults.add(format_args!("aws_{}", part_of(field)), error);
             None
         }
     }
 }
 
-fn key_of(error: FieldError) -> &'static str {
-    let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+/// What a part of the credentials is called in configurations.
+pub(crate) fn part_of(field: Field) -> &'static str {
     match field {
-        Field::AccessKeyId => "aws_access_key_id",
-        Field::SecretAccessKey => "aws_secret_access_key",
-        Field::SessionToken => "aws_session_token",
-        Field::Region | Field::Service => "cloud_watch_region",
+        Field::AccessKeyId => "access_key_id",
+        Field::SecretAccessKey => "secret_access_key",
+        Field::SessionToken => "session_token",
+        Field::Region | Field::Service => "region",
     }
 }
 

@@ -1,0 +1,319 @@
+//! Every provider of credentials on a real Envoy: sets that live for seconds are replaced while requests come in, and
+//! nothing is lost.
+
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
+
+use e2e::{
+    Bootstrap, Envoy, FileServer, Pair, Plugin, ReceiverAttachment, Request, Setup, counts, eventually, load, series,
+};
+use local_cloudwatch::{Endpoint, Key, LocalCloudWatch, Options, SECRET_MARK};
+use serde_json::{Value, json};
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// How long sets live. They are replaced after half of that.
+const LIFETIME: Duration = Duration::from_secs(4);
+
+/// A CloudWatch that knows nobody but those to whom it hands out credentials, and `first`.
+async fn cloudwatch(first: Vec<Key>) -> LocalCloudWatch {
+    let options = Options { keys: first, ..Options::default() };
+    let cloudwatch = LocalCloudWatch::start(options).await.unwrap();
+    cloudwatch.set_lifetime(LIFETIME);
+    cloudwatch
+}
+
+/// A setup without the usual keys. `credentials` are asked through the clusters `near`, which lead to the local CloudWatch.
+fn setup(cloudwatch: LocalCloudWatch, credentials: Value) -> Setup {
+    let address = cloudwatch.address();
+    Setup {
+        receiver: json!({ "aws_access_key_id": null, "aws_secret_access_key": null, "credentials": credentials }),
+        clusters: vec![("near", address)],
+        cloudwatch: Some(cloudwatch),
+        ..Setup::default()
+    }
+}
+
+/// Sends requests until CloudWatch has taken data that were signed with four sets; gives how many requests. `between` is
+/// called whenever another set was used.
+async fn under_load(pair: &Pair, mut between: impl FnMut(usize)) -> u64 {
+    let mut sent = 0;
+    let mut seen = 0;
+    eventually("three rotations", LIMIT, async || {
+        let requests = (0..20).map(|_| Request::get("example.com", "/")).collect();
+        sent += load(pair.address(), 4, requests).await.len() as u64;
+        let sets = sets(pair).len();
+        if sets > seen {
+            seen = sets;
+            between(sets);
+        }
+        if sets >= 4 { Ok(()) } else { Err(format!("{sets} sets\n{}", pair.envoy.log())) }
+    })
+    .await;
+    sent
+}
+
+/// The access keys with which data were stored.
+fn sets(pair: &Pair) -> BTreeSet<String> {
+    let stored = pair.cloudwatch.calls().into_iter().filter(|call| call.is_stored);
+    stored.map(|call| call.access_key_id).collect()
+}
+
+/// All of the load is stored, no call was refused, every set is one that was handed out, and no secret is told.
+async fn nothing_is_lost(mut pair: Pair, sent: u64, endpoint: Endpoint) {
+    assert_eq!(pair.settled(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
+    assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
+    let handed_out: BTreeSet<_> = pair
+        .cloudwatch
+        .credential_calls()
+        .into_iter()
+        .filter(|call| call.endpoint == endpoint && call.status == 200)
+        .map(|call| call.access_key_id)
+        .collect();
+    assert!(sets(&pair).is_subset(&handed_out), "{:?} {handed_out:?}", sets(&pair));
+    let stats = pair.envoy.admin().acpw().await;
+    assert!(stats["receiver.credentials.refreshed"] >= 4 && stats["receiver.credentials.failed"] == 0, "{stats:#?}");
+    let (_, page) = pair.envoy.admin().page("/stats?format=json").await.unwrap();
+    assert!(!page.contains(SECRET_MARK) && !pair.envoy.log().contains(SECRET_MARK));
+    assert!(pair.envoy.log().contains("acpw receiver: new credentials from "), "{}", pair.envoy.log());
+}
+
+async fn rotates(setup: Setup, endpoint: Endpoint) {
+    let pair = Pair::start(setup).await;
+    let sent = under_load(&pair, |_| ()).await;
+    nothing_is_lost(pair, sent, endpoint).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_role_of_ecs_rotates_under_load() {
+    let mut setup = setup(cloudwatch(Vec::new()).await, json!({ "provider": "container", "cluster": "near" }));
+    setup.environment = vec![("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task".to_owned())];
+    rotates(setup, Endpoint::Ecs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_of_an_ec2_instance_rotates_under_load_and_tells_the_region() {
+    let mut setup = setup(cloudwatch(Vec::new()).await, json!([{ "provider": "imds", "cluster": "near" }]));
+    setup.receiver["cloud_watch_region"] = Value::Null;
+    rotates(setup, Endpoint::Imds).await;
+}
+
+/// A provider whose token lies in a file, that is replaced with each set; the old token is no longer good then.
+async fn rotates_with_its_token(endpoint: Endpoint, credentials: Value, environment: Vec<(&'static str, String)>) {
+    let files = FileServer::default();
+    let cloudwatch = cloudwatch(Vec::new()).await;
+    let token = |n: usize| format!("{SECRET_MARK}.token-{n}");
+    cloudwatch.set_identity_tokens(vec![token(0)]);
+    files.write("token", &token(0));
+    let mut credentials = credentials;
+    if credentials["provider"] == "web_identity" {
+        credentials["sts_host"] = cloudwatch.address().to_string().into();
+    }
+    let path = files.path("token").to_str().unwrap().to_owned();
+    let in_environment = environment.into_iter().map(|(name, value)| (name, value.replace("TOKEN_FILE", &path)));
+    let environment = in_environment.collect();
+    let setup = Setup { resources: files.resources(), environment, ..setup(cloudwatch, credentials) };
+    let pair = Pair::start(setup).await;
+    let sent = under_load(&pair, |sets| {
+        // A refresh that has read the old token may still be on its way.
+        pair.cloudwatch.set_identity_tokens(vec![token(sets - 1), token(sets)]);
+        files.write("token", &token(sets));
+    })
+    .await;
+    nothing_is_lost(pair, sent, endpoint).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eks_pod_identity_rotates_under_load_with_its_token() {
+    rotates_with_its_token(
+        Endpoint::PodIdentity,
+        json!({ "provider": "container", "cluster": "near", "file_cluster": "files" }),
+        vec![
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials".to_owned()),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "TOKEN_FILE".to_owned()),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eks_service_account_rotates_under_load_with_its_token() {
+    rotates_with_its_token(
+        Endpoint::AssumeRoleWithWebIdentity,
+        json!({ "provider": "web_identity", "cluster": "near", "file_cluster": "files" }),
+        vec![
+            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod".to_owned()),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "TOKEN_FILE".to_owned()),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assumed_role_rotates_under_load() {
+    let cloudwatch = cloudwatch(Vec::new()).await;
+    let credentials = json!({
+        "provider": "assume_role",
+        "cluster": "near",
+        "sts_host": cloudwatch.address().to_string(),
+        "role_arn": "arn:aws:iam::123456789012:role/metrics",
+        "source": { "provider": "container", "cluster": "near", "relative_uri": "/v2/credentials/task" },
+    });
+    rotates(setup(cloudwatch, credentials), Endpoint::AssumeRole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired() {
+    let files = FileServer::default();
+    let cloudwatch = cloudwatch(Vec::new()).await;
+    let key = |n: usize| {
+        let (id, secret, token) = (format!("ASIAFILE{n}"), format!("{SECRET_MARK}s{n}"), format!("{SECRET_MARK}t{n}"));
+        let keys = format!("aws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n");
+        files.write("credentials", &format!("[metrics]\n{keys}"));
+        Key::new(&id, &secret).with_session_token(&token)
+    };
+    cloudwatch.set_keys(vec![key(0)]);
+    let credentials = json!({
+        "provider": "shared_file",
+        "file_cluster": "files",
+        "credentials_file": files.path("credentials"),
+        "profile": "metrics",
+    });
+    let mut pair = Pair::start(Setup { resources: files.resources(), ..setup(cloudwatch, credentials) }).await;
+    // The file has new keys before the old ones expire, and nothing tells the receiver of either.
+    let mut old = Key::new("ASIAFILE0", format!("{SECRET_MARK}s0")).with_session_token(format!("{SECRET_MARK}t0"));
+    let sent = under_load(&pair, |sets| {
+        let new = key(sets);
+        let expired = std::mem::replace(&mut old, new.clone()).with_expiry(SystemTime::now());
+        pair.cloudwatch.set_keys(vec![expired, new]);
+    })
+    .await;
+    assert_eq!(pair.settled(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
+    let refused: Vec<_> = pair.cloudwatch.calls().into_iter().filter(|call| !call.is_stored).collect();
+    assert!((3..=4).contains(&refused.len()), "{refused:#?}");
+    assert!(refused.iter().all(|call| call.code.as_deref() == Some("ExpiredTokenException")), "{refused:#?}");
+    assert_eq!(pair.envoy.admin().acpw().await["receiver.denied"], 0);
+    assert!(!pair.envoy.log().contains(SECRET_MARK), "{}", pair.envoy.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_the_endpoint_is_survived() {
+    let mut setup = setup(cloudwatch(Vec::new()).await, json!({ "provider": "container", "cluster": "near" }));
+    setup.environment = vec![("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task".to_owned())];
+    setup.cloudwatch.as_ref().unwrap().fail_next_credentials(2, 503);
+    let mut pair = Pair::start(setup).await;
+    let requests = |n: usize| (0..n).map(|_| Request::get("example.com", "/")).collect();
+    load(pair.address(), 4, requests(100)).await;
+    eventually("failures", LIMIT, async || {
+        let stats = pair.envoy.admin().acpw().await;
+        let is_so = stats["receiver.credentials.failed"] == 2 && stats["receiver.published"] == 100;
+        if is_so { Ok(()) } else { Err(format!("{stats:#?}")) }
+    })
+    .await;
+    // Longer than a set lives.
+    pair.cloudwatch.fail_next_credentials(4, 500);
+    eventually("no credentials", LIMIT, async || {
+        load(pair.address(), 4, requests(1)).await;
+        let stats = pair.envoy.admin().acpw().await;
+        if stats["receiver.credentials.failed"] >= 5 { Ok(()) } else { Err(format!("{stats:#?}")) }
+    })
+    .await;
+    let stats = pair.envoy.admin().acpw().await;
+    assert!(stats["receiver.held"] > 0, "{stats:#?}");
+    let sent = eventually("all is observed", LIMIT, async || {
+        let observed = pair.envoy.admin().acpw().await["sender.observed"];
+        if observed == pair.envoy.admin().stats("downstream_rq_2xx").await["http.main.downstream_rq_2xx"] {
+            Ok(observed)
+        } else {
+            Err(observed)
+        }
+    })
+    .await;
+    pair.settled(sent).await;
+    assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
+    let log = pair.envoy.log();
+    assert!(log.contains("no new credentials; data are held") && log.contains("it answered 503 (Ordered)"), "{log}");
+    assert!(!log.contains(SECRET_MARK));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_in_aws_own_variables_are_used() {
+    let (secret, token) = (format!("{SECRET_MARK}s"), format!("{SECRET_MARK}t"));
+    let key = Key::new("ASIAENVIRONMENT", &secret).with_session_token(&token);
+    let mut setup = setup(
+        cloudwatch(vec![key]).await,
+        json!([{ "provider": "web_identity", "cluster": "near", "file_cluster": "near" }, { "provider": "environment" }]),
+    );
+    setup.environment = vec![
+        ("AWS_ACCESS_KEY_ID", "ASIAENVIRONMENT".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_SESSION_TOKEN", token),
+        ("AWS_DEFAULT_REGION", "eu-central-1".to_owned()),
+    ];
+    setup.receiver["cloud_watch_region"] = Value::Null;
+    let mut pair = Pair::start(setup).await;
+    assert_eq!(pair.send(Request::get("example.com", "/")).await, 200);
+    pair.settled(1).await;
+    let log = pair.envoy.log();
+    assert!(log.contains("of eu-central-1 every 1000 ms with credentials from environment"), "{log}");
+    assert!(!log.contains(SECRET_MARK), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn envoys_own_signature_is_accepted() {
+    let secret = format!("{SECRET_MARK}s");
+    let cloudwatch = cloudwatch(vec![Key::new("AKIAENVOY", &secret)]).await;
+    let address = cloudwatch.address();
+    let signing = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",
+        "service_name": "monitoring",
+        "region": "us-east-1",
+        "credential_provider": { "inline_credential": { "access_key_id": "AKIAENVOY", "secret_access_key": secret } },
+    });
+    let codec = json!({ "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec" });
+    let endpoint = json!({ "address": address.ip().to_string(), "port_value": address.port() });
+    let cluster = json!({
+        "name": "cloud_watch",
+        "type": "STATIC",
+        "load_assignment": {
+            "cluster_name": "cloud_watch",
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": { "socket_address": endpoint } } }] }],
+        },
+        "typed_extension_protocol_options": { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": { "http_protocol_options": {} },
+            "http_filters": [
+                { "name": "envoy.filters.http.aws_request_signing", "typed_config": signing },
+                { "name": "envoy.filters.http.upstream_codec", "typed_config": codec },
+            ],
+        } },
+    });
+    let resources = vec![("clusters", cluster)];
+    let mut pair = Pair::start(Setup { resources, ..setup(cloudwatch, json!({ "provider": "envoy" })) }).await;
+    let paths = (0..500).map(|n| format!("/{n}"));
+    load(pair.address(), 4, paths.map(|path| Request::get("example.com", &path)).collect()).await;
+    pair.settled(500).await;
+    assert_eq!(sets(&pair), BTreeSet::from(["AKIAENVOY".to_owned()]));
+    assert!(pair.cloudwatch.calls().iter().any(|call| call.raw_bytes > call.body_bytes), "compressed bodies too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_credentials_envoy_does_not_start_and_says_what_was_looked_for() {
+    let configuration = json!({
+        "cloud_watch_region": "us-east-1",
+        "cloud_watch_cluster_name": "cloud_watch",
+        "credentials": [{ "provider": "environment" }, { "provider": "container", "cluster": "ecs" }],
+    });
+    let secret = format!("{SECRET_MARK}s");
+    let plugin = Plugin::receiver(configuration).environment("AWS_SESSION_TOKEN", &secret);
+    let refusal = Envoy::refuse(&Bootstrap::default().receiver(ReceiverAttachment::Singleton, plugin)).await;
+    assert!(!refusal.status.success());
+    for part in ["credentials: none found; looked for [credentials[0]: ", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] {
+        assert!(refusal.log.contains(part), "{}", refusal.log);
+    }
+    assert!(!refusal.log.contains(SECRET_MARK), "{}", refusal.log);
+}

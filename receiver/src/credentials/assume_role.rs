@@ -1,0 +1,129 @@
+//! The provider `assume_role`: STS's AssumeRole, signed with the credentials of another provider.
+
+use acpw_config::{Faults, object};
+use acpw_sigv4::{PayloadHash, Request, Scope, Signer};
+
+use super::{
+    Call, Response, Set,
+    provider::{Circumstances, Environment, Found, Provider, Step},
+    raw::{RawProvider, RoleKeys},
+    sts::Sts,
+};
+
+object! {
+    /// A role that the credentials of another provider may assume.
+    pub struct RawAssumeRole {
+        /// `assume_role`
+        provider: String,
+        /// The Envoy cluster that leads to STS. Required.
+        cluster: String,
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or as the region's partition has it.
+        sts_host: String,
+        /// The role. Required.
+        role_arn: String,
+        /// The external ID that the role's trust policy may ask for.
+        external_id: String,
+        /// The session's name. Default: `acpw`.
+        session_name: String,
+        /// The provider of the credentials that assume the role. Required.
+        source: RawProvider,
+    }
+}
+
+/// Assumes a role with what another provider gives.
+#[derive(Clone, Debug)]
+pub struct AssumeRole {
+    source: Provider,
+    sts: Sts,
+    role_arn: String,
+    external_id: Option<String>,
+    session_name: String,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Source,
+    Role,
+}
+
+impl RawAssumeRole {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+        let at = |key: &str| format!("{path}.{key}");
+        let role_arn = self.role_arn.required(at("role_arn"), faults);
+        let external_id = self.external_id.optional(at("external_id"), faults);
+        let session_name = self.session_name.optional(at("session_name"), faults);
+        let keys = RoleKeys { cluster: self.cluster, sts_host: self.sts_host, session_name };
+        let role = keys.check(role_arn.unwrap_or_default(), path, faults);
+        let source_path = at("source");
+        let source = self.source.required(&source_path, faults);
+        let source = match source?.check(&source_path, environment, faults)? {
+            Found::Provider(Provider::Envoy) => {
+                faults.add(source_path, "must be a provider of credentials: with envoy there is nothing to sign with");
+                return None;
+            }
+            Found::Provider(source) => source,
+            Found::Nothing(reason) => return Some(Found::Nothing(reason)),
+        };
+        let (sts, role_arn, session_name) = role?;
+        let assume_role = AssumeRole { source, sts, role_arn, external_id, session_name, stage: Stage::Source };
+        Some(Found::Provider(Provider::AssumeRole(Box::new(assume_role))))
+    }
+}
+
+impl AssumeRole {
+    pub(crate) fn source(&self) -> &Provider {
+        &self.source
+    }
+
+    pub(crate) fn step(&mut self, answer: Option<&Response>, circumstances: Circumstances<'_>) -> Step {
+        match (answer, self.stage) {
+            (Some(answer), Stage::Role) => self.sts.read(answer, None),
+            (answer, _) => {
+                self.stage = Stage::Source;
+                match self.source.step(answer, circumstances) {
+                    Step::Ready(set) => self.assume(set, circumstances),
+                    other => other,
+                }
+            }
+        }
+    }
+
+    fn assume(&mut self, set: Set, circumstances: Circumstances<'_>) -> Step {
+        let mut parameters = vec![("RoleArn", self.role_arn.as_str()), ("RoleSessionName", &self.session_name)];
+        parameters.extend(self.external_id.as_deref().map(|id| ("ExternalId", id)));
+        let call = self.sts.call(circumstances.region, "AssumeRole", &parameters);
+        match self.signed(call, set, circumstances) {
+            Ok(call) => {
+                self.stage = Stage::Role;
+                Step::Call(call)
+            }
+            Err(reason) => Step::soon(reason),
+        }
+    }
+
+    fn signed(
+        &self,
+        mut call: Call,
+        set: Set,
+        Circumstances { now, region }: Circumstances<'_>,
+    ) -> Result<Call, String> {
+        let scope = Scope::new(region.as_str(), "sts").map_err(|error| error.to_string())?;
+        let headers = call.headers.iter().filter(|(name, _)| !name.starts_with(':'));
+        let headers: Vec<(&str, &str)> = headers.map(|(name, value)| (*name, value.as_str())).collect();
+        let request = Request {
+            method: "POST",
+            host: &self.sts.host(region),
+            path: "/",
+            query: "",
+            headers: &headers,
+            body: &call.body,
+            payload_hash: PayloadHash::Implied,
+        };
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let signed = Signer::new(set.credentials, scope).sign(&request, seconds).map_err(|error| error.to_string())?;
+        call.headers.extend(signed.headers().map(|(name, value)| (name, value.to_owned())));
+        call.signed_at = Some(now);
+        Ok(call)
+    }
+}

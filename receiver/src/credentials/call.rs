@@ -1,0 +1,149 @@
+//! A provider's request, and what came back.
+
+use std::{fmt, time::Duration};
+
+use acpw_metric::Timestamp;
+
+use crate::answer;
+
+/// As much of an answer as is taken in: one that is longer is refused. One byte more is to be read, to see that.
+pub const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// How long what runs beside Envoy (an agent, the metadata service, Envoy's own file server) may take to answer.
+const NEAR: Duration = Duration::from_secs(2);
+
+/// A request that a provider wants sent. Its `Debug` shows where it goes and nothing of what it carries.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The Envoy cluster that it is for.
+    pub cluster: String,
+    /// All headers, Envoy's pseudo-headers first.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long the answer may take.
+    pub timeout: Duration,
+    /// When it was signed, if it was.
+    pub(crate) signed_at: Option<Timestamp>,
+}
+
+impl Call {
+    /// A request without a body, over plain HTTP, to something near.
+    pub(crate) fn near(cluster: &str, method: &str, authority: &str, path: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            headers: vec![
+                (":method", method.to_owned()),
+                (":path", path.to_owned()),
+                (":authority", authority.to_owned()),
+                (":scheme", "http".to_owned()),
+            ],
+            body: Vec::new(),
+            timeout: NEAR,
+            signed_at: None,
+        }
+    }
+
+    /// The same request with one more header.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+/// What came back. Its `Debug` does not show the body.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Response {
+    /// An answer.
+    Complete {
+        /// The HTTP status.
+        status: u16,
+        /// The whole body, at most [`ANSWER_LIMIT`] bytes.
+        body: Vec<u8>,
+        /// The time on the clock of who answered.
+        date: Option<Timestamp>,
+    },
+    /// None, or one that is not taken; this says why.
+    Missing(String),
+}
+
+impl Response {
+    /// Reads an answer's headers and the first [`ANSWER_LIMIT`] + 1 bytes of its body.
+    pub fn new<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, body: Vec<u8>) -> Self {
+        let mut status = 0;
+        let mut date = None;
+        let mut is_from_upstream = false;
+        for (name, value) in headers {
+            let Ok(value) = std::str::from_utf8(value) else { continue };
+            match name {
+                b":status" => status = value.parse().unwrap_or(0),
+                b"date" => date = answer::date(value),
+                // Envoy adds it to what an upstream answered, and not to what it answers itself.
+                b"x-envoy-upstream-service-time" => is_from_upstream = true,
+                _ => {}
+            }
+        }
+        if status == 0 {
+            return Self::Missing("the answer broke off".to_owned());
+        }
+        if body.len() > ANSWER_LIMIT {
+            return Self::Missing(format!("the answer is longer than {ANSWER_LIMIT} bytes"));
+        }
+        if !is_from_upstream && matches!(status, 503 | 504) {
+            return Self::Missing(String::from_utf8_lossy(&body).into_owned());
+        }
+        Self::Complete { status, body, date }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Complete { status, body, .. } => {
+                f.debug_struct("Complete").field("status", status).field("bytes", &body.len()).finish()
+            }
+            Self::Missing(reason) => f.debug_tuple("Missing").field(reason).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(headers: &[(&str, &str)], body: Vec<u8>) -> Response {
+        Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), body)
+    }
+
+    const GOOD: [(&str, &str); 2] = [(":status", "200"), ("x-envoy-upstream-service-time", "1")];
+
+    #[test]
+    fn an_answer_above_the_limit_is_refused() {
+        for (length, is_taken) in [(ANSWER_LIMIT - 1, true), (ANSWER_LIMIT, true), (ANSWER_LIMIT + 1, false)] {
+            let response = response(&GOOD, vec![b'x'; length]);
+            assert_eq!(matches!(response, Response::Complete { .. }), is_taken, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_envoy_answers_itself_is_no_answer() {
+        let own = response(&[(":status", "504")], b"upstream request timeout".to_vec());
+        assert_eq!(own, Response::Missing("upstream request timeout".to_owned()));
+        assert_eq!(response(&[], Vec::new()), Response::Missing("the answer broke off".to_owned()));
+        let busy = response(&[(":status", "503"), GOOD[1]], Vec::new());
+        assert!(matches!(busy, Response::Complete { status: 503, .. }));
+    }
+
+    #[test]
+    fn debug_shows_nothing_that_is_carried() {
+        let call = Call::near("c", "GET", "h", "/secret-path").with("authorization", "secret-token");
+        let response = response(&GOOD, b"secret-body".to_vec());
+        assert!(!format!("{call:?} {response:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,287 @@
+//! The provider `container`: the credentials endpoint of ECS and of EKS Pod Identity.
+
+use std::fmt;
+
+use acpw_config::{Faults, Secret, object};
+
+use super::{
+    Call, Response, document,
+    file::{File, is_safe_path, is_token},
+    provider::{Environment, Found, Provider, Step, variable},
+    raw::file_of,
+};
+
+object! {
+    /// The credentials endpoint of ECS and of EKS Pod Identity. What is not given here is taken from the environment
+    /// variables that ECS and EKS set.
+    pub struct RawContainer {
+        /// `container`
+        provider: String,
+        /// The Envoy cluster that leads to the endpoint. Required.
+        cluster: String,
+        /// The endpoint's path on 169.254.170.2. Default: `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`. It goes before
+        /// `full_uri`.
+        relative_uri: Secret,
+        /// The endpoint: `https`, or `http` on 169.254.170.2, 169.254.170.23, [fd00:ec2::23] or a loopback address.
+        /// Default: `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+        full_uri: Secret,
+        /// What is sent as `authorization`. Default: `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+        authorization_token: Secret,
+        /// The file that has it, read before each request. Default: `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. It goes
+        /// before `authorization_token`.
+        authorization_token_file: String,
+        /// The Envoy cluster that leads to the file server. Required with a file.
+        file_cluster: String,
+    }
+}
+
+/// Where ECS's agent listens.
+const ECS_AUTHORITY: &str = "169.254.170.2";
+
+/// Hosts that are asked without TLS, beside loopback addresses: a token would reach others readable on the way.
+const PLAIN_HOSTS: [&str; 3] = [ECS_AUTHORITY, "169.254.170.23", "[fd00:ec2::23]"];
+
+/// Asks a container's credentials endpoint. Its `Debug` shows neither token nor path, which is as good as a token in ECS.
+#[derive(Clone)]
+pub struct Container {
+    cluster: String,
+    endpoint: Endpoint,
+    authorization: Authorization,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Endpoint {
+    scheme: &'static str,
+    authority: String,
+    path: String,
+}
+
+#[derive(Clone)]
+enum Authorization {
+    None,
+    Token(Secret),
+    File(File),
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Token,
+    Keys,
+}
+
+impl RawContainer {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+        let at = |key: &str| format!("{path}.{key}");
+        let cluster = self.cluster.required(at("cluster"), faults);
+        let given = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+        let relative = given(self.relative_uri.optional(at("relative_uri"), faults));
+        let full = given(self.full_uri.optional(at("full_uri"), faults));
+        // What the configuration says goes before all that the environment does.
+        let (relative, full) = match (relative, full) {
+            (None, None) => (
+                variable(environment, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+                variable(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+            ),
+            configured => configured,
+        };
+        let token = given(self.authorization_token.optional(at("authorization_token"), faults));
+        let file = self.authorization_token_file.optional(at("authorization_token_file"), faults);
+        let (token, file) = match (token, file) {
+            (None, None) => (
+                variable(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+                variable(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+            ),
+            configured => configured,
+        };
+        let file_cluster = self.file_cluster.optional(at("file_cluster"), faults);
+        let (endpoint, key) = match (relative, full) {
+            (Some(path), _) => (Endpoint::relative(path), "relative_uri"),
+            (None, Some(uri)) => (Endpoint::full(&uri), "full_uri"),
+            (None, None) => {
+                return Some(Found::Nothing(
+                    "neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is among the \
+                     variables that vm_config.environment_variables hands over"
+                        .to_owned(),
+                ));
+            }
+        };
+        let endpoint = endpoint.map_err(|error| faults.add(at(key), error)).ok();
+        let authorization = match (file, token) {
+            (Some(file), _) => {
+                file_of(file_cluster, &file, "authorization_token_file", path, faults).map(Authorization::File)
+            }
+            (None, Some(token)) if is_token(&token) => Some(Authorization::Token(Secret::new(token))),
+            (None, Some(_)) => {
+                faults.add(at("authorization_token"), "must be printable and on one line");
+                None
+            }
+            (None, None) => Some(Authorization::None),
+        };
+        let container =
+            Container { cluster: cluster?, endpoint: endpoint?, authorization: authorization?, stage: Stage::Keys };
+        Some(Found::Provider(Provider::Container(container)))
+    }
+}
+
+impl Endpoint {
+    fn relative(path: String) -> Result<Self, &'static str> {
+        if !is_good_path(&path) {
+            return Err("must start with \"/\", and have no \"..\", spaces or line breaks");
+        }
+        Ok(Self { scheme: "http", authority: ECS_AUTHORITY.to_owned(), path })
+    }
+
+    fn full(uri: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = match (uri.strip_prefix("http://"), uri.strip_prefix("https://")) {
+            (Some(rest), _) => ("http", rest),
+            (None, Some(rest)) => ("https", rest),
+            (None, None) => return Err("must start with http:// or https://"),
+        };
+        let (authority, path) = match rest.find(['/', '?', '#']).and_then(|at| rest.split_at_checked(at)) {
+            Some((authority, path)) if path.starts_with('/') => (authority, path),
+            Some(_) => return Err("must have a path before its query, and no fragment"),
+            None => (rest, "/"),
+        };
+        let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        if authority.is_empty() || !authority.bytes().all(is_host_byte) {
+            return Err("must have a host, with or without a port");
+        }
+        if !is_good_path(path) {
+            return Err("must have no \"..\", fragment, spaces or line breaks in its path");
+        }
+        if scheme == "http" && !is_plain_host(authority) {
+            return Err("must be https, or be at 169.254.170.2, 169.254.170.23, [fd00:ec2::23] or a loopback address");
+        }
+        Ok(Self { scheme, authority: authority.to_owned(), path: path.to_owned() })
+    }
+}
+
+/// A path with or without a query.
+fn is_good_path(path: &str) -> bool {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let is_query_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+    path.starts_with('/') && is_safe_path(path) && query.bytes().all(is_query_byte)
+}
+
+fn is_plain_host(authority: &str) -> bool {
+    // A bracketed address has colons of its own.
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    };
+    let is_loopback = host == "localhost"
+        || host == "[::1]"
+        || (host.starts_with("127.") && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+    is_loopback || PLAIN_HOSTS.contains(&host)
+}
+
+impl Container {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+        match (answer, self.stage, &self.authorization) {
+            (None, _, Authorization::None) => self.ask(None),
+            (None, _, Authorization::Token(token)) => self.ask(Some(token.clone())),
+            (None, _, Authorization::File(file)) => {
+                self.stage = Stage::Token;
+                Step::Call(file.read())
+            }
+            (Some(answer), Stage::Token, Authorization::File(file)) => match file.token(answer) {
+                Ok(token) => self.ask(Some(Secret::new(token))),
+                Err(reason) => Step::soon(reason),
+            },
+            (Some(answer), _, _) => self.answered(answer),
+        }
+    }
+
+    fn ask(&mut self, token: Option<Secret>) -> Step {
+        self.stage = Stage::Keys;
+        let Endpoint { scheme, authority, path } = &self.endpoint;
+        let mut call = Call::near(&self.cluster, "GET", authority, path).with("accept", "application/json");
+        for (name, value) in &mut call.headers {
+            if *name == ":scheme" {
+                (*scheme).clone_into(value);
+            }
+        }
+        Step::Call(match token {
+            Some(token) => call.with("authorization", token.expose()),
+            None => call,
+        })
+    }
+
+    /// Every answer but a good one may be another the next time; the agent says 503 until it has the role's credentials.
+    fn answered(&self, answer: &Response) -> Step {
+        let reason = match answer {
+            Response::Complete { status: 200, body, .. } => match document::set(body) {
+                Ok(set) => return Step::Ready(set),
+                Err(reason) => reason,
+            },
+            Response::Complete { status, body, .. } => format!("it answered {status}{}", document::code(body)),
+            Response::Missing(reason) => reason.clone(),
+        };
+        Step::soon(format!("{} through cluster \"{}\": {reason}", self.endpoint.authority, self.cluster))
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_these_hosts_are_asked_without_tls() {
+        let allowed = [
+            "http://169.254.170.2/v2/credentials/x",
+            "http://169.254.170.23/v1/credentials",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "http://[fd00:ec2::23]:80/v1/credentials?a=b%20c",
+            "http://localhost:8080/x",
+            "http://127.0.0.1/x",
+            "http://127.255.0.9:81",
+            "http://[::1]:81/x",
+            "https://example.com/x",
+            "https://example.com:8443",
+        ];
+        for uri in allowed {
+            assert!(Endpoint::full(uri).is_ok(), "{uri}");
+        }
+        let refused = [
+            "http://example.com/x",
+            "http://169.254.169.254/latest",
+            "http://169.254.170.2.example.com/x",
+            "http://169.254.170.23@example.com/x",
+            "http://127.0.0.1.example.com/x",
+            "http://127.example.com/x",
+            "http://localhost.example.com/x",
+            "http://[fd00:ec2::24]/x",
+            "http://[::1].example.com/x",
+            "http://128.0.0.1/x",
+            "http://0.0.0.0/x",
+            "http:///x",
+            "https:///x",
+            "ftp://127.0.0.1/x",
+            "/v2/credentials",
+            "",
+        ];
+        for uri in refused {
+            assert!(Endpoint::full(uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_path_goes_up_nowhere_and_splits_no_header() {
+        for path in ["", "v2", "/../x", "/v2/../x", "/v2/%2e%2e/x", "/a b", "/a\r\nb", "/a#b"] {
+            assert!(Endpoint::relative(path.to_owned()).is_err(), "{path}");
+            assert!(Endpoint::full(&format!("http://127.0.0.1{path}")).is_err() || path.is_empty(), "{path}");
+        }
+        let endpoint = Endpoint::full("https://h:1/a/b?c=d").unwrap();
+        assert_eq!(
+            (endpoint.scheme, endpoint.authority.as_str(), endpoint.path.as_str()),
+            ("https", "h:1", "/a/b?c=d")
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! The JSON documents in which ECS, EKS and EC2 hand out credentials.
+
+use acpw_metric::Timestamp;
+use acpw_sigv4::Credentials;
+use chrono::DateTime;
+use serde_json::Value;
+
+use super::Set;
+
+/// The most characters of a code that are told.
+const CODE_LIMIT: usize = 64;
+
+/// The set in a document; an error tells what is wrong and nothing of what was found.
+pub(crate) fn set(body: &[u8]) -> Result<Set, String> {
+    let document: Value = serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
+    // EC2 answers 200 with another code than this when it has no credentials to give.
+    if let Some(code) = document.get("Code").and_then(Value::as_str).filter(|code| *code != "Success") {
+        return Err(format!("the answer says {}", printable_code(code)));
+    }
+    let text = |name: &str| {
+        let value = document.get(name).and_then(Value::as_str);
+        value.ok_or_else(|| format!("the answer has no {name}"))
+    };
+    let credentials = Credentials::new(text("AccessKeyId")?, text("SecretAccessKey")?, text("Token").ok())
+        .map_err(|error| error.to_string())?;
+    let expires = match document.get("Expiration").and_then(Value::as_str) {
+        Some(time) => Some(timestamp(time).ok_or("the answer's Expiration is not a time")?),
+        None => None,
+    };
+    Ok(Set { credentials, expires, outlives_expiry: false })
+}
+
+/// The code of an error, when there is one: ` (CODE)`.
+pub(crate) fn code(body: &[u8]) -> String {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = document.get("code").or_else(|| document.get("Code")).and_then(Value::as_str);
+    code.map(|code| format!(" ({})", printable_code(code))).unwrap_or_default()
+}
+
+/// A time in ISO 8601.
+pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
+    let millis = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
+}
+
+/// A code, without anything that no code has.
+pub(crate) fn printable_code(code: &str) -> String {
+    code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').take(CODE_LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"RoleArn": "arn:aws:iam::123456789012:role/r", "AccessKeyId": "ASIAEXAMPLE",
+        "SecretAccessKey": "wJalrXUtnFEMI", "Token": "TOKENTOKEN", "Expiration": "2026-08-22T18:00:00Z"}"#;
+
+    #[test]
+    fn a_document_is_read() {
+        let read = set(GOOD.as_bytes()).unwrap();
+        assert_eq!(read.credentials.access_key_id(), "ASIAEXAMPLE");
+        assert_eq!(read.expires, Some(Timestamp::from_secs(1_787_421_600)));
+        let lasting = GOOD.replace("Expiration", "Other");
+        assert_eq!(set(lasting.as_bytes()).unwrap().expires, None);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named_and_not_shown() {
+        let cases = [
+            ("", "the answer is not JSON"),
+            ("[]", "the answer has no AccessKeyId"),
+            (&GOOD.replace("AccessKeyId\": \"ASIAEXAMPLE\"", "X\": 1"), "the answer has no AccessKeyId"),
+            (&GOOD.replace("\"wJalrXUtnFEMI\"", "7"), "the answer has no SecretAccessKey"),
+            (&GOOD.replace("2026-08-22T18:00:00Z", "later"), "the answer's Expiration is not a time"),
+            (&GOOD.replace("TOKENTOKEN", "TOKEN\\r\\nTOKEN"), "the session token has a character it cannot have"),
+            (r#"{"Code": "AssumeRoleUnauthorizedAccess\n"}"#, "the answer says AssumeRoleUnauthorizedAccess"),
+        ];
+        for (document, expected) in cases {
+            let error = set(document.as_bytes()).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!error.contains("wJalr") && !error.contains("TOKEN\r"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_code_of_an_error_is_cut_to_what_codes_are_made_of() {
+        assert_eq!(code(br#"{"code":"InvalidIdInRequest","message":"x"}"#), " (InvalidIdInRequest)");
+        assert_eq!(code(br#"{"Code":"a b\u0007"}"#), " (ab)");
+        assert_eq!(code(b"<html>"), "");
+        assert_eq!(code(format!(r#"{{"code":"{}"}}"#, "x".repeat(1_000)).as_bytes()).len(), CODE_LIMIT + 3);
+    }
+}

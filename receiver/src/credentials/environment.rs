@@ -1,0 +1,51 @@
+//! The provider `environment`: keys in the module's environment variables.
+
+use acpw_config::{Faults, object};
+use acpw_sigv4::Credentials;
+
+use super::{
+    Set,
+    provider::{Environment, Found, Provider, variable},
+};
+
+object! {
+    /// Keys from environment variables: `ACPW_AWS_ACCESS_KEY_ID`, `ACPW_AWS_SECRET_ACCESS_KEY` and
+    /// `ACPW_AWS_SESSION_TOKEN`, else the three without `ACPW_`.
+    pub struct RawEnvironment {
+        /// `environment`
+        provider: String,
+    }
+}
+
+impl RawEnvironment {
+    /// The variables of one prefix belong together: a token of the one is never put to a key of the other.
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+        for prefix in ["ACPW_AWS_", "AWS_"] {
+            let part = |name: &str| variable(environment, &[prefix, name].concat());
+            let (id, secret) = match (part("ACCESS_KEY_ID"), part("SECRET_ACCESS_KEY")) {
+                (Some(id), Some(secret)) => (id, secret),
+                (None, None) => continue,
+                (id, _) => {
+                    let (given, missing) = match id {
+                        Some(_) => ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"),
+                        None => ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID"),
+                    };
+                    faults.add(path, format_args!("{prefix}{given} is given, but {prefix}{missing} is not"));
+                    return None;
+                }
+            };
+            match Credentials::new(&id, &secret, part("SESSION_TOKEN").as_deref()) {
+                Ok(credentials) => return Some(Found::Provider(Provider::Environment(Set::lasting(credentials)))),
+                Err(error) => {
+                    faults.add(path, format_args!("{prefix}…: {error}"));
+                    return None;
+                }
+            }
+        }
+        Some(Found::Nothing(
+            "neither ACPW_AWS_ACCESS_KEY_ID and ACPW_AWS_SECRET_ACCESS_KEY nor AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY are among the variables that vm_config.environment_variables hands over"
+                .to_owned(),
+        ))
+    }
+}

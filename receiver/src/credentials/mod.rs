@@ -1,0 +1,34 @@
+//! Where the keys come from that requests are signed with, and when they are fetched anew.
+//!
+//! A [`Provider`] is a small state machine, one file each: asked with the last answer to its callout, it says which
+//! callout it wants next, or ends with a set of credentials, with the word that there are none, or with a failure. The
+//! [`Chain`] asks the providers in their order, keeps the set that is in use and knows when the next one is due.
+
+pub mod call;
+pub mod chain;
+pub mod provider;
+pub mod raw;
+pub mod set;
+
+mod assume_role;
+mod container;
+mod document;
+mod environment;
+mod file;
+mod imds;
+mod profile;
+mod region;
+mod seed;
+mod shared_file;
+mod static_keys;
+mod sts;
+mod web_identity;
+
+pub use call::{Call, Response};
+pub use chain::{Chain, SetId, Signing};
+pub use profile::{FileKind, Profile, ProfileError, find as find_profile};
+pub use provider::Provider;
+pub use raw::RawProviders;
+pub use region::RegionSource;
+pub use seed::{Keys, from_keys};
+pub use set::Set;

@@ -1,0 +1,237 @@
+//! Profiles in the shared credentials file and the shared config file, as AWS's SDKs read them.
+
+use std::fmt;
+
+use acpw_config::Secret;
+
+/// Which of the two files it is: they write the names of profiles differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// `[name]`
+    Credentials,
+    /// `[profile name]`, and `[default]`.
+    Config,
+}
+
+/// The keys of a profile, those it has. `Debug` shows no secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// `aws_access_key_id`
+    pub access_key_id: Option<String>,
+    /// `aws_secret_access_key`
+    pub secret_access_key: Option<Secret>,
+    /// `aws_session_token`
+    pub session_token: Option<Secret>,
+}
+
+/// A line that no such file has. Nothing of it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileError {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub fault: &'static str,
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.fault)
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+/// Space as these files have it: other white space is part of a name or value.
+const SPACE: [char; 2] = [' ', '\t'];
+const COMMENT: [char; 2] = ['#', ';'];
+
+/// The profile of this name; none when there is no such profile. Profiles of one name are merged, the last value wins; in
+/// the config file `[profile default]` replaces `[default]`.
+///
+/// # Errors
+/// The first line that is wrong, be it in this profile or in another one: a file that is half understood is not used.
+pub fn find(text: &str, kind: FileKind, name: &str) -> Result<Option<Profile>, ProfileError> {
+    let mut reader = Reader { kind, name, found: None, is_prefixed: false, place: Place::Nowhere };
+    for (index, line) in text.lines().enumerate() {
+        reader.line(line).map_err(|fault| ProfileError { line: index.saturating_add(1), fault })?;
+    }
+    Ok(reader.found.map(|keys| {
+        let [access_key_id, secret_access_key, session_token] = keys;
+        let secret = |text: Option<String>| text.map(Secret::new);
+        Profile { access_key_id, secret_access_key: secret(secret_access_key), session_token: secret(session_token) }
+    }))
+}
+
+/// The values of [`KEYS`].
+type Values = [Option<String>; 3];
+
+const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+
+struct Reader<'a> {
+    kind: FileKind,
+    name: &'a str,
+    found: Option<Values>,
+    /// Whether what was found is `[profile default]`, which `[default]` does not add to.
+    is_prefixed: bool,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    /// Before the first section.
+    Nowhere,
+    Section {
+        is_wanted: bool,
+        property: Option<Property>,
+    },
+}
+
+#[derive(Clone, Copy)]
+struct Property {
+    /// Its place among [`KEYS`], when it is one of them.
+    key: Option<usize>,
+    /// An empty value is followed by properties of its own.
+    has_parts: bool,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, line: &str) -> Result<(), &'static str> {
+        if line.trim_matches(SPACE).is_empty() || line.starts_with(COMMENT) {
+            Ok(())
+        } else if line.starts_with('[') {
+            self.section(line)
+        } else if line.starts_with(SPACE) {
+            self.continuation(line)
+        } else {
+            self.property(line)
+        }
+    }
+
+    fn section(&mut self, line: &str) -> Result<(), &'static str> {
+        let inner = line.split(COMMENT).next().unwrap_or_default().trim_matches(SPACE);
+        let inner = inner.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        let inner = inner.ok_or("a profile's name must end with ]")?.trim_matches(SPACE);
+        let (prefix, name) = match inner.split_once(SPACE) {
+            Some((prefix, name)) => (Some(prefix), name.trim()),
+            None => (None, inner),
+        };
+        let is_default = self.name == "default";
+        let is_profile = match (self.kind, prefix) {
+            (FileKind::Credentials, None) | (FileKind::Config, Some("profile")) => true,
+            (FileKind::Config, None) => is_default && !self.is_prefixed,
+            (FileKind::Credentials | FileKind::Config, Some(_)) => false,
+        };
+        let is_wanted = is_profile && name == self.name;
+        if is_wanted && is_default && prefix.is_some() && !self.is_prefixed {
+            self.is_prefixed = true;
+            self.found = None;
+        }
+        if is_wanted {
+            self.found.get_or_insert_default();
+        }
+        self.place = Place::Section { is_wanted, property: None };
+        Ok(())
+    }
+
+    fn property(&mut self, line: &str) -> Result<(), &'static str> {
+        let Place::Section { is_wanted, property } = &mut self.place else {
+            return Err("a property must be within a profile");
+        };
+        let (name, value) = parts(line)?;
+        let key = KEYS.iter().position(|key| key.eq_ignore_ascii_case(name));
+        *property = Some(Property { key, has_parts: value.is_empty() });
+        if let (true, Some(slot)) = (*is_wanted, slot(&mut self.found, key)) {
+            *slot = Some(value.to_owned());
+        }
+        Ok(())
+    }
+
+    /// An indented line continues the value above it.
+    fn continuation(&mut self, line: &str) -> Result<(), &'static str> {
+        let (is_wanted, property) = match self.place {
+            Place::Nowhere => return Err("a property must be within a profile"),
+            Place::Section { property: None, .. } => return Err("an indented line must follow a property"),
+            Place::Section { is_wanted, property: Some(property) } => (is_wanted, property),
+        };
+        if property.has_parts {
+            parts(line)?;
+        }
+        if let (true, Some(Some(value))) = (is_wanted, slot(&mut self.found, property.key)) {
+            value.push('\n');
+            value.push_str(line.trim_matches(SPACE));
+        }
+        Ok(())
+    }
+}
+
+fn slot(found: &mut Option<Values>, key: Option<usize>) -> Option<&mut Option<String>> {
+    found.as_mut()?.get_mut(key?)
+}
+
+/// Name and value of a property, without the comment after them.
+fn parts(line: &str) -> Result<(&str, &str), &'static str> {
+    let line = without_comment(line.trim_matches(SPACE)).trim_matches(SPACE);
+    let (name, value) = line.split_once('=').ok_or("a property must have an =")?;
+    let name = name.trim_matches(SPACE);
+    if name.is_empty() { Err("a property must have a name") } else { Ok((name, value.trim_matches(SPACE))) }
+}
+
+/// A comment after a value begins after white space; without it, it is part of the value.
+fn without_comment(line: &str) -> &str {
+    let mut is_after_space = false;
+    for (index, c) in line.char_indices() {
+        if is_after_space && COMMENT.contains(&c) {
+            return line.get(..index).unwrap_or(line);
+        }
+        is_after_space = c.is_whitespace();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str, kind: FileKind, name: &str) -> Result<Option<String>, ProfileError> {
+        find(text, kind, name).map(|profile| profile.and_then(|profile| profile.access_key_id))
+    }
+
+    #[test]
+    fn names_are_written_as_each_file_writes_them() {
+        let text = "[a]\naws_access_key_id=1\n[profile b]\naws_access_key_id=2\n[ default ]\naws_access_key_id=3\n\
+            [sso-session d]\naws_access_key_id=4\n";
+        let found = |kind| ["a", "b", "default", "d", "profile b"].map(|name| id(text, kind, name).unwrap());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(found(FileKind::Credentials), [some("1"), None, some("3"), None, None]);
+        assert_eq!(found(FileKind::Config), [None, some("2"), some("3"), None, None]);
+    }
+
+    #[test]
+    fn a_prefixed_default_replaces_a_plain_one() {
+        for text in [
+            "[default]\naws_access_key_id=1\n[profile default]\naws_session_token=t",
+            "[profile default]\naws_session_token=t\n[default]\naws_access_key_id=1",
+        ] {
+            let profile = find(text, FileKind::Config, "default").unwrap().unwrap();
+            assert_eq!((profile.access_key_id, profile.session_token), (None, Some(Secret::new("t"))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fault_has_its_line_and_shows_nothing_of_it() {
+        let cases = [
+            ("secret=1", 1, "a property must be within a profile"),
+            ("\n  secret", 2, "a property must be within a profile"),
+            ("[secret\n", 1, "a profile's name must end with ]"),
+            ("[a]\n# c\nsecret", 3, "a property must have an ="),
+            ("[a]\n=secret", 2, "a property must have a name"),
+            ("[a]\n secret", 2, "an indented line must follow a property"),
+            ("[a]\ns3 =\n  secret", 3, "a property must have an ="),
+        ];
+        for (text, line, fault) in cases {
+            let error = find(text, FileKind::Credentials, "b").unwrap_err();
+            assert_eq!(error, ProfileError { line, fault }, "{text}");
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
+    }
+}

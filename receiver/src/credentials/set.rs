@@ -1,0 +1,23 @@
+//! A set of credentials.
+
+use acpw_metric::Timestamp;
+use acpw_sigv4::Credentials;
+
+/// Credentials as a provider hands them out. `Debug` shows the access key's ID and no secret.
+#[derive(Clone, Debug)]
+pub struct Set {
+    /// What is signed with.
+    pub credentials: Credentials,
+    /// When AWS stops to accept them; never, or at a time that nobody told, when there is none.
+    pub expires: Option<Timestamp>,
+    /// Whether they are used on after that time while there are no others. So it is with those of EC2's metadata service:
+    /// in an outage it hands out expired ones, which AWS then goes on to accept.
+    pub outlives_expiry: bool,
+}
+
+impl Set {
+    /// Credentials that do not say when they expire.
+    pub(crate) fn lasting(credentials: Credentials) -> Self {
+        Self { credentials, expires: None, outlives_expiry: false }
+    }
+}

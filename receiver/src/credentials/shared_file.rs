@@ -1,0 +1,117 @@
+//! The provider `shared_file`: a profile in the shared credentials file, read anew at each refresh.
+
+use acpw_config::{Faults, Secret, object};
+use acpw_sigv4::Credentials;
+
+use super::{
+    Response, Set,
+    file::File,
+    profile::{FileKind, Profile, find},
+    provider::{Environment, Found, Provider, Step, variable},
+    raw::file_of,
+};
+
+object! {
+    /// A profile in the shared credentials file, else in the shared config file.
+    pub struct RawSharedFile {
+        /// `shared_file`
+        provider: String,
+        /// The Envoy cluster that leads to the file server. Required.
+        file_cluster: String,
+        /// The credentials file. Default: `AWS_SHARED_CREDENTIALS_FILE`, else `.aws/credentials` in `HOME`.
+        credentials_file: String,
+        /// The config file, where the credentials file has not the profile. Default: `AWS_CONFIG_FILE`; none otherwise.
+        config_file: String,
+        /// The profile. Default: `AWS_PROFILE`, else `default`.
+        profile: String,
+    }
+}
+
+/// Reads a profile. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct SharedFile {
+    credentials_file: File,
+    config_file: Option<File>,
+    profile: String,
+    reads: FileKind,
+}
+
+impl RawSharedFile {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+        let at = |key: &str| format!("{path}.{key}");
+        let cluster = self.file_cluster.optional(at("file_cluster"), faults);
+        let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));
+        let config_file = self.config_file.optional(at("config_file"), faults);
+        let config_file = config_file.or_else(|| variable(environment, "AWS_CONFIG_FILE"));
+        let home =
+            || variable(environment, "HOME").map(|home| format!("{}/.aws/credentials", home.trim_end_matches('/')));
+        let credentials_file = self.credentials_file.optional(at("credentials_file"), faults);
+        let credentials_file =
+            credentials_file.or_else(|| variable(environment, "AWS_SHARED_CREDENTIALS_FILE")).or_else(home);
+        let Some(credentials_file) = credentials_file else {
+            return Some(Found::Nothing(
+                "neither credentials_file, AWS_SHARED_CREDENTIALS_FILE nor HOME is given, here or among the variables \
+                 that vm_config.environment_variables hands over"
+                    .to_owned(),
+            ));
+        };
+        let credentials_file = file_of(cluster.clone(), &credentials_file, "credentials_file", path, faults);
+        let config_file = match config_file {
+            Some(file) => Some(file_of(cluster, &file, "config_file", path, faults)?),
+            None => None,
+        };
+        let profile = profile.unwrap_or_else(|| "default".to_owned());
+        let reads = FileKind::Credentials;
+        let shared_file = SharedFile { credentials_file: credentials_file?, config_file, profile, reads };
+        Some(Found::Provider(Provider::SharedFile(shared_file)))
+    }
+}
+
+impl SharedFile {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+        let Some(answer) = answer else {
+            self.reads = FileKind::Credentials;
+            return Step::Call(self.credentials_file.read());
+        };
+        let file = match (self.reads, &self.config_file) {
+            (FileKind::Config, Some(file)) => file,
+            _ => &self.credentials_file,
+        };
+        let found = match file.content(answer) {
+            Ok(Some(text)) => find(text, self.reads, &self.profile).map_err(|error| error.to_string()),
+            Ok(None) => Ok(None),
+            Err(reason) => return Step::soon(reason),
+        };
+        let found = found.and_then(|profile| profile.map_or(Ok(None), |profile| set(&profile)));
+        match (found, self.reads, &self.config_file) {
+            (Ok(Some(set)), ..) => Step::Ready(set),
+            (Err(reason), ..) => Step::soon(format!("{}, profile {}: {reason}", file.path(), self.profile)),
+            (Ok(None), FileKind::Credentials, Some(config_file)) => {
+                self.reads = FileKind::Config;
+                Step::Call(config_file.read())
+            }
+            (Ok(None), ..) => Step::NotLoaded(self.not_found()),
+        }
+    }
+
+    fn not_found(&self) -> String {
+        let or_config = self.config_file.as_ref().map(|file| format!(" or {}", file.path())).unwrap_or_default();
+        format!("no keys of the profile {} in {}{or_config}", self.profile, self.credentials_file.path())
+    }
+}
+
+/// The keys of a profile, if it has any. An empty value is as none.
+fn set(profile: &Profile) -> Result<Option<Set>, String> {
+    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let id = filled(profile.access_key_id.clone());
+    let (id, key) = match (id, filled(secret(&profile.secret_access_key))) {
+        (Some(id), Some(key)) => (id, key),
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err("aws_secret_access_key is missing".to_owned()),
+        (None, Some(_)) => return Err("aws_access_key_id is missing".to_owned()),
+    };
+    let token = filled(secret(&profile.session_token));
+    let credentials = Credentials::new(&id, &key, token.as_deref()).map_err(|error| error.to_string())?;
+    Ok(Some(Set::lasting(credentials)))
+}

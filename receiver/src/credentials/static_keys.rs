@@ -1,0 +1,40 @@
+//! The provider `static`: keys in the configuration.
+
+use acpw_config::{Faults, Secret, object};
+use acpw_sigv4::{Credentials, FieldError};
+
+use super::{
+    Set,
+    provider::{Found, Provider},
+    seed::part_of,
+};
+
+object! {
+    /// Keys as they stand here. They are never fetched anew.
+    pub struct RawStatic {
+        /// `static`
+        provider: String,
+        /// The access key's ID. Required.
+        access_key_id: String,
+        /// The access key's secret. Required.
+        secret_access_key: Secret,
+        /// The session token of temporary credentials.
+        session_token: Secret,
+    }
+}
+
+impl RawStatic {
+    pub(crate) fn check(self, path: &str, faults: &mut Faults) -> Option<Found> {
+        let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
+        let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
+        let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
+        match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
+            Ok(credentials) => Some(Found::Provider(Provider::Static(Set::lasting(credentials)))),
+            Err(error) => {
+                let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+                faults.add(format_args!("{path}.{}", part_of(field)), error);
+                None
+            }
+        }
+    }
+}

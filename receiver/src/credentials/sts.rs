@@ -1,0 +1,229 @@
+//! AWS's Security Token Service: calls in the Query protocol and their answers in XML.
+
+use std::{fmt::Write as _, time::Duration};
+
+use acpw_config::Secret;
+use acpw_sigv4::Credentials;
+
+use super::{
+    Call, Response, Set,
+    document::{printable_code, timestamp},
+    provider::{Again, Failure, Step},
+};
+use crate::endpoint::Region;
+
+const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most characters of a message that are told.
+const MESSAGE_LIMIT: usize = 300;
+
+/// The way to STS.
+#[derive(Clone, Debug)]
+pub(crate) struct Sts {
+    pub(crate) cluster: String,
+    /// Where it is not the region's.
+    pub(crate) host: Option<String>,
+}
+
+impl Sts {
+    /// The host that is asked.
+    pub(crate) fn host(&self, region: &Region) -> String {
+        self.host.clone().unwrap_or_else(|| region.sts_host())
+    }
+
+    /// An unsigned call of an operation.
+    pub(crate) fn call(&self, region: &Region, operation: &str, parameters: &[(&str, &str)]) -> Call {
+        let mut body = format!("Action={operation}&Version=2011-06-15");
+        for (name, value) in parameters {
+            // Writing to a `String` cannot fail.
+            let _ = write!(body, "&{name}=");
+            push_encoded(&mut body, value);
+        }
+        let headers = [
+            (":method", "POST"),
+            (":path", "/"),
+            (":authority", &self.host(region)),
+            (":scheme", "https"),
+            ("content-type", CONTENT_TYPE),
+        ];
+        Call {
+            cluster: self.cluster.clone(),
+            headers: headers.map(|(name, value)| (name, value.to_owned())).to_vec(),
+            body: body.into_bytes(),
+            timeout: TIMEOUT,
+            signed_at: None,
+        }
+    }
+
+    /// The set in an answer. `sent` is the secret in the call's body, if there was one: a message that repeats it is not
+    /// told.
+    pub(crate) fn read(&self, answer: &Response, sent: Option<&Secret>) -> Step {
+        let (status, body) = match answer {
+            Response::Complete { status, body, .. } => (*status, String::from_utf8_lossy(body)),
+            Response::Missing(reason) => return Step::soon(self.because(reason)),
+        };
+        if status == 200 {
+            return match set(&body) {
+                Ok(set) => Step::Ready(set),
+                Err(reason) => Step::soon(self.because(&reason)),
+            };
+        }
+        let code = printable_code(element(&body, "Code").unwrap_or_default());
+        let message = unescaped(element(&body, "Message").unwrap_or_default());
+        // With a refused signature AWS repeats the string to sign, and with it the session token.
+        let message = message.split("The Canonical String").next().unwrap_or_default().trim();
+        let told = if sent.is_some_and(|sent| message.contains(sent.expose())) { "" } else { message };
+        let told: String = told.chars().take(MESSAGE_LIMIT).collect();
+        let again = match code.strip_suffix("Exception").unwrap_or(&code) {
+            // Another attempt, another time on the clock or another token may do.
+            "IDPCommunicationError"
+            | "InvalidIdentityToken"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "Throttling"
+            | "RequestLimitExceeded"
+            | "SignatureDoesNotMatch"
+            | "RequestExpired"
+            | "InvalidClientTokenId" => Again::Soon,
+            _ if status == 429 || status >= 500 => Again::Soon,
+            _ => Again::Late,
+        };
+        Step::Failed(Failure { reason: self.because(&format!("{status} {code} {told}")), again })
+    }
+
+    fn because(&self, reason: &str) -> String {
+        format!("STS through cluster \"{}\": {reason}", self.cluster)
+    }
+}
+
+/// The credentials in an answer.
+fn set(xml: &str) -> Result<Set, String> {
+    let inner = element(xml, "Credentials").ok_or("the answer has no Credentials")?;
+    let text = |name: &str| element(inner, name).map(unescaped).ok_or_else(|| format!("the answer has no {name}"));
+    let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
+    let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
+    let expires = timestamp(&text("Expiration")?).ok_or("the answer's Expiration is not a time")?;
+    Ok(Set { credentials, expires: Some(expires), outlives_expiry: false })
+}
+
+/// What stands between the first tags of this name. AWS's answers have attributes on the outermost element only, no
+/// comments and no CDATA.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (inner, _) = rest.split_once(&format!("</{name}>"))?;
+    Some(inner.trim())
+}
+
+/// Text without XML's own five escapes; `&` goes last, as it is what the others begin with.
+fn unescaped(text: &str) -> String {
+    let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    escapes.iter().fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
+}
+
+/// A form's value: all but the unreserved characters of RFC 3986 as `%` and two digits.
+fn push_encoded(out: &mut String, value: &str) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sts() -> Sts {
+        Sts { cluster: "sts".to_owned(), host: None }
+    }
+
+    fn read(status: u16, body: &str) -> Step {
+        sts().read(
+            &Response::Complete { status, body: body.as_bytes().to_vec(), date: None },
+            Some(&Secret::new("sent-secret")),
+        )
+    }
+
+    fn failure(status: u16, code: &str, message: &str) -> Failure {
+        let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
+        let body = format!("<ErrorResponse xmlns=\"x\"><Error>{error}</Error><RequestId>i</RequestId></ErrorResponse>");
+        match read(status, &body) {
+            Step::Failed(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_call_is_a_form() {
+        let call =
+            sts().call(&Region::new("cn-north-1").unwrap(), "AssumeRole", &[("RoleArn", "arn:aws:iam::1:role/r")]);
+        let expected = "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr";
+        assert_eq!(call.body, expected.as_bytes());
+        assert!(call.headers.contains(&(":authority", "sts.cn-north-1.amazonaws.com.cn".to_owned())));
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_soon_and_what_will_not_late() {
+        let cases = [
+            (400, "IDPCommunicationError", Again::Soon),
+            (400, "InvalidIdentityToken", Again::Soon),
+            (400, "ExpiredTokenException", Again::Soon),
+            (403, "SignatureDoesNotMatch", Again::Soon),
+            (500, "InternalFailure", Again::Soon),
+            (503, "", Again::Soon),
+            (429, "", Again::Soon),
+            (400, "Throttling", Again::Soon),
+            (403, "AccessDenied", Again::Late),
+            (403, "IDPRejectedClaim", Again::Late),
+            (400, "MalformedPolicyDocument", Again::Late),
+            (400, "ValidationError", Again::Late),
+        ];
+        for (status, code, again) in cases {
+            assert_eq!(failure(status, code, "m").again, again, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_told_without_secrets() {
+        let told =
+            failure(403, "AccessDenied", "User: &quot;a&quot; is not authorized to perform: sts:AssumeRole").reason;
+        assert!(told.ends_with("403 AccessDenied User: \"a\" is not authorized to perform: sts:AssumeRole"), "{told}");
+        assert!(!failure(400, "InvalidIdentityToken", "bad: sent-secret").reason.contains("sent-secret"));
+        let mismatch = "No match. The Canonical String for this request should have been 'x-amz-security-token:TOKEN'";
+        assert!(!failure(403, "SignatureDoesNotMatch", mismatch).reason.contains("TOKEN"));
+        assert!(failure(400, "X", &"m".repeat(10_000)).reason.len() < 400);
+    }
+
+    #[test]
+    fn an_answer_without_credentials_names_what_is_missing() {
+        for (body, missing) in [
+            ("", "the answer has no Credentials"),
+            ("<Credentials><AccessKeyId>AKID</AccessKeyId></Credentials>", "the answer has no SecretAccessKey"),
+            ("<Credentials><AccessKeyId>AKID", "the answer has no Credentials"),
+        ] {
+            let Step::Failed(failure) = read(200, body) else { panic!("{body}") };
+            assert!(failure.reason.ends_with(missing), "{}", failure.reason);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn elements_are_read_as_an_xml_parser_reads_them(text in "[ -~]{0,60}", other in "[ -~]{0,20}") {
+            let escape = |text: &str| quick_xml::escape::escape(text.trim()).into_owned();
+            let xml = format!("<R xmlns=\"x\"><Other>{}</Other><A>{}</A></R>", escape(&other), escape(&text));
+            prop_assert_eq!(element(&xml, "A").map(unescaped), Some(text.trim().to_owned()));
+        }
+
+        #[test]
+        fn forms_are_read_back_as_they_were(value in "\\PC{0,40}") {
+            let call = sts().call(&Region::new("us-east-1").unwrap(), "A", &[("V", &value)]);
+            let read: Vec<(String, String)> = form_urlencoded::parse(&call.body).into_owned().collect();
+            prop_assert_eq!(&read[2], &("V".to_owned(), value));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The provider `web_identity`: STS's AssumeRoleWithWebIdentity with a token from a file, as EKS gives it to a service
+//! account (IRSA).
+
+use std::fmt;
+
+use acpw_config::{Faults, Secret, object};
+
+use super::{
+    Response,
+    file::File,
+    provider::{Circumstances, Environment, Found, Provider, Step, variable},
+    raw::{RoleKeys, file_of},
+    sts::Sts,
+};
+
+object! {
+    /// A role for a web identity, such as a service account of EKS. What is not given here is taken from the environment
+    /// variables that EKS sets.
+    pub struct RawWebIdentity {
+        /// `web_identity`
+        provider: String,
+        /// The Envoy cluster that leads to STS. Required.
+        cluster: String,
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or as the region's partition has it.
+        sts_host: String,
+        /// The role. Default: `AWS_ROLE_ARN`.
+        role_arn: String,
+        /// The session's name. Default: `AWS_ROLE_SESSION_NAME`, else `acpw`.
+        session_name: String,
+        /// The file that has the identity's token, read at each refresh. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`.
+        token_file: String,
+        /// The Envoy cluster that leads to the file server. Required.
+        file_cluster: String,
+    }
+}
+
+/// Exchanges the token in a file for credentials of a role. `Debug` shows no token.
+#[derive(Clone)]
+pub struct WebIdentity {
+    sts: Sts,
+    role_arn: String,
+    session_name: String,
+    file: File,
+    /// The token that STS was asked with.
+    token: Option<Secret>,
+}
+
+impl RawWebIdentity {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+        let at = |key: &str| format!("{path}.{key}");
+        let role_arn = self.role_arn.optional(at("role_arn"), faults).or_else(|| variable(environment, "AWS_ROLE_ARN"));
+        let session_name = self.session_name.optional(at("session_name"), faults);
+        let session_name = session_name.or_else(|| variable(environment, "AWS_ROLE_SESSION_NAME"));
+        let token_file = self.token_file.optional(at("token_file"), faults);
+        let token_file = token_file.or_else(|| variable(environment, "AWS_WEB_IDENTITY_TOKEN_FILE"));
+        let keys = RoleKeys { cluster: self.cluster, sts_host: self.sts_host, session_name };
+        let file_cluster = self.file_cluster.optional(at("file_cluster"), faults);
+        let (role_arn, token_file) = match (role_arn, token_file) {
+            (Some(role_arn), Some(token_file)) => (role_arn, token_file),
+            (role_arn, _) => {
+                let missing = if role_arn.is_none() {
+                    "neither role_arn nor AWS_ROLE_ARN"
+                } else {
+                    "neither token_file nor AWS_WEB_IDENTITY_TOKEN_FILE"
+                };
+                return Some(Found::Nothing(format!(
+                    "{missing} is given, here or among the variables that vm_config.environment_variables hands over"
+                )));
+            }
+        };
+        let file = file_of(file_cluster, &token_file, "token_file", path, faults);
+        let (sts, role_arn, session_name) = keys.check(role_arn, path, faults)?;
+        let web_identity = WebIdentity { sts, role_arn, session_name, file: file?, token: None };
+        Some(Found::Provider(Provider::WebIdentity(web_identity)))
+    }
+}
+
+impl WebIdentity {
+    /// The kubelet replaces the token before it expires, so every refresh begins with the file.
+    pub(crate) fn step(&mut self, answer: Option<&Response>, Circumstances { region, .. }: Circumstances<'_>) -> Step {
+        match (answer, self.token.take()) {
+            (None, _) => Step::Call(self.file.read()),
+            (Some(answer), None) => match self.file.token(answer) {
+                Ok(token) => {
+                    let parameters = [
+                        ("RoleArn", self.role_arn.as_str()),
+                        ("RoleSessionName", &self.session_name),
+                        ("WebIdentityToken", token),
+                    ];
+                    let call = self.sts.call(region, "AssumeRoleWithWebIdentity", &parameters);
+                    self.token = Some(Secret::new(token));
+                    Step::Call(call)
+                }
+                Err(reason) => Step::soon(reason),
+            },
+            (Some(answer), Some(token)) => self.sts.read(answer, Some(&token)),
+        }
+    }
+}
+
+impl fmt::Debug for WebIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebIdentity").field("role_arn", &self.role_arn).finish_non_exhaustive()
+    }
+}

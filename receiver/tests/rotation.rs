@@ -1,0 +1,409 @@
+//! Credentials over hours of virtual time: a publisher, a container endpoint that hands out sets, and a CloudWatch that
+//! refuses those that have expired.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+
+use std::{collections::HashMap, time::Duration};
+
+use acpw_metric::{
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution,
+    Timestamp, Unit,
+};
+use proptest::prelude::*;
+use receiver::{
+    Answer, Config, Publisher, Transmit,
+    answer::Reply,
+    credentials::{Call, Response},
+    notice::Level,
+};
+
+/// 2026-08-22T12:36:00Z
+const START: u64 = 1_787_402_160_000;
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+/// What is around a publisher.
+struct World {
+    publisher: Publisher,
+    /// The true time since the start.
+    millis: u64,
+    /// By how much the host's clock is ahead of it.
+    ahead: i64,
+    /// How long sets live.
+    lifetime: u64,
+    /// Whether the endpoint answers.
+    is_up: bool,
+    /// Whether the endpoint hands out the same set until it has expired.
+    is_cached: bool,
+    /// When each set expires, by its access key.
+    sets: HashMap<String, u64>,
+    last: String,
+    /// When sets were asked for.
+    calls: Vec<u64>,
+    accepted: Vec<String>,
+    refused: usize,
+    lines: Vec<(Level, String)>,
+}
+
+const CONTAINER: &str = r#"{"provider": "container", "cluster": "ecs", "relative_uri": "/x"}"#;
+const IMDS: &str = r#"{"provider": "imds", "cluster": "imds"}"#;
+
+impl World {
+    fn new(credentials: &str, seed: u64) -> Self {
+        let document = format!(
+            r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "credentials": {credentials},
+                "publish_interval_millisecond": 1000, "buffer_limit_bytes": 100000}}"#
+        );
+        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        Self {
+            publisher: Publisher::new(config, seed),
+            millis: 0,
+            ahead: 0,
+            lifetime: HOUR,
+            is_up: true,
+            is_cached: false,
+            sets: HashMap::new(),
+            last: String::new(),
+            calls: Vec::new(),
+            accepted: Vec::new(),
+            refused: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let wall = Timestamp::from_millis(START + self.millis).shifted(self.ahead);
+        Now { wall, steady: Duration::from_millis(self.millis) }
+    }
+
+    fn observe(&mut self) {
+        self.observe_series(0);
+    }
+
+    fn observe_series(&mut self, n: usize) {
+        let mut held = Accumulator::default();
+        let mut one = Distribution::new();
+        one.record(1.0);
+        let name = MetricName::new("RequestCount").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+        let value = DimensionValue::new(&format!("series-{n}")).unwrap();
+        let dimensions = Dimensions::new(vec![(DimensionName::new("path").unwrap(), value)]).unwrap();
+        held.add(self.now().wall, None, &dimensions, &metric, &one);
+        for record in held.into_records(1 << 16) {
+            self.publisher.handle_record(&record, self.now());
+        }
+    }
+
+    /// A tick: calls are answered at once, requests accepted or refused by the set that signed them.
+    fn tick(&mut self) {
+        self.fetch();
+        while let Some(transmit) = self.publisher.poll_transmit(self.now()) {
+            self.judge(&transmit);
+        }
+        self.settle();
+        self.millis += 200;
+    }
+
+    fn fetch(&mut self) {
+        while let Some(call) = self.publisher.poll_call(self.now()) {
+            let response = self.hand_out(&call);
+            assert!(self.publisher.poll_call(self.now()).is_none(), "one at a time");
+            self.publisher.handle_call_answer(&response, self.now());
+        }
+    }
+
+    fn hand_out(&mut self, call: &Call) -> Response {
+        if !self.is_up {
+            self.calls.push(self.millis);
+            return Response::Missing("upstream request timeout".to_owned());
+        }
+        let body = match header(&call.headers, ":path").unwrap() {
+            "/latest/api/token" => "TOKEN".to_owned(),
+            "/latest/meta-data/iam/security-credentials/" => "role".to_owned(),
+            _ => self.set(),
+        };
+        Response::Complete { status: 200, body: body.into_bytes(), date: None }
+    }
+
+    fn set(&mut self) -> String {
+        self.calls.push(self.millis);
+        let is_good = self.sets.get(&self.last).is_some_and(|expires| *expires > self.millis);
+        if !(self.is_cached && is_good) {
+            self.last = format!("ASIA{}", self.sets.len());
+            self.sets.insert(self.last.clone(), self.millis + self.lifetime);
+        }
+        let expires = START + self.sets[&self.last];
+        let expires = chrono::DateTime::from_timestamp_millis(expires as i64).unwrap().to_rfc3339();
+        serde_json::json!({ "Code": "Success", "AccessKeyId": self.last, "SecretAccessKey": "S", "Token": "T",
+            "Expiration": expires })
+        .to_string()
+    }
+
+    fn judge(&mut self, transmit: &Transmit) {
+        let key = signer(transmit);
+        // CloudWatch takes a signature within five minutes of its own time.
+        let is_timely = header(&transmit.headers, "x-amz-date").is_some_and(|date| {
+            let date = chrono::NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ").unwrap().and_utc();
+            (date.timestamp_millis() - (START + self.millis) as i64).abs() < 5 * MINUTE as i64
+        });
+        let date = Some(Timestamp::from_millis(START + self.millis));
+        let reply = if !is_timely {
+            Reply { status: 400, code: "InvalidSignatureException".to_owned(), date, ..Reply::default() }
+        } else if self.sets[&key] <= self.millis {
+            self.refused += 1;
+            Reply { status: 403, code: "ExpiredToken".to_owned(), date, ..Reply::default() }
+        } else {
+            self.accepted.push(key);
+            Reply { status: 200, date, ..Reply::default() }
+        };
+        self.publisher.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+    }
+
+    fn settle(&mut self) {
+        while let Some(line) = self.publisher.poll_line() {
+            self.lines.push(line);
+        }
+    }
+
+    /// Under load until then.
+    fn run_until(&mut self, millis: u64) {
+        while self.millis < millis {
+            if self.millis.is_multiple_of(1_000) {
+                self.observe();
+            }
+            self.tick();
+        }
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        (self.publisher.counts().received, self.publisher.counts().published)
+    }
+}
+
+fn header<'a>(headers: &'a [(&'static str, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+/// The access key that a request is signed with.
+fn signer(transmit: &Transmit) -> String {
+    header(&transmit.headers, "authorization").unwrap().split(['=', '/']).nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_set_is_replaced_fifteen_minutes_early_and_a_fleet_does_not_ask_at_once() {
+    let mut times = Vec::new();
+    for seed in 0..50 {
+        let mut world = World::new(CONTAINER, seed);
+        world.run_until(HOUR);
+        assert_eq!((world.calls.len(), world.refused), (2, 0));
+        times.push(world.calls[1]);
+    }
+    // A quarter of fifteen minutes.
+    let jitter = 225_000;
+    assert!(times.iter().all(|time| (45 * MINUTE - jitter..=45 * MINUTE + 200).contains(time)), "{times:?}");
+    let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    assert!(last - first > jitter * 8 / 10, "{first} {last}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
+    #[test]
+    fn no_expired_set_is_used_and_nothing_is_lost_whatever_sets_live(seed: u64, lifetime in 3u64..2_500) {
+        let mut world = World::new(CONTAINER, seed);
+        world.lifetime = lifetime * 1_000;
+        world.run_until(world.lifetime * 4 + 10_000);
+        let end = world.millis;
+        while world.publisher.held() > 0 && world.millis < end + MINUTE {
+            world.tick();
+        }
+        let (received, published) = world.counts();
+        prop_assert_eq!((received, world.refused), (published, 0));
+        prop_assert!(world.calls.len() >= 5, "{:?}", world.calls);
+        prop_assert!(world.calls.len() as u64 <= 2 + world.millis / (world.lifetime * 3 / 8).max(1_000), "{:?}", world.calls);
+    }
+}
+
+#[test]
+fn the_old_set_is_used_until_it_expires_and_then_data_are_held() {
+    let mut world = World::new(CONTAINER, 1);
+    world.run_until(30 * MINUTE);
+    world.is_up = false;
+    world.run_until(HOUR);
+    let accepted = world.accepted.len();
+    assert!(world.lines.iter().any(|(level, line)| *level == Level::Warn && line.contains("the old ones are used")));
+    assert!(!world.lines.iter().any(|(_, line)| line.contains("data are held")));
+    world.run_until(HOUR + 10 * MINUTE);
+    assert!(world.accepted.len() <= accepted + 1, "nothing is sent with an expired set");
+    assert_eq!(world.refused, 0);
+    assert!(world.lines.iter().any(|(level, line)| *level == Level::Error && line.contains("data are held")));
+    let attempts = world.calls.iter().filter(|time| **time >= HOUR).count();
+    assert!((10..=20).contains(&attempts), "about one a minute, {attempts}");
+    assert_eq!(world.publisher.held(), 600);
+    world.is_up = true;
+    world.run_until(HOUR + 12 * MINUTE);
+    assert!(world.publisher.held() <= 2);
+    let (received, published) = world.counts();
+    assert_eq!(received, published + world.publisher.held());
+}
+
+#[test]
+fn while_there_are_none_data_are_held_within_the_bound() {
+    let mut world = World::new(CONTAINER, 1);
+    world.is_up = false;
+    for n in 0..5_000 {
+        world.observe_series(n);
+        world.tick();
+        assert!(world.publisher.held_bytes() <= 100_000);
+    }
+    let counts = *world.publisher.counts();
+    assert_eq!(counts.received, counts.dropped_buffer_full + world.publisher.held());
+    assert!(counts.dropped_buffer_full > 0 && counts.credentials_failed > 10 && counts.requests == 0);
+    world.is_up = true;
+    while world.publisher.held() > 0 {
+        world.tick();
+    }
+    let counts = *world.publisher.counts();
+    assert_eq!(counts.received, counts.published + counts.dropped_buffer_full);
+    assert_eq!(counts.credentials_refreshed, 1);
+}
+
+#[test]
+fn expired_credentials_of_the_metadata_service_are_used_on() {
+    let mut world = World::new(IMDS, 1);
+    world.run_until(30 * MINUTE);
+    world.is_up = false;
+    world.run_until(HOUR - 1_000);
+    // In such an outage AWS accepts them for longer.
+    world.sets.insert("ASIA0".to_owned(), 10 * HOUR);
+    world.run_until(3 * HOUR);
+    assert!(world.publisher.held() <= 2);
+    assert_eq!((world.accepted.iter().all(|key| key == "ASIA0"), world.refused), (true, 0));
+}
+
+#[test]
+fn a_metadata_service_that_has_no_new_set_yet_is_asked_again_in_time() {
+    let mut world = World::new(IMDS, 1);
+    world.is_cached = true;
+    world.run_until(HOUR + MINUTE);
+    assert_eq!(world.refused, 0);
+    // 15 minutes before the expiry, and then after half of what is left each time.
+    assert!((5..25).contains(&world.calls.len()), "{:?}", world.calls);
+    assert_eq!(world.accepted.last().unwrap(), "ASIA1");
+}
+
+#[test]
+fn a_set_that_was_accepted_and_is_refused_is_replaced_at_once() {
+    let mut world = World::new(CONTAINER, 1);
+    for _ in 0..3 {
+        world.run_until(world.millis + 5_000);
+        let calls = world.calls.len();
+        // Revoked before its time.
+        world.sets.insert(world.last.clone(), 0);
+        world.run_until(world.millis + 3_000);
+        assert_eq!(world.calls.len(), calls + 1);
+    }
+    world.run_until(world.millis + 2_000);
+    let (received, published) = world.counts();
+    assert!(published + 2 >= received, "{received} {published}");
+    assert_eq!((world.refused, world.publisher.counts().denied), (3, 0));
+}
+
+#[test]
+fn sets_that_are_never_accepted_are_replaced_at_most_once_a_minute() {
+    let mut world = World::new(CONTAINER, 1);
+    world.observe();
+    for _ in 0..10 * 300 {
+        world.fetch();
+        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+            let code = "UnrecognizedClientException".to_owned();
+            let answer = Answer::Complete(Reply { status: 403, code, ..Reply::default() });
+            world.publisher.handle_answer(transmit.id, &answer, world.now());
+            world.refused += 1;
+        }
+        world.millis += 200;
+    }
+    // Ten minutes.
+    assert!((8..=12).contains(&world.calls.len()), "{:?}", world.calls);
+    assert!((15..=35).contains(&world.refused), "{}", world.refused);
+    assert_eq!(world.publisher.held(), 1);
+}
+
+#[test]
+fn refusals_of_requests_that_were_signed_with_the_old_set_do_not_cost_the_new_one() {
+    let mut world = World::new(CONTAINER, 1);
+    for n in 0..250 {
+        world.observe_series(n);
+    }
+    let mut sent = Vec::new();
+    while sent.is_empty() {
+        world.fetch();
+        sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
+        world.millis += 200;
+    }
+    world.observe_series(0);
+    while sent.len() < 2 {
+        sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
+        world.millis += 200;
+    }
+    let expired = Answer::Complete(Reply { status: 403, code: "ExpiredTokenException".to_owned(), ..Reply::default() });
+    for transmit in &sent {
+        world.publisher.handle_answer(transmit.id, &expired, world.now());
+        world.fetch();
+    }
+    assert_eq!(world.calls.len(), 2);
+    let again = world.publisher.poll_transmit(world.now()).unwrap();
+    assert_eq!(signer(&again), "ASIA1");
+}
+
+#[test]
+fn a_clock_that_is_off_is_corrected_although_every_set_looks_expired() {
+    let day = 24 * HOUR as i64;
+    for ahead in [2 * day, -2 * day] {
+        let mut world = World::new(CONTAINER, 1);
+        world.ahead = ahead;
+        world.run_until(4 * HOUR);
+        let (received, published) = world.counts();
+        assert!(published + 5 >= received && world.refused == 0, "{ahead}: {received} {published} {}", world.refused);
+        assert!((4..=9).contains(&world.calls.len()), "{ahead}: {:?}", world.calls);
+    }
+}
+
+#[test]
+fn the_time_is_learnt_from_sts_when_nothing_can_be_signed_without_it() {
+    let mut world = World::new(
+        r#"{"provider": "assume_role", "cluster": "sts", "role_arn": "arn:aws:iam::1:role/r",
+            "source": {"provider": "static", "access_key_id": "AKIA", "secret_access_key": "S"}}"#,
+        1,
+    );
+    world.ahead = -2 * 24 * HOUR as i64;
+    world.observe();
+    let mut dates = Vec::new();
+    for _ in 0..50 {
+        while let Some(call) = world.publisher.poll_call(world.now()) {
+            dates.push(header(&call.headers, "x-amz-date").unwrap().to_owned());
+            let body = "<Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message></Error>";
+            let date = Some(Timestamp::from_millis(START + world.millis));
+            let response = Response::Complete { status: 403, body: body.as_bytes().to_vec(), date };
+            world.publisher.handle_call_answer(&response, world.now());
+        }
+        world.millis += 200;
+    }
+    assert!(
+        dates[0].starts_with("20260820") && dates[1..].iter().all(|date| date.starts_with("20260822")),
+        "{dates:?}"
+    );
+    assert_eq!(world.publisher.clock_skew(), 2 * 24 * HOUR as i64);
+}
+
+#[test]
+fn keys_that_do_not_change_are_not_fetched_anew() {
+    let keys = r#"{"provider": "static", "access_key_id": "AKIA", "secret_access_key": "S"}"#;
+    let mut world = World::new(keys, 1);
+    world.sets.insert("AKIA".to_owned(), 0);
+    world.run_until(2 * MINUTE);
+    assert!((3..=5).contains(&world.refused), "{}", world.refused);
+    assert_eq!(world.publisher.counts().denied, world.refused as u64);
+    world.sets.insert("AKIA".to_owned(), HOUR);
+    world.run_until(3 * MINUTE);
+    assert!(world.publisher.held() <= 2);
+}
