@@ -112,8 +112,8 @@ impl Reader<'_> {
         let inner = inner.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         let inner = inner.ok_or("a profile's name must end with ]")?.trim_matches(SPACE);
         let (prefix, name) = match inner.split_once(SPACE) {
-            Some((prefix, name)) => (Some(prefix), name.trim()),
-            None => (None, inner),
+            Some((prefix, name)) => (Some(prefix.trim()), name.trim()),
+            None => (None, inner.trim()),
         };
         let is_default = self.name == "default";
         let is_profile = match (self.kind, prefix) {
