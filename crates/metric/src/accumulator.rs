@@ -23,7 +23,7 @@ pub struct PeriodKey {
 pub struct Group {
     /// The dimensions they share.
     pub dimensions: Dimensions,
-    /// Each metric once, with what was measured of it.
+    /// Each metric with what was measured of it: once, or twice where there are both values and statistic sets.
     pub distributions: Vec<(Metric, Distribution)>,
 }
 
@@ -172,7 +172,9 @@ impl Accumulator {
             }
         };
         self.samples = self.samples.saturating_add(distribution.count());
-        match distributions.iter_mut().find(|(known, _)| known == metric) {
+        // Values beside a statistic set would make percentiles of only some of the samples.
+        let same = |(known, held): &&mut (Metric, Distribution)| known == metric && held.merges_with(distribution);
+        match distributions.iter_mut().find(same) {
             Some((_, known)) => {
                 let before = distribution_bytes(known);
                 known.merge(distribution);

@@ -14,6 +14,8 @@ pub mod time;
 pub mod unit;
 
 mod bytes;
+mod exact;
+mod histogram;
 pub mod text;
 
 pub use accumulator::{Accumulator, Group, PeriodKey};
