@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn exact_values_stand_alone_and_a_statistic_set_has_none() {
         let mut exact = Distribution::exact(10);
-        [0.1, 0.2, 0.1].map(|value| exact.record(value));
+        [0.1, 0.2, 0.1].iter().for_each(|value| assert!(exact.record(*value)));
         let datum = json_of(&exact, StorageResolution::Standard);
         assert_eq!((&datum["Values"], &datum["Counts"]), (&serde_json::json!([0.1, 0.2]), &serde_json::json!([2, 1])));
         assert!(datum.get("StatisticValues").is_none());
