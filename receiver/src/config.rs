@@ -36,9 +36,17 @@ object! {
         /// The time between two publications under steady traffic, 1,000 to 3,600,000. After a quiet time the first data go
         /// out within two seconds. Default: 60000.
         publish_interval_millisecond: u64,
-        /// How many bytes of memory unpublished data may take, 65,536 to 268,435,456; beyond, the oldest are dropped and
-        /// counted. Default: 8388608.
+        /// How many bytes of memory unpublished data may take, 65,536 to 268,435,456. Beyond, old minutes are merged into
+        /// five minutes, then into hours; then the oldest are dropped and counted. Default: 8388608.
         buffer_limit_bytes: u64,
+        /// What to do with data that were sent and got no answer, so that CloudWatch may have stored them: `retry` sends them
+        /// again, and they may count twice; `drop` does not, and they may be lost. Both are counted. Default: `retry`.
+        on_unknown_outcome: String,
+        /// The name of an Envoy cluster that leads to Envoy's own admin interface. The receiver then asks it every second
+        /// whether Envoy is draining, and publishes every second while it is. Default: it does not ask.
+        admin_cluster_name: String,
+        /// Whether the receiver's own counters are published too, once an interval. Default: false.
+        self_metrics: bool,
     }
 }
 
@@ -65,6 +73,22 @@ pub struct Config {
     pub publish_interval: Duration,
     /// Memory for unpublished data.
     pub buffer_limit: usize,
+    /// What becomes of data that got no answer.
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// The cluster that leads to Envoy's admin interface.
+    pub admin_cluster: Option<String>,
+    /// Whether the receiver's own counters are published.
+    pub self_metrics: bool,
+}
+
+/// What becomes of data that were sent and got no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUnknownOutcome {
+    /// They are sent again, and may count twice.
+    #[default]
+    Retry,
+    /// They are dropped, and may be lost.
+    Drop,
 }
 
 impl Config {
@@ -106,6 +130,16 @@ impl Config {
             &mut faults,
         );
         let buffer_limit = raw.buffer_limit_bytes.within("buffer_limit_bytes", 1 << 16..=1 << 28, 8 << 20, &mut faults);
+        let on_unknown_outcome = match raw.on_unknown_outcome.optional("on_unknown_outcome", &mut faults).as_deref() {
+            None | Some("retry") => OnUnknownOutcome::Retry,
+            Some("drop") => OnUnknownOutcome::Drop,
+            Some(_) => {
+                faults.add("on_unknown_outcome", "must be \"retry\" or \"drop\"");
+                OnUnknownOutcome::default()
+            }
+        };
+        let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut faults);
+        let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
         let scope = region.as_ref().map(|region| Scope::new(region.as_str(), "monitoring"));
         let scope = checked("cloud_watch_region", scope, &mut faults);
 
@@ -125,6 +159,9 @@ impl Config {
             request_count_name,
             publish_interval: Duration::from_millis(publish_interval),
             buffer_limit: usize::try_from(buffer_limit).unwrap_or(usize::MAX),
+            on_unknown_outcome,
+            admin_cluster,
+            self_metrics,
         })
     }
 }
@@ -192,6 +229,8 @@ mod tests {
         assert_eq!(config.request_count_name.as_str(), "RequestCount");
         assert_eq!(config.publish_interval, Duration::from_secs(60));
         assert_eq!(config.buffer_limit, 8 * 1024 * 1024);
+        assert_eq!(config.on_unknown_outcome, OnUnknownOutcome::Retry);
+        assert_eq!((config.admin_cluster, config.self_metrics), (None, false));
     }
 
     #[test]
@@ -199,7 +238,7 @@ mod tests {
         let document = r#"{
             "cloud_watch_region": "nowhere", "cloud_watch_host": "http://x", "aws_secret_access_key": 12345678,
             "metric_namespace": "AWS/EC2", "metric_name": "", "publish_interval_millisecond": 999,
-            "buffer_limit_bytes": "8M", "region": "us-east-1"
+            "buffer_limit_bytes": "8M", "on_unknown_outcome": "hope", "region": "us-east-1"
         }"#;
         let faults = faults(document);
         let starts = [
@@ -211,6 +250,7 @@ mod tests {
             "metric_name: must have at least one character",
             "publish_interval_millisecond: 999 is not within 1000 and 3600000",
             "buffer_limit_bytes: must be a whole number",
+            "on_unknown_outcome: must be \"retry\" or \"drop\"",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {

@@ -16,17 +16,15 @@ use acpw_host::{
 };
 use acpw_metric::record::QUEUE_NAME;
 
-use crate::{
-    Answer, Config, Publisher,
-    notice::Level,
-    publisher::{Counts, TransmitId},
-};
+use crate::{Answer, Config, Counts, Publisher, TransmitId, drain::DrainWatch, notice::Level};
 
 /// Often enough for the shortest delays, and a small fraction of a percent of a core.
 const TICK: Duration = Duration::from_millis(200);
 
 /// As much of an answer's body as is read: an error that names a thousand data fits.
 const ANSWER_LIMIT: usize = 256 * 1024;
+
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -44,8 +42,15 @@ struct Receiver {
     cluster: String,
     timeout: Duration,
     queue: Queue,
-    callouts: HashMap<Callout, TransmitId>,
+    drain: Option<(String, DrainWatch)>,
+    callouts: HashMap<Callout, Purpose>,
     stats: Stats,
+}
+
+/// What a callout is for.
+enum Purpose {
+    Publish(TransmitId),
+    AskReady,
 }
 
 impl Root {
@@ -66,6 +71,7 @@ impl Root {
             cluster: config.cluster.clone(),
             timeout: config.timeout,
             queue,
+            drain: config.admin_cluster.clone().map(|cluster| (cluster, DrainWatch::default())),
             callouts: HashMap::new(),
             stats,
             publisher: Publisher::new(config, random()),
@@ -99,6 +105,7 @@ impl RootContext for Root {
         if let Some(receiver) = &mut self.receiver {
             // Records that an earlier VM left behind have no wake-up.
             receiver.drain();
+            receiver.ask_ready();
             receiver.publish();
             receiver.report();
         }
@@ -118,6 +125,7 @@ impl Context for Root {
 
 impl Receiver {
     fn drain(&mut self) {
+        self.stats.account_for_earlier_receivers();
         while let Ok(Some(record)) = self.queue.dequeue() {
             self.publisher.handle_record(&record, now());
         }
@@ -128,7 +136,7 @@ impl Receiver {
             let headers: Vec<_> = transmit.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
             match dispatch_http_call(&self.cluster, &headers, &transmit.body, self.timeout) {
                 Ok(callout) => {
-                    self.callouts.insert(callout, transmit.id);
+                    self.callouts.insert(callout, Purpose::Publish(transmit.id));
                 }
                 Err(error) => {
                     let reason = format!("cloud_watch_cluster_name \"{}\": {error}", self.cluster);
@@ -138,11 +146,36 @@ impl Receiver {
         }
     }
 
+    /// Asks Envoy whether it is being drained, where the configuration says how.
+    fn ask_ready(&mut self) {
+        let Some((cluster, watch)) = &mut self.drain else { return };
+        if !watch.poll(now().steady) {
+            return;
+        }
+        let headers = [(":method", "GET"), (":path", DrainWatch::PATH), (":authority", cluster.as_str())];
+        match dispatch_http_call(cluster, &headers, b"", ADMIN_TIMEOUT) {
+            Ok(callout) => {
+                self.callouts.insert(callout, Purpose::AskReady);
+            }
+            Err(_) => {
+                watch.handle_answer(b"");
+            }
+        }
+    }
+
     fn answered(&mut self, callout: Callout) {
-        if let Some(id) = self.callouts.remove(&callout) {
-            let headers = call_response_headers();
-            let answer = Answer::new(pairs(&headers), &call_response_body(ANSWER_LIMIT));
-            self.publisher.handle_answer(id, &answer, now());
+        let body = call_response_body(ANSWER_LIMIT);
+        match self.callouts.remove(&callout) {
+            Some(Purpose::Publish(id)) => {
+                let headers = call_response_headers();
+                self.publisher.handle_answer(id, &Answer::new(pairs(&headers), &body), now());
+            }
+            Some(Purpose::AskReady) => {
+                if let Some((_, watch)) = &mut self.drain {
+                    self.publisher.set_draining(watch.handle_answer(&body));
+                }
+            }
+            None => {}
         }
     }
 
@@ -155,55 +188,64 @@ impl Receiver {
             };
             log(level, &format!("acpw receiver: {line}"));
         }
-        self.stats.update(&mut self.publisher);
+        self.stats.update(&self.publisher);
     }
 }
 
-type ReadCount = fn(&Counts) -> u64;
-
 /// The receiver's part of Envoy's statistics.
 struct Stats {
-    counters: [(Counter, ReadCount); 13],
+    /// In the order of [`Counts::NAMES`].
+    counters: Vec<Counter>,
     held: Gauge,
     held_bytes: Gauge,
     held_series: Gauge,
     clock_skew: Gauge,
+    seconds_since_success: Gauge,
+    /// What was counted up to the last update.
+    before: Counts,
+    has_accounted: bool,
 }
 
 impl Stats {
     fn define() -> Result<Self, HostError> {
-        let counter = |name: &str, read: ReadCount| Ok((Counter::define(&format!("acpw.receiver.{name}"))?, read));
+        let counters = Counts::NAMES.iter().map(|name| Counter::define(&format!("acpw.receiver.{name}")));
         Ok(Self {
-            counters: [
-                counter("received", |counts| counts.received)?,
-                counter("published", |counts| counts.published)?,
-                counter("published_data", |counts| counts.published_data)?,
-                counter("requests", |counts| counts.requests)?,
-                counter("request_bytes", |counts| counts.request_bytes)?,
-                counter("retried", |counts| counts.retried)?,
-                counter("throttled", |counts| counts.throttled)?,
-                counter("unknown_outcome", |counts| counts.unknown_outcome)?,
-                counter("denied", |counts| counts.denied)?,
-                counter("bad_records", |counts| counts.bad_records)?,
-                counter("dropped.buffer_full", |counts| counts.dropped_buffer_full)?,
-                counter("dropped.invalid", |counts| counts.dropped_invalid)?,
-                counter("dropped.rejected", |counts| counts.dropped_rejected)?,
-            ],
+            counters: counters.collect::<Result<_, _>>()?,
             held: Gauge::define("acpw.receiver.held")?,
             held_bytes: Gauge::define("acpw.receiver.held_bytes")?,
             held_series: Gauge::define("acpw.receiver.held_series")?,
             clock_skew: Gauge::define("acpw.receiver.clock_skew_millisecond")?,
+            seconds_since_success: Gauge::define("acpw.receiver.seconds_since_success")?,
+            before: Counts::default(),
+            has_accounted: false,
         })
     }
 
-    fn update(&self, publisher: &mut Publisher) {
-        let counts = publisher.take_counts();
-        for (counter, read) in &self.counters {
-            counter.add(read(&counts));
+    /// The counters outlive this VM. What an earlier one had received and not accounted for when it failed is lost, and is
+    /// counted so. To be called before this one has counted anything.
+    fn account_for_earlier_receivers(&mut self) {
+        if std::mem::replace(&mut self.has_accounted, true) {
+            return;
         }
+        let totals = Counts::from_values(self.counters.iter().map(|counter| counter.value()));
+        let lost = Counts { dropped_restart: totals.unaccounted(), ..Counts::default() };
+        self.add(&lost);
+    }
+
+    fn update(&mut self, publisher: &Publisher) {
+        let counts = *publisher.counts();
+        self.add(&counts.since(&self.before));
+        self.before = counts;
         self.held.set(publisher.held());
         self.held_bytes.set(publisher.held_bytes() as u64);
         self.held_series.set(publisher.held_series() as u64);
         self.clock_skew.set(publisher.clock_skew().unsigned_abs());
+        self.seconds_since_success.set(publisher.since_success(now()).as_secs());
+    }
+
+    fn add(&self, counts: &Counts) {
+        for (counter, count) in self.counters.iter().zip(counts.values()) {
+            counter.add(count);
+        }
     }
 }

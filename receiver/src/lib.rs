@@ -8,11 +8,14 @@
 pub mod answer;
 pub mod backoff;
 pub mod batch;
+pub mod buffer;
 pub mod clock;
 pub mod config;
+pub mod counts;
 pub mod credentials;
 pub mod datum;
 pub mod disposition;
+pub mod drain;
 pub mod endpoint;
 pub mod notice;
 pub mod outbox;
@@ -20,13 +23,18 @@ pub mod payload;
 pub mod publisher;
 pub mod random;
 pub mod schedule;
+pub mod self_metrics;
+pub mod transmit;
 
 #[cfg(target_arch = "wasm32")]
 mod context;
 
 pub use answer::Answer;
 pub use batch::Batch;
+pub use buffer::Buffer;
 pub use config::Config;
+pub use counts::Counts;
 pub use disposition::Disposition;
 pub use payload::Payload;
-pub use publisher::{Publisher, Transmit};
+pub use publisher::Publisher;
+pub use transmit::{Transmit, TransmitId};

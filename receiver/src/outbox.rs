@@ -1,6 +1,6 @@
 //! Data that are due, on their way into payloads.
 
-use acpw_metric::{Accumulator, Group, MetricName, Namespace, PeriodKey};
+use acpw_metric::{Accumulator, Group, MetricName, Namespace, PeriodKey, Timestamp};
 
 use crate::{Batch, Payload, datum::MetricDatum};
 
@@ -59,6 +59,16 @@ impl Outbox {
         self.due.bytes()
     }
 
+    /// The start of the oldest period.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.rest.as_ref().map(|(key, _)| key.start).or_else(|| self.due.oldest())
+    }
+
+    /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped; gives how many values were.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> u64 {
+        self.due.shrink(target, now)
+    }
+
     /// Takes out the oldest group; gives how many values it held, and nothing when there was none.
     pub fn drop_oldest(&mut self) -> Option<u64> {
         let (_, group) = self.rest.take().or_else(|| self.due.pop())?;
@@ -114,9 +124,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Timestamp, Unit,
-    };
+    use acpw_metric::{DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Unit};
 
     use super::*;
 

@@ -1,20 +1,22 @@
 //! The receiver's state: what is held, what is sent, and what became of it.
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use acpw_metric::{Accumulator, Now, Record, Timestamp};
-use acpw_sigv4::{PayloadHash, Request, Signer};
+use acpw_metric::{Now, Record, Timestamp};
+use acpw_sigv4::Signer;
 
 use crate::{
-    Answer, Config, Disposition, Payload,
+    Answer, Buffer, Config, Counts, Disposition, Payload, Transmit, TransmitId,
     answer::Reply,
     backoff::Backoff,
     clock::Clock,
+    config::OnUnknownOutcome,
     disposition::RetryCause,
     notice::{Level, Limiter, Notice},
-    outbox::{Names, Outbox},
+    outbox::Names,
     random::Random,
     schedule::Schedule,
+    self_metrics::{Reading, SelfMetrics},
 };
 
 /// The most payloads at once, sent or waiting to be sent again. Everything else can still be merged.
@@ -23,15 +25,16 @@ const MAX_PAYLOADS: usize = 4;
 /// How long nothing is sent after CloudWatch has refused the credentials.
 const DENIED_DELAY: Duration = Duration::from_secs(30);
 
-const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
-const TARGET: &str = "GraniteServiceVersion20100801.PutMetricData";
+/// What delays begin with, after AWS's SDKs.
+const TRANSIENT_BASE: Duration = Duration::from_millis(50);
+const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 /// Holds what senders observed and publishes it.
 ///
 /// Driven thus: [`handle_record`](Self::handle_record) for every record in the queue. On a tick,
 /// [`poll_transmit`](Self::poll_transmit) until there is none; each is dispatched, and what cannot be is told with
 /// [`handle_undispatched`](Self::handle_undispatched). When a callout ends, [`handle_answer`](Self::handle_answer). After
-/// any of them, [`poll_line`](Self::poll_line) until there is none, and [`take_counts`](Self::take_counts).
+/// any of them, [`poll_line`](Self::poll_line) until there is none.
 ///
 /// A payload is sent as it is until it is delivered, and never merged with other data again, so what CloudWatch has
 /// accepted is never sent twice; only an attempt without an answer leaves that open, and those are counted.
@@ -43,35 +46,18 @@ pub struct Publisher {
     backoff: Backoff,
     clock: Clock,
     random: Random,
-    pending: Accumulator,
-    outbox: Outbox,
+    buffer: Buffer,
     payloads: VecDeque<Waiting>,
     in_flight: Vec<InFlight>,
     next_id: u64,
-    buffer_limit: usize,
+    on_unknown_outcome: OnUnknownOutcome,
+    /// Until when, by the steady clock, a flush waits for what senders have not handed over yet.
+    flush: Option<Duration>,
+    last_success: Option<Duration>,
+    self_metrics: Option<SelfMetrics>,
     counts: Counts,
     limiter: Limiter,
     lines: VecDeque<(Level, String)>,
-}
-
-/// Names a payload in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TransmitId(u64);
-
-/// A signed request. Its `Debug` shows no header, since one of them is the signature.
-pub struct Transmit {
-    /// To tell its answer with.
-    pub id: TransmitId,
-    /// All headers, Envoy's pseudo-headers first.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl fmt::Debug for Transmit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transmit").field("id", &self.id).field("bytes", &self.body.len()).finish_non_exhaustive()
-    }
 }
 
 /// A payload that is to be sent.
@@ -92,37 +78,6 @@ struct InFlight {
     sent: Duration,
 }
 
-/// What became of values and requests, since this was last asked. A value is one measurement of one metric of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Values taken from the queue.
-    pub received: u64,
-    /// Values that CloudWatch has stored.
-    pub published: u64,
-    /// Data that CloudWatch has stored.
-    pub published_data: u64,
-    /// Requests that CloudWatch has accepted.
-    pub requests: u64,
-    /// Bytes of their bodies.
-    pub request_bytes: u64,
-    /// Requests sent again, or to be.
-    pub retried: u64,
-    /// Requests that CloudWatch throttled.
-    pub throttled: u64,
-    /// Requests that got no answer: their data may be stored, and are sent again.
-    pub unknown_outcome: u64,
-    /// Requests that CloudWatch refused for the credentials or permissions.
-    pub denied: u64,
-    /// Records that could not be read.
-    pub bad_records: u64,
-    /// Values dropped because the bound on memory was reached, the oldest first.
-    pub dropped_buffer_full: u64,
-    /// Values dropped because CloudWatch refused exactly their data.
-    pub dropped_invalid: u64,
-    /// Values dropped because CloudWatch did not understand the request.
-    pub dropped_rejected: u64,
-}
-
 impl Publisher {
     /// A publisher that holds nothing. `seed` makes it differ from the others of a fleet.
     pub fn new(config: Config, seed: u64) -> Self {
@@ -135,12 +90,14 @@ impl Publisher {
             backoff: Backoff::default(),
             clock: Clock::default(),
             random,
-            pending: Accumulator::default(),
-            outbox: Outbox::new(names),
+            buffer: Buffer::new(names, config.buffer_limit),
             payloads: VecDeque::new(),
             in_flight: Vec::new(),
             next_id: 0,
-            buffer_limit: config.buffer_limit,
+            on_unknown_outcome: config.on_unknown_outcome,
+            flush: None,
+            last_success: None,
+            self_metrics: config.self_metrics.then(|| SelfMetrics::new(config.publish_interval)),
             counts: Counts::default(),
             limiter: Limiter::default(),
             lines: VecDeque::new(),
@@ -152,9 +109,9 @@ impl Publisher {
         match Record::decode(bytes) {
             Ok(record) => {
                 self.counts.received = self.counts.received.saturating_add(record.samples());
-                self.clock.read(now);
-                self.pending.merge_record(&record, self.clock.skew());
-                self.keep_within_limit(now);
+                let time = self.clock.read(now);
+                self.buffer.merge(&record, self.clock.skew());
+                self.keep_within_limit(time, now);
             }
             Err(error) => {
                 self.counts.bad_records = self.counts.bad_records.saturating_add(1);
@@ -163,32 +120,44 @@ impl Publisher {
         }
     }
 
+    /// Publishes everything as soon as it is there, from now until [`is_flushed`](Self::is_flushed). `settle` is how long
+    /// senders may take to hand over what they have observed.
+    pub fn flush(&mut self, settle: Duration, now: Now) {
+        self.flush = Some(now.steady.saturating_add(settle));
+    }
+
+    /// Whether a flush has come to its end: senders have had their time, and nothing is held.
+    pub fn is_flushed(&mut self, now: Now) -> bool {
+        let is_flushed = self.flush.is_some_and(|settled| now.steady >= settled) && self.held() == 0;
+        if is_flushed {
+            self.flush = None;
+        }
+        is_flushed
+    }
+
+    /// Envoy is being drained, or no longer: publishes every second while it is.
+    pub fn set_draining(&mut self, is_draining: bool) {
+        self.schedule.set_draining(is_draining);
+    }
+
     /// The next request to send now, if there is one.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
-        let signed_at = self.clock.read(now);
-        if self.schedule.is_due(now.steady, !self.pending.is_empty()) {
-            self.outbox.add(std::mem::take(&mut self.pending));
+        let time = self.clock.read(now);
+        self.measure_itself(time, now);
+        let is_due = self.schedule.is_due(now.steady, self.buffer.has_pending());
+        if is_due || self.flush.is_some() {
+            self.buffer.release();
         }
         if !self.backoff.allows(now.steady, self.in_flight.len()) {
             return None;
         }
-        let learnt = self.clock.learnt();
-        let waiting = match self.payloads.pop_front() {
-            Some(waiting) => waiting,
-            None if self.in_flight.len() < MAX_PAYLOADS => Waiting { payload: self.outbox.next_payload()?, learnt },
-            None => return None,
-        };
-        let payload = match learnt.saturating_sub(waiting.learnt) {
-            0 => waiting.payload,
-            millis => waiting.payload.shifted(millis),
-        };
-        match self.sign(&payload, signed_at) {
-            Ok(headers) => {
-                let id = TransmitId(self.next_id);
-                self.next_id = self.next_id.wrapping_add(1);
-                let body = payload.body().to_vec();
-                self.in_flight.push(InFlight { id, payload, learnt, signed_at, sent: now.steady });
-                Some(Transmit { id, headers, body })
+        let Waiting { payload, learnt } = self.next_payload(time, now)?;
+        let id = TransmitId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        match Transmit::sign(id, &payload, &self.host, &mut self.signer, time) {
+            Ok(transmit) => {
+                self.in_flight.push(InFlight { id, payload, learnt, signed_at: time, sent: now.steady });
+                Some(transmit)
             }
             Err(error) => {
                 self.payloads.push_front(Waiting { payload, learnt });
@@ -212,6 +181,11 @@ impl Publisher {
         let difference = self.learn(&sent, answer, now);
         match Disposition::of(answer, difference) {
             Disposition::Delivered => self.delivered(&sent.payload, now),
+            Disposition::Retry { cause: RetryCause::UnknownOutcome, .. }
+                if self.on_unknown_outcome == OnUnknownOutcome::Drop =>
+            {
+                self.drop_unknown(&sent.payload, answer, now);
+            }
             Disposition::Retry { cause, after } => self.retry(sent, cause, after, answer, now),
             Disposition::CorrectClock => {
                 self.counts.retried = self.counts.retried.saturating_add(1);
@@ -238,61 +212,75 @@ impl Publisher {
         self.lines.pop_front()
     }
 
-    /// What has become of values and requests since this was last called.
-    pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
+    /// What has become of values and requests since the start.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How many values are held: received, and neither published nor dropped.
     pub fn held(&self) -> u64 {
-        let waiting = self.payloads.iter().map(|waiting| &waiting.payload);
-        let payloads = waiting.chain(self.in_flight.iter().map(|sent| &sent.payload));
-        let in_payloads: u64 = payloads.map(Payload::samples).sum();
-        self.pending.samples().saturating_add(self.outbox.samples()).saturating_add(in_payloads)
+        self.buffer.samples().saturating_add(self.payloads().map(Payload::samples).sum())
     }
 
     /// About how many bytes of memory they take.
     pub fn held_bytes(&self) -> usize {
-        let waiting = self.payloads.iter().map(|waiting| &waiting.payload);
-        let payloads = waiting.chain(self.in_flight.iter().map(|sent| &sent.payload));
-        let in_payloads: usize = payloads.map(|payload| payload.body().len()).sum();
-        self.pending.bytes().saturating_add(self.outbox.bytes()).saturating_add(in_payloads)
+        self.buffer.bytes().saturating_add(self.payload_bytes())
     }
 
-    /// How many series times periods are held and not yet in a payload.
+    /// How many data are held and not yet in a payload: series times periods.
     pub fn held_series(&self) -> usize {
-        self.pending.series().saturating_add(self.outbox.series())
+        self.buffer.series()
     }
 
-    /// By how many milliseconds this host's clock is behind CloudWatch's.
+    /// How many milliseconds are added to this host's clock.
     pub fn clock_skew(&self) -> i64 {
         self.clock.skew()
     }
 
-    fn sign(&mut self, payload: &Payload, signed_at: Timestamp) -> Result<Vec<(&'static str, String)>, String> {
-        let mut own = vec![
-            ("content-type", CONTENT_TYPE),
-            ("x-amz-target", TARGET),
-            // Errors then carry the codes of the older protocol too, which is what AWS documents.
-            ("x-amzn-query-mode", "true"),
-        ];
-        if payload.is_compressed() {
-            own.push(("content-encoding", "gzip"));
+    /// How long ago CloudWatch last took something; since the start when it never has.
+    pub fn since_success(&self, now: Now) -> Duration {
+        now.steady.saturating_sub(self.last_success.unwrap_or_default())
+    }
+
+    fn measure_itself(&mut self, time: Timestamp, now: Now) {
+        let reading =
+            Reading { counts: self.counts, held_bytes: self.held_bytes(), since_success: self.since_success(now) };
+        let data = self.self_metrics.as_mut().and_then(|metrics| metrics.poll(now.steady, time, reading));
+        if let Some(data) = data {
+            self.counts.received = self.counts.received.saturating_add(data.samples());
+            self.buffer.add(data);
         }
-        let request = Request {
-            method: "POST",
-            host: &self.host,
-            path: "/",
-            query: "",
-            headers: &own,
-            body: payload.body(),
-            payload_hash: PayloadHash::Implied,
-        };
-        let seconds = i64::try_from(signed_at.as_secs()).unwrap_or(i64::MAX);
-        let signed = self.signer.sign(&request, seconds).map_err(|error| error.to_string())?;
-        let pseudo = [(":method", "POST"), (":path", "/"), (":authority", self.host.as_str()), (":scheme", "https")];
-        let headers = pseudo.into_iter().chain(own).chain(signed.headers());
-        Ok(headers.map(|(name, value)| (name, value.to_owned())).collect())
+    }
+
+    fn payloads(&self) -> impl Iterator<Item = &Payload> {
+        let waiting = self.payloads.iter().map(|waiting| &waiting.payload);
+        waiting.chain(self.in_flight.iter().map(|sent| &sent.payload))
+    }
+
+    fn payload_bytes(&self) -> usize {
+        self.payloads().map(|payload| payload.body().len()).sum()
+    }
+
+    /// A payload that waits to be sent again, else one of data that are due; stamped by what the clock has learnt.
+    fn next_payload(&mut self, time: Timestamp, now: Now) -> Option<Waiting> {
+        let learnt = self.clock.learnt();
+        if let Some(waiting) = self.payloads.pop_front() {
+            let payload = match learnt.saturating_sub(waiting.learnt) {
+                0 => waiting.payload,
+                millis => waiting.payload.shifted(millis),
+            };
+            return Some(Waiting { payload, learnt });
+        }
+        if self.in_flight.len() >= MAX_PAYLOADS {
+            return None;
+        }
+        let too_old = self.buffer.drop_too_old(time);
+        if too_old > 0 {
+            self.counts.dropped_too_old = self.counts.dropped_too_old.saturating_add(too_old);
+            let detail = "CloudWatch takes nothing that is older than two weeks".to_owned();
+            self.tell(&Notice::Dropped { reason: "too_old", samples: too_old, detail }, now);
+        }
+        Some(Waiting { payload: self.buffer.next_payload()?, learnt })
     }
 
     fn take_in_flight(&mut self, id: TransmitId) -> Option<InFlight> {
@@ -309,8 +297,7 @@ impl Publisher {
         self.clock.learn(difference, sent.learnt);
         let news = self.clock.learnt().saturating_sub(before);
         if news != 0 {
-            self.pending.shift(news);
-            self.outbox.shift(news);
+            self.buffer.shift(news);
             self.tell(&Notice::ClockCorrected(self.clock.skew()), now);
         }
         Some(difference)
@@ -318,6 +305,8 @@ impl Publisher {
 
     fn delivered(&mut self, payload: &Payload, now: Now) {
         self.backoff.succeed();
+        self.schedule.delivered();
+        self.last_success = Some(now.steady);
         let counts = &mut self.counts;
         counts.published = counts.published.saturating_add(payload.samples());
         counts.published_data = counts.published_data.saturating_add(payload.data() as u64);
@@ -332,17 +321,26 @@ impl Publisher {
         let base = match cause {
             RetryCause::Throttled => {
                 self.counts.throttled = self.counts.throttled.saturating_add(1);
-                Duration::from_secs(1)
+                self.schedule.throttled();
+                THROTTLED_BASE
             }
             RetryCause::UnknownOutcome => {
                 self.counts.unknown_outcome = self.counts.unknown_outcome.saturating_add(1);
-                Duration::from_millis(50)
+                TRANSIENT_BASE
             }
-            RetryCause::ServiceFault | RetryCause::Unsent => Duration::from_millis(50),
+            RetryCause::ServiceFault | RetryCause::Unsent => TRANSIENT_BASE,
         };
         let delay = self.backoff.fail(now.steady, base, after, &mut self.random);
         self.tell(&Notice::Retrying { cause, reason: reason(answer), delay }, now);
         self.wait(sent.payload, sent.learnt);
+    }
+
+    fn drop_unknown(&mut self, payload: &Payload, answer: &Answer, now: Now) {
+        let samples = payload.samples();
+        self.counts.unknown_outcome = self.counts.unknown_outcome.saturating_add(1);
+        self.counts.dropped_unknown_outcome = self.counts.dropped_unknown_outcome.saturating_add(samples);
+        self.backoff.fail(now.steady, TRANSIENT_BASE, None, &mut self.random);
+        self.dropped("unknown_outcome", samples, answer, now);
     }
 
     /// Drops the data at these places and sends the rest; halves the payload when no place is named.
@@ -376,12 +374,11 @@ impl Publisher {
         self.payloads.push_front(Waiting { payload, learnt });
     }
 
-    fn keep_within_limit(&mut self, now: Now) {
-        while self.held_bytes() > self.buffer_limit {
-            let oldest = self.outbox.drop_oldest().or_else(|| self.pending.pop().map(|(_, group)| group.samples()));
-            let Some(samples) = oldest else { return };
+    fn keep_within_limit(&mut self, time: Timestamp, now: Now) {
+        let samples = self.buffer.keep_within_limit(self.payload_bytes(), time);
+        if samples > 0 {
             self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(samples);
-            let detail = "buffer_limit_bytes is reached; see the lines above for why nothing is published".to_owned();
+            let detail = "buffer_limit_bytes is reached; other lines say why nothing is published".to_owned();
             self.tell(&Notice::Dropped { reason: "buffer_full", samples, detail }, now);
         }
     }

@@ -7,11 +7,23 @@ use crate::random::Random;
 /// After a quiet time the first data wait this long for those of the other workers, which flush within the same second.
 const GATHER: Duration = Duration::from_millis(500);
 
+/// Throttling makes the interval at most this many times as long, and never longer than [`LONGEST`].
+const MAX_STRETCH: u32 = 8;
+
+/// The longest that throttling makes an interval that is not longer by itself.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+
+/// While Envoy drains, every second counts.
+const DRAINING_INTERVAL: Duration = Duration::from_secs(1);
+
 /// One publication per interval under steady traffic, at an offset of this instance's own, so that a fleet does not
-/// publish in step; and soon after a quiet time, when the last publication is an interval or more ago.
+/// publish in step; and soon after a quiet time, when the last publication is an interval or more ago. When CloudWatch
+/// throttles, the interval doubles, and it comes back step by step with what CloudWatch takes.
 #[derive(Debug)]
 pub struct Schedule {
-    interval: Duration,
+    configured: Duration,
+    stretch: u32,
+    is_draining: bool,
     offset: Duration,
     last: Option<Duration>,
     waiting_since: Option<Duration>,
@@ -20,7 +32,31 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule of this interval.
     pub fn new(interval: Duration, random: &mut Random) -> Self {
-        Self { interval, offset: random.below(interval), last: None, waiting_since: None }
+        let offset = random.below(interval);
+        Self { configured: interval, stretch: 1, is_draining: false, offset, last: None, waiting_since: None }
+    }
+
+    /// The time between two publications as things are.
+    pub fn interval(&self) -> Duration {
+        if self.is_draining {
+            return DRAINING_INTERVAL;
+        }
+        self.configured.saturating_mul(self.stretch).min(LONGEST.max(self.configured))
+    }
+
+    /// CloudWatch has throttled a publication.
+    pub fn throttled(&mut self) {
+        self.stretch = self.stretch.saturating_mul(2).min(MAX_STRETCH);
+    }
+
+    /// CloudWatch has taken one.
+    pub fn delivered(&mut self) {
+        self.stretch = self.stretch.saturating_sub(1).max(1);
+    }
+
+    /// Envoy is being drained, or no longer.
+    pub fn set_draining(&mut self, is_draining: bool) {
+        self.is_draining = is_draining;
     }
 
     /// Whether to publish now, by the steady clock; `has_data`: whether there is anything to publish. Once it says so, the
@@ -32,7 +68,7 @@ impl Schedule {
         }
         let since = *self.waiting_since.get_or_insert(now);
         let due = match self.last {
-            Some(last) if since < last.saturating_add(self.interval) => self.slot_after(last),
+            Some(last) if since < last.saturating_add(self.interval()) => self.slot_after(last),
             _ => since.saturating_add(GATHER),
         };
         if now < due {
@@ -45,8 +81,8 @@ impl Schedule {
 
     /// The first multiple of the interval, moved by the offset, after `time`.
     fn slot_after(&self, time: Duration) -> Duration {
-        let interval = self.interval.as_millis().max(1);
-        let offset = self.offset.as_millis();
+        let interval = self.interval().as_millis().max(1);
+        let offset = self.offset.as_millis().checked_rem(interval).unwrap_or(0);
         let passed = (time.as_millis().saturating_add(interval).saturating_sub(offset)).checked_div(interval);
         let slot = passed.unwrap_or(0).saturating_mul(interval).saturating_add(offset);
         Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))
@@ -94,6 +130,36 @@ mod tests {
         let second: Vec<u64> = (0..100).map(|seed| publications(seed, 1000, |_| true)[1].as_secs()).collect();
         let distinct: std::collections::BTreeSet<_> = second.iter().collect();
         assert!(distinct.len() > 40, "{distinct:?}");
+    }
+
+    #[test]
+    fn throttling_stretches_the_interval_and_success_brings_it_back() {
+        let mut schedule = Schedule::new(INTERVAL, &mut Random::new(1));
+        let mut intervals = Vec::new();
+        for _ in 0..4 {
+            schedule.throttled();
+            intervals.push(schedule.interval().as_secs());
+        }
+        assert_eq!(intervals, [120, 240, 300, 300]);
+        let mut steps = 0;
+        while schedule.interval() > INTERVAL {
+            schedule.delivered();
+            steps += 1;
+        }
+        assert_eq!(steps, 7);
+        let mut slow = Schedule::new(LONGEST * 2, &mut Random::new(1));
+        slow.throttled();
+        assert_eq!(slow.interval(), LONGEST * 2);
+    }
+
+    #[test]
+    fn a_draining_envoy_publishes_every_second() {
+        let mut schedule = Schedule::new(INTERVAL, &mut Random::new(3));
+        schedule.set_draining(true);
+        let count = (0..50).filter(|tick| schedule.is_due(TICK * *tick, true)).count();
+        assert!((9..=11).contains(&count), "{count}");
+        schedule.set_draining(false);
+        assert!((50..350).filter(|tick| schedule.is_due(TICK * *tick, true)).count() <= 2);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use acpw_metric::{
     Timestamp, Unit,
 };
 use flate2::read::GzDecoder;
-use receiver::{Answer, Config, Publisher, Transmit, answer::Reply, notice::Level, publisher::Counts};
+use receiver::{Answer, Config, Counts, Publisher, Transmit, answer::Reply, notice::Level};
 
 const START: u64 = 1_787_402_160;
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
@@ -24,10 +24,11 @@ struct World {
 
 impl World {
     fn new(extra: &str) -> Self {
+        let interval = if extra.contains("interval") { "" } else { r#", "publish_interval_millisecond": 1000"# };
         let document = format!(
             r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "metric_namespace": "N",
                 "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "{SECRET}",
-                "aws_session_token": "TOKENTOKEN", "publish_interval_millisecond": 1000 {extra}}}"#
+                "aws_session_token": "TOKENTOKEN" {extra} {interval}}}"#
         );
         let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
         let publisher = Publisher::new(config, 7);
@@ -90,20 +91,8 @@ impl World {
         while let Some(line) = self.publisher.poll_line() {
             self.lines.push(line);
         }
-        let counts = self.publisher.take_counts();
-        self.counts.received += counts.received;
-        self.counts.published += counts.published;
-        self.counts.published_data += counts.published_data;
-        self.counts.retried += counts.retried;
-        self.counts.throttled += counts.throttled;
-        self.counts.unknown_outcome += counts.unknown_outcome;
-        self.counts.denied += counts.denied;
-        self.counts.bad_records += counts.bad_records;
-        self.counts.dropped_buffer_full += counts.dropped_buffer_full;
-        self.counts.dropped_invalid += counts.dropped_invalid;
-        self.counts.dropped_rejected += counts.dropped_rejected;
-        let dropped = self.counts.dropped_buffer_full + self.counts.dropped_invalid + self.counts.dropped_rejected;
-        assert_eq!(self.counts.received, self.counts.published + self.publisher.held() + dropped);
+        self.counts = *self.publisher.counts();
+        assert_eq!(self.counts.unaccounted(), self.publisher.held());
     }
 }
 
@@ -337,6 +326,60 @@ fn at_most_four_payloads_are_in_flight() {
         world.answer(&transmit, 200, "", "");
     }
     assert_eq!(world.counts.published, 10_000);
+}
+
+#[test]
+fn data_without_an_answer_are_never_sent_twice_where_the_configuration_says_so() {
+    let mut world = World::new(r#", "on_unknown_outcome": "drop""#);
+    world.observe(0..3);
+    let transmit = world.next();
+    let answer = Answer::Missing { may_be_stored: true, reason: "upstream request timeout".to_owned() };
+    world.publisher.handle_answer(transmit.id, &answer, world.now());
+    world.settle();
+    assert_eq!((world.counts.unknown_outcome, world.counts.dropped_unknown_outcome), (1, 3));
+    world.silent(60_000);
+    world.observe(0..1);
+    let transmit = world.next();
+    let unsent = Answer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() };
+    world.publisher.handle_answer(transmit.id, &unsent, world.now());
+    let transmit = world.next();
+    world.answer(&transmit, 200, "", "");
+    assert_eq!((world.counts.published, world.counts.dropped_unknown_outcome), (1, 3));
+}
+
+#[test]
+fn a_flush_publishes_all_and_waits_for_what_senders_still_have() {
+    let mut world = World::new(r#", "publish_interval_millisecond": 60000"#);
+    world.observe(0..1);
+    let first = world.next();
+    world.answer(&first, 200, "", "");
+    world.observe(0..1);
+    world.silent(1_000);
+    world.publisher.flush(Duration::from_millis(1_200), world.now());
+    let second = world.publisher.poll_transmit(world.now()).unwrap();
+    world.answer(&second, 200, "", "");
+    assert!(!world.publisher.is_flushed(world.now()));
+    world.millis += 1_000;
+    world.observe(0..1);
+    world.millis += 400;
+    assert!(!world.publisher.is_flushed(world.now()));
+    let third = world.publisher.poll_transmit(world.now()).unwrap();
+    assert!(!world.publisher.is_flushed(world.now()));
+    world.answer(&third, 200, "", "");
+    assert!(world.publisher.is_flushed(world.now()));
+    world.observe(0..1);
+    world.silent(5_000);
+}
+
+#[test]
+fn the_receiver_publishes_its_own_counters_where_it_is_told_to() {
+    let mut world = World::new(r#", "self_metrics": true"#);
+    let transmit = world.next();
+    let names: Vec<_> = data(&transmit).iter().map(|datum| datum["MetricName"].to_string()).collect();
+    assert_eq!(names.len(), 7);
+    assert!(names.contains(&"\"SecondsSinceSuccess\"".to_owned()), "{names:?}");
+    world.answer(&transmit, 200, "", "");
+    assert_eq!((world.counts.received, world.counts.published), (7, 7));
 }
 
 #[test]

@@ -107,14 +107,15 @@ impl Sender {
         }
     }
 
-    /// Ends the window: what was observed in it is now held, at most up to the bound on memory.
+    /// Ends the window: what was observed in it is now held. At the bound on memory, what is held long becomes coarser, and
+    /// then the oldest is dropped.
     pub fn flush(&mut self, now: Now) {
         self.aggregator.flush_into(&mut self.held, self.since, now.steady);
         self.since = now.wall;
-        while self.held.bytes() > HELD_BYTES_LIMIT {
-            let Some((_, group)) = self.held.pop() else { break };
-            let samples = group.samples();
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(samples);
+        if self.held.bytes() > HELD_BYTES_LIMIT {
+            // Room for a while, so that the next flush does not come to the bound again.
+            let dropped = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, now.wall);
+            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(dropped);
         }
     }
 

@@ -25,6 +25,7 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
 }
 
 /// What the host answered instead of Ok: Proxy-Wasm's status.
@@ -154,4 +155,11 @@ pub(crate) fn increment_metric(id: u32, offset: i64) -> Result<(), HostError> {
 pub(crate) fn record_metric(id: u32, value: u64) -> Result<(), HostError> {
     // SAFETY: nothing is pointed to.
     done(unsafe { proxy_record_metric(id, value) })
+}
+
+pub(crate) fn metric(id: u32) -> Result<u64, HostError> {
+    let mut value = 0;
+    // SAFETY: the host writes one integer.
+    done(unsafe { proxy_get_metric(id, &raw mut value) })?;
+    Ok(value)
 }

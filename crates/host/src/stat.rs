@@ -22,6 +22,11 @@ impl Counter {
             let _ = abi::increment_metric(self.0, i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
+
+    /// What all VMs of this process have counted; zero when the host does not say.
+    pub fn value(self) -> u64 {
+        abi::metric(self.0).unwrap_or(0)
+    }
 }
 
 /// A gauge.

@@ -9,6 +9,9 @@ use crate::{
     Dimensions, Distribution, Metric, Namespace, Record, Timestamp, dimension::BorrowedDimensions, record::RecordWriter,
 };
 
+/// Into periods of how many seconds data are merged where there is no room, from which age on.
+const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
+
 /// Where data are filed: CloudWatch's period, under its start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeriodKey {
@@ -103,6 +106,42 @@ impl Accumulator {
             }
         }
         *self = shifted;
+    }
+
+    /// Merges the data of periods that begin before `before` into periods of `seconds` seconds. Nothing is lost but the time
+    /// at which it was measured, to within those seconds.
+    pub fn coarsen(&mut self, seconds: u32, before: Timestamp) {
+        let recent = self.periods.split_off(&PeriodKey { start: before, namespace: None });
+        for (key, period) in std::mem::replace(&mut self.periods, recent) {
+            let key = PeriodKey { start: key.start.floor(seconds), ..key };
+            for (dimensions, distributions) in period {
+                let group = Group { dimensions, distributions };
+                self.forget(&group);
+                let borrowed: Vec<_> = group.dimensions.iter().collect();
+                for (metric, distribution) in &group.distributions {
+                    self.add_borrowed(key.clone(), &borrowed, metric, distribution);
+                }
+            }
+        }
+    }
+
+    /// Makes it take at most `target` bytes: merges old minutes into five minutes, then into hours, and when that does not
+    /// suffice drops the oldest data. Gives how many values were dropped.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> u64 {
+        for (seconds, age) in COARSER {
+            if self.bytes <= target {
+                return 0;
+            }
+            self.coarsen(seconds, Timestamp::from_secs(now.as_secs().saturating_sub(age)).floor(seconds));
+        }
+        let before = self.samples;
+        while self.bytes > target && self.pop().is_some() {}
+        before.saturating_sub(self.samples)
+    }
+
+    /// The start of the oldest period.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.periods.first_key_value().map(|(key, _)| key.start)
     }
 
     /// Takes out one group of the oldest period.
@@ -313,6 +352,24 @@ mod tests {
         assert_eq!(accumulator(&minute).series(), 4);
         let seconds: Vec<Sample> = (0..180).map(|second| (second, 4, 1)).collect();
         assert_eq!(accumulator(&seconds).series(), 180);
+    }
+
+    proptest! {
+        #[test]
+        fn coarsening_merges_old_periods_and_loses_nothing(samples in samples(), before in 0u64..250) {
+            let before = Timestamp::from_secs(1_700_000_000 + before);
+            let mut coarse = accumulator(&samples);
+            let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());
+            coarse.coarsen(300, before);
+            prop_assert_eq!(coarse.samples(), count);
+            prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
+            let mut sum = 0.0;
+            while let Some((key, group)) = coarse.pop() {
+                prop_assert!(key.start >= before || key.start.floor(300) == key.start);
+                sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
+            }
+            prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());
+        }
     }
 
     #[test]

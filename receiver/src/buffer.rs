@@ -1,0 +1,190 @@
+//! What is held and not yet in a payload, within a bound.
+
+use acpw_metric::{Accumulator, Record, Timestamp, quota::MAX_AGE_SECONDS};
+
+use crate::{
+    Payload,
+    outbox::{Names, Outbox},
+};
+
+/// Room that is made at the bound, so that it is not reached again at once: one part in so many.
+const HEADROOM: usize = 8;
+
+/// CloudWatch's limit of two weeks, less the time that it takes to send.
+const MAX_AGE_MILLIS: i64 = (MAX_AGE_SECONDS as i64 - 300) * 1_000;
+
+/// Data that are not due yet, and data that are due and wait to be made into payloads.
+#[derive(Debug)]
+pub struct Buffer {
+    pending: Accumulator,
+    outbox: Outbox,
+    limit: usize,
+}
+
+impl Buffer {
+    /// An empty buffer of so many bytes.
+    pub fn new(names: Names, limit: usize) -> Self {
+        Self { pending: Accumulator::default(), outbox: Outbox::new(names), limit }
+    }
+
+    /// Adds what a record carries, stamped by a clock that is so many milliseconds behind.
+    pub fn merge(&mut self, record: &Record<'_>, skew: i64) {
+        self.pending.merge_record(record, skew);
+    }
+
+    /// Adds data that are stamped right.
+    pub fn add(&mut self, data: Accumulator) {
+        self.pending.merge(data);
+    }
+
+    /// Whether there are data that are not due.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Makes all data due.
+    pub fn release(&mut self) {
+        self.outbox.add(std::mem::take(&mut self.pending));
+    }
+
+    /// The next payload of data that are due.
+    pub fn next_payload(&mut self) -> Option<Payload> {
+        self.outbox.next_payload()
+    }
+
+    /// Moves all data by so many milliseconds, as far as that moves them into other periods.
+    pub fn shift(&mut self, millis: i64) {
+        self.pending.shift(millis);
+        self.outbox.shift(millis);
+    }
+
+    /// How many values it holds.
+    pub fn samples(&self) -> u64 {
+        self.pending.samples().saturating_add(self.outbox.samples())
+    }
+
+    /// How many data it holds: series times periods.
+    pub fn series(&self) -> usize {
+        self.pending.series().saturating_add(self.outbox.series())
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.pending.bytes().saturating_add(self.outbox.bytes())
+    }
+
+    /// Keeps it, together with `others` bytes of payloads, within the limit: merges old minutes into five minutes, then into
+    /// hours, and when that does not suffice drops the oldest data. Gives how many values were dropped.
+    pub fn keep_within_limit(&mut self, others: usize, now: Timestamp) -> u64 {
+        if self.bytes().saturating_add(others) <= self.limit {
+            return 0;
+        }
+        // Room is made at once, so that the next record does not come to the limit again.
+        let target = self.limit.saturating_sub(self.limit / HEADROOM).saturating_sub(others);
+        // What is due is older than what is not.
+        let dropped = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
+        dropped.saturating_add(self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now))
+    }
+
+    /// Drops data that are older than CloudWatch takes; gives how many values.
+    pub fn drop_too_old(&mut self, now: Timestamp) -> u64 {
+        let mut dropped = 0u64;
+        while self.oldest().is_some_and(|oldest| now.millis_since(oldest) > MAX_AGE_MILLIS) {
+            let Some(samples) = self.drop_oldest() else { break };
+            dropped = dropped.saturating_add(samples);
+        }
+        dropped
+    }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        [self.outbox.oldest(), self.pending.oldest()].into_iter().flatten().min()
+    }
+
+    fn drop_oldest(&mut self) -> Option<u64> {
+        let is_pending = match (self.pending.oldest(), self.outbox.oldest()) {
+            (Some(pending), Some(due)) => pending < due,
+            (pending, _) => pending.is_some(),
+        };
+        if is_pending { self.pending.pop().map(|(_, group)| group.samples()) } else { self.outbox.drop_oldest() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use acpw_metric::{
+        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, StorageResolution, Unit,
+    };
+
+    use super::*;
+
+    const START: u64 = 1_787_400_000;
+
+    fn buffer(limit: usize) -> Buffer {
+        let namespace = Namespace::new("N").unwrap();
+        Buffer::new(Names { namespace, request_count: MetricName::new("RequestCount").unwrap() }, limit)
+    }
+
+    /// One value of each of so many series, at a second.
+    fn data(second: u64, series: usize) -> Accumulator {
+        let mut data = Accumulator::default();
+        let name = MetricName::new("RequestCount").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+        let mut one = Distribution::new();
+        one.record(1.0);
+        for n in 0..series {
+            let value = DimensionValue::new(&n.to_string()).unwrap();
+            let dimensions = Dimensions::new(vec![(DimensionName::new("n").unwrap(), value)]).unwrap();
+            data.add(Timestamp::from_secs(START + second), None, &dimensions, &metric, &one);
+        }
+        data
+    }
+
+    #[test]
+    fn an_outage_of_days_takes_no_more_than_the_limit_and_the_oldest_go_first() {
+        let mut buffer = buffer(400_000);
+        let (mut added, mut dropped, mut first_drop) = (0, 0, None);
+        for minute in 0..3 * 24 * 60u64 {
+            buffer.add(data(minute * 60, 20));
+            buffer.release();
+            added += 20;
+            let now = Timestamp::from_secs(START + minute * 60);
+            let more = buffer.keep_within_limit(0, now);
+            if more > 0 && first_drop.is_none() {
+                first_drop = Some(minute);
+            }
+            dropped += more;
+            assert!(buffer.bytes() <= 400_000);
+            assert_eq!(buffer.samples() + dropped, added);
+        }
+        // Each minute takes 20 groups of some 250 bytes: uncoarsened, the limit is an hour and a half.
+        assert!(first_drop.is_some_and(|minute| minute > 60 * 24), "{first_drop:?}");
+        let oldest = buffer.oldest().unwrap();
+        assert!(oldest > Timestamp::from_secs(START));
+    }
+
+    #[test]
+    fn data_are_coarsened_before_any_is_dropped() {
+        let mut buffer = buffer(100_000);
+        for minute in 0..30 {
+            buffer.add(data(minute * 60, 10));
+        }
+        buffer.limit = buffer.bytes() - 1;
+        let series = buffer.series();
+        assert_eq!(buffer.keep_within_limit(0, Timestamp::from_secs(START + 30 * 60)), 0);
+        assert!(buffer.series() < series / 2, "{}", buffer.series());
+        assert_eq!(buffer.samples(), 300);
+    }
+
+    #[test]
+    fn what_cloudwatch_no_longer_takes_is_dropped() {
+        let mut buffer = buffer(100_000);
+        buffer.add(data(0, 3));
+        buffer.release();
+        buffer.add(data(7_200, 2));
+        let two_weeks = 14 * 24 * 3_600;
+        assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks - 600)), 0);
+        assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks)), 3);
+        assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks)), 0);
+        assert_eq!(buffer.samples(), 2);
+    }
+}

@@ -1,0 +1,94 @@
+//! What became of values and requests.
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $field:ident = $name:literal,)*) => {
+        /// What became of values and requests. A value is one measurement of one metric of one request.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts {
+            $($(#[$doc])* pub $field: u64,)*
+        }
+
+        impl Counts {
+            /// The names by which an operator reads the counters, in their order.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            /// The counters, in the order of their names.
+            pub fn values(&self) -> impl Iterator<Item = u64> {
+                [$(self.$field,)*].into_iter()
+            }
+
+            /// Counters with these values, in the order of their names; zero where there are no more.
+            pub fn from_values(values: impl IntoIterator<Item = u64>) -> Self {
+                let mut values = values.into_iter();
+                Self { $($field: values.next().unwrap_or(0),)* }
+            }
+
+            /// What was counted since the counters were as in `earlier`.
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(earlier.$field),)* }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Values taken from the queue, and the receiver's own.
+    received = "received",
+    /// Values that CloudWatch has stored.
+    published = "published",
+    /// Data that CloudWatch has stored.
+    published_data = "published_data",
+    /// Requests that CloudWatch has accepted.
+    requests = "requests",
+    /// Bytes of their bodies.
+    request_bytes = "request_bytes",
+    /// Requests sent again, or to be.
+    retried = "retried",
+    /// Requests that CloudWatch throttled.
+    throttled = "throttled",
+    /// Requests that got no answer: their data may be stored.
+    unknown_outcome = "unknown_outcome",
+    /// Requests that CloudWatch refused for the credentials or permissions.
+    denied = "denied",
+    /// Records that could not be read.
+    bad_records = "bad_records",
+    /// Values dropped because the bound on memory was reached, the oldest first.
+    dropped_buffer_full = "dropped.buffer_full",
+    /// Values dropped because CloudWatch refused exactly their data.
+    dropped_invalid = "dropped.invalid",
+    /// Values dropped because CloudWatch did not understand the request.
+    dropped_rejected = "dropped.rejected",
+    /// Values dropped because they had grown older than CloudWatch takes.
+    dropped_too_old = "dropped.too_old",
+    /// Values dropped because their request got no answer, where the configuration says so.
+    dropped_unknown_outcome = "dropped.unknown_outcome",
+    /// Values that an earlier receiver of the process held when it failed.
+    dropped_restart = "dropped.restart",
+}
+
+impl Counts {
+    /// Values dropped, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        let named = Self::NAMES.iter().zip(self.values());
+        named.filter(|(name, _)| name.starts_with("dropped.")).map(|(_, count)| count).sum()
+    }
+
+    /// Values that were received and then neither published nor dropped: held, or lost with the receiver that held them.
+    pub fn unaccounted(&self) -> u64 {
+        self.received.saturating_sub(self.published).saturating_sub(self.dropped())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dropped_value_is_accounted_for() {
+        let counts = Counts { received: 10, published: 3, dropped_invalid: 2, retried: 7, ..Counts::default() };
+        assert_eq!((counts.dropped(), counts.unaccounted()), (2, 5));
+        assert_eq!(Counts::from_values(counts.values()), counts);
+        assert_eq!(counts.since(&Counts { received: 4, ..Counts::default() }).received, 6);
+        assert_eq!(counts.values().count(), Counts::NAMES.len());
+    }
+}

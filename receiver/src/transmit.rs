@@ -1,0 +1,70 @@
+//! A signed request, ready to be dispatched.
+
+use std::fmt;
+
+use acpw_metric::Timestamp;
+use acpw_sigv4::{PayloadHash, Request, Signer};
+
+use crate::Payload;
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
+const TARGET: &str = "GraniteServiceVersion20100801.PutMetricData";
+
+/// Names a payload in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransmitId(pub(crate) u64);
+
+/// A signed PutMetricData request. Its `Debug` shows no header, since one of them is the signature.
+pub struct Transmit {
+    /// To tell its answer with.
+    pub id: TransmitId,
+    /// All headers, Envoy's pseudo-headers first.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Transmit {
+    /// Signs a payload for this attempt.
+    ///
+    /// # Errors
+    /// A host or time that cannot be signed.
+    pub(crate) fn sign(
+        id: TransmitId,
+        payload: &Payload,
+        host: &str,
+        signer: &mut Signer,
+        signed_at: Timestamp,
+    ) -> Result<Self, String> {
+        let mut own = vec![
+            ("content-type", CONTENT_TYPE),
+            ("x-amz-target", TARGET),
+            // Errors then carry the codes of the older protocol too, which is what AWS documents.
+            ("x-amzn-query-mode", "true"),
+        ];
+        if payload.is_compressed() {
+            own.push(("content-encoding", "gzip"));
+        }
+        let request = Request {
+            method: "POST",
+            host,
+            path: "/",
+            query: "",
+            headers: &own,
+            body: payload.body(),
+            payload_hash: PayloadHash::Implied,
+        };
+        let seconds = i64::try_from(signed_at.as_secs()).unwrap_or(i64::MAX);
+        let signed = signer.sign(&request, seconds).map_err(|error| error.to_string())?;
+        let pseudo = [(":method", "POST"), (":path", "/"), (":authority", host), (":scheme", "https")];
+        let headers = pseudo.into_iter().chain(own).chain(signed.headers());
+        let headers = headers.map(|(name, value)| (name, value.to_owned())).collect();
+        Ok(Self { id, headers, body: payload.body().to_vec() })
+    }
+}
+
+impl fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmit").field("id", &self.id).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}

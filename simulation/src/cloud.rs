@@ -1,0 +1,170 @@
+//! A CloudWatch that does what it is told.
+
+use std::{collections::HashMap, io::Read as _, time::Duration};
+
+use acpw_metric::Timestamp;
+use fastrand::Rng;
+use flate2::read::GzDecoder;
+use receiver::{Answer, Transmit, answer::Reply};
+use serde_json::Value;
+
+use crate::Fault;
+
+const MINUTE: i64 = 60 * 1_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// What it has stored.
+#[derive(Debug, Default)]
+pub struct Cloud {
+    /// Values by path.
+    pub stored: HashMap<String, u64>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the receiver is told.
+    pub answer: Answer,
+    /// How many values were stored.
+    pub stored: u64,
+    /// How many ticks later the receiver is told.
+    pub ticks: u64,
+}
+
+impl Cloud {
+    /// Takes a request, at the true time, with what is wrong.
+    pub fn take(&mut self, transmit: &Transmit, now: Timestamp, faults: &[Fault], rng: &mut Rng) -> Outcome {
+        let data = data(transmit);
+        let ticks = rng.u64(0..4);
+        let lost = |may_be_stored, stored| Outcome {
+            answer: Answer::Missing { may_be_stored, reason: "lost".to_owned() },
+            stored,
+            ticks: if may_be_stored { 25 } else { ticks },
+        };
+        if faults.contains(&Fault::Outage) {
+            return lost(false, 0);
+        }
+        if faults.contains(&Fault::LostRequest) {
+            return lost(true, 0);
+        }
+        match refusal(transmit, &data, now, faults) {
+            Some(reply) => Outcome { answer: Answer::Complete(Reply { date: Some(now), ..reply }), stored: 0, ticks },
+            None => {
+                let stored = self.store(&data);
+                if faults.contains(&Fault::LostAnswer) {
+                    return lost(true, stored);
+                }
+                let reply = Reply { status: 200, date: Some(now), ..Reply::default() };
+                Outcome { answer: Answer::Complete(reply), stored, ticks }
+            }
+        }
+    }
+
+    fn store(&mut self, data: &[Value]) -> u64 {
+        let mut total = 0;
+        for datum in data {
+            *self.stored.entry(path(datum).to_owned()).or_default() += count(datum);
+            total += count(datum);
+        }
+        total
+    }
+}
+
+/// Why CloudWatch would refuse the request, if it would.
+fn refusal(transmit: &Transmit, data: &[Value], now: Timestamp, faults: &[Fault]) -> Option<Reply> {
+    let error = |status, code: &str, message: String| {
+        Some(Reply { status, code: code.to_owned(), message, ..Reply::default() })
+    };
+    let difference = signed_at(transmit).millis_since(now).abs();
+    if difference > 5 * MINUTE {
+        return error(400, "InvalidSignatureException", "Signature expired".to_owned());
+    }
+    for fault in faults {
+        match fault {
+            Fault::ServiceFault => return error(500, "InternalServiceFault", String::new()),
+            Fault::Throttling { retry_after } => {
+                let retry_after = retry_after.map(Duration::from_millis);
+                return error(400, "Throttling", String::new()).map(|reply| Reply { retry_after, ..reply });
+            }
+            Fault::TooLarge { limit } if data.len() > *limit => {
+                return error(413, "RequestEntityTooLarge", String::new());
+            }
+            Fault::Denied => return error(403, "AccessDenied", String::new()),
+            Fault::ExpiredToken => return error(403, "ExpiredTokenException", String::new()),
+            _ => {}
+        }
+    }
+    let is_outside = |datum: &Value| {
+        let age = now.millis_since(Timestamp::from_secs(datum["Timestamp"].as_u64().unwrap_or(0)));
+        !(-2 * HOUR..=14 * 24 * HOUR).contains(&age)
+    };
+    let is_bad = |datum: &Value| path(datum).contains("bad");
+    let named = faults.contains(&Fault::BadData { is_named: true });
+    let unnamed = faults.contains(&Fault::BadData { is_named: false });
+    let refused: Vec<String> = (1..)
+        .zip(data)
+        .filter(|(_, datum)| is_outside(datum) || (named && is_bad(datum)))
+        .map(|(place, _)| format!("The parameter MetricData.member.{place}.Timestamp must not be so."))
+        .collect();
+    if !refused.is_empty() {
+        return error(400, "InvalidParameterValue", refused.join("\n"));
+    }
+    if unnamed && data.iter().any(is_bad) {
+        return error(400, "InvalidParameterCombination", "no".to_owned());
+    }
+    None
+}
+
+fn data(transmit: &Transmit) -> Vec<Value> {
+    let mut body = Vec::new();
+    let is_compressed = transmit.headers.iter().any(|(name, _)| *name == "content-encoding");
+    let read = if is_compressed {
+        GzDecoder::new(transmit.body.as_slice()).read_to_end(&mut body).map(|_| ())
+    } else {
+        body.extend_from_slice(&transmit.body);
+        Ok(())
+    };
+    let document: Option<Value> = read.ok().and_then(|()| serde_json::from_slice(&body).ok());
+    document.and_then(|document| document["MetricData"].as_array().cloned()).unwrap_or_default()
+}
+
+fn path(datum: &Value) -> &str {
+    let dimensions = datum["Dimensions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let path = dimensions.iter().find(|dimension| dimension["Name"] == "path");
+    path.and_then(|dimension| dimension["Value"].as_str()).unwrap_or_default()
+}
+
+fn count(datum: &Value) -> u64 {
+    datum["Counts"].as_array().map_or(1, |counts| counts.iter().filter_map(Value::as_u64).sum())
+}
+
+/// The time in `x-amz-date`: `20260822T123600Z`.
+fn signed_at(transmit: &Transmit) -> Timestamp {
+    let date = transmit.headers.iter().find(|(name, _)| *name == "x-amz-date").map(|(_, date)| date.as_str());
+    let number =
+        |range| date.and_then(|date| date.get(range)).and_then(|text: &str| text.parse::<i64>().ok()).unwrap_or(0);
+    let (year, month, day) = (number(0..4), number(4..6), number(6..8));
+    // Days since the epoch, by the usual shift of the year to March.
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    let seconds = days * 86_400 + number(9..11) * 3_600 + number(11..13) * 60 + number(13..15);
+    Timestamp::from_secs(u64::try_from(seconds).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_read_as_it_is_written() {
+        let date = |text: &str| {
+            let mut world = crate::World::new(0, crate::Mutation::None);
+            let mut transmit = world.any_transmit();
+            transmit.headers = vec![("x-amz-date", text.to_owned())];
+            signed_at(&transmit).as_secs()
+        };
+        assert_eq!(date("20260822T123600Z"), 1_787_402_160);
+        assert_eq!(date("20240229T000001Z"), 1_709_164_801);
+        assert_eq!(date("19700101T000000Z"), 0);
+    }
+}

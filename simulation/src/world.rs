@@ -1,0 +1,432 @@
+//! Everything together, step by step.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use acpw_metric::{Now, Record, Timestamp};
+use fastrand::Rng;
+use receiver::{Answer, Counts, Publisher, TransmitId};
+use sender::{Request, Sender};
+
+use crate::{Cloud, Fault, Schedule};
+
+const TICK: u64 = 200;
+const START: u64 = 1_787_400_000_000;
+/// Senders flush every second.
+const FLUSH_TICKS: u64 = 5;
+/// How long everything may take to heal: the longest back-off, and 30 s for refused credentials, several times over.
+const HEALING_TICKS: u64 = 5 * 60 * 20;
+
+/// A fault of the code that the simulation must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// None: the code as it is.
+    None,
+    /// Dropped values are not counted.
+    DropUncounted,
+    /// A record vanishes on its way from the queue.
+    RecordLost,
+    /// A record is taken in twice.
+    RecordTwice,
+    /// What was refused is taken as delivered.
+    RefusedAsDelivered,
+    /// What was delivered is sent again.
+    DeliveredAgain,
+    /// An answer is forgotten.
+    AnswerForgotten,
+}
+
+/// What a schedule came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Values observed.
+    pub observed: u64,
+    /// Values stored.
+    pub stored: u64,
+    /// Values dropped.
+    pub dropped: u64,
+    /// Requests sent.
+    pub requests: u64,
+}
+
+/// One process with workers and a receiver, and the CloudWatch that it publishes to.
+pub struct World {
+    schedule: Schedule,
+    mutation: Mutation,
+    rng: Rng,
+    tick: u64,
+    is_healing: bool,
+    senders: Vec<Worker>,
+    queue: VecDeque<Vec<u8>>,
+    /// Whether a receiver has ever registered the queue.
+    has_queue: bool,
+    publisher: Option<Publisher>,
+    cloud: Cloud,
+    on_the_way: Vec<(u64, TransmitId, Answer, u64)>,
+    truth: Truth,
+    /// Envoy's statistics: they outlive the modules.
+    stats: Counts,
+    publisher_before: Counts,
+    sender_stats: sender::Counts,
+}
+
+/// A sender, and how many values it has observed since its last flush.
+struct Worker {
+    sender: Sender,
+    unflushed: u64,
+}
+
+/// What really happened.
+#[derive(Debug, Default)]
+struct Truth {
+    observed: u64,
+    by_path: HashMap<String, u64>,
+    lost_with_senders: u64,
+    /// Values stored by requests whose answer the receiver never saw.
+    stored_unseen: u64,
+    requests: u64,
+}
+
+impl World {
+    /// The world of a seed.
+    pub fn new(seed: u64, mutation: Mutation) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let schedule = Schedule::new(&mut rng);
+        let mut world = Self {
+            senders: Vec::new(),
+            schedule,
+            mutation,
+            rng,
+            tick: 0,
+            is_healing: false,
+            queue: VecDeque::new(),
+            has_queue: false,
+            publisher: None,
+            cloud: Cloud::default(),
+            on_the_way: Vec::new(),
+            truth: Truth::default(),
+            stats: Counts::default(),
+            publisher_before: Counts::default(),
+            sender_stats: sender::Counts::default(),
+        };
+        world.senders = (0..world.schedule.senders).filter_map(|_| world.new_sender()).collect();
+        world
+    }
+
+    /// Plays the schedule to its end, lets everything heal, and tells what came of it.
+    ///
+    /// # Errors
+    /// What was found wrong, and when.
+    pub fn run(mut self) -> Result<Report, String> {
+        let told = |world: &Self, error| format!("tick {}: {error}\n{:?}", world.tick, world.schedule);
+        for _ in 0..self.schedule.ticks {
+            self.step();
+            self.check().map_err(|error| told(&self, error))?;
+        }
+        self.is_healing = true;
+        for _ in 0..HEALING_TICKS {
+            if self.is_at_rest() {
+                break;
+            }
+            self.step();
+            self.check().map_err(|error| told(&self, error))?;
+        }
+        self.check_end().map_err(|error| told(&self, error))?;
+        Ok(self.report())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn any_transmit(&mut self) -> receiver::Transmit {
+        self.schedule.faults.clear();
+        self.schedule.skew = None;
+        loop {
+            self.observe();
+            self.flush_senders();
+            self.start_receiver();
+            self.drain();
+            self.tick += 1;
+            let now = self.now();
+            if let Some(transmit) = self.publisher.as_mut().unwrap().poll_transmit(now) {
+                return transmit;
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        let faults: Vec<Fault> =
+            if self.is_healing { Vec::new() } else { self.schedule.faults_at(self.tick).collect() };
+        if !self.is_healing {
+            self.observe();
+            self.trap();
+        }
+        if self.tick.is_multiple_of(FLUSH_TICKS) {
+            self.flush_senders();
+        }
+        if !faults.contains(&Fault::NoReceiver) {
+            self.start_receiver();
+            self.drain();
+            self.publish(&faults);
+            self.deliver_answers();
+        } else if self.publisher.is_some() {
+            self.lose_receiver();
+        }
+        self.update_stats();
+        self.tick += 1;
+    }
+
+    /// The true time.
+    fn time(&self) -> Timestamp {
+        Timestamp::from_millis(START + self.tick * TICK)
+    }
+
+    /// The host's clocks.
+    fn now(&self) -> Now {
+        let skew = match self.schedule.skew {
+            Some((skew, corrected_at)) if self.tick < corrected_at => skew,
+            _ => 0,
+        };
+        Now { wall: self.time().shifted(skew), steady: Duration::from_millis(self.tick * TICK) }
+    }
+
+    fn new_sender(&self) -> Option<Worker> {
+        let document = r#"{"receiver_vm_id": "receiver", "max_series": 60}"#;
+        let config = sender::Config::from_json(document.as_bytes()).ok()?;
+        Some(Worker { sender: Sender::new(&config, self.now()).ok()?, unflushed: 0 })
+    }
+
+    fn observe(&mut self) {
+        let is_burst = self.schedule.faults_at(self.tick).any(|fault| fault == Fault::Burst);
+        let count = if is_burst { 200 } else { self.rng.u64(0..=self.schedule.rate) };
+        for _ in 0..count {
+            let place = self.rng.usize(0..self.senders.len());
+            let path = match self.rng.u8(0..40) {
+                0 => "/bad".to_owned(),
+                _ if is_burst => format!("/{}", self.rng.u16(..)),
+                n => format!("/{}", n % 8),
+            };
+            let headers: [(&[u8], &[u8]); 3] =
+                [(b":authority", b"example.com"), (b":method", b"GET"), (b":path", path.as_bytes())];
+            if let Some(Worker { sender, unflushed }) = self.senders.get_mut(place)
+                && let Some(observation) = sender.begin(&Request::received(headers.into_iter()))
+            {
+                sender.finish(observation, Some(200));
+                *unflushed += 1;
+                self.truth.observed += 1;
+                *self.truth.by_path.entry(path).or_default() += 1;
+            }
+        }
+    }
+
+    fn trap(&mut self) {
+        if self.schedule.sender_traps.contains(&self.tick)
+            && let Some(new) = self.new_sender()
+        {
+            let place = self.rng.usize(0..self.senders.len());
+            if let Some(worker) = self.senders.get_mut(place) {
+                let mut old = std::mem::replace(worker, new);
+                self.truth.lost_with_senders += old.unflushed + old.sender.held();
+                self.sender_stats.observed += old.sender.take_counts().observed;
+            }
+        }
+        if self.schedule.receiver_traps.contains(&self.tick) {
+            self.lose_receiver();
+        }
+        if self.schedule.garbage.contains(&self.tick) {
+            self.queue.push_back(b"\x01garbage".to_vec());
+        }
+    }
+
+    fn flush_senders(&mut self) {
+        let now = self.now();
+        for Worker { sender, unflushed } in &mut self.senders {
+            sender.flush(now);
+            *unflushed = 0;
+            if sender.is_empty() || !self.has_queue {
+                continue;
+            }
+            let mut unreadable = Vec::new();
+            for record in self.queue.drain(..) {
+                if sender.take_back(&record).is_err() {
+                    unreadable.push(record);
+                }
+            }
+            self.queue.extend(unreadable);
+            self.queue.extend(sender.take_records());
+        }
+    }
+
+    fn start_receiver(&mut self) {
+        if self.publisher.is_some() {
+            return;
+        }
+        let on_unknown_outcome = if self.schedule.drops_unknown { "drop" } else { "retry" };
+        let document = format!(
+            r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A",
+                "aws_secret_access_key": "S", "publish_interval_millisecond": {}, "buffer_limit_bytes": {},
+                "on_unknown_outcome": "{on_unknown_outcome}"}}"#,
+            self.schedule.publish_interval, self.schedule.buffer_limit
+        );
+        let config = receiver::Config::from_json(document.as_bytes(), |_| None);
+        self.publisher = config.ok().map(|config| Publisher::new(config, self.rng.u64(..)));
+        self.publisher_before = Counts::default();
+        self.has_queue = true;
+        // As the glue does: what an earlier receiver had not accounted for is lost.
+        self.stats.dropped_restart += self.stats.unaccounted();
+    }
+
+    fn lose_receiver(&mut self) {
+        self.update_stats();
+        self.publisher = None;
+        self.truth.stored_unseen += self.on_the_way.drain(..).map(|(_, _, _, stored)| stored).sum::<u64>();
+    }
+
+    fn drain(&mut self) {
+        let now = self.now();
+        let Some(publisher) = &mut self.publisher else { return };
+        while let Some(record) = self.queue.pop_front() {
+            match self.mutation {
+                Mutation::RecordLost if self.tick.is_multiple_of(7) => continue,
+                Mutation::RecordTwice if self.tick.is_multiple_of(7) => publisher.handle_record(&record, now),
+                _ => {}
+            }
+            publisher.handle_record(&record, now);
+        }
+    }
+
+    fn publish(&mut self, faults: &[Fault]) {
+        let (now, time) = (self.now(), self.time());
+        let Some(publisher) = &mut self.publisher else { return };
+        while let Some(transmit) = publisher.poll_transmit(now) {
+            self.truth.requests += 1;
+            let mut outcome = self.cloud.take(&transmit, time, faults, &mut self.rng);
+            if self.mutation == Mutation::DeliveredAgain && outcome.stored > 0 {
+                outcome.answer = Answer::Missing { may_be_stored: false, reason: String::new() };
+            }
+            if self.mutation == Mutation::RefusedAsDelivered
+                && let Answer::Complete(reply) = &mut outcome.answer
+            {
+                reply.status = 200;
+            }
+            self.on_the_way.push((self.tick + outcome.ticks, transmit.id, outcome.answer, outcome.stored));
+        }
+    }
+
+    fn deliver_answers(&mut self) {
+        let now = self.now();
+        let Some(publisher) = &mut self.publisher else { return };
+        let (arrived, on_the_way) =
+            std::mem::take(&mut self.on_the_way).into_iter().partition(|(at, ..)| *at <= self.tick);
+        self.on_the_way = on_the_way;
+        let arrived: Vec<_> = arrived;
+        for (_, id, answer, stored) in arrived {
+            if self.mutation == Mutation::AnswerForgotten && self.tick.is_multiple_of(3) {
+                continue;
+            }
+            if matches!(answer, Answer::Missing { may_be_stored: true, .. }) {
+                self.truth.stored_unseen += stored;
+            }
+            publisher.handle_answer(id, &answer, now);
+        }
+        while publisher.poll_line().is_some() {}
+    }
+
+    fn update_stats(&mut self) {
+        if let Some(publisher) = &self.publisher {
+            let counts = *publisher.counts();
+            let mut news = counts.since(&self.publisher_before);
+            if self.mutation == Mutation::DropUncounted {
+                news.dropped_invalid = 0;
+                news.dropped_buffer_full = 0;
+            }
+            self.stats =
+                Counts::from_values(self.stats.values().zip(news.values()).map(|(before, more)| before + more));
+            self.publisher_before = counts;
+        }
+        for Worker { sender, .. } in &mut self.senders {
+            let counts = sender.take_counts();
+            self.sender_stats.observed += counts.observed;
+            self.sender_stats.enqueued += counts.enqueued;
+            self.sender_stats.taken_back += counts.taken_back;
+            self.sender_stats.dropped_buffer_full += counts.dropped_buffer_full;
+        }
+    }
+
+    /// What must be so after every step.
+    fn check(&self) -> Result<(), String> {
+        let (stats, sender_stats) = (&self.stats, &self.sender_stats);
+        let queued: u64 =
+            self.queue.iter().filter_map(|bytes| Record::decode(bytes).ok()).map(|record| record.samples()).sum();
+        let held_by_senders: u64 = self.senders.iter().map(|worker| worker.unflushed + worker.sender.held()).sum();
+        let held_by_receiver = self.publisher.as_ref().map_or(0, Publisher::held);
+        let unaccounted = if self.publisher.is_some() { held_by_receiver } else { stats.unaccounted() };
+        equal("what senders counted", sender_stats.observed, self.truth.observed)?;
+        equal("what lies in the queue", sender_stats.enqueued - sender_stats.taken_back, queued + stats.received)?;
+        equal(
+            "received = published + held + dropped",
+            stats.received,
+            stats.published + unaccounted + stats.dropped(),
+        )?;
+        let dropped = stats.dropped() + sender_stats.dropped_buffer_full + self.truth.lost_with_senders;
+        let held = held_by_senders + queued + unaccounted;
+        equal("observed = published + held + dropped", self.truth.observed, stats.published + held + dropped)?;
+        let on_the_way: u64 = self.on_the_way.iter().map(|(_, _, _, stored)| stored).sum();
+        let stored: u64 = self.cloud.stored.values().sum();
+        equal("stored = published + unseen", stored, stats.published + self.truth.stored_unseen + on_the_way)?;
+        let is_once = self.schedule.drops_unknown && self.schedule.receiver_traps.is_empty();
+        for (path, stored) in
+            self.cloud.stored.iter().filter(|(path, _)| is_once && *path != sender::aggregator::OVERFLOW_VALUE)
+        {
+            let observed = self.truth.by_path.get(path).copied().unwrap_or(0);
+            if *stored > observed {
+                return Err(format!("{path} was stored {stored} times and observed {observed} times"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let is_held = self.publisher.as_ref().is_none_or(|publisher| publisher.held() > 0);
+        let has_senders = self.senders.iter().any(|worker| worker.unflushed > 0 || worker.sender.held() > 0);
+        !is_held && !has_senders && self.queue.is_empty() && self.on_the_way.is_empty()
+    }
+
+    /// What must be so when everything has healed.
+    fn check_end(&self) -> Result<(), String> {
+        if !self.is_at_rest() {
+            return Err("it has not come to rest".to_owned());
+        }
+        let Report { observed, stored, dropped, .. } = self.report();
+        equal("observed = stored + dropped", observed + self.stored_twice(), stored + dropped)?;
+        if dropped > 0 || self.truth.stored_unseen > 0 {
+            return Ok(());
+        }
+        let others = self.cloud.stored.get(sender::aggregator::OVERFLOW_VALUE).copied().unwrap_or(0);
+        let missing: u64 = self
+            .truth
+            .by_path
+            .iter()
+            .map(|(path, observed)| observed - self.cloud.stored.get(path).copied().unwrap_or(0).min(*observed))
+            .sum();
+        equal("what was not stored under its own path is in the overflow", missing, others)
+    }
+
+    /// Values stored by requests without an answer, which were then stored again or counted as dropped.
+    fn stored_twice(&self) -> u64 {
+        self.truth.stored_unseen
+    }
+
+    fn report(&self) -> Report {
+        Report {
+            observed: self.truth.observed,
+            stored: self.cloud.stored.values().sum(),
+            dropped: self.stats.dropped() + self.sender_stats.dropped_buffer_full + self.truth.lost_with_senders,
+            requests: self.truth.requests,
+        }
+    }
+}
+
+fn equal(what: &str, left: u64, right: u64) -> Result<(), String> {
+    if left == right { Ok(()) } else { Err(format!("{what}: {left} is not {right}")) }
+}

@@ -1,0 +1,69 @@
+//! Ten thousand schedules, each checked after every step.
+
+#![allow(clippy::panic, reason = "a test that traps has failed")]
+
+use std::{env, thread};
+
+use simulation::{Mutation, Report, World};
+
+const SCHEDULES: u64 = 10_000;
+
+/// `SEED=42 cargo test -p simulation` replays one.
+fn seeds() -> Vec<u64> {
+    match env::var("SEED") {
+        Ok(seed) => seed.parse().into_iter().collect(),
+        Err(_) => (0..SCHEDULES).collect(),
+    }
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_counted_twice() {
+    let seeds = seeds();
+    assert!(!seeds.is_empty(), "SEED is not a number");
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    let total = thread::scope(|scope| {
+        let run = |part: Vec<u64>| {
+            let mut total = Report::default();
+            for seed in part {
+                match World::new(seed, Mutation::None).run() {
+                    Ok(report) => {
+                        total.observed += report.observed;
+                        total.stored += report.stored;
+                        total.dropped += report.dropped;
+                        total.requests += report.requests;
+                    }
+                    Err(error) => panic!("SEED={seed}: {error}"),
+                }
+            }
+            total
+        };
+        let parts = seeds.chunks(seeds.len().div_ceil(threads)).map(<[u64]>::to_vec);
+        let workers: Vec<_> = parts.map(|part| scope.spawn(move || run(part))).collect();
+        let mut total = Report::default();
+        for worker in workers {
+            let part = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            total.observed += part.observed;
+            total.stored += part.stored;
+            total.dropped += part.dropped;
+            total.requests += part.requests;
+        }
+        total
+    });
+    println!("{} schedules: {total:?}", seeds.len());
+    assert!(total.observed > 0 && total.requests > 0);
+}
+
+#[test]
+fn a_fault_of_the_code_is_found() {
+    for mutation in [
+        Mutation::DropUncounted,
+        Mutation::RecordLost,
+        Mutation::RecordTwice,
+        Mutation::RefusedAsDelivered,
+        Mutation::DeliveredAgain,
+        Mutation::AnswerForgotten,
+    ] {
+        let found = (0..200).find(|seed| World::new(*seed, mutation).run().is_err());
+        assert!(found.is_some(), "{mutation:?} is not found");
+    }
+}
