@@ -1,6 +1,6 @@
 //! CloudWatch's `MetricDatum`: one series over one period, as JSON.
 
-use acpw_metric::{Dimensions, Distribution, Metric, StorageResolution, Timestamp};
+use acpw_metric::{Dimensions, Distribution, Kind, Metric, StorageResolution, Timestamp};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// One datum, serialized as the API takes it.
@@ -18,6 +18,8 @@ pub struct MetricDatum<'a> {
     pub dimensions: &'a Dimensions,
     /// The start of its period.
     pub timestamp: Timestamp,
+    /// Whether that moves when the clock is corrected.
+    pub kind: Kind,
     /// What was measured.
     pub distribution: &'a Distribution,
 }
@@ -115,6 +117,7 @@ mod tests {
             metric: &metric,
             dimensions: &Dimensions::new(vec![pair]).unwrap(),
             timestamp: Timestamp::from_secs(1_787_402_160),
+            kind: Kind::Sample,
             distribution,
         };
         serde_json::to_value(datum).unwrap()

@@ -1,6 +1,8 @@
 //! Data that are due, on their way into payloads.
 
-use acpw_metric::{Accumulator, Group, MetricName, Namespace, PeriodKey, Timestamp};
+use acpw_metric::{
+    Accumulator, Distribution, Group, Metric, MetricName, Namespace, PeriodKey, Timestamp, quota::MAX_VALUES_PER_DATUM,
+};
 
 use crate::{Batch, Payload, datum::MetricDatum};
 
@@ -79,7 +81,7 @@ impl Outbox {
     pub fn shift(&mut self, millis: i64) {
         if let Some((key, group)) = self.rest.take() {
             for (metric, distribution) in &group.distributions {
-                self.due.add(key.start, key.namespace.clone(), &group.dimensions, metric, distribution);
+                self.due.file(key.clone(), &group.dimensions, metric, distribution);
             }
         }
         self.due.shift(millis);
@@ -88,7 +90,7 @@ impl Outbox {
     /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
     pub fn next_payload(&mut self) -> Option<Payload> {
         let (mut key, mut group) = self.next_group()?;
-        let namespace = key.namespace.clone();
+        let namespace = key.origin.namespace.clone();
         let mut batch = Batch::new(namespace.as_ref().unwrap_or(&self.names.namespace).as_str());
         loop {
             while let Some((metric, distribution)) = group.distributions.last() {
@@ -99,6 +101,7 @@ impl Outbox {
                     metric,
                     dimensions: &group.dimensions,
                     timestamp: key.start,
+                    kind: key.kind,
                     distribution,
                 };
                 if !batch.push(&datum) {
@@ -108,7 +111,7 @@ impl Outbox {
                 group.distributions.pop();
             }
             match self.next_group() {
-                Some(next) if next.0.namespace == namespace => (key, group) = next,
+                Some(next) if next.0.origin.namespace == namespace => (key, group) = next,
                 rest => {
                     self.rest = rest;
                     return batch.into_payload();
@@ -118,13 +121,22 @@ impl Outbox {
     }
 
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
-        self.rest.take().or_else(|| self.due.pop())
+        self.rest.take().or_else(|| {
+            let (key, mut group) = self.due.pop()?;
+            if group.distributions.iter().any(|(_, distribution)| distribution.bucket_count() > MAX_VALUES_PER_DATUM) {
+                let data = |(metric, distribution): (Metric, Distribution)| {
+                    distribution.into_data().into_iter().map(move |datum| (metric.clone(), datum))
+                };
+                group.distributions = group.distributions.into_iter().flat_map(data).collect();
+            }
+            Some((key, group))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Unit};
+    use acpw_metric::{DimensionName, DimensionValue, Dimensions, StorageResolution, Unit};
 
     use super::*;
 
@@ -203,6 +215,26 @@ mod tests {
         let payloads = payloads(&mut outbox);
         assert_eq!(payloads.len(), 1);
         assert_eq!(payloads[0]["MetricData"][0]["Counts"], serde_json::json!([6]));
+    }
+
+    #[test]
+    fn more_values_than_a_datum_holds_are_dealt_out() {
+        let name = MetricName::new("Latency").unwrap();
+        let metric = Metric { name, unit: Unit::MILLISECONDS, resolution: StorageResolution::Standard };
+        for (values, expected) in [(149, 1), (150, 1), (151, 2), (450, 3)] {
+            let mut exact = Distribution::exact(1_000);
+            (0..values).for_each(|n| assert!(exact.record_n(f64::from(n), 2)));
+            let mut held = Accumulator::default();
+            held.add(Timestamp::from_secs(1_787_402_160), None, &Dimensions::default(), &metric, &exact);
+            let mut outbox = Outbox::new(names());
+            outbox.add(held);
+            let payloads = payloads(&mut outbox);
+            let data = payloads[0]["MetricData"].as_array().unwrap();
+            assert_eq!(data.len(), expected);
+            let sum = |key: &str| data.iter().map(|datum| datum[key].as_array().unwrap().len()).sum::<usize>();
+            assert_eq!((sum("Values"), sum("Counts")), (values as usize, values as usize));
+            assert!(data.iter().all(|datum| datum.get("StatisticValues").is_none()));
+        }
     }
 
     #[test]

@@ -6,19 +6,65 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::{
-    Dimensions, Distribution, Metric, Namespace, Record, Timestamp, dimension::BorrowedDimensions, record::RecordWriter,
+    Dimensions, Distribution, Metric, Namespace, Origin, Record, StorageResolution, Timestamp,
+    dimension::BorrowedDimensions, quota::MAX_VALUE, record::RecordWriter,
 };
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
 const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
 
+/// What values of the same series and time from several workers make together, and what their time is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// One distribution of all of them.
+    #[default]
+    Sample,
+    /// Their sum: each is one worker's share of what was at the end of a second. They are filed by the second, and are a
+    /// value of the series only when all workers have told theirs.
+    Gauge,
+    /// One distribution of all of the same second, by which they are filed.
+    Posted,
+    /// The same, with a timestamp that whoever posted them gave: no correction of this host's clock moves it.
+    Dated,
+}
+
+impl Kind {
+    /// By how many milliseconds data of this kind move when the clock is corrected by so many: whole periods, since where
+    /// in its period a value was measured is not known.
+    pub const fn correction(self, resolution: StorageResolution, millis: i64) -> i64 {
+        match self {
+            Self::Sample | Self::Posted => resolution.nearest_periods(millis),
+            Self::Gauge => StorageResolution::High.nearest_periods(millis),
+            Self::Dated => 0,
+        }
+    }
+}
+
 /// Where data are filed: CloudWatch's period, under its start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeriodKey {
-    /// The start of the period, a whole second. Data of standard resolution are filed under whole minutes.
+    /// The start of the period, a whole second. Samples of standard resolution are filed under whole minutes;
+    /// everything else under its second.
     pub start: Timestamp,
-    /// The namespace; `None` is the one that the receiver is configured with.
-    pub namespace: Option<Namespace>,
+    /// How they merge.
+    pub kind: Kind,
+    /// Whose they are.
+    pub origin: Origin,
+}
+
+impl PeriodKey {
+    /// Where a metric's data of this time are filed.
+    pub fn new(time: Timestamp, kind: Kind, origin: Origin, metric: &Metric) -> Self {
+        Self { start: time.floor(resolution(kind, metric).seconds()), kind, origin }
+    }
+}
+
+/// The length of the periods in which data are filed.
+fn resolution(kind: Kind, metric: &Metric) -> StorageResolution {
+    match kind {
+        Kind::Sample => metric.resolution,
+        Kind::Gauge | Kind::Posted | Kind::Dated => StorageResolution::High,
+    }
 }
 
 /// The series of one set of dimensions within one period.
@@ -38,7 +84,7 @@ impl Group {
 }
 
 /// Merges distributions by series and period. Everything that was put in is in what comes out: counts, sums, minima and
-/// maxima exactly, in any order.
+/// maxima exactly, in any order; of gauges the sums by second.
 #[derive(Debug, Default)]
 pub struct Accumulator {
     periods: BTreeMap<PeriodKey, Period>,
@@ -50,19 +96,16 @@ pub struct Accumulator {
 type Period = IndexMap<Dimensions, Vec<(Metric, Distribution)>, RandomState>;
 
 impl Accumulator {
-    /// Adds what a record carries, filed by the period in which its window starts on a clock that is so many milliseconds
+    /// Adds what a record carries, filed by the period in which its windows start on a clock that is so many milliseconds
     /// ahead of the one that stamped it.
     pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
-        let start = record.start().shifted(skew);
         let mut dimensions = Vec::new();
         for group in record.groups() {
+            let start = group.start.shifted(if group.kind == Kind::Dated { 0 } else { skew });
             dimensions.clear();
             dimensions.extend(record.dimensions_of(group));
             for (metric, distribution) in record.distributions_of(group) {
-                let key = PeriodKey {
-                    start: start.floor(metric.resolution.seconds()),
-                    namespace: record.namespace().cloned(),
-                };
+                let key = PeriodKey::new(start, group.kind, record.origin().clone(), metric);
                 self.add_borrowed(key, &dimensions, metric, distribution);
             }
         }
@@ -77,7 +120,12 @@ impl Accumulator {
         metric: &Metric,
         distribution: &Distribution,
     ) {
-        let key = PeriodKey { start: since.floor(metric.resolution.seconds()), namespace };
+        let origin = Origin { namespace, ..Origin::default() };
+        self.file(PeriodKey::new(since, Kind::Sample, origin, metric), dimensions, metric, distribution);
+    }
+
+    /// Adds what was measured of one metric for one set of dimensions under this key.
+    pub fn file(&mut self, key: PeriodKey, dimensions: &Dimensions, metric: &Metric, distribution: &Distribution) {
         let borrowed: Vec<_> = dimensions.iter().collect();
         self.add_borrowed(key, &borrowed, metric, distribution);
     }
@@ -101,8 +149,9 @@ impl Accumulator {
         let mut shifted = Self::default();
         while let Some((key, group)) = self.pop() {
             for (metric, distribution) in &group.distributions {
-                let start = key.start.shifted(metric.resolution.nearest_periods(millis));
-                shifted.add(start, key.namespace.clone(), &group.dimensions, metric, distribution);
+                let start = key.start.shifted(key.kind.correction(metric.resolution, millis));
+                let key = PeriodKey::new(start, key.kind, key.origin.clone(), metric);
+                shifted.file(key, &group.dimensions, metric, distribution);
             }
         }
         *self = shifted;
@@ -111,12 +160,18 @@ impl Accumulator {
     /// Merges the data of periods that begin before `before` into periods of `seconds` seconds. Nothing is lost but the time
     /// at which it was measured, to within those seconds.
     pub fn coarsen(&mut self, seconds: u32, before: Timestamp) {
-        let recent = self.periods.split_off(&PeriodKey { start: before, namespace: None });
+        let first = PeriodKey { start: before, kind: Kind::default(), origin: Origin::default() };
+        let recent = self.periods.split_off(&first);
         for (key, period) in std::mem::replace(&mut self.periods, recent) {
+            // A sum of shares is of one second, and is soon taken out.
+            if key.kind == Kind::Gauge {
+                self.periods.insert(key, period);
+                continue;
+            }
             let key = PeriodKey { start: key.start.floor(seconds), ..key };
             for (dimensions, distributions) in period {
                 let group = Group { dimensions, distributions };
-                self.forget(&group);
+                self.forget(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
                 for (metric, distribution) in &group.distributions {
                     self.add_borrowed(key.clone(), &borrowed, metric, distribution);
@@ -152,7 +207,7 @@ impl Accumulator {
                 Some((dimensions, distributions)) => {
                     let key = oldest.key().clone();
                     let group = Group { dimensions, distributions };
-                    self.forget(&group);
+                    self.forget(key.kind, &group);
                     return Some((key, group));
                 }
                 None => drop(oldest.remove()),
@@ -160,17 +215,46 @@ impl Accumulator {
         }
     }
 
+    /// Takes out the gauges of all seconds that start before `before`.
+    pub fn take_gauges(&mut self, before: Timestamp) -> Self {
+        let mut taken = Self::default();
+        let is_taken = |key: &PeriodKey| key.kind == Kind::Gauge && key.start < before;
+        let keys: Vec<_> = self.periods.keys().filter(|key| is_taken(key)).cloned().collect();
+        for key in keys {
+            for (dimensions, distributions) in self.periods.remove(&key).unwrap_or_default() {
+                let group = Group { dimensions, distributions };
+                self.forget(key.kind, &group);
+                for (metric, distribution) in &group.distributions {
+                    taken.file(key.clone(), &group.dimensions, metric, distribution);
+                }
+            }
+        }
+        taken
+    }
+
+    /// Everything that it holds, the oldest period first.
+    pub fn iter(&self) -> impl Iterator<Item = (&PeriodKey, &Dimensions, &[(Metric, Distribution)])> {
+        self.periods.iter().flat_map(|(key, period)| {
+            period.iter().map(move |(dimensions, distributions)| (key, dimensions, distributions.as_slice()))
+        })
+    }
+
     /// Takes out everything, as records of at most `limit` bytes each. A single group that is larger has a record of its
     /// own.
     pub fn into_records(mut self, limit: usize) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
+        let mut writers: Vec<RecordWriter> = Vec::new();
         while let Some((key, period)) = self.periods.pop_first() {
-            let mut writer = RecordWriter::new(key.start, key.namespace, limit);
-            for (dimensions, distributions) in &period {
-                records.extend(writer.push(dimensions, distributions));
+            let at = writers.iter().position(|writer| *writer.origin() == key.origin).unwrap_or(writers.len());
+            if at == writers.len() {
+                writers.push(RecordWriter::new(key.origin, limit));
             }
-            records.extend(writer.finish());
+            let Some(writer) = writers.get_mut(at) else { continue };
+            for (dimensions, distributions) in &period {
+                records.extend(writer.push(key.start, key.kind, dimensions, distributions));
+            }
         }
+        records.extend(writers.iter_mut().filter_map(RecordWriter::finish));
         records
     }
 
@@ -179,7 +263,7 @@ impl Accumulator {
         self.series == 0
     }
 
-    /// How many values it holds, in all distributions.
+    /// How many values it holds, in all distributions. Shares of gauges are none.
     pub fn samples(&self) -> u64 {
         self.samples
     }
@@ -198,6 +282,7 @@ impl Accumulator {
         if distribution.is_empty() {
             return;
         }
+        let kind = key.kind;
         let period = self.periods.entry(key).or_default();
         let distributions = match period.get_index_of(&BorrowedDimensions(names)) {
             Some(index) => match period.get_index_mut(index) {
@@ -210,31 +295,49 @@ impl Accumulator {
                 period.entry(dimensions).or_default()
             }
         };
-        self.samples = self.samples.saturating_add(distribution.count());
+        if kind != Kind::Gauge {
+            self.samples = self.samples.saturating_add(distribution.count());
+        }
         // Values beside a statistic set would make percentiles of only some of the samples.
         let same = |(known, held): &&mut (Metric, Distribution)| known == metric && held.merges_with(distribution);
         match distributions.iter_mut().find(same) {
             Some((_, known)) => {
                 let before = distribution_bytes(known);
-                known.merge(distribution);
+                match kind {
+                    Kind::Sample | Kind::Posted | Kind::Dated => known.merge(distribution),
+                    Kind::Gauge => *known = share(known.sum() + distribution.sum()),
+                }
                 self.bytes = self.bytes.saturating_sub(before).saturating_add(distribution_bytes(known));
             }
             None => {
+                let distribution = match kind {
+                    Kind::Sample | Kind::Posted | Kind::Dated => distribution.clone(),
+                    Kind::Gauge => share(distribution.sum()),
+                };
                 self.series = self.series.saturating_add(1);
-                self.bytes = self.bytes.saturating_add(distribution_bytes(distribution));
-                distributions.push((metric.clone(), distribution.clone()));
+                self.bytes = self.bytes.saturating_add(distribution_bytes(&distribution));
+                distributions.push((metric.clone(), distribution));
             }
         }
     }
 
-    fn forget(&mut self, group: &Group) {
+    fn forget(&mut self, kind: Kind, group: &Group) {
         self.bytes = self.bytes.saturating_sub(group_bytes(&group.dimensions));
         for (_, distribution) in &group.distributions {
-            self.samples = self.samples.saturating_sub(distribution.count());
+            if kind != Kind::Gauge {
+                self.samples = self.samples.saturating_sub(distribution.count());
+            }
             self.series = self.series.saturating_sub(1);
             self.bytes = self.bytes.saturating_sub(distribution_bytes(distribution));
         }
     }
+}
+
+/// What all workers told so far of a gauge at one second.
+fn share(sum: f64) -> Distribution {
+    let mut share = Distribution::new();
+    share.record(sum.clamp(-MAX_VALUE, MAX_VALUE));
+    share
 }
 
 /// A map's entry, two shared texts for each dimension, and the texts.
@@ -254,13 +357,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{DimensionName, DimensionValue, MetricName, StorageResolution, Unit, record::RecordError};
+    use crate::{DimensionName, DimensionValue, Entity, EntityText, MetricName, Unit, record::RecordError};
 
     /// One measurement: second, series, value.
     type Sample = (u64, u8, u8);
 
+    /// The series that is a gauge.
+    const GAUGE: u8 = 6;
+
     fn samples() -> impl Strategy<Value = Vec<Sample>> {
-        prop::collection::vec((0u64..200, 0u8..6, any::<u8>()), 0..200)
+        prop::collection::vec((0u64..200, 0u8..=GAUGE, any::<u8>()), 0..200)
+    }
+
+    fn count(samples: &[Sample]) -> u64 {
+        samples.iter().filter(|(_, series, _)| *series != GAUGE).count() as u64
     }
 
     fn accumulator(samples: &[Sample]) -> Accumulator {
@@ -277,7 +387,16 @@ mod tests {
             };
             let dimensions = dimensions(&[("host", "example.com"), ("series", &(series / 2).to_string())]);
             let since = Timestamp::from_secs(1_700_000_000 + second);
-            accumulator.add(since, namespace, &dimensions, &metric, &distribution);
+            let kind = match (*series, value % 3) {
+                (GAUGE, _) => Kind::Gauge,
+                (5, 1) => Kind::Posted,
+                (5, 2) => Kind::Dated,
+                _ => Kind::Sample,
+            };
+            let text = |text| EntityText::new(text).unwrap();
+            let entity = (*series == 3).then(|| Entity { service: text("checkout"), environment: text("prod") });
+            let origin = Origin { namespace, entity, zero_minutes: u16::from(*series == 2) };
+            accumulator.file(PeriodKey::new(since, kind, origin, &metric), &dimensions, &metric, &distribution);
         }
         accumulator
     }
@@ -319,13 +438,17 @@ mod tests {
         #[test]
         fn records_carry_all_and_keep_their_limit(samples in samples(), limit in 200usize..3000) {
             let held = accumulator(&samples);
-            let count = held.samples();
-            prop_assert_eq!(count, samples.len() as u64);
+            let count = count(&samples);
+            prop_assert_eq!(held.samples(), count);
             let mut merged = Accumulator::default();
+            let mut carried = 0;
             for bytes in held.into_records(limit) {
                 prop_assert!(bytes.len() <= limit.max(500), "{}", bytes.len());
-                merged.merge_record(&Record::decode(&bytes).unwrap(), 0);
+                let record = Record::decode(&bytes).unwrap();
+                carried += record.samples();
+                merged.merge_record(&record, 0);
             }
+            prop_assert_eq!(carried, count);
             prop_assert_eq!(merged.samples(), count);
             prop_assert_eq!(contents(merged), contents(accumulator(&samples)));
         }
@@ -342,6 +465,32 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn gauges_are_summed_by_second_and_taken_out_whole(samples in samples(), before in 0u64..200) {
+            let mut rest = accumulator(&samples);
+            let taken = rest.take_gauges(Timestamp::from_secs(1_700_000_000 + before));
+            prop_assert_eq!((rest.samples(), taken.samples()), (count(&samples), 0));
+            let mut sums: std::collections::BTreeMap<u64, f64> = std::collections::BTreeMap::new();
+            for (second, series, value) in &samples {
+                if *series == GAUGE && *second < before {
+                    *sums.entry(1_700_000_000 + second).or_default() += f64::from(*value);
+                }
+            }
+            let told: Vec<_> = taken
+                .iter()
+                .map(|(key, _, distributions)| {
+                    assert_eq!((key.kind, distributions.len(), distributions[0].1.count()), (Kind::Gauge, 1, 1));
+                    (key.start.as_secs(), distributions[0].1.sum())
+                })
+                .collect();
+            prop_assert_eq!(told, sums.into_iter().collect::<Vec<_>>());
+            let mut whole = rest;
+            whole.merge(taken);
+            prop_assert_eq!(contents(whole), contents(accumulator(&samples)));
         }
     }
 
@@ -365,11 +514,45 @@ mod tests {
             prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
             let mut sum = 0.0;
             while let Some((key, group)) = coarse.pop() {
-                prop_assert!(key.start >= before || key.start.floor(300) == key.start);
+                let is_coarse = key.start.floor(300) == key.start;
+                prop_assert!(key.start >= before || is_coarse || key.kind == Kind::Gauge);
                 sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
             }
             prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());
         }
+    }
+
+    #[test]
+    fn what_is_posted_keeps_its_second_and_what_is_dated_is_not_moved() {
+        let name = MetricName::new("Requests").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+        let mut held = Accumulator::default();
+        let mut one = Distribution::exact(10);
+        one.record(1.0);
+        let set = Distribution::statistic_set(1.5, 3.0, 1.0, 2.0).unwrap();
+        for (second, kind) in [(3, Kind::Posted), (4, Kind::Posted), (3, Kind::Dated)] {
+            for distribution in [&one, &set, &one] {
+                let key =
+                    PeriodKey::new(Timestamp::from_secs(1_700_000_000 + second), kind, Origin::default(), &metric);
+                held.file(key, &Dimensions::default(), &metric, distribution);
+            }
+        }
+        assert_eq!((held.series(), held.samples()), (6, 9));
+        held.shift(-3_600_000);
+        let mut merged = Accumulator::default();
+        for record in held.into_records(1 << 16) {
+            merged.merge_record(&Record::decode(&record).unwrap(), 7_000);
+        }
+        let mut kept: Vec<_> = std::iter::from_fn(|| merged.pop())
+            .map(|(key, group)| (key.kind, key.start.as_secs(), group.distributions.len()))
+            .collect();
+        kept.sort();
+        let expected = [
+            (Kind::Posted, 1_700_000_003 - 3_600 + 7, 2),
+            (Kind::Posted, 1_700_000_004 - 3_600 + 7, 2),
+            (Kind::Dated, 1_700_000_003, 2),
+        ];
+        assert_eq!(kept, expected);
     }
 
     #[test]
@@ -383,7 +566,7 @@ mod tests {
     fn a_record_of_another_version_is_refused_as_such() {
         let mut bytes = accumulator(&[(0, 0, 1)]).into_records(1 << 16).remove(0);
         bytes[0] += 1;
-        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(2))));
+        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(3))));
         assert!(matches!(Record::decode(&[]), Err(RecordError::Malformed)));
     }
 }

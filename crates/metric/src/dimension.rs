@@ -7,6 +7,10 @@ use crate::{
     text::{check, check_name, checked_text, is_printable},
 };
 
+/// The value that stands for all values for which there is no room: requests beyond a sender's `max_series` are counted
+/// under it, so that totals stay exact.
+pub const OVERFLOW_VALUE: &str = "__other__";
+
 checked_text! {
     /// A dimension's name: 1 to 255 printable ASCII characters, not all spaces, not starting with a colon.
     DimensionName, |text| check_name(text, MAX_DIMENSION_NAME_LENGTH)

@@ -7,6 +7,7 @@
 pub mod accumulator;
 pub mod dimension;
 pub mod distribution;
+pub mod origin;
 pub mod quota;
 pub mod record;
 pub mod series;
@@ -18,9 +19,10 @@ mod exact;
 mod histogram;
 pub mod text;
 
-pub use accumulator::{Accumulator, Group, PeriodKey};
+pub use accumulator::{Accumulator, Group, Kind, PeriodKey};
 pub use dimension::{DimensionName, DimensionValue, Dimensions};
 pub use distribution::Distribution;
+pub use origin::{Entity, EntityText, Origin};
 pub use record::{Record, RecordError};
 pub use series::{Metric, MetricName, Namespace, StorageResolution};
 pub use time::{Now, Timestamp};

@@ -1,9 +1,11 @@
 //! What crosses the shared queue: a window of measurements, as bytes.
 //!
-//! Layout, all integers LEB128, texts with their length before them: the version (one byte); the namespace (empty: the
-//! receiver's); the start of the window in seconds since the epoch; a table of metrics (name, unit, resolution in
-//! seconds); a table of sets of dimension names, each in ascending order; then groups until the end: which set, its
-//! values, and for each metric measured its place in the table and its distribution.
+//! Layout, all integers LEB128, texts with their length before them: the version (one byte); the origin, which is the
+//! namespace (empty: the receiver's), the entity's service and environment (both empty: none) and for how many minutes
+//! zeros follow; a table of metrics (name, unit, resolution in seconds); a table of sets of dimension names, each in
+//! ascending order; then groups until the end: the start of their window as seconds since that of the group before (of
+//! the epoch, for the first), their kind (one byte), which set, its values, and for each metric measured its place in
+//! the table and its distribution.
 
 use std::fmt;
 
@@ -11,8 +13,9 @@ use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 
 use crate::{
-    DimensionName, Dimensions, Distribution, Metric, MetricName, Namespace, StorageResolution, Timestamp, Unit,
-    bytes::{Malformed, Reader, put_text, put_varint},
+    DimensionName, Dimensions, Distribution, Entity, EntityText, Kind, Metric, MetricName, Namespace, Origin,
+    StorageResolution, Timestamp, Unit,
+    bytes::{Malformed, Reader, put_signed, put_text, put_varint},
     quota::MAX_DIMENSION_VALUE_LENGTH,
     text,
 };
@@ -21,21 +24,22 @@ use crate::{
 pub const QUEUE_NAME: &str = "acpw.records";
 
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A record read from bytes, borrowing the texts in them. Every name and value in it keeps CloudWatch's rules.
 #[derive(Debug)]
 pub struct Record<'a> {
-    namespace: Option<Namespace>,
-    start: Timestamp,
+    origin: Origin,
     metrics: Vec<Metric>,
     dimension_sets: Vec<Vec<DimensionName>>,
     groups: Vec<RecordGroup<'a>>,
 }
 
-/// The measurements of one set of dimensions in a record.
+/// The measurements of one set of dimensions and one window in a record.
 #[derive(Debug)]
-pub struct RecordGroup<'a> {
+pub(crate) struct RecordGroup<'a> {
+    pub(crate) start: Timestamp,
+    pub(crate) kind: Kind,
     dimension_set: usize,
     values: Vec<&'a str>,
     distributions: Vec<(usize, Distribution)>,
@@ -52,37 +56,32 @@ impl<'a> Record<'a> {
         if version != VERSION {
             return Err(RecordError::Version(version));
         }
-        let namespace = match reader.text()? {
-            "" => None,
-            name => Some(Namespace::new(name).map_err(|_| Malformed)?),
-        };
-        let start = Timestamp::from_secs(reader.varint()?);
-        let mut record = Self { namespace, start, metrics: Vec::new(), dimension_sets: Vec::new(), groups: Vec::new() };
+        let origin = decode_origin(&mut reader)?;
+        let mut record = Self { origin, metrics: Vec::new(), dimension_sets: Vec::new(), groups: Vec::new() };
         for _ in 0..reader.length()? {
             record.metrics.push(decode_metric(&mut reader)?);
         }
         for _ in 0..reader.length()? {
             record.dimension_sets.push(decode_dimension_names(&mut reader)?);
         }
+        let mut start = 0;
         while !reader.is_empty() {
-            record.groups.push(record.decode_group(&mut reader)?);
+            let group = record.decode_group(&mut reader, start)?;
+            start = group.start.as_secs();
+            record.groups.push(group);
         }
         Ok(record)
     }
 
-    /// The namespace; `None` is the one that the receiver is configured with.
-    pub fn namespace(&self) -> Option<&Namespace> {
-        self.namespace.as_ref()
+    /// What it has in common with all data of its sender.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
-    /// The start of the window that it covers.
-    pub fn start(&self) -> Timestamp {
-        self.start
-    }
-
-    /// How many values it carries, in all distributions.
+    /// How many values it carries, in all distributions. Shares of gauges are none.
     pub fn samples(&self) -> u64 {
-        self.groups.iter().flat_map(|group| &group.distributions).map(|(_, distribution)| distribution.count()).sum()
+        let samples = self.groups.iter().filter(|group| group.kind != Kind::Gauge);
+        samples.flat_map(|group| &group.distributions).map(|(_, distribution)| distribution.count()).sum()
     }
 
     pub(crate) fn groups(&self) -> &[RecordGroup<'a>] {
@@ -101,7 +100,15 @@ impl<'a> Record<'a> {
         group.distributions.iter().filter_map(|(metric, distribution)| Some((self.metrics.get(*metric)?, distribution)))
     }
 
-    fn decode_group(&self, reader: &mut Reader<'a>) -> Result<RecordGroup<'a>, Malformed> {
+    fn decode_group(&self, reader: &mut Reader<'a>, before: u64) -> Result<RecordGroup<'a>, Malformed> {
+        let start = Timestamp::from_secs(before.checked_add_signed(reader.signed()?).ok_or(Malformed)?);
+        let kind = match reader.byte()? {
+            0 => Kind::Sample,
+            1 => Kind::Gauge,
+            2 => Kind::Posted,
+            3 => Kind::Dated,
+            _ => return Err(Malformed),
+        };
         let dimension_set = decode_index(reader, self.dimension_sets.len())?;
         let names = self.dimension_sets.get(dimension_set).ok_or(Malformed)?;
         let mut values = Vec::with_capacity(names.len());
@@ -116,8 +123,24 @@ impl<'a> Record<'a> {
             let metric = decode_index(reader, self.metrics.len())?;
             distributions.push((metric, Distribution::decode(reader)?));
         }
-        Ok(RecordGroup { dimension_set, values, distributions })
+        Ok(RecordGroup { start, kind, dimension_set, values, distributions })
     }
+}
+
+fn decode_origin(reader: &mut Reader<'_>) -> Result<Origin, Malformed> {
+    let namespace = match reader.text()? {
+        "" => None,
+        name => Some(Namespace::new(name).map_err(|_| Malformed)?),
+    };
+    let entity = match (reader.text()?, reader.text()?) {
+        ("", "") => None,
+        (service, environment) => Some(Entity {
+            service: EntityText::new(service).map_err(|_| Malformed)?,
+            environment: EntityText::new(environment).map_err(|_| Malformed)?,
+        }),
+    };
+    let zero_minutes = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    Ok(Origin { namespace, entity, zero_minutes })
 }
 
 fn decode_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
@@ -148,44 +171,51 @@ fn decode_index(reader: &mut Reader<'_>, length: usize) -> Result<usize, Malform
     if index < length { Ok(index) } else { Err(Malformed) }
 }
 
-/// Writes groups of one period into records that keep a limit.
+/// Writes groups of one origin into records that keep a limit.
 pub(crate) struct RecordWriter {
-    start: Timestamp,
-    namespace: Option<Namespace>,
+    origin: Origin,
     limit: usize,
     metrics: IndexSet<Metric, RandomState>,
     dimension_sets: IndexSet<Vec<String>, RandomState>,
     table_bytes: usize,
     groups: Vec<u8>,
+    /// The start of the last group, in seconds.
+    start: u64,
 }
 
 impl RecordWriter {
-    pub(crate) fn new(start: Timestamp, namespace: Option<Namespace>, limit: usize) -> Self {
+    pub(crate) fn new(origin: Origin, limit: usize) -> Self {
         Self {
-            start,
-            namespace,
+            origin,
             limit,
             metrics: IndexSet::default(),
             dimension_sets: IndexSet::default(),
             table_bytes: 0,
             groups: Vec::new(),
+            start: 0,
         }
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Adds a group; gives the record before it when the group no longer fits into that.
     pub(crate) fn push(
         &mut self,
+        start: Timestamp,
+        kind: Kind,
         dimensions: &Dimensions,
         distributions: &[(Metric, Distribution)],
     ) -> Option<Vec<u8>> {
         let before = self.groups.len();
-        self.append(dimensions, distributions);
+        self.append(start, kind, dimensions, distributions);
         if before == 0 || self.length() <= self.limit {
             return None;
         }
         self.groups.truncate(before);
         let full = self.finish();
-        self.append(dimensions, distributions);
+        self.append(start, kind, dimensions, distributions);
         full
     }
 
@@ -196,8 +226,11 @@ impl RecordWriter {
         }
         let mut out = Vec::with_capacity(self.length());
         out.push(VERSION);
-        put_text(&mut out, self.namespace.as_ref().map_or("", Namespace::as_str));
-        put_varint(&mut out, self.start.as_secs());
+        put_text(&mut out, self.origin.namespace.as_ref().map_or("", Namespace::as_str));
+        let entity = self.origin.entity.as_ref();
+        put_text(&mut out, entity.map_or("", |entity| entity.service.as_str()));
+        put_text(&mut out, entity.map_or("", |entity| entity.environment.as_str()));
+        put_varint(&mut out, self.origin.zero_minutes.into());
         put_varint(&mut out, self.metrics.len() as u64);
         for metric in &self.metrics {
             put_text(&mut out, metric.name.as_str());
@@ -210,11 +243,25 @@ impl RecordWriter {
             names.iter().for_each(|name| put_text(&mut out, name));
         }
         out.append(&mut self.groups);
-        *self = Self::new(self.start, self.namespace.take(), self.limit);
+        *self = Self::new(std::mem::take(&mut self.origin), self.limit);
         Some(out)
     }
 
-    fn append(&mut self, dimensions: &Dimensions, distributions: &[(Metric, Distribution)]) {
+    fn append(
+        &mut self,
+        start: Timestamp,
+        kind: Kind,
+        dimensions: &Dimensions,
+        distributions: &[(Metric, Distribution)],
+    ) {
+        put_signed(&mut self.groups, start.as_secs().wrapping_sub(self.start) as i64);
+        self.start = start.as_secs();
+        self.groups.push(match kind {
+            Kind::Sample => 0,
+            Kind::Gauge => 1,
+            Kind::Posted => 2,
+            Kind::Dated => 3,
+        });
         let names: Vec<String> = dimensions.iter().map(|(name, _)| name.to_owned()).collect();
         let names_bytes: usize = names.iter().map(|name| name.len().saturating_add(2)).sum();
         let (set, is_new) = self.dimension_sets.insert_full(names);
@@ -239,9 +286,12 @@ impl RecordWriter {
 
     /// At least the bytes of the record as it stands.
     fn length(&self) -> usize {
-        const FIXED: usize = 24;
-        let namespace = self.namespace.as_ref().map_or(0, |namespace| namespace.as_str().len());
-        FIXED.saturating_add(namespace).saturating_add(self.table_bytes).saturating_add(self.groups.len())
+        const FIXED: usize = 32;
+        let namespace = self.origin.namespace.as_ref().map_or(0, |namespace| namespace.as_str().len());
+        let entity = self.origin.entity.as_ref();
+        let service = entity.map_or(0, |entity| entity.service.as_str().len());
+        let environment = entity.map_or(0, |entity| entity.environment.as_str().len());
+        [FIXED, namespace, service, environment, self.table_bytes, self.groups.len()].iter().sum()
     }
 }
 
