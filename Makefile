@@ -48,6 +48,16 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
+FUZZ_TARGETS := answer configuration headers record
+FUZZ_SECONDS := 60
+
+.PHONY: fuzz
+fuzz: $(TOOLS)/bin/cargo-fuzz ## feed each fuzz target for a minute (needs a nightly Rust)
+	@for target in $(FUZZ_TARGETS); do \
+		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 \
+			|| exit 1; \
+	done
+
 .PHONY: clean
 clean: ## remove everything that was made
 	rm -rf target $(VENV) $(MODULES:%=%.wasm)
@@ -70,4 +80,8 @@ $(VENV)/done: requirements.txt
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny@0.20.2
+	rm -rf $(TOOLS)/build
+
+$(TOOLS)/bin/cargo-fuzz:
+	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-fuzz
 	rm -rf $(TOOLS)/build

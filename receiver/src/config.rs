@@ -102,8 +102,8 @@ impl Config {
         let region = checked("cloud_watch_region", region.as_deref().map(Region::new), &mut faults);
         let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
-        if let (Some(host), Some(region)) = (&host, &region) {
-            check_host(host, region, &mut faults);
+        if let Some(host) = &host {
+            check_host(host, region.as_ref(), &mut faults);
         }
         let keys = Keys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
@@ -178,13 +178,15 @@ fn checked<T, E: std::fmt::Display>(path: &str, result: Option<Result<T, E>>, fa
 }
 
 /// A host that is signed must be sent as it is, and in AWS it must be of the region that is signed for.
-fn check_host(host: &str, region: &Region, faults: &mut Faults) {
+fn check_host(host: &str, region: Option<&Region>, faults: &mut Faults) {
     let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     if host.is_empty() || !host.bytes().all(is_host_byte) {
         let message =
             format!("\"{}\" is not a host; write a name or address, with or without a port", host.escape_default());
         faults.add("cloud_watch_host", message);
-    } else if let Some(other) = region_of_host(host).filter(|other| other != region) {
+    } else if let (Some(other), Some(region)) = (region_of_host(host), region)
+        && other != *region
+    {
         let (region, other) = (region.as_str(), other.as_str());
         faults.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
     }
@@ -245,6 +247,7 @@ mod tests {
             "region: unknown key; known are cloud_watch_region, ",
             "cloud_watch_region: \"nowhere\" is not a region",
             "cloud_watch_cluster_name: is required",
+            "cloud_watch_host: \"http://x\" is not a host",
             "aws_secret_access_key: must be a string",
             "metric_namespace: must not start with \"AWS/\"",
             "metric_name: must have at least one character",

@@ -1,0 +1,131 @@
+//! HTTP clients that keep their connections.
+
+use std::net::SocketAddr;
+
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method,
+    body::Bytes,
+    client::conn::http1::{self, SendRequest},
+    header,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, task::JoinSet};
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    host: String,
+    method: Method,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A GET request for this path (and query) with this `Host` header.
+    pub fn get(host: &str, path: &str) -> Self {
+        Self::new(Method::GET, host, path)
+    }
+
+    /// A request with this method.
+    pub fn new(method: Method, host: &str, path: &str) -> Self {
+        Self { host: host.to_owned(), method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    fn to_hyper(&self) -> hyper::Request<Full<Bytes>> {
+        let mut request =
+            hyper::Request::builder().method(&self.method).uri(&self.path).header(header::HOST, &self.host);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(self.body.clone())).expect("a request that hyper can send")
+    }
+}
+
+/// A connection that is kept between requests, and opened anew when the server closed it after an answer.
+#[derive(Debug)]
+pub struct Connection {
+    address: SocketAddr,
+    sender: Option<SendRequest<Full<Bytes>>>,
+}
+
+impl Connection {
+    /// A connection to be opened with the first request.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, sender: None }
+    }
+
+    /// Sends a request, once, and reads its answer.
+    ///
+    /// # Errors
+    /// A connection that is refused, or ends before the answer does.
+    pub async fn send(&mut self, request: &Request) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let mut sender = match self.sender.take() {
+            Some(sender) if !sender.is_closed() => sender,
+            _ => open(self.address).await?,
+        };
+        sender.ready().await?;
+        let (parts, body) = sender.send_request(request.to_hyper()).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        self.sender = Some(sender);
+        Ok(Answer { status: parts.status.as_u16(), body })
+    }
+}
+
+/// Sends every request once, over so many connections at once; gives their statuses, in the order of the requests.
+///
+/// # Panics
+/// When one is not answered.
+pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request>) -> Vec<u16> {
+    let mut shares = vec![Vec::new(); connections];
+    for (index, request) in requests.into_iter().enumerate() {
+        shares[index % connections].push((index, request));
+    }
+    let mut tasks: JoinSet<Vec<(usize, u16)>> = JoinSet::new();
+    for share in shares {
+        tasks.spawn(async move {
+            let mut connection = Connection::new(address);
+            let mut statuses = Vec::with_capacity(share.len());
+            for (index, request) in share {
+                statuses.push((index, connection.send(&request).await.expect("an answer").status));
+            }
+            statuses
+        });
+    }
+    let mut statuses = tasks.join_all().await.concat();
+    statuses.sort_unstable();
+    statuses.into_iter().map(|(_, status)| status).collect()
+}
+
+async fn open(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its errors are seen by the request under way.
+    tokio::spawn(connection);
+    Ok(sender)
+}

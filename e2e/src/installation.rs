@@ -1,0 +1,57 @@
+//! Where the programs and modules are that the tests drive: where `make` puts them, unless the environment says otherwise.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace");
+    root.to_owned()
+}
+
+/// A module, such as `sender.wasm`: in the folder `ACPW_MODULES`, else in the root of the workspace.
+///
+/// # Panics
+/// When it is not there.
+pub fn module(name: &str) -> PathBuf {
+    let folder = env::var_os("ACPW_MODULES").map_or_else(root, PathBuf::from);
+    present(folder.join(name), "Run `make build-all`, or set ACPW_MODULES to the folder with the modules")
+}
+
+/// Envoy: `ENVOY`, else the one of the workspace's virtual environment.
+///
+/// # Panics
+/// When it is not there.
+pub fn envoy() -> PathBuf {
+    present(program("ENVOY", "envoy"), "Run `make test`, which installs it, or set ENVOY to an Envoy 1.40")
+}
+
+/// A Python with boto3: `PYTHON`, else the one of the workspace's virtual environment.
+///
+/// # Panics
+/// When it is not there.
+pub fn python() -> PathBuf {
+    present(program("PYTHON", "python"), "Run `make test`, which installs it, or set PYTHON to a Python with boto3")
+}
+
+/// The AWS CLI, beside Python.
+///
+/// # Panics
+/// When it is not there.
+pub fn aws() -> PathBuf {
+    present(
+        python().with_file_name("aws"),
+        "Run `make test`, which installs it, or set PYTHON to one with awscli beside",
+    )
+}
+
+fn program(variable: &str, name: &str) -> PathBuf {
+    env::var_os(variable).map_or_else(|| root().join(".venv/bin").join(name), PathBuf::from)
+}
+
+fn present(path: PathBuf, what_to_do: &str) -> PathBuf {
+    assert!(path.is_file(), "These tests need {}, which is not there. {what_to_do}.", path.display());
+    path
+}

@@ -1,0 +1,44 @@
+//! Tests that drive a real Envoy with the modules in it, and look at what arrives at the far end: a local CloudWatch.
+//!
+//! This library is their harness. A [`Pair`] is the usual scene: an [`Envoy`] whose requests the sender counts and whose
+//! receiver publishes them to a local CloudWatch of its own. What a test needs beyond that it builds from a
+//! [`Bootstrap`]. Nothing is shared between tests, and every port is a free one.
+//!
+//! `make test` runs them; [`installation`] tells what they need. Whatever is missing makes them fail.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests run in real time, and fail by panicking, in their harness too"
+)]
+
+mod admin;
+mod attachment;
+mod bootstrap;
+mod client;
+mod envoy;
+mod eventually;
+pub mod installation;
+mod listener;
+mod pair;
+mod plugin;
+pub mod raw;
+mod route;
+mod series;
+mod upstream;
+
+pub use admin::Admin;
+pub use attachment::{ReceiverAttachment, SenderAttachment};
+pub use bootstrap::Bootstrap;
+pub use client::{Answer, Connection, Request, load};
+pub use envoy::{Envoy, Refusal};
+pub use eventually::eventually;
+pub use listener::Listener;
+pub use pair::{NAMESPACE, Pair, Setup};
+pub use plugin::Plugin;
+pub use route::Route;
+pub use series::{Counts, Series, counts, series, stored};
+pub use upstream::{Seen, Upstream};

@@ -1,0 +1,78 @@
+//! A listener for HTTP.
+
+use serde_json::{Value, json};
+
+use crate::{Plugin, Route, SenderAttachment};
+
+/// A listener on a free port of 127.0.0.1. A path for which it has no route gets Envoy's 404, and one whose route leads to
+/// a cluster that does not exist gets 503.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    name: String,
+    routes: Vec<Route>,
+    sender: Option<(SenderAttachment, Plugin)>,
+    fields: Vec<(String, Value)>,
+}
+
+impl Listener {
+    /// A listener without routes.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), routes: Vec::new(), sender: None, fields: Vec::new() }
+    }
+
+    /// Adds a route, after those added before.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// Lets the sender see its requests.
+    #[must_use]
+    pub fn sender(mut self, attachment: SenderAttachment, plugin: Plugin) -> Self {
+        self.sender = Some((attachment, plugin));
+        self
+    }
+
+    /// Sets a field of the `HttpConnectionManager`, such as `max_request_headers_kb`.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: Value) -> Self {
+        self.fields.push((field.to_owned(), value));
+        self
+    }
+
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        self.sender.as_ref().map_or(&[], |(_, plugin)| plugin.variables())
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let routes: Vec<_> = self.routes.iter().map(Route::to_json).collect();
+        let mut manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": self.name,
+            "route_config": {
+                "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }],
+                "validate_clusters": false,
+            },
+            "http_filters": [{
+                "name": "envoy.filters.http.router",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            }],
+        });
+        if let Some((attachment, plugin)) = &self.sender {
+            attachment.attach(plugin, &mut manager);
+        }
+        for (field, value) in &self.fields {
+            manager[field] = value.clone();
+        }
+        json!({
+            "name": self.name,
+            "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } },
+            // Every worker gets its share of few connections.
+            "connection_balance_config": { "exact_balance": {} },
+            "filter_chains": [{
+                "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],
+            }],
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! The usual scene: an Envoy with the pair of modules, and the CloudWatch that they publish to.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use local_cloudwatch::{LocalCloudWatch, Options};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::{
+    Bootstrap, Connection, Counts, Envoy, Listener, Plugin, ReceiverAttachment, Request, Route, SenderAttachment,
+    eventually, series::stored,
+};
+
+/// The namespace that the receiver publishes to.
+pub const NAMESPACE: &str = "Test";
+
+/// How long requests may take to arrive at CloudWatch.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// The sender's time between flushes, in milliseconds.
+const FLUSH_INTERVAL: u64 = 200;
+
+/// What differs from the usual.
+#[derive(Debug)]
+pub struct Setup {
+    /// How the sender is attached.
+    pub sender_attachment: SenderAttachment,
+    /// Keys to set in its configuration; otherwise it counts every host, and flushes every 200 ms.
+    pub sender: Value,
+    /// How the receiver is attached.
+    pub receiver_attachment: ReceiverAttachment,
+    /// Keys to set in its configuration; otherwise it publishes to the local CloudWatch every second.
+    pub receiver: Value,
+    /// The listener, before the sender is added. Its name must be `main`.
+    pub listener: Listener,
+    /// Further clusters.
+    pub clusters: Vec<(&'static str, SocketAddr)>,
+    /// Worker threads.
+    pub workers: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            sender_attachment: SenderAttachment::HttpFilter,
+            sender: json!({}),
+            receiver_attachment: ReceiverAttachment::StatsSink,
+            receiver: json!({}),
+            listener: Listener::new("main").route(Route::direct("/", 200)),
+            clusters: Vec::new(),
+            workers: 2,
+        }
+    }
+}
+
+/// An Envoy whose requests the sender counts, and the CloudWatch that its receiver publishes to.
+#[derive(Debug)]
+pub struct Pair {
+    /// The far end.
+    pub cloudwatch: LocalCloudWatch,
+    /// Envoy.
+    pub envoy: Envoy,
+}
+
+impl Pair {
+    /// Starts both.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn start(setup: Setup) -> Self {
+        let cloudwatch = LocalCloudWatch::start(Options::default()).await.expect("a local CloudWatch");
+        let sender = merged(
+            json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": FLUSH_INTERVAL }),
+            &setup.sender,
+        );
+        let receiver = merged(
+            json!({
+                "cloud_watch_region": "us-east-1",
+                "cloud_watch_cluster_name": "cloud_watch",
+                "cloud_watch_host": cloudwatch.address().to_string(),
+                "aws_access_key_id": "local",
+                "aws_secret_access_key": "local",
+                "metric_namespace": NAMESPACE,
+                "publish_interval_millisecond": 1000,
+            }),
+            &setup.receiver,
+        );
+        let listener = setup.listener.sender(setup.sender_attachment, Plugin::sender(sender));
+        let mut bootstrap = Bootstrap::default()
+            .listener(listener)
+            .cluster("cloud_watch", cloudwatch.address())
+            .receiver(setup.receiver_attachment, Plugin::receiver(receiver))
+            .workers(setup.workers);
+        for (name, address) in setup.clusters {
+            bootstrap = bootstrap.cluster(name, address);
+        }
+        Self { cloudwatch, envoy: Envoy::start(&bootstrap).await }
+    }
+
+    /// Where requests go.
+    pub fn address(&self) -> SocketAddr {
+        self.envoy.address("main")
+    }
+
+    /// Sends a request over a connection of its own; gives the status.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(&self, request: Request) -> u16 {
+        Connection::new(self.address()).send(&request).await.expect("an answer").status
+    }
+
+    /// What is stored.
+    pub fn stored(&self) -> Counts {
+        stored(&self.cloudwatch, NAMESPACE)
+    }
+
+    /// Waits until so many requests are stored, and checks that nothing more follows, that the modules' own statistics
+    /// say the same, that nothing is held or was dropped, and that nothing trapped. Gives what is stored.
+    ///
+    /// # Panics
+    /// When one of these is not so.
+    pub async fn settled(&mut self, requests: u64) -> Counts {
+        let expected = [
+            ("sender.observed", requests),
+            ("sender.held", 0),
+            ("receiver.received", requests),
+            ("receiver.published", requests),
+            ("receiver.held", 0),
+            ("receiver.held_bytes", 0),
+            ("receiver.held_series", 0),
+        ];
+        eventually("CloudWatch has all requests", LIMIT, async || {
+            let stored: u64 = self.stored().values().sum();
+            assert!(stored <= requests, "more than {requests} are stored: {:#?}", self.stored());
+            let stats = self.envoy.admin().acpw().await;
+            let is_so = stored == requests && expected.iter().all(|(name, value)| stats.get(*name) == Some(value));
+            if is_so { Ok(()) } else { Err(format!("{stored} of {requests} are stored; {stats:#?}")) }
+        })
+        .await;
+        // Only time shows that nothing follows: every worker flushes, and whatever that brings is received.
+        sleep(3 * Duration::from_millis(FLUSH_INTERVAL)).await;
+        let stats = self.envoy.admin().acpw().await;
+        for (name, value) in expected {
+            assert_eq!(stats.get(name), Some(&value), "{name}: {stats:#?}");
+        }
+        assert_eq!(stats["sender.enqueued"] - stats["sender.taken_back"], requests, "{stats:#?}");
+        assert_nothing_lost(&stats);
+        self.envoy.assert_sound();
+        self.stored()
+    }
+}
+
+/// No counter of lost values has counted.
+fn assert_nothing_lost(stats: &BTreeMap<String, u64>) {
+    let mut losses = stats.iter().filter(|(name, _)| name.contains(".dropped.") || name.ends_with(".bad_records"));
+    assert!(losses.clone().count() >= 5, "the counters of losses are missing: {stats:#?}");
+    assert_eq!(losses.find(|(_, value)| **value != 0), None, "{stats:#?}");
+}
+
+fn merged(mut object: Value, keys: &Value) -> Value {
+    let keys = keys.as_object().expect("a JSON object");
+    object.as_object_mut().expect("a JSON object").extend(keys.clone());
+    object
+}

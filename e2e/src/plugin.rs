@@ -1,0 +1,56 @@
+//! A module with its configuration, as Envoy takes it.
+
+use serde_json::{Value, json};
+
+use crate::installation::module;
+
+/// One of the modules and its plugin configuration.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    name: &'static str,
+    configuration: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Plugin {
+    /// sender.wasm with this configuration, verbatim.
+    pub fn sender(configuration: impl ToString) -> Self {
+        Self { name: "sender", configuration: configuration.to_string(), environment: Vec::new() }
+    }
+
+    /// receiver.wasm with this configuration, verbatim. Its `vm_id` is `receiver`.
+    pub fn receiver(configuration: impl ToString) -> Self {
+        Self { name: "receiver", configuration: configuration.to_string(), environment: Vec::new() }
+    }
+
+    /// Sets a variable in Envoy's environment, and lets the module see it.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn variables(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Envoy's `PluginConfig`.
+    pub(crate) fn to_json(&self, failure_policy: &str) -> Value {
+        let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        json!({
+            "name": self.name,
+            "root_id": self.name,
+            "failure_policy": failure_policy,
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": self.configuration,
+            },
+            "vm_config": {
+                "vm_id": self.name,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": { "local": { "filename": module(&format!("{}.wasm", self.name)) } },
+                "environment_variables": { "host_env_keys": names },
+            },
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! Headers of requests: whatever their bytes, each request is one value of one legal series.
+#![no_main]
+
+use acpw_metric::{Accumulator, Now, Record};
+use libfuzzer_sys::fuzz_target;
+use sender::{Config, Request, Sender};
+
+const NAMES: [&str; 5] = [":authority", ":method", ":path", "x-envoy-original-host", "x-envoy-original-path"];
+
+fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
+    let config = Config::from_json(br#"{"receiver_vm_id": "r", "max_series": 5}"#).expect("it is sound");
+    let mut sender = Sender::new(&config, Now::default()).expect("it is sound");
+    let mut observed = 0;
+    for (headers, status) in &requests {
+        let name = |index: u8| NAMES[usize::from(index) % NAMES.len()].as_bytes();
+        let headers = headers.iter().map(|(index, value)| (name(*index), value.as_slice()));
+        if let Some(observation) = sender.begin(&Request::finished(headers)) {
+            sender.finish(observation, *status);
+            observed += 1;
+        }
+    }
+    sender.flush(Now::default());
+    let mut held = Accumulator::default();
+    for bytes in sender.take_records() {
+        held.merge_record(&Record::decode(&bytes).expect("a sender writes records"), 0);
+    }
+    assert_eq!(held.samples(), observed);
+    assert!(held.series() <= 6);
+});
