@@ -1,6 +1,6 @@
 # `make` alone lists what can be made. Nothing but Rust (by rustup) and Python 3 need be there; the rest is set up here.
 
-MODULES := sender receiver
+MODULES := sender receiver gateway
 WASM := target/wasm32-wasip1/release
 VENV := .venv
 TOOLS := target/tools
@@ -10,8 +10,10 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 # The events each plugin handles; every other export is taken out.
 sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
+gateway_EVENTS := proxy_on_request_body proxy_on_request_headers proxy_on_tick
 sender_MAX_BYTES := 250000
 receiver_MAX_BYTES := 600000
+gateway_MAX_BYTES := 350000
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -43,6 +45,7 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both ta
 check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 	@cargo run --quiet -p modules -- check sender.wasm $(sender_MAX_BYTES) $(sender_EVENTS)
 	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
+	@cargo run --quiet -p modules -- check gateway.wasm $(gateway_MAX_BYTES) $(gateway_EVENTS)
 
 .PHONY: schema
 schema: ## write the JSON Schemas of the configurations anew

@@ -221,6 +221,10 @@ mod tests {
             let pair = altered.iter_mut().find(|(known, _)| known == name).unwrap();
             pair.1.push('0');
             assert!(keys().check(&request(&altered), BODY, NOW as i64).is_err(), "{name}");
+            // No path is the same as "/".
+            if name == ":path" {
+                continue;
+            }
             let without: Vec<_> = good.iter().filter(|(known, _)| known != name).cloned().collect();
             assert!(keys().check(&request(&without), BODY, NOW as i64).is_err(), "{name}");
         }

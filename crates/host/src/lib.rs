@@ -16,6 +16,10 @@ mod queue;
 #[cfg(target_arch = "wasm32")]
 mod read;
 #[cfg(target_arch = "wasm32")]
+mod response;
+#[cfg(target_arch = "wasm32")]
+mod shared;
+#[cfg(target_arch = "wasm32")]
 mod stat;
 
 #[cfg(target_arch = "wasm32")]
@@ -26,5 +30,7 @@ pub use {
     proxy_wasm,
     queue::{Queue, Token},
     read::{environment, log, plugin_configuration, property, request_headers, response_headers},
+    response::{request_body, send_response, set_effective_context},
+    shared::{raise_shared_number, set_shared_data, shared_data, shared_number},
     stat::{Counter, Gauge},
 };
