@@ -14,7 +14,10 @@ use acpw_host::{
     raise_shared_number, random, request_body, request_headers, send_response, set_effective_context, set_tick_period,
     shared_data,
 };
-use acpw_metric::record::QUEUE_NAME;
+use acpw_metric::{
+    record::QUEUE_NAME,
+    shared::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, STATUS_KEY},
+};
 
 use crate::{
     Config, Gateway,
@@ -22,7 +25,7 @@ use crate::{
     body::MAX_BODY_BYTES,
     gateway::{Call, Next, Outcome},
     put_metric_data::Posting,
-    receiver_state::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, FlushDone, ReceiverState, STATUS_KEY},
+    receiver_state::{FlushDone, ReceiverState},
     request::Request,
     status::{self, Counts},
 };
@@ -206,7 +209,7 @@ impl Worker {
             if !is_done && steady < flush.deadline {
                 return true;
             }
-            let held = gateway.receiver().map(ReceiverState::held);
+            let held = if is_done { Some(done.held) } else { gateway.receiver().map(ReceiverState::held) };
             let mut answer = status::flushed(is_done, held);
             answer.headers.append(&mut flush.headers);
             answers.push((flush.context, answer));

@@ -3,15 +3,6 @@
 use acpw_metric::{Now, Timestamp};
 use serde::Deserialize;
 
-/// The key under which the receiver writes its status, as JSON.
-pub const STATUS_KEY: &str = "acpw.status";
-
-/// The key of the number of flushes asked for, little-endian; a gateway raises it.
-pub const FLUSH_REQUESTED_KEY: &str = "acpw.flush.requested";
-
-/// The key of the last flush that came to its end, as JSON.
-pub const FLUSH_DONE_KEY: &str = "acpw.flush.done";
-
 /// A receiver that has not written for so long is not there. It writes every second.
 const MAX_SILENCE_MILLIS: u64 = 10_000;
 
@@ -35,6 +26,8 @@ pub struct ReceiverState {
 pub struct FlushDone {
     /// Its number.
     pub id: u64,
+    /// How many values are held that came after it was asked for.
+    pub held: u64,
 }
 
 /// Whether a receiver can take data.

@@ -52,9 +52,8 @@ pub fn status(receiver: Option<&[u8]>, readiness: Readiness, counts: &Counts, no
         .header("cache-control", "no-store")
 }
 
-/// The answer to a flush that CloudWatch has all of, or that came to its limit with so many values held.
+/// The answer to a flush that CloudWatch has all of, or that came to its limit; and how many values are held.
 pub fn flushed(is_flushed: bool, held: Option<u64>) -> Answer {
-    let held = if is_flushed { Some(0) } else { held };
     Answer::json(if is_flushed { 200 } else { 504 }, &Flushed { is_flushed, held })
 }
 
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_flush_tells_what_is_left() {
-        let done = flushed(true, Some(5));
+        let done = flushed(true, Some(0));
         assert_eq!((done.status, body(&done)), (200, r#"{"is_flushed":true,"held":0}"#.to_owned()));
         let left = flushed(false, Some(5));
         assert_eq!((left.status, body(&left)), (504, r#"{"is_flushed":false,"held":5}"#.to_owned()));

@@ -5,6 +5,7 @@ use acpw_metric::{Accumulator, Record, Timestamp, quota::MAX_AGE_SECONDS};
 use crate::{
     Payload,
     outbox::{Names, Outbox},
+    series_book::SeriesBook,
 };
 
 /// Room that is made at the bound, so that it is not reached again at once: one part in so many.
@@ -48,8 +49,18 @@ impl Buffer {
     }
 
     /// The next payload of data that are due.
-    pub fn next_payload(&mut self) -> Option<Payload> {
-        self.outbox.next_payload()
+    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
+        self.outbox.next_payload(now)
+    }
+
+    /// Whether data are due.
+    pub fn has_due(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// The series that went into payloads.
+    pub fn series_book(&self) -> &SeriesBook {
+        self.outbox.series_book()
     }
 
     /// Moves all data by so many milliseconds, as far as that moves them into other periods.

@@ -12,11 +12,20 @@ use acpw_host::{
         traits::{Context, RootContext},
         types::LogLevel,
     },
-    random, set_tick_period,
+    random, set_shared_data, set_tick_period, shared_number,
 };
-use acpw_metric::record::QUEUE_NAME;
+use acpw_metric::{
+    record::QUEUE_NAME,
+    shared::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, STATUS_KEY},
+};
 
-use crate::{Answer, Config, Counts, Publisher, TransmitId, drain::DrainWatch, notice::Level};
+use crate::{
+    Answer, Config, Counts, Publisher, TransmitId,
+    drain::DrainWatch,
+    flush::Flushes,
+    notice::Level,
+    status::{CredentialsStatus, StatusBook},
+};
 
 /// Often enough for the shortest delays, and a small fraction of a percent of a core.
 const TICK: Duration = Duration::from_millis(200);
@@ -45,6 +54,8 @@ struct Receiver {
     drain: Option<(String, DrainWatch)>,
     callouts: HashMap<Callout, Purpose>,
     stats: Stats,
+    status: StatusBook,
+    flushes: Flushes,
 }
 
 /// What a callout is for.
@@ -74,6 +85,8 @@ impl Root {
             drain: config.admin_cluster.clone().map(|cluster| (cluster, DrainWatch::default())),
             callouts: HashMap::new(),
             stats,
+            status: StatusBook::new(&config),
+            flushes: Flushes::default(),
             publisher: Publisher::new(config, random()),
         });
         Ok(summary)
@@ -108,6 +121,7 @@ impl RootContext for Root {
             receiver.ask_ready();
             receiver.publish();
             receiver.report();
+            receiver.tell();
         }
     }
 }
@@ -181,6 +195,7 @@ impl Receiver {
 
     fn report(&mut self) {
         while let Some((level, line)) = self.publisher.poll_line() {
+            self.status.note(level, &line, now());
             let level = match level {
                 Level::Debug => LogLevel::Debug,
                 Level::Warn => LogLevel::Warn,
@@ -189,6 +204,19 @@ impl Receiver {
             log(level, &format!("acpw receiver: {line}"));
         }
         self.stats.update(&self.publisher);
+    }
+
+    /// Tells gateways what they have asked for.
+    fn tell(&mut self) {
+        let now = now();
+        let done = self.flushes.poll(shared_number(FLUSH_REQUESTED_KEY), &mut self.publisher, now);
+        let done = done.and_then(|done| serde_json::to_vec(&done).ok()).map(|done| (FLUSH_DONE_KEY, done));
+        let credentials = CredentialsStatus { source: "access key".to_owned(), expires: None };
+        let status = self.status.poll(&self.publisher, credentials, now).map(|status| (STATUS_KEY, status));
+        for (key, value) in done.into_iter().chain(status) {
+            // Nobody may be there to read it.
+            let _ = set_shared_data(key, &value);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod datum;
 pub mod disposition;
 pub mod drain;
 pub mod endpoint;
+pub mod flush;
 pub mod notice;
 pub mod outbox;
 pub mod payload;
@@ -24,6 +25,8 @@ pub mod publisher;
 pub mod random;
 pub mod schedule;
 pub mod self_metrics;
+pub mod series_book;
+pub mod status;
 pub mod transmit;
 
 #[cfg(target_arch = "wasm32")]

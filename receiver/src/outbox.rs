@@ -4,7 +4,7 @@ use acpw_metric::{
     Accumulator, Distribution, Group, Metric, MetricName, Namespace, PeriodKey, Timestamp, quota::MAX_VALUES_PER_DATUM,
 };
 
-use crate::{Batch, Payload, datum::MetricDatum};
+use crate::{Batch, Payload, datum::MetricDatum, series_book::SeriesBook};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -26,12 +26,18 @@ pub struct Outbox {
     due: Accumulator,
     /// The group that did not fit into the last payload whole.
     rest: Option<(PeriodKey, Group)>,
+    series: SeriesBook,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        Self { names, due: Accumulator::default(), rest: None }
+        Self { names, due: Accumulator::default(), rest: None, series: SeriesBook::default() }
+    }
+
+    /// The series that went into payloads.
+    pub fn series_book(&self) -> &SeriesBook {
+        &self.series
     }
 
     /// Adds data.
@@ -88,10 +94,11 @@ impl Outbox {
     }
 
     /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
-    pub fn next_payload(&mut self) -> Option<Payload> {
+    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
         let (mut key, mut group) = self.next_group()?;
         let namespace = key.origin.namespace.clone();
-        let mut batch = Batch::new(namespace.as_ref().unwrap_or(&self.names.namespace).as_str());
+        let published = namespace.as_ref().unwrap_or(&self.names.namespace).clone();
+        let mut batch = Batch::new(published.as_str());
         loop {
             while let Some((metric, distribution)) = group.distributions.last() {
                 let is_renamed = namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
@@ -108,6 +115,7 @@ impl Outbox {
                     self.rest = Some((key, group));
                     return batch.into_payload();
                 }
+                self.series.note(published.as_str(), name.as_str(), &group.dimensions, distribution.count(), now);
                 group.distributions.pop();
             }
             match self.next_group() {
@@ -166,7 +174,7 @@ mod tests {
     }
 
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
-        std::iter::from_fn(|| outbox.next_payload())
+        std::iter::from_fn(|| outbox.next_payload(Timestamp::default()))
             .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
             .collect()
     }
@@ -180,7 +188,7 @@ mod tests {
             assert_eq!(held, 6 * series as u64);
             let mut packed = 0;
             let mut count = 0;
-            while let Some(payload) = outbox.next_payload() {
+            while let Some(payload) = outbox.next_payload(Timestamp::default()) {
                 packed += payload.samples();
                 count += 1;
                 assert_eq!(outbox.samples(), held - packed);

@@ -11,6 +11,7 @@ pub mod origin;
 pub mod quota;
 pub mod record;
 pub mod series;
+pub mod shared;
 pub mod time;
 pub mod unit;
 
