@@ -1,7 +1,7 @@
 # `make` alone lists what can be made. Nothing but Rust (by rustup) and Python 3 need be there; the rest is set up here.
 
 MODULES := sender receiver gateway
-WASM := target/wasm32-wasip1/release
+WASM := target/wasm32-wasip1
 VENV := .venv
 TOOLS := target/tools
 export ENVOY ?= $(CURDIR)/$(VENV)/bin/envoy
@@ -11,9 +11,10 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
 gateway_EVENTS := proxy_on_request_body proxy_on_request_headers proxy_on_tick
-sender_MAX_BYTES := 250000
+gateway_PROFILE := small
+sender_MAX_BYTES := 300000
 receiver_MAX_BYTES := 600000
-gateway_MAX_BYTES := 350000
+gateway_MAX_BYTES := 450000
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -66,8 +67,8 @@ clean: ## remove everything that was made
 	rm -rf target $(VENV) $(MODULES:%=%.wasm)
 
 %.wasm: FORCE | target-installed
-	@cargo build --quiet --release --target wasm32-wasip1 -p acpw-$*
-	@cargo run --quiet -p modules -- prune $(WASM)/$*.wasm $@ $($*_EVENTS)
+	@cargo build --quiet --profile $(or $($*_PROFILE),release) --target wasm32-wasip1 -p acpw-$*
+	@cargo run --quiet -p modules -- prune $(WASM)/$(or $($*_PROFILE),release)/$*.wasm $@ $($*_EVENTS)
 
 .PHONY: FORCE
 FORCE:

@@ -127,7 +127,7 @@ fn expected(
     );
     let signed = signed.map_err(|error| told(&error))?;
     let authorization = signed.headers().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
-    let signature = authorization.and_then(|value| value.rsplit_once("Signature=")).map(|(_, signature)| signature);
+    let signature = authorization.and_then(|value| value.rsplit_once('=')).map(|(_, signature)| signature);
     signature.map(str::to_owned).ok_or_else(|| "The request cannot be signed.".to_owned())
 }
 

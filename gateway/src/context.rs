@@ -199,7 +199,7 @@ impl Worker {
         if self.flushes.is_empty() {
             return Vec::new();
         }
-        let done = shared_data(FLUSH_DONE_KEY).and_then(|done| serde_json::from_slice::<FlushDone>(&done).ok());
+        let done = shared_data(FLUSH_DONE_KEY).and_then(|done| FlushDone::from_json(&done));
         let done = done.unwrap_or_default();
         let steady = now().steady;
         let mut answers = Vec::new();

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use crate::{
     fault::{FaultKind, Faults, Path},
     node::Node,
+    protocol::json,
 };
 
 /// What becomes of fields that a structure does not have.
@@ -168,7 +169,10 @@ fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Opti
 fn number(node: &Node<'_>) -> Option<f64> {
     match node {
         Node::Number(number) => Some(*number),
-        Node::Form(text) => text.trim().parse().ok(),
+        Node::Form(text) => match json::decode(text.as_bytes()) {
+            Ok(Node::Number(number)) => Some(number),
+            _ => None,
+        },
         _ => None,
     }
 }

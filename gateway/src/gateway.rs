@@ -259,7 +259,7 @@ impl Gateway {
     fn is_same_or_allowed_origin(&self, request: &Request) -> bool {
         let Some(origin) = request.header("origin") else { return true };
         let Ok(origin) = std::str::from_utf8(origin) else { return false };
-        let host = origin.split_once("://").map(|(_, host)| host);
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         host.is_some_and(|host| host.eq_ignore_ascii_case(request.authority())) || self.is_allowed(origin)
     }
 
@@ -299,7 +299,8 @@ fn api(request: &Request) -> Result<Operation, Refusal> {
         }
     };
     if let Some(rest) = request.path().strip_prefix("/service/") {
-        let (service, operation) = rest.split_once("/operation/").unwrap_or((rest, ""));
+        let (service, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let operation = rest.strip_prefix("operation/").unwrap_or_default();
         return match request.text("smithy-protocol") {
             Some("rpc-v2-cbor") => known(service, operation),
             _ => Err(Refusal::MediaType("The header smithy-protocol must be rpc-v2-cbor.".to_owned())),

@@ -128,16 +128,14 @@ fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Fault
         }
     };
     let [count, sum, min, max] = STATISTICS.map(&mut read);
-    if let Some(count) = count.filter(|count| *count <= 0.0) {
-        let message = format_args!("must be above 0, not {count}");
-        faults.add(FaultKind::Value, &Path::Field(set.path(), "SampleCount"), message);
+    if count.is_some_and(|count| count <= 0.0) {
+        faults.add(FaultKind::Value, &Path::Field(set.path(), "SampleCount"), "must be above 0");
         return None;
     }
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
-        let message = format_args!("must not be above Maximum, {max}");
-        faults.add(FaultKind::Value, &Path::Field(set.path(), "Minimum"), message);
+        faults.add(FaultKind::Value, &Path::Field(set.path(), "Minimum"), "must not be above Maximum");
         return None;
     }
     Some(Statistics { count: count?, sum: sum?, min: min?, max: max? })
@@ -147,7 +145,7 @@ fn value_at(value: f64, path: &Path<'_>, faults: &mut Faults) -> Option<f64> {
     if value.abs() <= MAX_VALUE {
         return Some(value);
     }
-    faults.add(FaultKind::Value, path, format_args!("must be within -2^360 and 2^360, not {value}"));
+    faults.add(FaultKind::Value, path, "must be a number within -2^360 and 2^360");
     None
 }
 
@@ -156,6 +154,6 @@ fn count_at(count: f64, path: &Path<'_>, faults: &mut Faults) -> Option<u64> {
     if count.fract() == 0.0 && (1.0..=MAX_COUNT).contains(&count) {
         return Some(count as u64);
     }
-    faults.add(FaultKind::Value, path, format_args!("must be a whole number from 1 to 2^53, not {count}"));
+    faults.add(FaultKind::Value, path, "must be a whole number from 1 to 2^53");
     None
 }

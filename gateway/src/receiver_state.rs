@@ -1,13 +1,18 @@
 //! What the receiver tells of itself in shared data.
 
 use acpw_metric::{Now, Timestamp};
-use serde::Deserialize;
+
+use crate::{
+    fault::{Faults, Path},
+    fields::{Fields, UnknownFields},
+    protocol::json,
+};
 
 /// A receiver that has not written for so long is not there. It writes every second.
 const MAX_SILENCE_MILLIS: u64 = 10_000;
 
 /// The part of the receiver's status that a gateway acts on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverState {
     /// When it was written, by this host's clock, in milliseconds since the epoch.
     time: u64,
@@ -22,7 +27,7 @@ pub struct ReceiverState {
 }
 
 /// A flush that came to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlushDone {
     /// Its number.
     pub id: u64,
@@ -44,7 +49,15 @@ pub enum Readiness {
 impl ReceiverState {
     /// The state that a status tells; none when it tells none.
     pub fn from_json(status: &[u8]) -> Option<Self> {
-        serde_json::from_slice(status).ok()
+        let [time, held_bytes, buffer_limit_bytes, clock_skew, held] =
+            numbers(status, ["time", "held_bytes", "buffer_limit_bytes", "clock_skew_millisecond", "held"])?;
+        Some(Self {
+            time: time as u64,
+            held_bytes: held_bytes as u64,
+            buffer_limit_bytes: buffer_limit_bytes as u64,
+            clock_skew_millisecond: clock_skew as i64,
+            held: held as u64,
+        })
     }
 
     /// Whether data are taken now. A quarter of the receiver's buffer is kept for what is under way, and for the senders'
@@ -68,6 +81,26 @@ impl ReceiverState {
     pub fn held(&self) -> u64 {
         self.held
     }
+}
+
+impl FlushDone {
+    /// The flush that the receiver tells; none when it tells none.
+    pub fn from_json(done: &[u8]) -> Option<Self> {
+        let [id, held] = numbers(done, ["id", "held"])?;
+        Some(Self { id: id as u64, held: held as u64 })
+    }
+}
+
+/// Numbers of a JSON object, all of which must be there.
+fn numbers<const N: usize>(object: &[u8], names: [&str; N]) -> Option<[f64; N]> {
+    let object = json::decode(object).ok()?;
+    let mut faults = Faults::default();
+    let fields = Fields::of(&object, &Path::Root, &names, UnknownFields::Ignored, &mut faults)?;
+    let mut numbers = [0.0; N];
+    for (number, name) in numbers.iter_mut().zip(names) {
+        *number = fields.number(name, &mut faults)?;
+    }
+    Some(numbers)
 }
 
 #[cfg(test)]

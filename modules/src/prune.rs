@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use walrus::{Module, passes};
+use walrus::{ModuleConfig, passes};
 
 use crate::ALWAYS;
 
@@ -11,7 +11,8 @@ use crate::ALWAYS;
 /// VM for each one that it finds: for every chunk of a body, for instance.
 pub(crate) fn prune(input: &Path, output: &Path, events: &[&str]) -> Result<(), String> {
     let named = |error| format!("{}: {error}", input.display());
-    let mut module = Module::from_file(input).map_err(|error| named(error.to_string()))?;
+    let mut module =
+        ModuleConfig::new().generate_name_section(false).parse_file(input).map_err(|error| named(error.to_string()))?;
     for name in ALWAYS.iter().chain(events) {
         if !module.exports.iter().any(|export| export.name == *name) {
             return Err(named(format!("there is no export {name}")));

@@ -231,7 +231,8 @@ impl Distribution {
                 let value = match at {
                     0 if is_extreme => self.min,
                     at if at == last && is_extreme => self.max,
-                    _ => value.clamp(self.min, self.max),
+                    // Not clamp(), whose panic would bring the formatting of doubles along.
+                    _ => value.max(self.min).min(self.max),
                 };
                 (value, count)
             }
