@@ -34,7 +34,7 @@ for _ in range(2):
         Namespace=namespace,
         # Long enough to be compressed.
         MetricData=[latency | {"Values": many, "Counts": [2.0] * 150} for _ in range(8)]
-        + [latency | {"Value": value} for value in (0.1, 0.2, 0.1, -7.25, 1e300)]
+        + [latency | {"Value": value} for value in (0.1, 0.2, 0.1, -7.25, 1e100)]
         + [latency | {"Value": 5.5, "Timestamp": now - 90 * second, "StorageResolution": 1}],
     )
     client.put_metric_data(
