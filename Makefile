@@ -1,7 +1,7 @@
 # `make` alone lists what can be made. Nothing but Rust (by rustup) and Python 3 need be there; the rest is set up here.
 
-MODULES := sender receiver
-WASM := target/wasm32-wasip1/release
+MODULES := sender receiver gateway
+WASM := target/wasm32-wasip1
 VENV := .venv
 TOOLS := target/tools
 export ENVOY ?= $(CURDIR)/$(VENV)/bin/envoy
@@ -10,8 +10,11 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 # The events each plugin handles; every other export is taken out.
 sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
-sender_MAX_BYTES := 250000
+gateway_EVENTS := proxy_on_request_body proxy_on_request_headers proxy_on_tick
+gateway_PROFILE := small
+sender_MAX_BYTES := 300000
 receiver_MAX_BYTES := 600000
+gateway_MAX_BYTES := 450000
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -43,12 +46,13 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both ta
 check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 	@cargo run --quiet -p modules -- check sender.wasm $(sender_MAX_BYTES) $(sender_EVENTS)
 	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
+	@cargo run --quiet -p modules -- check gateway.wasm $(gateway_MAX_BYTES) $(gateway_EVENTS)
 
 .PHONY: schema
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
-FUZZ_TARGETS := answer configuration headers record
+FUZZ_TARGETS := answer configuration gateway_cbor gateway_json gateway_plain gateway_query headers record
 FUZZ_SECONDS := 60
 
 .PHONY: fuzz
@@ -63,8 +67,8 @@ clean: ## remove everything that was made
 	rm -rf target $(VENV) $(MODULES:%=%.wasm)
 
 %.wasm: FORCE | target-installed
-	@cargo build --quiet --release --target wasm32-wasip1 -p acpw-$*
-	@cargo run --quiet -p modules -- prune $(WASM)/$*.wasm $@ $($*_EVENTS)
+	@cargo build --quiet --profile $(or $($*_PROFILE),release) --target wasm32-wasip1 -p acpw-$*
+	@cargo run --quiet -p modules -- prune $(WASM)/$(or $($*_PROFILE),release)/$*.wasm $@ $($*_EVENTS)
 
 .PHONY: FORCE
 FORCE:

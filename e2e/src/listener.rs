@@ -49,6 +49,24 @@ impl Listener {
         self
     }
 
+    /// Lets the gateway answer its requests.
+    #[must_use]
+    pub fn gateway(self, plugin: &Plugin) -> Self {
+        let mut config = plugin.to_json("FAIL_RELOAD");
+        config["allow_on_headers_stop_iteration"] = true.into();
+        let filters = json!([
+            {
+                "name": "envoy.filters.http.wasm",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": config },
+            },
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+            },
+        ]);
+        self.with("http_filters", filters)
+    }
+
     /// Sets a field of the `HttpConnectionManager`, such as `max_request_headers_kb`.
     #[must_use]
     pub fn with(mut self, field: &str, value: Value) -> Self {

@@ -8,6 +8,7 @@ use crate::installation::module;
 #[derive(Clone, Debug)]
 pub struct Plugin {
     name: &'static str,
+    vm_id: &'static str,
     configuration: String,
     environment: Vec<(String, String)>,
 }
@@ -15,12 +16,18 @@ pub struct Plugin {
 impl Plugin {
     /// sender.wasm with this configuration, verbatim.
     pub fn sender(configuration: impl ToString) -> Self {
-        Self { name: "sender", configuration: configuration.to_string(), environment: Vec::new() }
+        Self { name: "sender", vm_id: "sender", configuration: configuration.to_string(), environment: Vec::new() }
     }
 
     /// receiver.wasm with this configuration, verbatim. Its `vm_id` is `receiver`.
     pub fn receiver(configuration: impl ToString) -> Self {
-        Self { name: "receiver", configuration: configuration.to_string(), environment: Vec::new() }
+        Self { name: "receiver", vm_id: "receiver", configuration: configuration.to_string(), environment: Vec::new() }
+    }
+
+    /// gateway.wasm with this configuration, verbatim. Its `vm_id` is that of the receiver.
+    pub fn gateway(configuration: impl ToString) -> Self {
+        let configuration = configuration.to_string();
+        Self { name: "gateway", vm_id: "receiver", configuration, environment: Vec::new() }
     }
 
     /// Sets a variable in Envoy's environment, and lets the module see it.
@@ -46,7 +53,7 @@ impl Plugin {
                 "value": self.configuration,
             },
             "vm_config": {
-                "vm_id": self.name,
+                "vm_id": self.vm_id,
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": { "local": { "filename": module(&format!("{}.wasm", self.name)) } },
                 "environment_variables": { "host_env_keys": names },

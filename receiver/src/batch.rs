@@ -72,6 +72,7 @@ impl Batch {
             bytes: start..self.raw.len(),
             samples: datum.distribution.count(),
             resolution: datum.metric.resolution,
+            kind: datum.kind,
         });
         true
     }
@@ -94,7 +95,8 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, StorageResolution, Timestamp, Unit,
+        DimensionName, DimensionValue, Dimensions, Distribution, Kind, Metric, MetricName, StorageResolution,
+        Timestamp, Unit,
     };
 
     use super::*;
@@ -114,8 +116,14 @@ mod tests {
         let mut distribution = Distribution::new();
         distribution.record_n(1.0, 7);
         let timestamp = Timestamp::from_secs(1_787_402_160);
-        let datum =
-            MetricDatum { name: "RequestCount", metric: &metric, dimensions, timestamp, distribution: &distribution };
+        let datum = MetricDatum {
+            name: "RequestCount",
+            metric: &metric,
+            dimensions,
+            timestamp,
+            kind: Kind::Sample,
+            distribution: &distribution,
+        };
         (0..most).take_while(|_| batch.push(&datum)).count()
     }
 

@@ -6,6 +6,7 @@ use crate::{
     Payload,
     gauge::Gauges,
     outbox::{Names, Outbox},
+    series_book::SeriesBook,
     zero::Zeros,
 };
 
@@ -80,8 +81,18 @@ impl Buffer {
     }
 
     /// The next payload of data that are due.
-    pub fn next_payload(&mut self) -> Option<Payload> {
-        self.outbox.next_payload()
+    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
+        self.outbox.next_payload(now)
+    }
+
+    /// Whether data are due.
+    pub fn has_due(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// The series that went into payloads.
+    pub fn series_book(&self) -> &SeriesBook {
+        self.outbox.series_book()
     }
 
     /// Moves all data by so many milliseconds, as far as that moves them into other periods.

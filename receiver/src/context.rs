@@ -11,16 +11,21 @@ use acpw_host::{
         self,
         traits::{Context, RootContext},
     },
-    random, set_tick_period,
+    random, set_shared_data, set_tick_period, shared_number,
 };
-use acpw_metric::record::QUEUE_NAME;
+use acpw_metric::{
+    record::QUEUE_NAME,
+    shared::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, STATUS_KEY},
+};
 
 use crate::{
     Answer, Config, Counts, Publisher, TransmitId,
     credentials::{Provider, Response, call},
     drain::DrainWatch,
     endpoint::Region,
+    flush::Flushes,
     notice::Level,
+    status::{CredentialsStatus, StatusBook},
 };
 
 /// Often enough for the shortest delays, and a small fraction of a percent of a core.
@@ -50,6 +55,8 @@ struct Receiver {
     drain: Option<(String, DrainWatch)>,
     callouts: HashMap<Callout, Purpose>,
     stats: Stats,
+    status: StatusBook,
+    flushes: Flushes,
     #[cfg(feature = "trap")]
     is_trap_asked: bool,
 }
@@ -84,6 +91,8 @@ impl Root {
             drain: config.admin_cluster.clone().map(|cluster| (cluster, DrainWatch::default())),
             callouts: HashMap::new(),
             stats,
+            status: StatusBook::new(&config),
+            flushes: Flushes::default(),
             #[cfg(feature = "trap")]
             is_trap_asked: false,
             publisher: Publisher::new(config, random()),
@@ -123,6 +132,7 @@ impl RootContext for Root {
             receiver.fetch_credentials();
             receiver.publish();
             receiver.report();
+            receiver.tell();
             #[cfg(feature = "trap")]
             receiver.trap_if_asked();
         }
@@ -219,6 +229,7 @@ impl Receiver {
 
     fn report(&mut self) {
         while let Some((level, line)) = self.publisher.poll_line() {
+            self.status.note(level, &line, now());
             let level = match level {
                 Level::Debug => LogLevel::Debug,
                 Level::Info => LogLevel::Info,
@@ -228,6 +239,19 @@ impl Receiver {
             log(level, &format!("acpw receiver: {line}"));
         }
         self.stats.update(&self.publisher);
+    }
+
+    /// Tells gateways what they have asked for.
+    fn tell(&mut self) {
+        let now = now();
+        let done = self.flushes.poll(shared_number(FLUSH_REQUESTED_KEY), &mut self.publisher, now);
+        let done = done.and_then(|done| serde_json::to_vec(&done).ok()).map(|done| (FLUSH_DONE_KEY, done));
+        let credentials = CredentialsStatus { source: "access key".to_owned(), expires: None };
+        let status = self.status.poll(&self.publisher, credentials, now).map(|status| (STATUS_KEY, status));
+        for (key, value) in done.into_iter().chain(status) {
+            // Nobody may be there to read it.
+            let _ = set_shared_data(key, &value);
+        }
     }
 
     /// Ends this VM for the tests of modules that fail.

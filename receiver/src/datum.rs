@@ -1,13 +1,13 @@
 //! CloudWatch's `MetricDatum`: one series over one period, as JSON.
 
-use acpw_metric::{Dimensions, Distribution, Metric, StorageResolution, Timestamp};
+use acpw_metric::{Dimensions, Distribution, Kind, Metric, StorageResolution, Timestamp};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// One datum, serialized as the API takes it.
 ///
 /// `Values` and `Counts` carry the distribution; where they alone would give another sum, minimum or maximum than the
 /// exact ones, `StatisticValues` stands beside them, and CloudWatch takes its statistics from there and its percentiles
-/// from the values.
+/// from the values. A statistic set has `StatisticValues` alone.
 #[derive(Clone, Copy, Debug)]
 pub struct MetricDatum<'a> {
     /// The name it is published under.
@@ -18,14 +18,14 @@ pub struct MetricDatum<'a> {
     pub dimensions: &'a Dimensions,
     /// The start of its period.
     pub timestamp: Timestamp,
+    /// Whether that moves when the clock is corrected.
+    pub kind: Kind,
     /// What was measured.
     pub distribution: &'a Distribution,
 }
 
 impl Serialize for MetricDatum<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (values, counts): (Vec<Number>, Vec<u64>) =
-            self.distribution.values().map(|(value, count)| (Number(value), count)).unzip();
         let mut datum = serializer.serialize_struct("MetricDatum", 8)?;
         datum.serialize_field("MetricName", self.name)?;
         // The timestamp stands before everything a stranger can write.
@@ -34,12 +34,16 @@ impl Serialize for MetricDatum<'_> {
             let dimensions: Vec<_> = self.dimensions.iter().map(|(name, value)| Dimension { name, value }).collect();
             datum.serialize_field("Dimensions", &dimensions)?;
         }
-        if !is_told_by_values(self.distribution) {
+        if !self.distribution.is_told_by_values() {
             datum.serialize_field("StatisticValues", &StatisticSet::of(self.distribution))?;
         }
-        datum.serialize_field("Values", &values)?;
-        if counts.iter().any(|count| *count != 1) {
-            datum.serialize_field("Counts", &counts)?;
+        if !self.distribution.is_statistic_set() {
+            let (values, counts): (Vec<Number>, Vec<u64>) =
+                self.distribution.values().map(|(value, count)| (Number(value), count)).unzip();
+            datum.serialize_field("Values", &values)?;
+            if counts.iter().any(|count| *count != 1) {
+                datum.serialize_field("Counts", &counts)?;
+            }
         }
         datum.serialize_field("Unit", self.metric.unit.as_str())?;
         if self.metric.resolution == StorageResolution::High {
@@ -59,7 +63,7 @@ struct Dimension<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct StatisticSet {
-    sample_count: u64,
+    sample_count: Number,
     sum: Number,
     minimum: Number,
     maximum: Number,
@@ -68,23 +72,12 @@ struct StatisticSet {
 impl StatisticSet {
     fn of(distribution: &Distribution) -> Self {
         Self {
-            sample_count: distribution.count(),
+            sample_count: Number(distribution.sample_count()),
             sum: Number(distribution.sum()),
             minimum: Number(distribution.min()),
             maximum: Number(distribution.max()),
         }
     }
-}
-
-/// Whether CloudWatch gets the exact sum, minimum and maximum from the values and their counts.
-fn is_told_by_values(distribution: &Distribution) -> bool {
-    let (mut sum, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
-    for (value, count) in distribution.values() {
-        sum += value * count as f64;
-        min = value.min(min);
-        max = value.max(max);
-    }
-    (sum, min, max) == (distribution.sum(), distribution.min(), distribution.max())
 }
 
 /// A number; whole ones are written without a fraction, which most are, and that is a byte or two each.
@@ -112,6 +105,10 @@ mod tests {
         for value in values {
             distribution.record(*value);
         }
+        json_of(&distribution, resolution)
+    }
+
+    fn json_of(distribution: &Distribution, resolution: StorageResolution) -> serde_json::Value {
         let name = MetricName::new("Latency").unwrap();
         let metric = Metric { name, unit: Unit::MILLISECONDS, resolution };
         let pair = (DimensionName::new("path").unwrap(), DimensionValue::new("/\"Timestamp\":1").unwrap());
@@ -120,7 +117,8 @@ mod tests {
             metric: &metric,
             dimensions: &Dimensions::new(vec![pair]).unwrap(),
             timestamp: Timestamp::from_secs(1_787_402_160),
-            distribution: &distribution,
+            kind: Kind::Sample,
+            distribution,
         };
         serde_json::to_value(datum).unwrap()
     }
@@ -152,6 +150,20 @@ mod tests {
         let expected = serde_json::json!({"SampleCount": 4, "Sum": 1201.5, "Minimum": 1, "Maximum": 1000});
         assert_eq!(datum["StatisticValues"], expected);
         assert_eq!(datum["Values"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn exact_values_stand_alone_and_a_statistic_set_has_none() {
+        let mut exact = Distribution::exact(10);
+        [0.1, 0.2, 0.1].iter().for_each(|value| assert!(exact.record(*value)));
+        let datum = json_of(&exact, StorageResolution::Standard);
+        assert_eq!((&datum["Values"], &datum["Counts"]), (&serde_json::json!([0.1, 0.2]), &serde_json::json!([2, 1])));
+        assert!(datum.get("StatisticValues").is_none());
+        let set = Distribution::statistic_set(2.5, 5.0, 1.0, 3.0).unwrap();
+        let datum = json_of(&set, StorageResolution::Standard);
+        let expected = serde_json::json!({"SampleCount": 2.5, "Sum": 5, "Minimum": 1, "Maximum": 3});
+        assert_eq!(datum["StatisticValues"], expected);
+        assert!(datum.get("Values").is_none() && datum.get("Counts").is_none());
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod datum;
 pub mod disposition;
 pub mod drain;
 pub mod endpoint;
+pub mod flush;
 pub mod gauge;
 pub mod notice;
 pub mod outbox;
@@ -27,6 +28,8 @@ pub mod random;
 pub mod schedule;
 pub mod self_metrics;
 pub mod series;
+pub mod series_book;
+pub mod status;
 pub mod transmit;
 pub mod zero;
 

@@ -1,8 +1,11 @@
 //! Data that are due, on their way into payloads.
 
-use acpw_metric::{Accumulator, Group, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp};
+use acpw_metric::{
+    Accumulator, Distribution, Group, Metric, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp,
+    quota::MAX_VALUES_PER_DATUM,
+};
 
-use crate::{Batch, Payload, datum::MetricDatum};
+use crate::{Batch, Payload, datum::MetricDatum, series_book::SeriesBook};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -24,12 +27,18 @@ pub struct Outbox {
     due: Accumulator,
     /// The group that did not fit into the last payload whole.
     rest: Option<(PeriodKey, Group)>,
+    series: SeriesBook,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        Self { names, due: Accumulator::default(), rest: None }
+        Self { names, due: Accumulator::default(), rest: None, series: SeriesBook::default() }
+    }
+
+    /// The series that went into payloads.
+    pub fn series_book(&self) -> &SeriesBook {
+        &self.series
     }
 
     /// Adds data.
@@ -86,11 +95,12 @@ impl Outbox {
     }
 
     /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
-    pub fn next_payload(&mut self) -> Option<Payload> {
+    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
         let (mut key, mut group) = self.next_group()?;
         let origin = key.origin.clone();
         let namespace = origin.namespace.as_ref();
-        let mut batch = Batch::new(namespace.unwrap_or(&self.names.namespace).as_str(), origin.entity.as_ref());
+        let published = namespace.unwrap_or(&self.names.namespace).clone();
+        let mut batch = Batch::new(published.as_str(), origin.entity.as_ref());
         loop {
             while let Some((metric, distribution)) = group.distributions.last() {
                 let is_renamed = namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
@@ -100,12 +110,14 @@ impl Outbox {
                     metric,
                     dimensions: &group.dimensions,
                     timestamp: key.start,
+                    kind: key.kind,
                     distribution,
                 };
                 if !batch.push(&datum) {
                     self.rest = Some((key, group));
                     return batch.into_payload();
                 }
+                self.series.note(published.as_str(), name.as_str(), &group.dimensions, distribution.count(), now);
                 group.distributions.pop();
             }
             match self.next_group() {
@@ -119,7 +131,16 @@ impl Outbox {
     }
 
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
-        self.rest.take().or_else(|| self.due.pop())
+        self.rest.take().or_else(|| {
+            let (key, mut group) = self.due.pop()?;
+            if group.distributions.iter().any(|(_, distribution)| distribution.bucket_count() > MAX_VALUES_PER_DATUM) {
+                let data = |(metric, distribution): (Metric, Distribution)| {
+                    distribution.into_data().into_iter().map(move |datum| (metric.clone(), datum))
+                };
+                group.distributions = group.distributions.into_iter().flat_map(data).collect();
+            }
+            Some((key, group))
+        })
     }
 }
 
@@ -130,7 +151,7 @@ fn is_together(one: &Origin, other: &Origin) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{DimensionName, DimensionValue, Dimensions, Distribution, Metric, StorageResolution, Unit};
+    use acpw_metric::{DimensionName, DimensionValue, Dimensions, StorageResolution, Unit};
 
     use super::*;
 
@@ -160,7 +181,7 @@ mod tests {
     }
 
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
-        std::iter::from_fn(|| outbox.next_payload())
+        std::iter::from_fn(|| outbox.next_payload(Timestamp::default()))
             .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
             .collect()
     }
@@ -174,7 +195,7 @@ mod tests {
             assert_eq!(held, 6 * series as u64);
             let mut packed = 0;
             let mut count = 0;
-            while let Some(payload) = outbox.next_payload() {
+            while let Some(payload) = outbox.next_payload(Timestamp::default()) {
                 packed += payload.samples();
                 count += 1;
                 assert_eq!(outbox.samples(), held - packed);
@@ -209,6 +230,26 @@ mod tests {
         let payloads = payloads(&mut outbox);
         assert_eq!(payloads.len(), 1);
         assert_eq!(payloads[0]["MetricData"][0]["Counts"], serde_json::json!([6]));
+    }
+
+    #[test]
+    fn more_values_than_a_datum_holds_are_dealt_out() {
+        let name = MetricName::new("Latency").unwrap();
+        let metric = Metric { name, unit: Unit::MILLISECONDS, resolution: StorageResolution::Standard };
+        for (values, expected) in [(149, 1), (150, 1), (151, 2), (450, 3)] {
+            let mut exact = Distribution::exact(1_000);
+            (0..values).for_each(|n| assert!(exact.record_n(f64::from(n), 2)));
+            let mut held = Accumulator::default();
+            held.add(Timestamp::from_secs(1_787_402_160), None, &Dimensions::default(), &metric, &exact);
+            let mut outbox = Outbox::new(names());
+            outbox.add(held);
+            let payloads = payloads(&mut outbox);
+            let data = payloads[0]["MetricData"].as_array().unwrap();
+            assert_eq!(data.len(), expected);
+            let sum = |key: &str| data.iter().map(|datum| datum[key].as_array().unwrap().len()).sum::<usize>();
+            assert_eq!((sum("Values"), sum("Counts")), (values as usize, values as usize));
+            assert!(data.iter().all(|datum| datum.get("StatisticValues").is_none()));
+        }
     }
 
     #[test]

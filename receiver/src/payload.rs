@@ -5,7 +5,7 @@ use std::{
     ops::Range,
 };
 
-use acpw_metric::StorageResolution;
+use acpw_metric::{Kind, StorageResolution};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
@@ -29,6 +29,8 @@ pub(crate) struct Span {
     pub(crate) samples: u64,
     /// The length of its period.
     pub(crate) resolution: StorageResolution,
+    /// Whether its time is this host's.
+    pub(crate) kind: Kind,
 }
 
 impl Payload {
@@ -94,7 +96,7 @@ impl Payload {
         let Some(mut raw) = self.raw() else { return self };
         for span in &self.data {
             if let Some(datum) = raw.get_mut(span.bytes.clone()) {
-                shift_timestamp(datum, span.resolution.nearest_periods(millis) / 1_000);
+                shift_timestamp(datum, span.kind.correction(span.resolution, millis) / 1_000);
             }
         }
         Self::new(raw, self.data)
@@ -165,7 +167,8 @@ mod tests {
             }
             let start = raw.len();
             raw.extend(format!(r#"{{"Timestamp":{},"n":{n},"x":"{}"}}"#, 1_787_402_160, "x".repeat(width)).bytes());
-            data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution: StorageResolution::Standard });
+            let resolution = StorageResolution::Standard;
+            data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution, kind: Kind::Sample });
         }
         raw.extend(b"]}");
         Payload::new(raw, data)

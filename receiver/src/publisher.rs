@@ -19,6 +19,7 @@ use crate::{
     random::Random,
     schedule::Schedule,
     self_metrics::{Reading, SelfMetrics},
+    series_book::SeriesBook,
 };
 
 /// The most payloads at once, sent or waiting to be sent again. Everything else can still be merged.
@@ -63,13 +64,22 @@ pub struct Publisher {
     in_flight: Vec<InFlight>,
     next_id: u64,
     on_unknown_outcome: OnUnknownOutcome,
-    /// Until when, by the steady clock, a flush waits for what senders have not handed over yet.
-    flush: Option<Duration>,
+    flush: Option<Flush>,
     last_success: Option<Duration>,
     self_metrics: Option<SelfMetrics>,
     counts: Counts,
     limiter: Limiter,
     lines: VecDeque<(Level, String)>,
+}
+
+/// A flush under way.
+#[derive(Debug)]
+struct Flush {
+    /// Until when, by the steady clock, it waits for what senders have not handed over yet.
+    settled: Duration,
+    /// Whether they have had that time: what is received from now on is not part of it, so that steady traffic does not
+    /// keep it from coming to its end.
+    is_gathered: bool,
 }
 
 /// A payload that is to be sent.
@@ -141,12 +151,15 @@ impl Publisher {
     /// Publishes everything as soon as it is there, from now until [`is_flushed`](Self::is_flushed). `settle` is how long
     /// senders may take to hand over what they have observed.
     pub fn flush(&mut self, settle: Duration, now: Now) {
-        self.flush = Some(now.steady.saturating_add(settle));
+        self.flush = Some(Flush { settled: now.steady.saturating_add(settle), is_gathered: false });
     }
 
-    /// Whether a flush has come to its end: senders have had their time, and nothing is held.
+    /// Whether a flush has come to its end: senders have had their time, and nothing is held but what came after that.
     pub fn is_flushed(&mut self, now: Now) -> bool {
-        let is_flushed = self.flush.is_some_and(|settled| now.steady >= settled) && self.held() == 0;
+        let is_late = self.flush.as_ref().is_some_and(|flush| flush.is_gathered || now.steady >= flush.settled);
+        let is_gathered = self.flush.as_ref().is_some_and(|flush| flush.is_gathered) || !self.buffer.has_pending();
+        let is_out = !self.buffer.has_due() && self.payloads().next().is_none();
+        let is_flushed = is_late && is_gathered && is_out;
         if is_flushed {
             self.flush = None;
         }
@@ -165,7 +178,12 @@ impl Publisher {
         self.buffer.make(time);
         self.count_made();
         let is_due = self.schedule.is_due(now.steady, self.buffer.has_pending());
-        if is_due || self.flush.is_some() {
+        let is_flushing = self.flush.as_mut().is_some_and(|flush| {
+            let is_flushing = !flush.is_gathered;
+            flush.is_gathered = now.steady >= flush.settled;
+            is_flushing
+        });
+        if is_due || is_flushing {
             self.release(now);
         }
         if !self.backoff.allows(now.steady, self.in_flight.len()) {
@@ -291,6 +309,11 @@ impl Publisher {
         self.buffer.series()
     }
 
+    /// The series that are published.
+    pub fn series_book(&self) -> &SeriesBook {
+        self.buffer.series_book()
+    }
+
     /// How many milliseconds are added to this host's clock.
     pub fn clock_skew(&self) -> i64 {
         self.clock.skew()
@@ -360,7 +383,7 @@ impl Publisher {
             let detail = "CloudWatch takes nothing that is older than two weeks".to_owned();
             self.tell(&Notice::Dropped { reason: "too_old", samples: too_old, detail }, now);
         }
-        Some(Waiting { payload: self.buffer.next_payload()?, learnt })
+        Some(Waiting { payload: self.buffer.next_payload(time)?, learnt })
     }
 
     fn take_in_flight(&mut self, id: TransmitId) -> Option<InFlight> {

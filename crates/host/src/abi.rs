@@ -26,6 +26,31 @@ unsafe extern "C" {
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_length: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_length: usize,
+        data: *const u8,
+        length: usize,
+        expected_version: u32,
+    ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_length: usize,
+        body: *const u8,
+        body_length: usize,
+        headers: *const u8,
+        headers_length: usize,
+        grpc_status: i32,
+    ) -> u32;
 }
 
 /// What the host answered instead of Ok: Proxy-Wasm's status.
@@ -33,6 +58,17 @@ unsafe extern "C" {
 pub struct HostError(pub(crate) u32);
 
 impl HostError {
+    /// Another VM has changed what was to be changed.
+    pub(crate) const fn mismatch() -> Self {
+        const CAS_MISMATCH: u32 = 8;
+        Self(CAS_MISMATCH)
+    }
+
+    /// Whether it says that.
+    pub(crate) const fn is_mismatch(self) -> bool {
+        self.0 == Self::mismatch().0
+    }
+
     /// What was asked for is not there, or there is no more of it.
     pub(crate) const fn is_absence(self) -> bool {
         const NOT_FOUND: u32 = 1;
@@ -158,4 +194,44 @@ pub(crate) fn metric(id: u32) -> Result<u64, HostError> {
     // SAFETY: the host writes one integer.
     done(unsafe { proxy_get_metric(id, &raw mut value) })?;
     Ok(value)
+}
+
+/// The value of a key and its version.
+pub(crate) fn shared_data(key: &str) -> Result<(Vec<u8>, u32), HostError> {
+    let mut version = 0;
+    // SAFETY: `bytes` passes the addresses of two variables of its own; the host reads the key and writes one integer.
+    let data = bytes(|data, length| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, length, &raw mut version)
+    })?;
+    Ok((data, version))
+}
+
+/// Sets a key whose version is this one; 0 sets it whatever the version is.
+pub(crate) fn set_shared_data(key: &str, data: &[u8], version: u32) -> Result<(), HostError> {
+    // SAFETY: the host copies both during the call.
+    done(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), data.as_ptr(), data.len(), version) })
+}
+
+pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: nothing is pointed to.
+    done(unsafe { proxy_set_effective_context(context) })
+}
+
+/// `headers` is a header map as the host lays it out.
+pub(crate) fn send_local_response(status: u32, headers: &[u8], body: &[u8]) -> Result<(), HostError> {
+    const NO_GRPC_STATUS: i32 = -1;
+    const DETAILS: &str = "acpw_gateway";
+    // SAFETY: the host copies all of them during the call.
+    done(unsafe {
+        proxy_send_local_response(
+            status,
+            DETAILS.as_ptr(),
+            DETAILS.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NO_GRPC_STATUS,
+        )
+    })
 }

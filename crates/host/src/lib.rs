@@ -21,6 +21,10 @@ mod queue;
 #[cfg(target_arch = "wasm32")]
 mod read;
 #[cfg(target_arch = "wasm32")]
+mod response;
+#[cfg(target_arch = "wasm32")]
+mod shared;
+#[cfg(target_arch = "wasm32")]
 mod stat;
 
 pub use contexts::{Contexts, Filter};
@@ -30,6 +34,8 @@ pub use {
     clock::{now, random, set_tick_period, wall_clock},
     queue::{Queue, Token},
     read::{LogLevel, environment, log, plugin_configuration, property, request_headers, response_headers},
+    response::{request_body, send_response, set_effective_context},
+    shared::{raise_shared_number, set_shared_data, shared_data, shared_number},
     stat::{Counter, Gauge},
 };
 #[cfg(all(target_arch = "wasm32", feature = "sdk"))]

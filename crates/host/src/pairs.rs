@@ -9,6 +9,21 @@ pub fn pairs(map: &[u8]) -> Pairs<'_> {
     Pairs { lengths, texts }
 }
 
+/// A header map of these names and values.
+pub fn to_map(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let mut map = u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    for (name, value) in pairs {
+        map.extend(length(name));
+        map.extend(length(value));
+    }
+    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        map.extend(text.as_bytes());
+        map.push(0);
+    }
+    map
+}
+
 /// Iterates over the names and values of a header map, without a copy.
 #[derive(Clone, Debug)]
 pub struct Pairs<'a> {
@@ -64,6 +79,14 @@ mod tests {
         for length in 0..map.len() {
             assert!(pairs(&map[..length]).count() <= 3);
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let expected = [("content-type", "text/plain"), ("x", "")];
+        let map = to_map(&expected);
+        let read = pairs(&map).map(|(name, value)| (str::from_utf8(name).unwrap(), str::from_utf8(value).unwrap()));
+        assert_eq!(read.collect::<Vec<_>>(), expected);
     }
 
     #[test]

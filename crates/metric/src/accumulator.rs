@@ -12,7 +12,8 @@ use crate::{
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
 const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
-/// What values of the same series and time from several workers make together.
+
+/// What values of the same series and time from several workers make together, and what their time is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// One distribution of all of them.
@@ -21,12 +22,29 @@ pub enum Kind {
     /// Their sum: each is one worker's share of what was at the end of a second. They are filed by the second, and are a
     /// value of the series only when all workers have told theirs.
     Gauge,
+    /// One distribution of all of the same second, by which they are filed.
+    Posted,
+    /// The same, with a timestamp that whoever posted them gave: no correction of this host's clock moves it.
+    Dated,
+}
+
+impl Kind {
+    /// By how many milliseconds data of this kind move when the clock is corrected by so many: whole periods, since where
+    /// in its period a value was measured is not known.
+    pub const fn correction(self, resolution: StorageResolution, millis: i64) -> i64 {
+        match self {
+            Self::Sample | Self::Posted => resolution.nearest_periods(millis),
+            Self::Gauge => StorageResolution::High.nearest_periods(millis),
+            Self::Dated => 0,
+        }
+    }
 }
 
 /// Where data are filed: CloudWatch's period, under its start.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeriodKey {
-    /// The start of the period, a whole second. Samples of standard resolution are filed under whole minutes.
+    /// The start of the period, a whole second. Samples of standard resolution are filed under whole minutes;
+    /// everything else under its second.
     pub start: Timestamp,
     /// How they merge.
     pub kind: Kind,
@@ -45,7 +63,7 @@ impl PeriodKey {
 fn resolution(kind: Kind, metric: &Metric) -> StorageResolution {
     match kind {
         Kind::Sample => metric.resolution,
-        Kind::Gauge => StorageResolution::High,
+        Kind::Gauge | Kind::Posted | Kind::Dated => StorageResolution::High,
     }
 }
 
@@ -54,7 +72,7 @@ fn resolution(kind: Kind, metric: &Metric) -> StorageResolution {
 pub struct Group {
     /// The dimensions they share.
     pub dimensions: Dimensions,
-    /// Each metric once, with what was measured of it.
+    /// Each metric with what was measured of it: once, or twice where there are both values and statistic sets.
     pub distributions: Vec<(Metric, Distribution)>,
 }
 
@@ -93,7 +111,7 @@ impl Accumulator {
     pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
         let mut dimensions = Vec::new();
         for group in record.groups() {
-            let start = group.start.shifted(skew);
+            let start = group.start.shifted(if group.kind == Kind::Dated { 0 } else { skew });
             dimensions.clear();
             dimensions.extend(record.dimensions_of(group));
             for (metric, distribution) in record.distributions_of(group) {
@@ -141,7 +159,7 @@ impl Accumulator {
         let mut shifted = Self::default();
         while let Some((key, group)) = self.pop() {
             for (metric, distribution) in &group.distributions {
-                let start = key.start.shifted(resolution(key.kind, metric).nearest_periods(millis));
+                let start = key.start.shifted(key.kind.correction(metric.resolution, millis));
                 let key = PeriodKey::new(start, key.kind, key.origin.clone(), metric);
                 shifted.file(key, &group.dimensions, metric, distribution);
             }
@@ -156,7 +174,8 @@ impl Accumulator {
         let recent = self.periods.split_off(self.periods.partition_point(|(key, _)| key.start < before));
         let samples = self.samples;
         for (key, period) in std::mem::replace(&mut self.periods, recent) {
-            let coarse = PeriodKey { start: key.start.floor(seconds), kind: Kind::Sample, origin: key.origin };
+            let kind = if key.kind == Kind::Gauge { Kind::Sample } else { key.kind };
+            let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin };
             for (dimensions, distributions) in period {
                 let group = Group { dimensions, distributions };
                 self.forget(key.kind, &group);
@@ -299,21 +318,23 @@ impl Accumulator {
                 period.entry(dimensions).or_default()
             }
         };
-        if kind == Kind::Sample {
+        if kind != Kind::Gauge {
             self.samples = self.samples.saturating_add(distribution.count());
         }
-        match distributions.iter_mut().find(|(known, _)| known == metric) {
+        // Values beside a statistic set would make percentiles of only some of the samples.
+        let same = |(known, held): &&mut (Metric, Distribution)| known == metric && held.merges_with(distribution);
+        match distributions.iter_mut().find(same) {
             Some((_, known)) => {
                 let before = distribution_bytes(known);
                 match kind {
-                    Kind::Sample => known.merge(distribution),
+                    Kind::Sample | Kind::Posted | Kind::Dated => known.merge(distribution),
                     Kind::Gauge => *known = share(known.sum() + distribution.sum()),
                 }
                 self.bytes = self.bytes.saturating_sub(before).saturating_add(distribution_bytes(known));
             }
             None => {
                 let distribution = match kind {
-                    Kind::Sample => distribution.clone(),
+                    Kind::Sample | Kind::Posted | Kind::Dated => distribution.clone(),
                     Kind::Gauge => share(distribution.sum()),
                 };
                 self.series = self.series.saturating_add(1);
@@ -326,7 +347,7 @@ impl Accumulator {
     fn forget(&mut self, kind: Kind, group: &Group) {
         self.bytes = self.bytes.saturating_sub(group_bytes(&group.dimensions));
         for (_, distribution) in &group.distributions {
-            if kind == Kind::Sample {
+            if kind != Kind::Gauge {
                 self.samples = self.samples.saturating_sub(distribution.count());
             }
             self.series = self.series.saturating_sub(1);
@@ -389,7 +410,12 @@ mod tests {
             };
             let dimensions = dimensions(&[("host", "example.com"), ("series", &(series / 2).to_string())]);
             let since = Timestamp::from_secs(1_700_000_000 + second);
-            let kind = if *series == GAUGE { Kind::Gauge } else { Kind::Sample };
+            let kind = match (*series, value % 3) {
+                (GAUGE, _) => Kind::Gauge,
+                (5, 1) => Kind::Posted,
+                (5, 2) => Kind::Dated,
+                _ => Kind::Sample,
+            };
             let text = |text| EntityText::new(text).unwrap();
             let entity = (*series == 3).then(|| Entity { service: text("checkout"), environment: text("prod") });
             let origin = Origin { namespace, entity, zero_minutes: u16::from(*series == 2) };
@@ -512,11 +538,45 @@ mod tests {
             prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
             let mut sum = 0.0;
             while let Some((key, group)) = coarse.pop() {
-                prop_assert!(key.start >= before || key.start.floor(300) == key.start);
+                let is_coarse = key.start.floor(300) == key.start;
+                prop_assert!(key.start >= before || is_coarse || key.kind == Kind::Gauge);
                 sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
             }
             prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());
         }
+    }
+
+    #[test]
+    fn what_is_posted_keeps_its_second_and_what_is_dated_is_not_moved() {
+        let name = MetricName::new("Requests").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+        let mut held = Accumulator::default();
+        let mut one = Distribution::exact(10);
+        one.record(1.0);
+        let set = Distribution::statistic_set(1.5, 3.0, 1.0, 2.0).unwrap();
+        for (second, kind) in [(3, Kind::Posted), (4, Kind::Posted), (3, Kind::Dated)] {
+            for distribution in [&one, &set, &one] {
+                let key =
+                    PeriodKey::new(Timestamp::from_secs(1_700_000_000 + second), kind, Origin::default(), &metric);
+                held.file(key, &Dimensions::default(), &metric, distribution);
+            }
+        }
+        assert_eq!((held.series(), held.samples()), (6, 9));
+        held.shift(-3_600_000);
+        let mut merged = Accumulator::default();
+        for record in held.into_records(1 << 16) {
+            merged.merge_record(&Record::decode(&record).unwrap(), 7_000);
+        }
+        let mut kept: Vec<_> = std::iter::from_fn(|| merged.pop())
+            .map(|(key, group)| (key.kind, key.start.as_secs(), group.distributions.len()))
+            .collect();
+        kept.sort();
+        let expected = [
+            (Kind::Posted, 1_700_000_003 - 3_600 + 7, 2),
+            (Kind::Posted, 1_700_000_004 - 3_600 + 7, 2),
+            (Kind::Dated, 1_700_000_003, 2),
+        ];
+        assert_eq!(kept, expected);
     }
 
     #[test]

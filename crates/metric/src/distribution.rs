@@ -1,23 +1,23 @@
-//! The distribution of one series over one window: exact count, sum, minimum and maximum, and buckets for percentiles.
+//! The distribution of one series over one window: exact count, sum, minimum and maximum, and values for percentiles.
 
 use crate::{
-    bytes::{Malformed, Reader, put_f64, put_signed, put_varint},
+    bytes::{Malformed, Reader, put_f64, put_varint},
+    exact::ExactValues,
+    histogram::Histogram,
     quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
 };
 
-/// The finest scale: 32 buckets for each doubling, a relative error of at most 1.1 %.
-const MAX_SCALE: i32 = 5;
-/// The coarsest scale: every double there is falls into fewer buckets than a datum has values.
-const MIN_SCALE: i32 = -6;
-/// Keeps the keys of positive values positive and those of negative values negative, at every scale.
-const OFFSET: i32 = 1 << 16;
-
-/// A sparse base-2 exponential histogram, after OpenTelemetry's data model.
+/// What was measured of one series: count, minimum and maximum exactly, the sum up to the rounding of doubles, and values
+/// in one of three shapes.
 ///
-/// Count, minimum and maximum are exact, the sum up to the rounding of doubles. A value v > 0 lies in the bucket
-/// (2^(i/2^s), 2^((i+1)/2^s)] at scale s; negative values mirror that, zeros have a bucket of their own. It starts at
-/// scale 5 (values within 1.1 %) and never has more buckets than one datum has values (150): when it would, neighbours
-/// are merged and the scale falls by one (4: values within 2.2 %, while they span less than 660×; 3: within 4.4 %).
+/// - A *histogram* ([`Distribution::new`]): a sparse base-2 exponential histogram, after OpenTelemetry's data model. It
+///   starts at scale 5 (values within 1.1 %) and never has more buckets than one datum has values (150): when it would,
+///   neighbours are merged and the scale falls by one (4: values within 2.2 %, while they span less than 660×; 3: within
+///   4.4 %).
+/// - *Exact values* ([`Distribution::exact`]): each distinct value as it is, up to a limit that travels with them; beyond
+///   it they become a histogram.
+/// - A *statistic set* ([`Distribution::statistic_set`]): statistics of samples whose values nobody knows, so there are
+///   no percentiles. Its sample count may have a fraction, as CloudWatch allows.
 ///
 /// What a distribution holds does not depend on the order in which values and distributions were put into it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,15 +26,15 @@ pub struct Distribution {
     sum: f64,
     min: f64,
     max: f64,
-    scale: i32,
-    buckets: Vec<Bucket>,
+    shape: Shape,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Bucket {
-    /// Grows with the values: 0 for zeros, the index plus [`OFFSET`] for positive values, its negative for negative ones.
-    key: i32,
-    count: u64,
+#[derive(Clone, Debug, PartialEq)]
+enum Shape {
+    Histogram(Histogram),
+    Exact(ExactValues),
+    /// The sample count.
+    Set(f64),
 }
 
 impl Default for Distribution {
@@ -44,9 +44,41 @@ impl Default for Distribution {
 }
 
 impl Distribution {
-    /// A distribution of nothing; allocates nothing.
+    /// A histogram of nothing; allocates nothing.
     pub const fn new() -> Self {
-        Self { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, scale: MAX_SCALE, buckets: Vec::new() }
+        Self::of(Shape::Histogram(Histogram::new()))
+    }
+
+    /// No values yet, to be kept exactly while there are at most `limit` distinct ones.
+    pub const fn exact(limit: u32) -> Self {
+        Self::of(Shape::Exact(ExactValues::new(limit)))
+    }
+
+    /// The statistics of samples that are not known one by one; none when CloudWatch would not take them: a number that is
+    /// not one or beyond ±2^360, no samples, or a minimum above the maximum.
+    pub fn statistic_set(sample_count: f64, sum: f64, min: f64, max: f64) -> Option<Self> {
+        let is_sound = is_value(sample_count) && sample_count > 0.0 && is_value(sum) && is_value(min) && is_value(max);
+        (is_sound && min <= max).then_some(Self { count: 1, sum, min, max, shape: Shape::Set(sample_count) })
+    }
+
+    const fn of(shape: Shape) -> Self {
+        Self { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, shape }
+    }
+
+    /// These values with a sum, minimum and maximum that are known better than the values tell them, as CloudWatch takes
+    /// them beside each other. More than 150 distinct values then become a histogram, for one datum has to carry both.
+    /// None when CloudWatch would not take them; an empty distribution and a statistic set have no values to begin with.
+    pub fn with_statistics(mut self, sum: f64, min: f64, max: f64) -> Option<Self> {
+        let is_sound = is_value(sum) && is_value(min) && is_value(max) && min <= max;
+        if !is_sound || self.is_empty() || self.is_statistic_set() {
+            return None;
+        }
+        (self.sum, self.min, self.max) = (sum, min, max);
+        if let Shape::Exact(exact) = &mut self.shape {
+            exact.limit_to(MAX_VALUES_PER_DATUM as u32);
+        }
+        self.fit();
+        Some(self)
     }
 
     /// Adds one value. See [`Self::record_n`].
@@ -55,9 +87,9 @@ impl Distribution {
     }
 
     /// Adds a value `times` times, and tells whether that could be: a value that CloudWatch does not take (NaN, or beyond
-    /// ±2^360) changes nothing.
+    /// ±2^360) changes nothing, and neither does any value of a statistic set.
     pub fn record_n(&mut self, value: f64, times: u64) -> bool {
-        if value.is_nan() || value.abs() > MAX_VALUE {
+        if !is_value(value) || self.is_statistic_set() {
             return false;
         }
         if times == 0 {
@@ -67,58 +99,85 @@ impl Distribution {
         self.sum += value * times as f64;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        let key = key(value, self.scale);
-        match self.buckets.binary_search_by_key(&key, |bucket| bucket.key) {
-            Ok(at) => {
-                if let Some(bucket) = self.buckets.get_mut(at) {
-                    bucket.count = bucket.count.saturating_add(times);
-                }
-            }
-            Err(at) => {
-                self.buckets.insert(at, Bucket { key, count: times });
+        match &mut self.shape {
+            Shape::Histogram(histogram) => histogram.record_n(value, times),
+            Shape::Exact(exact) => {
+                exact.record_n(value, times);
                 self.fit();
             }
+            Shape::Set(_) => {}
         }
         true
     }
 
-    /// Adds everything that `other` holds.
+    /// Adds everything that `other` holds. Statistics stay exact whatever is merged. Values are kept, but not beside a
+    /// statistic set ([`Self::merges_with`]): percentiles of only some of the samples would be wrong.
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
         }
+        if self.count == 0 && std::mem::discriminant(&self.shape) != std::mem::discriminant(&other.shape) {
+            *self = other.clone();
+            return;
+        }
+        let samples = self.sample_count() + other.sample_count();
         self.count = self.count.saturating_add(other.count);
         self.sum += other.sum;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        while self.scale > other.scale {
-            self.downscale();
-        }
-        let shift = other.scale.saturating_sub(self.scale);
-        for bucket in &other.buckets {
-            let key = coarser(bucket.key, shift);
-            match self.buckets.binary_search_by_key(&key, |bucket| bucket.key) {
-                Ok(at) => {
-                    if let Some(known) = self.buckets.get_mut(at) {
-                        known.count = known.count.saturating_add(bucket.count);
-                    }
-                }
-                Err(at) => self.buckets.insert(at, Bucket { key, count: bucket.count }),
+        match (&mut self.shape, &other.shape) {
+            (Shape::Histogram(histogram), Shape::Histogram(other)) => histogram.merge(other),
+            (Shape::Histogram(histogram), Shape::Exact(other)) => record_all(histogram, other),
+            (Shape::Exact(exact), Shape::Exact(other)) => {
+                exact.merge(other);
+                self.fit();
             }
+            (Shape::Exact(exact), Shape::Histogram(other)) => {
+                let mut histogram = other.clone();
+                record_all(&mut histogram, exact);
+                self.shape = Shape::Histogram(histogram);
+            }
+            (Shape::Set(_), _) | (_, Shape::Set(_)) => self.shape = Shape::Set(samples),
         }
-        self.fit();
+    }
+
+    /// Whether nothing but statistics would be lost by merging: both have values, or neither has.
+    pub fn merges_with(&self, other: &Self) -> bool {
+        self.is_statistic_set() == other.is_statistic_set()
     }
 
     /// Empties the distribution and keeps its memory.
     pub fn clear(&mut self) {
-        let mut buckets = std::mem::take(&mut self.buckets);
-        buckets.clear();
-        *self = Self { buckets, ..Self::new() };
+        let mut shape = std::mem::replace(&mut self.shape, Shape::Set(0.0));
+        match &mut shape {
+            Shape::Histogram(histogram) => histogram.clear(),
+            Shape::Exact(exact) => exact.clear(),
+            Shape::Set(samples) => *samples = 0.0,
+        }
+        *self = Self::of(shape);
     }
 
-    /// How many values it holds.
+    /// How many values it holds; a statistic set counts as one.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// How many samples it tells of: CloudWatch's `SampleCount`.
+    pub fn sample_count(&self) -> f64 {
+        match self.shape {
+            Shape::Set(samples) => samples,
+            Shape::Histogram(_) | Shape::Exact(_) => self.count as f64,
+        }
+    }
+
+    /// Whether it has statistics only, and no values.
+    pub fn is_statistic_set(&self) -> bool {
+        matches!(self.shape, Shape::Set(_))
+    }
+
+    /// Whether its values are those that were measured, and not buckets.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.shape, Shape::Exact(_))
     }
 
     /// Whether it holds no value.
@@ -141,183 +200,196 @@ impl Distribution {
         self.max
     }
 
-    /// How many buckets it has: the values of its datum.
+    /// How many values and counts it makes.
     pub fn bucket_count(&self) -> usize {
-        self.buckets.len()
+        match &self.shape {
+            Shape::Histogram(histogram) => histogram.len(),
+            Shape::Exact(exact) => exact.len(),
+            Shape::Set(_) => 0,
+        }
     }
 
-    /// One value for each bucket, with the number of values it stands for, in ascending order: CloudWatch's `Values` and
-    /// `Counts`. The value is the one with the least relative error over its bucket, kept within minimum and maximum. A
-    /// distribution of one value, or of only two far enough apart (0 and 1), is exact.
+    /// Values with how often each occurred, in ascending order: CloudWatch's `Values` and `Counts`. Exact values are what
+    /// they are. A bucket of a histogram is told by the value with the least relative error over it, kept within minimum
+    /// and maximum; a histogram of one value, or of only two far enough apart (0 and 1), is exact. A statistic set has none.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (f64, u64)> {
-        let last = self.buckets.len().saturating_sub(1);
         let has_two_values = self.has_two_values();
-        self.buckets.iter().enumerate().map(move |(at, bucket)| {
-            let is_extreme = has_two_values || bucket.count == 1;
-            let value = match at {
-                0 if is_extreme => self.min,
-                at if at == last && is_extreme => self.max,
-                _ => representative(bucket.key, self.scale).clamp(self.min, self.max),
-            };
-            (value, bucket.count)
+        let mut buckets = match &self.shape {
+            Shape::Histogram(histogram) => Some(histogram.values()),
+            Shape::Exact(_) | Shape::Set(_) => None,
+        };
+        let exact = match &self.shape {
+            Shape::Exact(exact) => exact.values(),
+            Shape::Histogram(_) | Shape::Set(_) => &[],
+        };
+        let length = self.bucket_count();
+        let last = length.saturating_sub(1);
+        (0..length).map(move |at| match buckets.as_mut().and_then(Iterator::next) {
+            None => exact.get(at).copied().unwrap_or_default(),
+            Some((value, count)) => {
+                let is_extreme = has_two_values || count == 1;
+                let value = match at {
+                    0 if is_extreme => self.min,
+                    at if at == last && is_extreme => self.max,
+                    // Not clamp(), whose panic would bring the formatting of doubles along.
+                    _ => value.max(self.min).min(self.max),
+                };
+                (value, count)
+            }
         })
+    }
+
+    /// The same as distributions of which each makes one datum: exact values beyond 150 are dealt out, and CloudWatch adds
+    /// them up again.
+    pub fn into_data(self) -> Vec<Self> {
+        let Shape::Exact(exact) = &self.shape else { return vec![self] };
+        if exact.len() <= MAX_VALUES_PER_DATUM {
+            return vec![self];
+        }
+        let part = |values: &[(f64, u64)]| {
+            let mut part = Self::exact(exact.limit());
+            for (value, count) in values {
+                part.record_n(*value, *count);
+            }
+            part
+        };
+        exact.values().chunks(MAX_VALUES_PER_DATUM).map(part).collect()
+    }
+
+    /// Whether CloudWatch gets sum, minimum and maximum from the values and their counts, so that nothing need be said
+    /// beside them.
+    pub fn is_told_by_values(&self) -> bool {
+        let (mut sum, mut magnitude, mut min, mut max) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
+        for (value, count) in self.values() {
+            let product = value * count as f64;
+            sum += product;
+            magnitude += product.abs();
+            min = value.min(min);
+            max = value.max(max);
+        }
+        // The sum of exact values differs from the one that was kept by its rounding only.
+        let tolerance = if self.is_exact() { magnitude * 1e-12 } else { 0.0 };
+        (sum - self.sum).abs() <= tolerance && (min, max) == (self.min, self.max)
     }
 
     /// Two buckets whose values, taken as minimum and maximum, give the exact sum, hold nothing else.
     fn has_two_values(&self) -> bool {
-        match self.buckets.as_slice() {
-            [low, high] => self.sum == self.min * low.count as f64 + self.max * high.count as f64,
+        let Shape::Histogram(histogram) = &self.shape else { return false };
+        let mut counts = histogram.values().map(|(_, count)| count);
+        match (counts.next(), counts.next(), counts.next()) {
+            (Some(low), Some(high), None) => self.sum == self.min * low as f64 + self.max * high as f64,
             _ => false,
         }
     }
 
-    /// Merges neighbours until there are no more buckets than a datum has values.
+    /// Exact values beyond their limit become a histogram.
     fn fit(&mut self) {
-        while self.buckets.len() > MAX_VALUES_PER_DATUM && self.scale > MIN_SCALE {
-            self.downscale();
+        let Shape::Exact(exact) = &self.shape else { return };
+        if exact.is_over() {
+            let mut histogram = Histogram::new();
+            record_all(&mut histogram, exact);
+            self.shape = Shape::Histogram(histogram);
         }
     }
+}
 
-    fn downscale(&mut self) {
-        self.scale = self.scale.saturating_sub(1);
-        self.buckets.dedup_by(|next, kept| {
-            // The kept bucket has its new key already, or has it now.
-            let same = coarser(next.key, 1) == coarser(kept.key, 1);
-            if same {
-                kept.count = kept.count.saturating_add(next.count);
-            }
-            same
-        });
-        for bucket in &mut self.buckets {
-            bucket.key = coarser(bucket.key, 1);
-        }
-    }
+/// Whether CloudWatch takes the number.
+fn is_value(number: f64) -> bool {
+    number.abs() <= MAX_VALUE
+}
+
+fn record_all(histogram: &mut Histogram, exact: &ExactValues) {
+    exact.values().iter().for_each(|(value, count)| histogram.record_n(*value, *count));
 }
 
 /// How a distribution lies in a record.
 impl Distribution {
-    const GENERAL: u8 = 0;
+    const HISTOGRAM: u8 = 0;
     const CONSTANT: u8 = 1;
+    const EXACT: u8 = 2;
+    const EXACT_CONSTANT: u8 = 3;
+    const SET: u8 = 4;
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         // Most series count requests: every value is 1.
-        if self.min.to_bits() == self.max.to_bits() && self.sum == self.min * self.count as f64 {
-            out.push(Self::CONSTANT);
-            put_varint(out, self.count);
-            put_f64(out, self.min);
-            return;
+        let is_constant = self.min.to_bits() == self.max.to_bits()
+            && self.sum == self.min * self.count as f64
+            && self.bucket_count() == 1;
+        match &self.shape {
+            Shape::Histogram(_) if is_constant => {
+                out.push(Self::CONSTANT);
+                put_varint(out, self.count);
+                put_f64(out, self.min);
+            }
+            Shape::Exact(exact) if is_constant && self.values().all(|(value, _)| value == self.min) => {
+                out.push(Self::EXACT_CONSTANT);
+                put_varint(out, u64::from(exact.limit()));
+                put_varint(out, self.count);
+                put_f64(out, self.min);
+            }
+            Shape::Histogram(histogram) => {
+                self.encode_statistics(Self::HISTOGRAM, out);
+                histogram.encode(out);
+            }
+            Shape::Exact(exact) => {
+                self.encode_statistics(Self::EXACT, out);
+                exact.encode(out);
+            }
+            Shape::Set(samples) => {
+                self.encode_statistics(Self::SET, out);
+                put_varint(out, self.count);
+                put_f64(out, *samples);
+            }
         }
-        out.push(Self::GENERAL);
+    }
+
+    fn encode_statistics(&self, shape: u8, out: &mut Vec<u8>) {
+        out.push(shape);
         put_f64(out, self.sum);
         put_f64(out, self.min);
         put_f64(out, self.max);
-        put_signed(out, i64::from(self.scale));
-        put_varint(out, self.buckets.len() as u64);
-        let mut previous = 0i64;
-        for bucket in &self.buckets {
-            let key = i64::from(bucket.key);
-            put_signed(out, key.saturating_sub(previous));
-            put_varint(out, bucket.count);
-            previous = key;
-        }
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         match reader.byte()? {
-            Self::CONSTANT => {
-                let count = reader.varint()?;
-                let mut distribution = Self::new();
-                let is_recorded = distribution.record_n(reader.f64()?, count);
-                if is_recorded && count > 0 { Ok(distribution) } else { Err(Malformed) }
+            Self::CONSTANT => Self::new().decode_constant(reader),
+            Self::EXACT_CONSTANT => {
+                let limit = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
+                Self::exact(limit.max(1)).decode_constant(reader)
             }
-            Self::GENERAL => Self::decode_general(reader),
-            _ => Err(Malformed),
+            shape => Self::decode_general(shape, reader),
         }
     }
 
-    fn decode_general(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn decode_constant(mut self, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let count = reader.varint()?;
+        let is_recorded = self.record_n(reader.f64()?, count);
+        if is_recorded && count > 0 { Ok(self) } else { Err(Malformed) }
+    }
+
+    fn decode_general(shape: u8, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let (sum, min, max) = (reader.f64()?, reader.f64()?, reader.f64()?);
-        let scale = i32::try_from(reader.signed()?).map_err(|_| Malformed)?;
-        let length = reader.length()?;
-        let is_sound = sum.is_finite()
-            && min <= max
-            && min.abs() <= MAX_VALUE
-            && max.abs() <= MAX_VALUE
-            && (MIN_SCALE..=MAX_SCALE).contains(&scale)
-            && (1..=MAX_VALUES_PER_DATUM).contains(&length);
-        if !is_sound {
+        if !sum.is_finite() || !is_value(min) || !is_value(max) || min > max {
             return Err(Malformed);
         }
-        let mut count = 0u64;
-        let mut previous = None;
-        let mut buckets = Vec::with_capacity(length);
-        for _ in 0..length {
-            let step = reader.signed()?;
-            let key = i64::from(previous.unwrap_or(0)).checked_add(step).ok_or(Malformed)?;
-            let key = i32::try_from(key).map_err(|_| Malformed)?;
-            let values = reader.varint()?;
-            let is_ascending = previous.is_none_or(|previous| previous < key);
-            if !is_ascending || values == 0 || key.abs() > 2 * OFFSET {
-                return Err(Malformed);
+        let (shape, count) = match shape {
+            Self::HISTOGRAM => {
+                Histogram::decode(reader).map(|(histogram, count)| (Shape::Histogram(histogram), count))?
             }
-            count = count.saturating_add(values);
-            buckets.push(Bucket { key, count: values });
-            previous = Some(key);
-        }
-        Ok(Self { count, sum, min, max, scale, buckets })
+            Self::EXACT => ExactValues::decode(reader).map(|(exact, count)| (Shape::Exact(exact), count))?,
+            Self::SET => {
+                let count = reader.varint()?;
+                let samples = reader.f64()?;
+                if count == 0 || !samples.is_finite() || samples <= 0.0 {
+                    return Err(Malformed);
+                }
+                (Shape::Set(samples), count)
+            }
+            _ => return Err(Malformed),
+        };
+        Ok(Self { count, sum, min, max, shape })
     }
 }
-
-/// The key of a value's bucket at a scale.
-fn key(value: f64, scale: i32) -> i32 {
-    // Nothing that is measured lies between zero and the smallest normal double.
-    if value.abs() < f64::MIN_POSITIVE {
-        return 0;
-    }
-    let bits = value.abs().to_bits();
-    let exponent = ((bits >> 52) & 0x7ff) as i32 - 1023;
-    let fraction = bits & ((1 << 52) - 1);
-    // The upper bound belongs to the bucket, so the boundaries below the value are counted.
-    let below = BOUNDARIES.partition_point(|boundary| *boundary < fraction) as i32;
-    let index = (exponent * (1 << MAX_SCALE) + below - 1) >> (MAX_SCALE - scale);
-    let magnitude = index + OFFSET;
-    if value < 0.0 { -magnitude } else { magnitude }
-}
-
-/// The key, `shift` scales down, of the bucket that takes in the bucket of this key.
-fn coarser(key: i32, shift: i32) -> i32 {
-    let shift = shift.clamp(0, MAX_SCALE - MIN_SCALE);
-    match key.signum() {
-        0 => 0,
-        sign => sign.saturating_mul(((key.saturating_abs() - OFFSET) >> shift) + OFFSET),
-    }
-}
-
-/// The value with the least relative error, (u − l) / (u + l), over the bucket (l, u].
-fn representative(key: i32, scale: i32) -> f64 {
-    if key == 0 {
-        return 0.0;
-    }
-    let index = f64::from(key.saturating_abs() - OFFSET);
-    let width = f64::exp2(-f64::from(scale));
-    let lower = f64::exp2(index * width);
-    let ratio = f64::exp2(width);
-    let value = lower * (2.0 * ratio / (1.0 + ratio));
-    if key < 0 { -value } else { value }
-}
-
-/// The 52 fraction bits of 2^(k/32), k = 0 … 31: the lower bounds of the buckets between 1 and 2 at the finest scale.
-#[rustfmt::skip]
-const BOUNDARIES: [u64; 32] = [
-    0x0000000000000, 0x059b0d3158574, 0x0b5586cf9890f, 0x11301d0125b51,
-    0x172b83c7d517b, 0x1d4873168b9aa, 0x2387a6e756238, 0x29e9df51fdee1,
-    0x306fe0a31b715, 0x371a7373aa9cb, 0x3dea64c123422, 0x44e086061892d,
-    0x4bfdad5362a27, 0x5342b569d4f82, 0x5ab07dd485429, 0x6247eb03a5585,
-    0x6a09e667f3bcd, 0x71f75e8ec5f74, 0x7a11473eb0187, 0x82589994cce13,
-    0x8ace5422aa0db, 0x93737b0cdc5e5, 0x9c49182a3f090, 0xa5503b23e255d,
-    0xae89f995ad3ad, 0xb7f76f2fb5e47, 0xc199bdd85529c, 0xcb720dcef9069,
-    0xd5818dcfba487, 0xdfc97337b9b5f, 0xea4afa2a490da, 0xf50765b6e4540,
-];
 
 #[cfg(test)]
 mod tests {
@@ -402,20 +474,6 @@ mod tests {
     }
 
     #[test]
-    fn buckets_have_the_bounds_of_opentelemetry() {
-        // At scale 0 the buckets are (1, 2], (2, 4], …; a power of two is the upper bound of its bucket.
-        for (value, index) in [(1.0, -1), (1.5, 0), (2.0, 0), (2.1, 1), (4.0, 1), (0.5, -2), (0.6, -1)] {
-            assert_eq!(key(value, 0) - OFFSET, index, "{value}");
-            assert_eq!(-key(-value, 0) - OFFSET, index, "-{value}");
-        }
-        for k in -300..300 {
-            let boundary = f64::exp2(f64::from(k) / 32.0);
-            assert!((key(boundary * (1.0 + 1e-12), 5) - OFFSET - k).abs() == 0, "{k}");
-            assert!((key(boundary * (1.0 - 1e-12), 5) - OFFSET - k + 1).abs() == 0, "{k}");
-        }
-    }
-
-    #[test]
     fn every_double_falls_into_a_datum() {
         let mut distribution = Distribution::new();
         for exponent in -1022..=360 {
@@ -450,16 +508,157 @@ mod tests {
     fn the_scale_is_the_finest_that_fits() {
         for (buckets, scale) in [(149, 5), (150, 5), (151, 4)] {
             let values: Vec<f64> = (0..buckets).map(|k| f64::exp2((f64::from(k) + 0.5) / 32.0)).collect();
-            assert_eq!(of(&values).scale, scale, "{buckets}");
+            assert_eq!(scale_of(&of(&values)), Some(scale), "{buckets}");
         }
     }
 
     #[test]
-    fn clearing_keeps_memory_and_nothing_else() {
+    fn clearing_leaves_nothing() {
         let mut distribution = of(&[1.0, 2.0, 3.0]);
-        let capacity = distribution.buckets.capacity();
         distribution.clear();
         assert_eq!(distribution, Distribution::new());
-        assert_eq!(distribution.buckets.capacity(), capacity);
+        assert!(distribution.record(7.0) && distribution.count() == 1);
+    }
+
+    fn scale_of(distribution: &Distribution) -> Option<i32> {
+        match &distribution.shape {
+            Shape::Histogram(histogram) => Some(histogram.scale()),
+            _ => None,
+        }
+    }
+
+    /// A distribution of any shape; `limit` is that of exact values.
+    fn any_shape(limit: u32) -> impl Strategy<Value = Distribution> {
+        let exact = values().prop_map(move |values| {
+            let mut exact = Distribution::exact(limit);
+            values.iter().for_each(|value| assert!(exact.record(*value)));
+            exact
+        });
+        let told = values().prop_map(move |values| {
+            let mut exact = Distribution::exact(limit);
+            values.iter().for_each(|value| assert!(exact.record(*value)));
+            exact.clone().with_statistics(exact.sum() + 8.0, -1_000.0, 3e12).unwrap_or(exact)
+        });
+        let set = (1u32..1_000, -1_000i32..1_000, 0u32..1_000).prop_map(|(quarters, min, width)| {
+            let (min, max) = (f64::from(min), f64::from(min) + f64::from(width));
+            Distribution::statistic_set(f64::from(quarters) / 4.0, min + max, min, max).unwrap()
+        });
+        prop_oneof![2 => exact, 1 => told, 1 => values().prop_map(|values| of(&values)), 1 => set]
+    }
+
+    fn statistics(distribution: &Distribution) -> (u64, f64, f64, f64, f64) {
+        let Distribution { count, sum, min, max, .. } = *distribution;
+        (count, distribution.sample_count(), sum, min, max)
+    }
+
+    proptest! {
+        #[test]
+        fn merging_any_shapes_is_associative_and_commutative_and_alters_no_statistic(
+            a in any_shape(300), b in any_shape(200), c in any_shape(1_000)
+        ) {
+            let merged = |parts: &[&Distribution]| {
+                let mut all = Distribution::new();
+                parts.iter().for_each(|part| all.merge(part));
+                all
+            };
+            let all = merged(&[&a, &b, &c]);
+            for order in [[&a, &c, &b], [&b, &a, &c], [&b, &c, &a], [&c, &a, &b], [&c, &b, &a]] {
+                prop_assert_eq!(&merged(&order), &all);
+            }
+            prop_assert_eq!(&merged(&[&a, &merged(&[&b, &c])]), &all);
+            let parts = [&a, &b, &c].map(statistics);
+            let (count, samples, sum, min, max) = statistics(&all);
+            prop_assert_eq!(count, parts.iter().map(|part| part.0).sum::<u64>());
+            prop_assert_eq!(samples, parts.iter().map(|part| part.1).sum::<f64>());
+            prop_assert_eq!(sum, parts.iter().map(|part| part.2).sum::<f64>());
+            prop_assert_eq!(min, parts.iter().map(|part| part.3).fold(f64::INFINITY, f64::min));
+            prop_assert_eq!(max, parts.iter().map(|part| part.4).fold(f64::NEG_INFINITY, f64::max));
+        }
+
+        #[test]
+        fn every_shape_is_encoded_and_decoded_and_dealt_out_into_data(distribution in any_shape(400)) {
+            prop_assume!(!distribution.is_empty());
+            let mut bytes = Vec::new();
+            distribution.encode(&mut bytes);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(&Distribution::decode(&mut reader).unwrap(), &distribution);
+            prop_assert!(reader.is_empty());
+            let mut again = Distribution::exact(400);
+            for part in distribution.clone().into_data() {
+                prop_assert!(part.bucket_count() <= MAX_VALUES_PER_DATUM);
+                again.merge(&part);
+            }
+            prop_assert_eq!(again, distribution);
+        }
+
+        #[test]
+        fn any_bytes_of_any_shape_are_decoded_or_refused(shape in 0u8..6, bytes: Vec<u8>) {
+            let bytes = [vec![shape], bytes].concat();
+            if let Ok(mut distribution) = Distribution::decode(&mut Reader::new(&bytes)) {
+                distribution.merge(&of(&[1.0, -3.0, 0.0]));
+                prop_assert!(distribution.values().all(|(value, _)| value.abs() <= MAX_VALUE));
+            }
+        }
+
+        #[test]
+        fn exact_values_are_what_was_recorded(values in prop::collection::vec(-1e6f64..1e6, 1..300)) {
+            let mut exact = Distribution::exact(300);
+            values.iter().for_each(|value| assert!(exact.record(*value)));
+            let mut kept: Vec<f64> =
+                exact.values().flat_map(|(value, count)| std::iter::repeat_n(value, count as usize)).collect();
+            let mut recorded = values;
+            recorded.sort_by(f64::total_cmp);
+            kept.sort_by(f64::total_cmp);
+            prop_assert_eq!(kept, recorded);
+            prop_assert!(exact.is_told_by_values());
+        }
+    }
+
+    #[test]
+    fn exact_values_become_a_histogram_beyond_their_limit() {
+        for (distinct, is_exact) in [(9, true), (10, true), (11, false)] {
+            let mut exact = Distribution::exact(10);
+            for n in 0..distinct {
+                exact.record_n(f64::from(n), 3);
+            }
+            assert_eq!(exact.is_exact(), is_exact, "{distinct}");
+            assert_eq!(exact.count(), 3 * distinct as u64);
+        }
+        let mut both = Distribution::exact(10);
+        both.record(-0.0);
+        both.record(0.0);
+        assert_eq!(both.values().collect::<Vec<_>>(), [(0.0, 2)]);
+    }
+
+    #[test]
+    fn statistics_beside_values_are_kept_and_bound_the_values_to_one_datum() {
+        for (distinct, is_exact) in [(149, true), (150, true), (151, false)] {
+            let mut exact = Distribution::exact(1_000);
+            (0..distinct).for_each(|n| assert!(exact.record(f64::from(n))));
+            let told = exact.with_statistics(5.0, -1.0, 2_000.0).unwrap();
+            assert_eq!((told.is_exact(), told.sum(), told.min(), told.max()), (is_exact, 5.0, -1.0, 2_000.0));
+            assert!(!told.is_told_by_values());
+        }
+        assert_eq!(Distribution::exact(1).with_statistics(0.0, 0.0, 0.0), None);
+        assert_eq!(of(&[1.0]).with_statistics(f64::NAN, 0.0, 0.0), None);
+        assert_eq!(of(&[1.0]).with_statistics(1.0, 2.0, 1.0), None);
+    }
+
+    #[test]
+    fn statistic_sets_are_added_and_have_no_values() {
+        let mut set = Distribution::statistic_set(2.5, 10.0, 1.0, 7.0).unwrap();
+        set.merge(&Distribution::statistic_set(0.5, -1.0, -1.0, -1.0).unwrap());
+        assert_eq!(statistics(&set), (2, 3.0, 9.0, -1.0, 7.0));
+        assert_eq!(set.values().len(), 0);
+        assert!(!set.record(1.0) && !set.merges_with(&of(&[1.0])));
+        for (samples, sum, min, max) in [
+            (0.0, 1.0, 1.0, 1.0),
+            (-1.0, 1.0, 1.0, 1.0),
+            (1.0, f64::NAN, 1.0, 1.0),
+            (1.0, 1.0, 2.0, 1.0),
+            (1.0, 1.0, 1.0, 2f64.powi(361)),
+        ] {
+            assert_eq!(Distribution::statistic_set(samples, sum, min, max), None);
+        }
     }
 }

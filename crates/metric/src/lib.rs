@@ -11,10 +11,13 @@ pub mod origin;
 pub mod quota;
 pub mod record;
 pub mod series;
+pub mod shared;
 pub mod time;
 pub mod unit;
 
 mod bytes;
+mod exact;
+mod histogram;
 pub mod text;
 
 pub use accumulator::{Accumulator, Group, Kind, PeriodKey, Shrunk};

@@ -80,7 +80,7 @@ impl<'a> Record<'a> {
 
     /// How many values it carries, in all distributions. Shares of gauges are none.
     pub fn samples(&self) -> u64 {
-        let samples = self.groups.iter().filter(|group| group.kind == Kind::Sample);
+        let samples = self.groups.iter().filter(|group| group.kind != Kind::Gauge);
         samples.flat_map(|group| &group.distributions).map(|(_, distribution)| distribution.count()).sum()
     }
 
@@ -105,6 +105,8 @@ impl<'a> Record<'a> {
         let kind = match reader.byte()? {
             0 => Kind::Sample,
             1 => Kind::Gauge,
+            2 => Kind::Posted,
+            3 => Kind::Dated,
             _ => return Err(Malformed),
         };
         let dimension_set = decode_index(reader, self.dimension_sets.len())?;
@@ -257,6 +259,8 @@ impl RecordWriter {
         self.groups.push(match kind {
             Kind::Sample => 0,
             Kind::Gauge => 1,
+            Kind::Posted => 2,
+            Kind::Dated => 3,
         });
         let names: Vec<String> = dimensions.iter().map(|(name, _)| name.to_owned()).collect();
         let names_bytes: usize = names.iter().map(|name| name.len().saturating_add(2)).sum();

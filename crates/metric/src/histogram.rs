@@ -1,0 +1,219 @@
+//! A sparse base-2 exponential histogram.
+
+use crate::{
+    bytes::{Malformed, Reader, put_signed, put_varint},
+    quota::MAX_VALUES_PER_DATUM,
+};
+
+/// The finest scale: 32 buckets for each doubling, a relative error of at most 1.1 %.
+pub(crate) const MAX_SCALE: i32 = 5;
+/// The coarsest scale: every double there is falls into fewer buckets than a datum has values.
+const MIN_SCALE: i32 = -6;
+/// Keeps the keys of positive values positive and those of negative values negative, at every scale.
+pub(crate) const OFFSET: i32 = 1 << 16;
+
+/// Buckets as in OpenTelemetry's data model. A value v > 0 lies in the bucket (2^(i/2^s), 2^((i+1)/2^s)] at scale s;
+/// negative values mirror that, zeros have a bucket of their own. There are never more buckets than one datum has values:
+/// when there would be, neighbours are merged and the scale falls by one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Histogram {
+    scale: i32,
+    buckets: Vec<Bucket>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bucket {
+    /// Grows with the values: 0 for zeros, the index plus [`OFFSET`] for positive values, its negative for negative ones.
+    key: i32,
+    count: u64,
+}
+
+impl Histogram {
+    pub(crate) const fn new() -> Self {
+        Self { scale: MAX_SCALE, buckets: Vec::new() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn scale(&self) -> i32 {
+        self.scale
+    }
+
+    /// Empties it and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.scale = MAX_SCALE;
+        self.buckets.clear();
+    }
+
+    pub(crate) fn record_n(&mut self, value: f64, times: u64) {
+        let key = key(value, self.scale);
+        match self.buckets.binary_search_by_key(&key, |bucket| bucket.key) {
+            Ok(at) => {
+                if let Some(bucket) = self.buckets.get_mut(at) {
+                    bucket.count = bucket.count.saturating_add(times);
+                }
+            }
+            Err(at) => {
+                self.buckets.insert(at, Bucket { key, count: times });
+                self.fit();
+            }
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        while self.scale > other.scale {
+            self.downscale();
+        }
+        let shift = other.scale.saturating_sub(self.scale);
+        for bucket in &other.buckets {
+            let key = coarser(bucket.key, shift);
+            match self.buckets.binary_search_by_key(&key, |bucket| bucket.key) {
+                Ok(at) => {
+                    if let Some(known) = self.buckets.get_mut(at) {
+                        known.count = known.count.saturating_add(bucket.count);
+                    }
+                }
+                Err(at) => self.buckets.insert(at, Bucket { key, count: bucket.count }),
+            }
+        }
+        self.fit();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// For each bucket the value with the least relative error over it, and its count, in ascending order.
+    pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = (f64, u64)> {
+        self.buckets.iter().map(|bucket| (representative(bucket.key, self.scale), bucket.count))
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_signed(out, i64::from(self.scale));
+        put_varint(out, self.buckets.len() as u64);
+        let mut previous = 0i64;
+        for bucket in &self.buckets {
+            let key = i64::from(bucket.key);
+            put_signed(out, key.saturating_sub(previous));
+            put_varint(out, bucket.count);
+            previous = key;
+        }
+    }
+
+    /// The histogram and how many values it has.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<(Self, u64), Malformed> {
+        let scale = i32::try_from(reader.signed()?).map_err(|_| Malformed)?;
+        let length = reader.length()?;
+        if !(MIN_SCALE..=MAX_SCALE).contains(&scale) || !(1..=MAX_VALUES_PER_DATUM).contains(&length) {
+            return Err(Malformed);
+        }
+        let mut count = 0u64;
+        let mut previous = None;
+        let mut buckets = Vec::with_capacity(length);
+        for _ in 0..length {
+            let step = reader.signed()?;
+            let key = i64::from(previous.unwrap_or(0)).checked_add(step).ok_or(Malformed)?;
+            let key = i32::try_from(key).map_err(|_| Malformed)?;
+            let values = reader.varint()?;
+            let is_ascending = previous.is_none_or(|previous| previous < key);
+            if !is_ascending || values == 0 || key.abs() > 2 * OFFSET {
+                return Err(Malformed);
+            }
+            count = count.saturating_add(values);
+            buckets.push(Bucket { key, count: values });
+            previous = Some(key);
+        }
+        Ok((Self { scale, buckets }, count))
+    }
+
+    /// Merges neighbours until there are no more buckets than a datum has values.
+    fn fit(&mut self) {
+        while self.buckets.len() > MAX_VALUES_PER_DATUM && self.scale > MIN_SCALE {
+            self.downscale();
+        }
+    }
+
+    fn downscale(&mut self) {
+        self.scale = self.scale.saturating_sub(1);
+        self.buckets.dedup_by(|next, kept| {
+            // The kept bucket has its new key already, or has it now.
+            let same = coarser(next.key, 1) == coarser(kept.key, 1);
+            if same {
+                kept.count = kept.count.saturating_add(next.count);
+            }
+            same
+        });
+        for bucket in &mut self.buckets {
+            bucket.key = coarser(bucket.key, 1);
+        }
+    }
+}
+
+/// The key of a value's bucket at a scale.
+pub(crate) fn key(value: f64, scale: i32) -> i32 {
+    // Nothing that is measured lies between zero and the smallest normal double.
+    if value.abs() < f64::MIN_POSITIVE {
+        return 0;
+    }
+    let bits = value.abs().to_bits();
+    let exponent = ((bits >> 52) & 0x7ff) as i32 - 1023;
+    let fraction = bits & ((1 << 52) - 1);
+    // The upper bound belongs to the bucket, so the boundaries below the value are counted.
+    let below = BOUNDARIES.partition_point(|boundary| *boundary < fraction) as i32;
+    let index = (exponent * (1 << MAX_SCALE) + below - 1) >> (MAX_SCALE - scale);
+    let magnitude = index + OFFSET;
+    if value < 0.0 { -magnitude } else { magnitude }
+}
+
+/// The key, `shift` scales down, of the bucket that takes in the bucket of this key.
+fn coarser(key: i32, shift: i32) -> i32 {
+    let shift = shift.clamp(0, MAX_SCALE - MIN_SCALE);
+    match key.signum() {
+        0 => 0,
+        sign => sign.saturating_mul(((key.saturating_abs() - OFFSET) >> shift) + OFFSET),
+    }
+}
+
+/// The value with the least relative error, (u − l) / (u + l), over the bucket (l, u].
+fn representative(key: i32, scale: i32) -> f64 {
+    if key == 0 {
+        return 0.0;
+    }
+    let index = f64::from(key.saturating_abs() - OFFSET);
+    let width = f64::exp2(-f64::from(scale));
+    let lower = f64::exp2(index * width);
+    let ratio = f64::exp2(width);
+    let value = lower * (2.0 * ratio / (1.0 + ratio));
+    if key < 0 { -value } else { value }
+}
+
+/// The 52 fraction bits of 2^(k/32), k = 0 … 31: the lower bounds of the buckets between 1 and 2 at the finest scale.
+#[rustfmt::skip]
+const BOUNDARIES: [u64; 32] = [
+    0x0000000000000, 0x059b0d3158574, 0x0b5586cf9890f, 0x11301d0125b51,
+    0x172b83c7d517b, 0x1d4873168b9aa, 0x2387a6e756238, 0x29e9df51fdee1,
+    0x306fe0a31b715, 0x371a7373aa9cb, 0x3dea64c123422, 0x44e086061892d,
+    0x4bfdad5362a27, 0x5342b569d4f82, 0x5ab07dd485429, 0x6247eb03a5585,
+    0x6a09e667f3bcd, 0x71f75e8ec5f74, 0x7a11473eb0187, 0x82589994cce13,
+    0x8ace5422aa0db, 0x93737b0cdc5e5, 0x9c49182a3f090, 0xa5503b23e255d,
+    0xae89f995ad3ad, 0xb7f76f2fb5e47, 0xc199bdd85529c, 0xcb720dcef9069,
+    0xd5818dcfba487, 0xdfc97337b9b5f, 0xea4afa2a490da, 0xf50765b6e4540,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_have_the_bounds_of_opentelemetry() {
+        // At scale 0 the buckets are (1, 2], (2, 4], …; a power of two is the upper bound of its bucket.
+        for (value, index) in [(1.0, -1), (1.5, 0), (2.0, 0), (2.1, 1), (4.0, 1), (0.5, -2), (0.6, -1)] {
+            assert_eq!(key(value, 0) - OFFSET, index, "{value}");
+            assert_eq!(-key(-value, 0) - OFFSET, index, "-{value}");
+        }
+        for k in -300..300 {
+            let boundary = f64::exp2(f64::from(k) / 32.0);
+            assert!((key(boundary * (1.0 + 1e-12), 5) - OFFSET - k).abs() == 0, "{k}");
+            assert!((key(boundary * (1.0 - 1e-12), 5) - OFFSET - k + 1).abs() == 0, "{k}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Posts to the gateway, and what CloudWatch has stored of them.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
+
+use std::time::{Duration, Instant};
+
+use e2e::{Gateway, GatewaySetup, Request, json_post};
+use hyper::Method;
+use serde_json::json;
+
+/// As the HTTP gateway for CloudWatch documents it.
+const EXAMPLE: &str = r#"{
+"Namespace": "MyApp",
+"MetricData": [
+{
+"MetricName": "Requests",
+"Dimensions": [{ "Name": "ServiceName", "Value": "UserService" }],
+"Value": 1,
+"Unit": "Count"
+}
+]
+}"#;
+
+const BATCH_EXAMPLE: &str = r#"[
+{
+"Namespace": "MyApp",
+"MetricData": [
+{
+"MetricName": "Requests",
+"Dimensions": [{ "Name": "ServiceName", "Value": "UserService" }],
+"Value": 1,
+"Unit": "Count"
+}
+]
+},
+{
+"Namespace": "MyApp",
+"MetricData": [
+{
+"MetricName": "Errors",
+"Dimensions": [{ "Name": "ServiceName", "Value": "UserService" }],
+"Value": 0,
+"Unit": "Count"
+}
+]
+}
+]"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn posts_are_published_and_what_is_refused_leaves_nothing() {
+    let mut gateway = Gateway::start(GatewaySetup {
+        gateway: json!({ "cors_allow_origins": ["https://dashboard.example"] }),
+        ..GatewaySetup::default()
+    })
+    .await;
+    assert_eq!(gateway.post("/metrics", EXAMPLE).await, (202, json!({ "accepted": 1 })));
+    assert_eq!(gateway.post("/batch", BATCH_EXAMPLE).await, (202, json!({ "accepted": 2 })));
+
+    // A batch of which one is bad is refused whole, with every fault.
+    let bad = json!([
+        { "Namespace": "MyApp", "MetricData": [{ "MetricName": "Requests", "Value": 7, "Unit": "Count" }] },
+        { "Namespace": "AWS/MyApp", "MetricData": [{ "MetricName": "", "Value": 1, "Unit": "Counts" }] },
+    ]);
+    let (status, answer) = gateway.post("/batch", bad).await;
+    let paths: Vec<_> = answer["faults"].as_array().unwrap().iter().map(|fault| fault["path"].clone()).collect();
+    assert_eq!(
+        (status, paths),
+        (400, vec![json!("[1].Namespace"), json!("[1].MetricData[0].MetricName"), json!("[1].MetricData[0].Unit")])
+    );
+
+    let large = "x".repeat((1 << 20) + 1);
+    let form =
+        Request::new(Method::POST, "localhost", "/metrics").header("content-type", "application/x-www-form-urlencoded");
+    for (request, status) in [
+        (Request::get("localhost", "/nothing"), 404),
+        (Request::get("localhost", "/metrics"), 405),
+        (Request::new(Method::DELETE, "localhost", "/"), 405),
+        (form.body(EXAMPLE), 415),
+        (json_post("/metrics", EXAMPLE).header("content-encoding", "br"), 415),
+        (json_post("/metrics", large), 413),
+        (json_post("/metrics", EXAMPLE).header("origin", "https://example.com"), 403),
+        (json_post("/metrics", EXAMPLE).header("origin", "https://dashboard.example"), 202),
+        (json_post("/metrics", EXAMPLE).header("origin", "http://localhost"), 202),
+        (json_post("/flush?timeout_millisecond=soon", ""), 400),
+        (Request::get("localhost", "/"), 200),
+    ] {
+        let answer = gateway.send(&request).await;
+        assert_eq!(answer.status, status, "{request:?} {}", String::from_utf8_lossy(&answer.body));
+    }
+
+    let stored = gateway.flushed("MyApp").await;
+    let statistics: Vec<_> = stored.iter().map(|(name, total)| (name.as_str(), total.count, total.sum)).collect();
+    let dimensions = r#"{"ServiceName": "UserService"}"#;
+    assert_eq!(
+        statistics,
+        [
+            (format!("Errors Count {dimensions}").as_str(), 1.0, 0.0),
+            (format!("Requests Count {dimensions}").as_str(), 4.0, 4.0)
+        ]
+    );
+
+    let status: serde_json::Value =
+        serde_json::from_slice(&gateway.send(&Request::get("localhost", "/status")).await.body).unwrap();
+    assert_eq!((&status["gateway"]["accepted"], &status["gateway"]["enqueued"]), (&json!(4), &json!(5)), "{status}");
+    assert!(!status.to_string().contains("local\""), "a status shows a key: {status}");
+    gateway.envoy.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_waits_for_cloudwatch_and_tells_what_is_left() {
+    let gateway = Gateway::start(GatewaySetup {
+        receiver: json!({ "publish_interval_millisecond": 3_600_000 }),
+        ..GatewaySetup::default()
+    })
+    .await;
+    // The first data go out soon; what follows would wait for an hour.
+    for value in [1, 2] {
+        let datum = json!({ "Namespace": "Batch", "MetricData": [{ "MetricName": "Rows", "Value": value }] });
+        assert_eq!(gateway.post("/metrics", datum).await.0, 202);
+        let stored = gateway.flushed("Batch").await;
+        assert_eq!(stored.values().map(|total| total.sum).sum::<f64>(), f64::from(value * (value + 1) / 2));
+    }
+    gateway.cloudwatch.pause().await;
+    let datum = json!({ "Namespace": "Batch", "MetricData": [{ "MetricName": "Rows", "Value": 3 }] });
+    assert_eq!(gateway.post("/metrics", datum).await.0, 202);
+    let start = Instant::now();
+    let (status, answer) = gateway.post("/flush?timeout_millisecond=3000", "").await;
+    assert_eq!((status, answer), (504, json!({ "is_flushed": false, "held": 1 })));
+    assert!(start.elapsed() >= Duration::from_secs(3));
+    gateway.cloudwatch.resume().await.unwrap();
+    let stored = gateway.flushed("Batch").await;
+    assert_eq!(stored.values().map(|total| (total.count, total.sum)).collect::<Vec<_>>(), [(3.0, 6.0)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_receiver_and_without_a_token_nothing_is_taken() {
+    let gateway = Gateway::start(GatewaySetup {
+        gateway: json!({ "bearer_token": "t0k3n", "namespaces": ["Ours"], "default_dimensions": [{ "name": "env", "value": "test" }] }),
+        ..GatewaySetup::default()
+    })
+    .await;
+    let post = |namespace: &str| json_post("/metrics", EXAMPLE.replace("MyApp", namespace));
+    for (request, status) in [
+        (post("Ours"), 401),
+        (post("Ours").header("authorization", "Bearer t0k3"), 401),
+        (post("Theirs").header("authorization", "Bearer t0k3n"), 400),
+        (post("Ours").header("authorization", "Bearer t0k3n"), 202),
+        (json_post("/flush", ""), 401),
+        (json_post("/flush", "").header("authorization", "Bearer t0k3n"), 200),
+    ] {
+        assert_eq!(gateway.send(&request).await.status, status, "{request:?}");
+    }
+    let totals = gateway.cloudwatch.totals("Ours");
+    assert_eq!(totals[0].dimensions["env"], "test");
+
+    let alone = Gateway::start(GatewaySetup { has_receiver: false, ..GatewaySetup::default() }).await;
+    for path in ["/metrics", "/batch"] {
+        assert_eq!(alone.post(path, EXAMPLE).await.0, 503);
+    }
+    assert_eq!(alone.send(&Request::get("localhost", "/healthcheck")).await.status, 503);
+}

@@ -1,0 +1,95 @@
+//! Bodies, decompressed within a bound.
+
+use std::{borrow::Cow, io::Read as _};
+
+use flate2::read::MultiGzDecoder;
+
+/// The longest body, as it is sent and decompressed: AWS's 1 MB for a PutMetricData request, and as much for a batch. It
+/// is also what Envoy buffers of a request unless the listener says otherwise.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coding {
+    /// Not at all.
+    #[default]
+    Identity,
+    /// gzip.
+    Gzip,
+}
+
+/// Why there is no body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is longer than [`MAX_BODY_BYTES`].
+    TooLarge,
+    /// It is not what its content-encoding says.
+    NotGzip(String),
+}
+
+impl Coding {
+    /// The coding of a `content-encoding` header; none for one that is not known here.
+    pub fn from_header(value: &[u8]) -> Option<Self> {
+        match value.trim_ascii().to_ascii_lowercase().as_slice() {
+            b"" | b"identity" => Some(Self::Identity),
+            b"gzip" | b"x-gzip" => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+
+    /// The body as it was before it was compressed. Never more than the bound is decompressed, whatever it would become.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub fn open(self, body: &[u8]) -> Result<Cow<'_, [u8]>, BodyError> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(BodyError::TooLarge);
+        }
+        match self {
+            Self::Identity => Ok(Cow::Borrowed(body)),
+            Self::Gzip => {
+                let mut raw = Vec::new();
+                let most = (MAX_BODY_BYTES as u64).saturating_add(1);
+                let read = MultiGzDecoder::new(body).take(most).read_to_end(&mut raw);
+                read.map_err(|error| BodyError::NotGzip(error.to_string()))?;
+                if raw.len() > MAX_BODY_BYTES { Err(BodyError::TooLarge) } else { Ok(Cow::Owned(raw)) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn gzip(raw: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(raw).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_bound_is_that_of_the_decompressed_body() {
+        for (length, fits) in [(MAX_BODY_BYTES - 1, true), (MAX_BODY_BYTES, true), (MAX_BODY_BYTES + 1, false)] {
+            let raw = vec![b'x'; length];
+            assert_eq!(Coding::Identity.open(&raw).is_ok(), fits, "{length}");
+            assert_eq!(Coding::Gzip.open(&gzip(&raw)).is_ok(), fits, "{length}");
+        }
+        assert_eq!(Coding::Gzip.open(&gzip(&vec![0; 200 << 20])), Err(BodyError::TooLarge));
+    }
+
+    #[test]
+    fn what_is_no_gzip_is_told() {
+        let whole = gzip(b"{\"Namespace\":\"N\"}");
+        for length in 0..whole.len() {
+            assert!(matches!(Coding::Gzip.open(&whole[..length]), Err(BodyError::NotGzip(_))), "{length}");
+        }
+        assert_eq!(Coding::Gzip.open(&whole).as_deref(), Ok(b"{\"Namespace\":\"N\"}".as_slice()));
+        assert_eq!(Coding::from_header(b" GZIP "), Some(Coding::Gzip));
+        assert_eq!(Coding::from_header(b"br"), None);
+    }
+}

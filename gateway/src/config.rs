@@ -1,0 +1,206 @@
+//! The gateway's configuration.
+
+use acpw_config::{Faults, Field, Object as _, Secret, object, read};
+use acpw_metric::{DimensionName, DimensionValue, Dimensions, Namespace};
+
+use crate::{
+    authorization::{AccessKey, Authorization},
+    rules::Rules,
+};
+
+/// The bearer token's variable.
+const TOKEN_VARIABLE: &str = "ACPW_GATEWAY_BEARER_TOKEN";
+
+object! {
+    /// Configuration of gateway.wasm.
+    pub struct RawConfig {
+        /// The `vm_id` in the receiver's `vm_config`; the gateway's own must be the same. Required.
+        receiver_vm_id: String,
+        /// Namespaces that are taken; data of others are refused. Default: every namespace.
+        namespaces: Vec<Field<String>>,
+        /// Dimensions that every datum gets, unless it has one of that name. Default: none.
+        default_dimensions: Vec<Field<RawDimension>>,
+        /// How many distinct values of a series and second are published as they are, 1 to 10,000; more of them become a
+        /// distribution, whose percentiles are within 1.1 %. Default: 1500.
+        max_exact_values: u64,
+        /// A token that requests have to show as `Authorization: Bearer …`; here or in the environment variable
+        /// `ACPW_GATEWAY_BEARER_TOKEN`. Default: none is asked for.
+        bearer_token: Secret,
+        /// Access keys, with one of which requests have to be signed; they are known to nobody but the gateway and its
+        /// clients, and need not be AWS's. Default: signatures are not looked at.
+        access_keys: Vec<Field<RawAccessKey>>,
+        /// Origins whose pages may use the gateway, such as `https://example.com`. Default: none.
+        cors_allow_origins: Vec<Field<String>>,
+    }
+}
+
+object! {
+    /// A dimension.
+    pub struct RawDimension {
+        /// Its name. Required.
+        name: String,
+        /// Its value. Required.
+        value: String,
+    }
+}
+
+object! {
+    /// An access key.
+    pub struct RawAccessKey {
+        /// Which it is. Required.
+        access_key_id: String,
+        /// Its secret. Required.
+        secret_access_key: Secret,
+    }
+}
+
+/// A configuration that is sound.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whose queue the records go to.
+    pub receiver_vm_id: String,
+    /// What is taken, and how it is kept.
+    pub rules: Rules,
+    /// What a request has to show.
+    pub authorization: Authorization,
+    /// Whose pages may use the gateway.
+    pub origins: Vec<String>,
+}
+
+impl Config {
+    /// Reads a plugin configuration; `environment` gives the value of a variable.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+        let (raw, mut faults) = read::<RawConfig>(document)?;
+        let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", &mut faults).unwrap_or_default();
+        let namespaces = items(raw.namespaces, "namespaces", &mut faults, |name, path, faults| {
+            checked(Namespace::new(&name), path, faults)
+        });
+        let default_dimensions = items(raw.default_dimensions, "default_dimensions", &mut faults, dimension);
+        if let Err(error) = Dimensions::new(default_dimensions.clone()) {
+            faults.add("default_dimensions", error);
+        }
+        let max_exact_values = raw.max_exact_values.within("max_exact_values", 1..=10_000, 1_500, &mut faults);
+        let token = raw.bearer_token.optional("bearer_token", &mut faults).map(|token| token.expose().to_owned());
+        let token = token.or_else(|| environment(TOKEN_VARIABLE)).filter(|token| !token.is_empty());
+        if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            faults.add("bearer_token", "must be printable ASCII without spaces");
+        }
+        let access_keys = items(raw.access_keys, "access_keys", &mut faults, access_key);
+        let origins = items(raw.cors_allow_origins, "cors_allow_origins", &mut faults, origin);
+        faults.into_result(Self {
+            receiver_vm_id,
+            rules: Rules {
+                namespaces,
+                default_dimensions,
+                max_exact_values: u32::try_from(max_exact_values).unwrap_or(u32::MAX),
+            },
+            authorization: Authorization { bearer_token: token.map(Secret::new), access_keys },
+            origins,
+        })
+    }
+}
+
+/// The items of a list that are sound.
+fn items<T: acpw_config::FromJson, U>(
+    list: Field<Vec<Field<T>>>,
+    name: &str,
+    faults: &mut Faults,
+    mut parse: impl FnMut(T, &str, &mut Faults) -> Option<U>,
+) -> Vec<U> {
+    let mut parsed = Vec::new();
+    for (index, item) in list.optional(name, faults).into_iter().flatten().enumerate() {
+        let path = format!("{name}[{index}]");
+        if let Some(item) = item.required(&path, faults) {
+            parsed.extend(parse(item, &path, faults));
+        }
+    }
+    parsed
+}
+
+fn checked<T, E: std::fmt::Display>(result: Result<T, E>, path: &str, faults: &mut Faults) -> Option<T> {
+    result.map_err(|error| faults.add(path, error)).ok()
+}
+
+fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(DimensionName, DimensionValue)> {
+    raw.check_keys(path, faults);
+    let (name_path, value_path) = (format!("{path}.name"), format!("{path}.value"));
+    let name = raw.name.required(&name_path, faults);
+    let name = name.and_then(|name| checked(DimensionName::new(&name), &name_path, faults));
+    let value = raw.value.required(&value_path, faults);
+    let value = value.and_then(|value| checked(DimensionValue::new(&value), &value_path, faults));
+    name.zip(value)
+}
+
+fn access_key(raw: RawAccessKey, path: &str, faults: &mut Faults) -> Option<AccessKey> {
+    raw.check_keys(path, faults);
+    let id = raw.access_key_id.required(format_args!("{path}.access_key_id"), faults);
+    let secret = raw.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
+    let (id, secret) = id.zip(secret)?;
+    // What cannot be signed with is told now, and not to each client.
+    checked(acpw_sigv4::Credentials::new(&id, secret.expose(), None), path, faults)?;
+    Some(AccessKey { id, secret })
+}
+
+fn origin(origin: String, path: &str, faults: &mut Faults) -> Option<String> {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let is_host = |host: &str| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+    };
+    if origin == "*" || host.is_some_and(is_host) {
+        return Some(origin.to_ascii_lowercase());
+    }
+    faults.add(path, "must be an origin such as https://example.com, or *");
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(document: &str) -> Result<Config, Vec<String>> {
+        let environment = |name: &str| (name == TOKEN_VARIABLE).then(|| "from-environment".to_owned());
+        let config = Config::from_json(document.as_bytes(), environment);
+        config.map_err(|faults| faults.lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_path_and_no_secret_is_shown() {
+        let document = r#"{
+            "namespaces": ["AWS/EC2", 5], "default_dimensions": [{"name": "a", "value": "1"}, {"name": ":b", "valu": ""}],
+            "max_exact_values": 0, "bearer_token": "wJalr XUtn", "access_keys": [{"access_key_id": "AKID"}, {"access_key_id": "A", "secret_access_key": "wJalr\n"}],
+            "cors_allow_origins": ["example.com", "https://", "https://example.com"], "port": 3000
+        }"#;
+        let faults = config(document).unwrap_err();
+        let starts = [
+            "port: unknown key; known are receiver_vm_id, namespaces, ",
+            "receiver_vm_id: is required",
+            "namespaces[0]: must not start with \"AWS/\"",
+            "namespaces[1]: must be a string",
+            "default_dimensions[1].valu: unknown key",
+            "default_dimensions[1].name: must not start with",
+            "default_dimensions[1].value: is required",
+            "max_exact_values: 0 is not within 1 and 10000",
+            "bearer_token: must be printable",
+            "access_keys[0].secret_access_key: is required",
+            "access_keys[1]: ",
+            "cors_allow_origins[0]: must be an origin",
+            "cors_allow_origins[1]: must be an origin",
+        ];
+        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+        for (fault, start) in faults.iter().zip(starts) {
+            assert!(fault.starts_with(start) && !fault.contains("wJalr"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let config = config(r#"{"receiver_vm_id": "receiver"}"#).unwrap();
+        assert_eq!(config.rules.max_exact_values, 1_500);
+        assert!(config.rules.namespaces.is_empty() && config.origins.is_empty());
+        assert_eq!(config.authorization.bearer_token, Some(Secret::new("from-environment")));
+        assert!(!format!("{config:?}").contains("from-environment"));
+    }
+}

@@ -1,0 +1,64 @@
+//! `Entity`: what a group of data belongs to.
+
+use acpw_metric::{Entity, EntityText};
+
+use crate::{
+    fault::{FaultKind, Faults, Path},
+    fields::Fields,
+    node::Node,
+    rules::Reading,
+};
+
+/// Entities in one request.
+pub const MAX_ENTITIES: usize = 2;
+
+const KEYS: [&str; 5] = ["Type", "ResourceType", "Identifier", "Name", "Environment"];
+const MIN_KEYS: usize = 2;
+const MAX_KEYS: usize = 4;
+const MAX_ATTRIBUTES: usize = 10;
+
+/// Reads an entity. Those that the receiver can hand on are services: of type `Service`, with `Name` and `Environment`,
+/// which is what CloudWatch's console shows metrics under.
+pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Entity> {
+    let fields = Fields::of(node, path, &["KeyAttributes", "Attributes"], reading.unknown, faults)?;
+    let keys_path = Path::Field(path, "KeyAttributes");
+    let Some(keys) = fields.dictionary("KeyAttributes", faults) else {
+        faults.add(FaultKind::Missing, &keys_path, "is required");
+        return None;
+    };
+    let attributes = fields.dictionary("Attributes", faults).unwrap_or_default();
+    if !(MIN_KEYS..=MAX_KEYS).contains(&keys.len()) {
+        let message = format_args!("has {} items; CloudWatch takes {MIN_KEYS} to {MAX_KEYS}", keys.len());
+        faults.add(FaultKind::Value, &keys_path, message);
+        return None;
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        let message = format_args!("has {} items; CloudWatch takes at most {MAX_ATTRIBUTES}", attributes.len());
+        faults.add(FaultKind::Value, &Path::Field(path, "Attributes"), message);
+        return None;
+    }
+    if let Some((key, _)) = keys.iter().find(|(key, _)| !KEYS.contains(key)) {
+        let key: String = key.chars().take(100).collect();
+        let message = format_args!("is not known; known are {}", KEYS.join(", "));
+        faults.add(FaultKind::Value, &Path::Field(&keys_path, &key), message);
+        return None;
+    }
+    let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let (Some("Service"), Some(service), Some(environment), 3, true) =
+        (key("Type"), key("Name"), key("Environment"), keys.len(), attributes.is_empty())
+    else {
+        let message = "must be Type (Service), Name and Environment, without further attributes; \
+                       this gateway hands on no other entity";
+        faults.add(FaultKind::Value, &keys_path, message);
+        return None;
+    };
+    let mut text = |name: &str, value: &str| match EntityText::new(value) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            faults.add(FaultKind::Value, &Path::Field(&keys_path, name), error);
+            None
+        }
+    };
+    let (service, environment) = (text("Name", service), text("Environment", environment));
+    Some(Entity { service: service?, environment: environment? })
+}

@@ -1,0 +1,245 @@
+//! A structure of a request: its fields are read by name and type, and a fault names the path.
+
+use std::borrow::Cow;
+
+use chrono::DateTime;
+
+use crate::{
+    fault::{FaultKind, Faults, Path},
+    node::Node,
+    protocol::json,
+};
+
+/// What becomes of fields that a structure does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// They are at fault: a misspelt name would be lost data.
+    Refused,
+    /// They are left out of account, as AWS does: a newer SDK may send more than this gateway knows.
+    Ignored,
+}
+
+/// The fields of a structure.
+#[derive(Clone, Copy)]
+pub struct Fields<'n, 'p> {
+    entries: &'n [(Cow<'n, str>, Node<'n>)],
+    path: &'p Path<'p>,
+}
+
+impl<'n, 'p> Fields<'n, 'p> {
+    /// The structure that a value is, with these fields. A name that is there twice is at fault: which one is meant?
+    pub fn of(
+        node: &'n Node<'n>,
+        path: &'p Path<'p>,
+        known: &[&str],
+        unknown: UnknownFields,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let entries = entries(node, path, faults)?;
+        let mut seen = 0u32;
+        for (name, _) in entries {
+            match known.iter().position(|known| known == name) {
+                Some(at) => {
+                    let bit = 1u32.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0);
+                    if seen & bit != 0 {
+                        faults.add(FaultKind::Type, &Path::Field(path, name), "is there twice");
+                    }
+                    seen |= bit;
+                }
+                None if unknown == UnknownFields::Refused => {
+                    let message = format_args!("is not known; known are {}", known.join(", "));
+                    let name: String = name.chars().take(100).collect();
+                    faults.add(FaultKind::Type, &Path::Field(path, &name), message);
+                }
+                None => {}
+            }
+        }
+        Some(Self { entries, path })
+    }
+
+    /// Where the structure is.
+    pub fn path(&self) -> &'p Path<'p> {
+        self.path
+    }
+
+    /// A field's value; nothing when it is not there or null.
+    pub fn node(&self, name: &str) -> Option<&'n Node<'n>> {
+        let (_, node) = self.entries.iter().find(|(known, _)| known == name)?;
+        (*node != Node::Null).then_some(node)
+    }
+
+    /// Text.
+    pub fn text(&self, name: &str, faults: &mut Faults) -> Option<&'n str> {
+        match self.node(name)? {
+            Node::Text(text) | Node::Form(text) => Some(text),
+            _ => self.wrong_type(name, "a string", faults),
+        }
+    }
+
+    /// A number, which may be none that CloudWatch takes.
+    pub fn number(&self, name: &str, faults: &mut Faults) -> Option<f64> {
+        let number = number(self.node(name)?);
+        number.or_else(|| self.wrong_type(name, "a number", faults))
+    }
+
+    /// True or false.
+    pub fn boolean(&self, name: &str, faults: &mut Faults) -> Option<bool> {
+        match self.node(name)? {
+            Node::Bool(value) => Some(*value),
+            Node::Form(text) if text == "true" || text == "false" => Some(text == "true"),
+            _ => self.wrong_type(name, "true or false", faults),
+        }
+    }
+
+    /// Seconds since the epoch, given as such, or in the form of ISO 8601.
+    pub fn seconds(&self, name: &str, faults: &mut Faults) -> Option<f64> {
+        let seconds = match self.node(name)? {
+            Node::Number(seconds) | Node::Time(seconds) => Some(*seconds),
+            Node::Text(text) | Node::Form(text) => iso_8601(text),
+            _ => None,
+        };
+        let expected = "a timestamp: seconds since 1970, or text such as 2026-11-20T09:30:00Z";
+        seconds.or_else(|| self.wrong_type(name, expected, faults))
+    }
+
+    /// The items of a list.
+    pub fn list(&self, name: &str, faults: &mut Faults) -> Option<&'n [Node<'n>]> {
+        match self.node(name)? {
+            Node::List(items) => Some(items),
+            // An empty list of a form.
+            Node::Form(text) if text.is_empty() => Some(&[]),
+            _ => self.wrong_type(name, "a list", faults),
+        }
+    }
+
+    /// Numbers.
+    pub fn numbers(&self, name: &str, faults: &mut Faults) -> Option<Vec<f64>> {
+        let items = self.list(name, faults)?;
+        let path = Path::Field(self.path, name);
+        let read = |(index, item): (usize, &Node<'_>)| {
+            number(item).unwrap_or_else(|| {
+                faults.add(FaultKind::Type, &Path::Item(&path, index), "must be a number");
+                0.0
+            })
+        };
+        Some(items.iter().enumerate().map(read).collect())
+    }
+
+    /// A map whose names are data; a form writes it as entries of `key` and `value`.
+    pub fn dictionary(&self, name: &str, faults: &mut Faults) -> Option<Vec<(&'n str, &'n str)>> {
+        let path = Path::Field(self.path, name);
+        let mut pairs = Vec::new();
+        for (key, value) in entries(self.node(name)?, &path, faults)? {
+            match value {
+                Node::Text(value) | Node::Form(value) => pairs.push((key.as_ref(), value.as_ref())),
+                Node::List(items) if key == "entry" => {
+                    for (index, item) in items.iter().enumerate() {
+                        let path = Path::Item(&path, index);
+                        let entry = Fields::of(item, &path, &["key", "value"], UnknownFields::Refused, faults)?;
+                        let (key, value) = (entry.text("key", faults), entry.text("value", faults));
+                        match key.zip(value) {
+                            Some(pair) => pairs.push(pair),
+                            None => faults.add(FaultKind::Type, &path, "must have a key and a value"),
+                        }
+                    }
+                }
+                _ => faults.add(FaultKind::Type, &Path::Field(&path, key), "must be a string"),
+            }
+        }
+        Some(pairs)
+    }
+
+    fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut Faults) -> Option<T> {
+        faults.add(FaultKind::Type, &Path::Field(self.path, name), format_args!("must be {expected}"));
+        None
+    }
+}
+
+fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Option<&'n [(Cow<'n, str>, Node<'n>)]> {
+    match node {
+        Node::Map(entries) => Some(entries),
+        Node::Form(text) if text.is_empty() => Some(&[]),
+        _ => {
+            faults.add(FaultKind::Type, path, "must be an object");
+            None
+        }
+    }
+}
+
+fn number(node: &Node<'_>) -> Option<f64> {
+    match node {
+        Node::Number(number) => Some(*number),
+        Node::Form(text) => match json::decode(text.as_bytes()) {
+            Ok(Node::Number(number)) => Some(number),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn iso_8601(text: &str) -> Option<f64> {
+    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?;
+    Some(time.timestamp_millis() as f64 / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<'n, T>(node: &'n Node<'n>, read: impl FnOnce(Fields<'n, '_>, &mut Faults) -> T) -> (T, Vec<String>) {
+        let mut faults = Faults::default();
+        let fields = Fields::of(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
+        let value = read(fields, &mut faults);
+        (value, faults.told().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
+    }
+
+    fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Node<'a>)>) -> Node<'a> {
+        Node::Map(fields.into_iter().map(|(name, node)| (name.into(), node)).collect())
+    }
+
+    #[test]
+    fn names_that_are_unknown_or_there_twice_are_told() {
+        let node = map([("A", Node::Null), ("A", Node::Null), ("a", Node::Null)]);
+        assert_eq!(read(&node, |_, _| ()).1, ["A is there twice", "a is not known; known are A, B"]);
+        let mut faults = Faults::default();
+        Fields::of(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
+        assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_with_its_path() {
+        let node = map([("A", Node::Text("1".into())), ("B", Node::List(vec![Node::Number(1.0), Node::Null]))]);
+        assert_eq!(read(&node, |fields, faults| fields.number("A", faults)), (None, vec!["A must be a number".into()]));
+        let (numbers, faults) = read(&node, |fields, faults| fields.numbers("B", faults));
+        assert_eq!((numbers.unwrap().len(), faults), (2, vec!["B[1] must be a number".into()]));
+        assert_eq!(read(&node, |fields, faults| fields.text("A", faults)), (Some("1"), vec![]));
+        assert_eq!(read(&node, |fields, faults| fields.boolean("C", faults)), (None, vec![]));
+    }
+
+    #[test]
+    fn a_moment_is_a_number_or_iso_8601() {
+        for (node, seconds) in [
+            (Node::Number(1_795_170_600.5), Some(1_795_170_600.5)),
+            (Node::Time(5.0), Some(5.0)),
+            (Node::Text("2026-11-20T09:30:00.250Z".into()), Some(1_795_167_000.25)),
+            (Node::Form("2026-11-20T10:30:00+01:00".into()), Some(1_795_167_000.0)),
+            (Node::Text("yesterday".into()), None),
+            (Node::Bool(true), None),
+        ] {
+            let node = map([("A", node)]);
+            let (read, faults) = read(&node, |fields, faults| fields.seconds("A", faults));
+            assert_eq!((read, faults.is_empty()), (seconds, seconds.is_some()), "{node:?}");
+        }
+    }
+
+    #[test]
+    fn a_dictionary_is_a_map_or_the_entries_of_a_form() {
+        let form = |text: &'static str| Node::Form(text.into());
+        let entry = map([("key", form("Type")), ("value", form("Service"))]);
+        for node in [map([("Type", Node::Text("Service".into()))]), map([("entry", Node::List(vec![entry]))])] {
+            let node = map([("A", node)]);
+            let (pairs, faults) = read(&node, |fields, faults| fields.dictionary("A", faults));
+            assert_eq!((pairs, faults), (Some(vec![("Type", "Service")]), vec![]));
+        }
+    }
+}

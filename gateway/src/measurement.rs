@@ -1,0 +1,159 @@
+//! What a datum measured: `Value`, `Values` and `Counts`, `StatisticValues`.
+
+use acpw_metric::{
+    Distribution,
+    quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
+};
+
+use crate::{
+    fault::{FaultKind, Faults, Path},
+    fields::Fields,
+    rules::Reading,
+};
+
+/// Counts and sample counts that a double tells exactly.
+const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
+
+const STATISTICS: [&str; 4] = ["SampleCount", "Sum", "Minimum", "Maximum"];
+
+struct Statistics {
+    count: f64,
+    sum: f64,
+    min: f64,
+    max: f64,
+}
+
+/// Reads exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`; or the last two together, which CloudWatch
+/// takes as the percentiles and the statistics of the same samples.
+pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Distribution> {
+    let has = |name: &str| fields.node(name).is_some();
+    let mut exclude = |one: &str, other: &str| {
+        let path = Path::Field(fields.path(), one);
+        faults.add(FaultKind::Combination, &path, format_args!("must not be there together with {other}"));
+        None
+    };
+    match (has("Value"), has("Values"), has("StatisticValues")) {
+        (true, true, _) => exclude("Value", "Values"),
+        (true, _, true) => exclude("Value", "StatisticValues"),
+        (true, false, false) if has("Counts") => exclude("Value", "Counts"),
+        (true, false, false) => {
+            let value = fields.number("Value", faults)?;
+            let value = value_at(value, &Path::Field(fields.path(), "Value"), faults)?;
+            let mut one = Distribution::exact(reading.rules.max_exact_values);
+            one.record(value).then_some(one)
+        }
+        (false, true, false) => values(fields, reading, faults),
+        (false, false, true) if has("Counts") => {
+            let path = Path::Field(fields.path(), "Values");
+            faults.add(FaultKind::Missing, &path, "is required beside Counts");
+            None
+        }
+        (false, false, true) => {
+            let Statistics { count, sum, min, max } = statistics(fields, reading, faults)?;
+            // Samples that are all the same are known one by one, and CloudWatch gives percentiles of them.
+            if min == max && count.fract() == 0.0 && count <= MAX_COUNT {
+                let mut same = Distribution::exact(reading.rules.max_exact_values);
+                same.record_n(min, count as u64);
+                return if same.sum() == sum { Some(same) } else { same.with_statistics(sum, min, max) };
+            }
+            Distribution::statistic_set(count, sum, min, max)
+        }
+        (false, true, true) => {
+            let values = values(fields, reading, faults);
+            let Statistics { count, sum, min, max } = statistics(fields, reading, faults)?;
+            let values = values?;
+            if values.sample_count() != count {
+                let path = Path::Field(fields.path(), "StatisticValues");
+                let path = Path::Field(&path, "SampleCount");
+                faults.add(FaultKind::Value, &path, format_args!("must be the sum of Counts, {}", values.count()));
+                return None;
+            }
+            values.with_statistics(sum, min, max)
+        }
+        (false, false, false) => {
+            let message = "must have one of Value, Values and StatisticValues";
+            faults.add(FaultKind::Combination, fields.path(), message);
+            None
+        }
+    }
+}
+
+fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Distribution> {
+    let (values_path, counts_path) = (Path::Field(fields.path(), "Values"), Path::Field(fields.path(), "Counts"));
+    let values = fields.numbers("Values", faults)?;
+    let counts = fields.numbers("Counts", faults);
+    if values.is_empty() {
+        faults.add(FaultKind::Missing, &values_path, "must have at least one value");
+        return None;
+    }
+    for (path, length) in [(&values_path, values.len()), (&counts_path, counts.as_ref().map_or(0, Vec::len))] {
+        if length > MAX_VALUES_PER_DATUM {
+            let message = format_args!("has {length} items; CloudWatch takes at most {MAX_VALUES_PER_DATUM}");
+            faults.add(FaultKind::Value, path, message);
+            return None;
+        }
+    }
+    // AWS takes an empty list of counts as none.
+    let counts = counts.filter(|counts| !counts.is_empty());
+    if let Some(counts) = counts.as_ref().filter(|counts| counts.len() != values.len()) {
+        let message = format_args!("has {} items where Values has {}", counts.len(), values.len());
+        faults.add(FaultKind::Value, &counts_path, message);
+        return None;
+    }
+    let mut distribution = Distribution::exact(reading.rules.max_exact_values);
+    let mut is_sound = true;
+    for (index, value) in values.iter().enumerate() {
+        let count = counts.as_ref().and_then(|counts| counts.get(index)).copied().unwrap_or(1.0);
+        let value = value_at(*value, &Path::Item(&values_path, index), faults);
+        let count = count_at(count, &Path::Item(&counts_path, index), faults);
+        match value.zip(count) {
+            Some((value, count)) => is_sound &= distribution.record_n(value, count),
+            None => is_sound = false,
+        }
+    }
+    is_sound.then_some(distribution)
+}
+
+fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Statistics> {
+    let path = Path::Field(fields.path(), "StatisticValues");
+    let set = Fields::of(fields.node("StatisticValues")?, &path, &STATISTICS, reading.unknown, faults)?;
+    let mut read = |name: &str| {
+        let path = Path::Field(set.path(), name);
+        match set.node(name) {
+            None => {
+                faults.add(FaultKind::Missing, &path, "is required");
+                None
+            }
+            Some(_) => value_at(set.number(name, faults)?, &path, faults),
+        }
+    };
+    let [count, sum, min, max] = STATISTICS.map(&mut read);
+    if count.is_some_and(|count| count <= 0.0) {
+        faults.add(FaultKind::Value, &Path::Field(set.path(), "SampleCount"), "must be above 0");
+        return None;
+    }
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        faults.add(FaultKind::Value, &Path::Field(set.path(), "Minimum"), "must not be above Maximum");
+        return None;
+    }
+    Some(Statistics { count: count?, sum: sum?, min: min?, max: max? })
+}
+
+fn value_at(value: f64, path: &Path<'_>, faults: &mut Faults) -> Option<f64> {
+    if value.abs() <= MAX_VALUE {
+        return Some(value);
+    }
+    faults.add(FaultKind::Value, path, "must be a number within -2^360 and 2^360");
+    None
+}
+
+/// AWS would take a fraction of an occurrence. Here occurrences are counted, so that none is lost unseen.
+fn count_at(count: f64, path: &Path<'_>, faults: &mut Faults) -> Option<u64> {
+    if count.fract() == 0.0 && (1.0..=MAX_COUNT).contains(&count) {
+        return Some(count as u64);
+    }
+    faults.add(FaultKind::Value, path, "must be a whole number from 1 to 2^53");
+    None
+}

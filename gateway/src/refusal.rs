@@ -1,0 +1,116 @@
+//! Why a request is not carried out: what AWS calls it, and what HTTP does.
+
+use crate::{
+    body::{BodyError, MAX_BODY_BYTES},
+    fault::{FaultKind, Faults},
+    protocol::Protocol,
+};
+
+/// A request that is not carried out. Nothing of it was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has faults.
+    Faulty(Faults),
+    /// Its body is not what it says it is.
+    Unreadable(String),
+    /// There is nothing at this path, or no such operation.
+    NotFound(String),
+    /// The path takes other methods: these.
+    Method(&'static str),
+    /// The body is too long.
+    TooLarge,
+    /// The body is of a kind that is not taken here.
+    MediaType(String),
+    /// It does not show that it may.
+    Unauthorized(String),
+    /// A page of another origin sent it.
+    Origin,
+    /// The receiver's buffer is full.
+    Full,
+    /// There is no receiver.
+    NoReceiver,
+}
+
+impl Refusal {
+    /// HTTP's status. In CloudWatch's API a request without a good signature has 403, and an unknown operation 400 in Query.
+    pub fn status(&self, protocol: Protocol) -> u16 {
+        match (self, protocol) {
+            (Self::Faulty(_) | Self::Unreadable(_), _) => 400,
+            (Self::NotFound(_), Protocol::Query) => 400,
+            (Self::NotFound(_), _) => 404,
+            (Self::Method(_), _) => 405,
+            (Self::TooLarge, _) => 413,
+            (Self::MediaType(_), _) => 415,
+            (Self::Unauthorized(_), Protocol::Plain) => 401,
+            (Self::Unauthorized(_) | Self::Origin, _) => 403,
+            (Self::Full, _) => 429,
+            (Self::NoReceiver, _) => 503,
+        }
+    }
+
+    /// AWS's name of the error: the shape's in JSON and CBOR, the older code in Query.
+    pub fn code(&self, protocol: Protocol) -> &'static str {
+        let (shape, code) = match self {
+            Self::Faulty(faults) => match faults.kind().unwrap_or(FaultKind::Value) {
+                FaultKind::Type => ("SerializationException", "MalformedInput"),
+                FaultKind::Missing => ("MissingRequiredParameterException", "MissingParameter"),
+                FaultKind::Combination => ("InvalidParameterCombinationException", "InvalidParameterCombination"),
+                FaultKind::Value => ("InvalidParameterValueException", "InvalidParameterValue"),
+            },
+            Self::Unreadable(_) | Self::MediaType(_) => ("SerializationException", "MalformedInput"),
+            Self::NotFound(_) | Self::Method(_) => ("UnknownOperationException", "InvalidAction"),
+            Self::TooLarge => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
+            Self::Unauthorized(_) | Self::Origin => ("AccessDeniedException", "AccessDenied"),
+            Self::Full => ("ThrottlingException", "Throttling"),
+            Self::NoReceiver => ("ServiceUnavailableException", "ServiceUnavailable"),
+        };
+        if protocol == Protocol::Query { code } else { shape }
+    }
+
+    /// The older code, which a client of JSON or CBOR can ask for in a header.
+    pub fn query_code(&self) -> &'static str {
+        self.code(Protocol::Query)
+    }
+
+    /// Whose fault it is, in Query's words.
+    pub fn fault(&self) -> &'static str {
+        if self.status(Protocol::Query) >= 500 { "Receiver" } else { "Sender" }
+    }
+
+    /// For how many seconds to wait before it is worth another try.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Full => Some(5),
+            Self::NoReceiver => Some(1),
+            _ => None,
+        }
+    }
+
+    /// What is wrong and what to do, for people.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Faulty(faults) => faults.to_string(),
+            Self::Unreadable(what) => format!("The request {what}."),
+            Self::NotFound(what) => what.clone(),
+            Self::Method(allowed) => format!("This path takes {allowed}."),
+            Self::TooLarge => {
+                format!("The body must have at most {MAX_BODY_BYTES} bytes, also when it is decompressed; split it.")
+            }
+            Self::MediaType(what) | Self::Unauthorized(what) => what.clone(),
+            Self::Origin => "Pages of this origin may not use the gateway; see cors_allow_origins.".to_owned(),
+            Self::Full => {
+                "The receiver's buffer is full: CloudWatch takes nothing at present, or too little.".to_owned()
+            }
+            Self::NoReceiver => "There is no receiver that would publish the data.".to_owned(),
+        }
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::NotGzip(what) => Self::Unreadable(format!("is not gzip: {what}")),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Posts, from bytes to records, against what was posted.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that traps has failed")]
+
+use acpw_metric::{Accumulator, Kind, Record, Timestamp, quota};
+use gateway::{
+    fault::{Faults, PathStyle},
+    fields::UnknownFields,
+    protocol::json,
+    put_metric_data::{Posting, PutMetricData, post},
+    rules::{Reading, Rules},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp::from_secs(1_795_170_600);
+
+fn rules(max_exact_values: u32) -> Rules {
+    Rules { namespaces: Vec::new(), default_dimensions: Vec::new(), max_exact_values }
+}
+
+/// What a request comes to, or its faults.
+fn posted(request: &Value, rules: &Rules) -> Result<Posting, Vec<String>> {
+    let body = serde_json::to_vec(request).unwrap();
+    let mut faults = Faults::new(PathStyle::Plain);
+    let reading = Reading { rules, now: NOW, unknown: UnknownFields::Refused };
+    let read = PutMetricData::read(&json::decode(&body).unwrap(), &reading, &mut faults);
+    match read.filter(|_| faults.is_empty()) {
+        Some(request) => Ok(post(vec![request], NOW)),
+        None => Err(faults.told().iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()),
+    }
+}
+
+fn faults(request: &Value) -> Vec<String> {
+    posted(request, &rules(100)).unwrap_err()
+}
+
+fn of(data: Vec<Value>) -> Value {
+    json!({ "Namespace": "N", "MetricData": data })
+}
+
+fn datum(fields: &Value) -> Value {
+    let mut datum = json!({ "MetricName": "M" });
+    datum.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    datum
+}
+
+/// A datum and its statistics: sample count, sum, minimum, maximum. Numbers are such that sums are exact in any order.
+fn data() -> impl Strategy<Value = (Value, u8, [f64; 4])> {
+    let number = (-4_000i32..4_000).prop_map(|n| f64::from(n) / 8.0);
+    let value = number.clone().prop_map(|value| (json!({ "Value": value }), [1.0, value, value, value]));
+    let values = prop::collection::vec((number.clone(), 1u32..5), 1..40).prop_map(|pairs| {
+        let (values, counts): (Vec<f64>, Vec<u32>) = pairs.iter().copied().unzip();
+        let sum = pairs.iter().map(|(value, count)| value * f64::from(*count)).sum();
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let count = f64::from(counts.iter().sum::<u32>());
+        (json!({ "Values": values, "Counts": counts }), [count, sum, min, max])
+    });
+    let set = (1u32..100, number.clone(), number.clone(), number).prop_map(|(quarters, sum, one, other)| {
+        let (count, min, max) = (f64::from(quarters) / 4.0, one.min(other), one.max(other));
+        let set = json!({ "SampleCount": count, "Sum": sum, "Minimum": min, "Maximum": max });
+        (json!({ "StatisticValues": set }), [count, sum, min, max])
+    });
+    (prop_oneof![value, values, set], 0u8..3).prop_map(|((fields, statistics), second)| {
+        let mut fields = datum(&fields);
+        fields["Timestamp"] = json!(NOW.as_secs() - u64::from(second));
+        (fields, second, statistics)
+    })
+}
+
+proptest! {
+    #[test]
+    fn merging_alters_no_statistic(data in prop::collection::vec(data(), 1..60), max_exact_values in 1u32..200) {
+        let mut expected = std::collections::BTreeMap::<u64, [f64; 4]>::new();
+        for (_, second, [count, sum, min, max]) in &data {
+            let all = expected.entry(NOW.as_secs() - u64::from(*second)).or_insert([0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY]);
+            *all = [all[0] + count, all[1] + sum, all[2].min(*min), all[3].max(*max)];
+        }
+        // Each datum is a post of its own, and they arrive in an order of their own.
+        let mut held = Accumulator::default();
+        for (datum, ..) in data.iter().rev() {
+            let posting = posted(&of(vec![datum.clone()]), &rules(max_exact_values)).unwrap();
+            for record in &posting.records {
+                held.merge_record(&Record::decode(record).unwrap(), 3_600_000);
+            }
+        }
+        let mut found = std::collections::BTreeMap::<u64, [f64; 4]>::new();
+        while let Some((key, group)) = held.pop() {
+            prop_assert_eq!(key.kind, Kind::Dated);
+            for (_, distribution) in &group.distributions {
+                let all = found.entry(key.start.as_secs()).or_insert([0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY]);
+                *all = [all[0] + distribution.sample_count(), all[1] + distribution.sum(), all[2].min(distribution.min()), all[3].max(distribution.max())];
+            }
+        }
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn quotas_are_cloudwatchs() {
+    let data = |count: usize| of(vec![datum(&json!({ "Value": 1 })); count]);
+    let values = |count: usize| of(vec![datum(&json!({ "Values": vec![1; count] }))]);
+    let dimensions = |count: usize| {
+        let pairs: Vec<_> = (0..count).map(|n| json!({ "Name": format!("n{n}"), "Value": "v" })).collect();
+        of(vec![datum(&json!({ "Value": 1, "Dimensions": pairs }))])
+    };
+    let most = [
+        (quota::MAX_DATA_PER_REQUEST, &data as &dyn Fn(usize) -> Value),
+        (quota::MAX_VALUES_PER_DATUM, &values),
+        (quota::MAX_DIMENSIONS, &dimensions),
+    ];
+    for (most, request) in most {
+        for (count, fits) in [(most - 1, true), (most, true), (most + 1, false)] {
+            assert_eq!(posted(&request(count), &rules(2_000)).is_ok(), fits, "{count} of {most}");
+        }
+    }
+    assert_eq!(faults(&data(0)), ["MetricData: must have at least one datum"]);
+    assert_eq!(faults(&values(0)), ["MetricData[0].Values: must have at least one value"]);
+}
+
+#[test]
+fn a_timestamp_lies_between_two_weeks_ago_and_two_hours_ahead() {
+    let at = |seconds: i64| {
+        of(vec![datum(&json!({ "Value": 1, "Timestamp": NOW.as_secs().saturating_add_signed(seconds) }))])
+    };
+    let oldest = -(14 * 24 * 3_600 - 600);
+    for (seconds, fits) in
+        [(oldest - 1, false), (oldest, true), (oldest + 1, true), (7_199, true), (7_200, true), (7_201, false)]
+    {
+        assert_eq!(posted(&at(seconds), &rules(1)).is_ok(), fits, "{seconds}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_with_their_paths() {
+    let request = json!({
+        "Namespace": "N",
+        "MetricData": [
+            { "MetricName": "M", "Value": 1 },
+            { "Value": 1, "Values": [1], "Unit": "Parsec", "StorageResolution": 30, "Colour": "red" },
+            { "MetricName": "M", "Values": [1, 1e308], "Counts": [1, 0.5], "Timestamp": "now" },
+            { "MetricName": "M", "Dimensions": [{ "Name": "a", "Value": " " }, { "Name": ":b" }, { "Name": "é", "Value": "v" }] },
+            { "MetricName": "M", "StatisticValues": { "SampleCount": 0, "Sum": 1, "Minimum": 2 } },
+            { "MetricName": "M", "Values": [1], "StatisticValues": { "SampleCount": 2, "Sum": 1, "Minimum": 1, "Maximum": 1 } },
+            { "MetricName": "M", "Value": 1, "Dimensions": [{ "Name": "a", "Value": "1" }, { "Name": "a", "Value": "2" }] },
+        ],
+    });
+    let paths: Vec<_> = faults(&request).iter().map(|fault| fault.split(": ").next().unwrap().to_owned()).collect();
+    assert_eq!(
+        paths,
+        [
+            "MetricData[1].Colour",
+            "MetricData[1].MetricName",
+            "MetricData[1].Unit",
+            "MetricData[1].StorageResolution",
+            "MetricData[1].Value",
+            "MetricData[2].Timestamp",
+            "MetricData[2].Values[1]",
+            "MetricData[2].Counts[1]",
+            "MetricData[3].Dimensions[0].Value",
+            "MetricData[3].Dimensions[1].Name",
+            "MetricData[3].Dimensions[1].Value",
+            "MetricData[3].Dimensions[2].Name",
+            "MetricData[3]",
+            "MetricData[4].StatisticValues.Maximum",
+            "MetricData[4].StatisticValues.SampleCount",
+            "MetricData[5].StatisticValues.SampleCount",
+            "MetricData[6].Dimensions",
+        ]
+    );
+}
+
+#[test]
+fn entities_are_handed_on_or_named() {
+    let request = |key: Value, strict: Value| {
+        let entity = json!({ "Entity": { "KeyAttributes": key }, "MetricData": [datum(&json!({ "Value": 1 }))] });
+        json!({ "Namespace": "N", "EntityMetricData": [entity], "StrictEntityValidation": strict })
+    };
+    let service = json!({ "Type": "Service", "Name": "checkout", "Environment": "prod" });
+    let posting = posted(&request(service.clone(), json!(true)), &rules(1)).unwrap();
+    let record = Record::decode(&posting.records[0]).unwrap();
+    assert_eq!(record.origin().entity.as_ref().unwrap().service.as_str(), "checkout");
+    let other = json!({ "Type": "AWS::Resource", "ResourceType": "AWS::SQS::Queue" });
+    assert!(
+        faults(&request(other.clone(), json!(true)))[0]
+            .starts_with("EntityMetricData[0].Entity.KeyAttributes: must be")
+    );
+    let posting = posted(&request(other, json!(false)), &rules(1)).unwrap();
+    assert!(posting.entity_failure.is_some() && posting.values == 1);
+    assert_eq!(faults(&request(service, Value::Null)), ["StrictEntityValidation: is required beside EntityMetricData"]);
+}
+
+#[test]
+fn the_gateways_own_rules_are_kept() {
+    let mut rules = rules(10);
+    rules.namespaces = vec![acpw_metric::Namespace::new("Ours").unwrap()];
+    let pair = (acpw_metric::DimensionName::new("env").unwrap(), acpw_metric::DimensionValue::new("prod").unwrap());
+    rules.default_dimensions = vec![pair];
+    let request = |namespace: &str, dimensions: Value| json!({ "Namespace": namespace, "MetricData": [datum(&json!({ "Value": 1, "Dimensions": dimensions }))] });
+    let told = posted(&request("Theirs", json!([])), &rules).unwrap_err();
+    assert_eq!(told, ["Namespace: must be one that this gateway takes: Ours"]);
+    for (given, expected) in [(json!([]), "prod"), (json!([{ "Name": "env", "Value": "test" }]), "test")] {
+        let posting = posted(&request("Ours", given), &rules).unwrap();
+        let mut held = Accumulator::default();
+        held.merge_record(&Record::decode(&posting.records[0]).unwrap(), 0);
+        let (_, group) = held.pop().unwrap();
+        assert_eq!(group.dimensions.iter().collect::<Vec<_>>(), [("env", expected)]);
+    }
+}
