@@ -1,13 +1,16 @@
 //! A module with its configuration, as Envoy takes it.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use crate::installation::module;
+use crate::installation::{module, modules};
 
 /// One of the modules and its plugin configuration.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     name: &'static str,
+    folder: PathBuf,
     configuration: String,
     environment: Vec<(String, String)>,
 }
@@ -15,12 +18,23 @@ pub struct Plugin {
 impl Plugin {
     /// sender.wasm with this configuration, verbatim.
     pub fn sender(configuration: impl ToString) -> Self {
-        Self { name: "sender", configuration: configuration.to_string(), environment: Vec::new() }
+        Self::new("sender", configuration.to_string())
     }
 
     /// receiver.wasm with this configuration, verbatim. Its `vm_id` is `receiver`.
     pub fn receiver(configuration: impl ToString) -> Self {
-        Self { name: "receiver", configuration: configuration.to_string(), environment: Vec::new() }
+        Self::new("receiver", configuration.to_string())
+    }
+
+    fn new(name: &'static str, configuration: String) -> Self {
+        Self { name, folder: modules(), configuration, environment: Vec::new() }
+    }
+
+    /// Takes the module from this folder.
+    #[must_use]
+    pub fn from_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = folder;
+        self
     }
 
     /// Sets a variable in Envoy's environment, and lets the module see it.
@@ -48,7 +62,7 @@ impl Plugin {
             "vm_config": {
                 "vm_id": self.name,
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": { "local": { "filename": module(&format!("{}.wasm", self.name)) } },
+                "code": { "local": { "filename": module(&self.folder, &format!("{}.wasm", self.name)) } },
                 "environment_variables": { "host_env_keys": names },
             },
         })
