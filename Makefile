@@ -4,6 +4,7 @@ MODULES := sender receiver gateway
 WASM := target/wasm32-wasip1
 VENV := .venv
 TOOLS := target/tools
+TRAP := target/trap
 export ENVOY ?= $(CURDIR)/$(VENV)/bin/envoy
 export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 
@@ -23,21 +24,27 @@ help: ## list what can be made
 
 .PHONY: demo
 demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch until Ctrl-C
-	@cargo build --quiet --release -p local-cloudwatch
+	@echo "Building a local CloudWatch; the first time takes a minute or two."
+	@cargo build --quiet -p local-cloudwatch
 	@sh demo.sh
 
 .PHONY: build-all
 build-all: $(MODULES:%=%.wasm) ## build the modules into the root
 
 .PHONY: test
-test: build-all $(VENV)/done ## run every test, those on a real Envoy included
+test: build-all $(TRAP)/sender.wasm $(TRAP)/receiver.wasm $(VENV)/done ## run every test, those on a real Envoy included
 	cargo test --workspace --quiet
+
+.PHONY: soak
+soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
+	cargo test --quiet -p e2e --features soak --test soak -- --test-threads 1 --nocapture
 
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features e2e/soak --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
+	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
 	$(MAKE) --no-print-directory check-modules
@@ -67,8 +74,14 @@ clean: ## remove everything that was made
 	rm -rf target $(VENV) $(MODULES:%=%.wasm)
 
 %.wasm: FORCE | target-installed
+	@echo "Building $@"
 	@cargo build --quiet --profile $(or $($*_PROFILE),release) --target wasm32-wasip1 -p acpw-$*
 	@cargo run --quiet -p modules -- prune $(WASM)/$(or $($*_PROFILE),release)/$*.wasm $@ $($*_EVENTS)
+
+# Modules that trap when a test asks for it; the tests of modules that fail need them.
+$(TRAP)/%.wasm: FORCE | target-installed
+	@cargo build --quiet --release --target wasm32-wasip1 --target-dir $(TRAP) -p acpw-$* --features acpw-$*/trap
+	@cargo run --quiet -p modules -- prune $(TRAP)/wasm32-wasip1/release/$*.wasm $@ $($*_EVENTS)
 
 .PHONY: FORCE
 FORCE:

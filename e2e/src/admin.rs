@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use hyper::Method;
 use serde_json::Value;
 
 use crate::{Connection, Request};
@@ -18,6 +19,20 @@ pub struct Admin {
 impl Admin {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self { address }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Tells Envoy something, such as `/healthcheck/fail`.
+    ///
+    /// # Panics
+    /// When it does not take it.
+    pub async fn post(&self, path: &str) {
+        let answer = Connection::new(self.address).send(&Request::new(Method::POST, "admin", path)).await;
+        assert_eq!(answer.expect("an answer of the administration interface").status, 200, "{path}");
     }
 
     /// Status and text of a page.

@@ -107,7 +107,8 @@ impl Envoy {
             let stats = updates().await;
             let is_so = stats["listener_manager.lds.update_success"] > before
                 && stats["listener_manager.total_listeners_warming"] == 0
-                && stats["listener_manager.total_listeners_draining"] == 0;
+                && stats["listener_manager.total_listeners_draining"] == 0
+                && stats["listener_manager.total_filter_chains_draining"] == 0;
             if is_so { Ok(()) } else { Err(format!("{stats:#?}\n{}", self.log())) }
         })
         .await;
@@ -123,8 +124,33 @@ impl Envoy {
     /// # Panics
     /// When that is not so.
     pub fn assert_sound(&mut self) {
-        assert_eq!(self.process.ended(), None, "Envoy has ended");
+        self.assert_running();
         assert_no_trap(&self.log());
+    }
+
+    /// Envoy runs, whatever has become of the modules.
+    ///
+    /// # Panics
+    /// When that is not so.
+    pub fn assert_running(&mut self) {
+        assert_eq!(self.process.ended(), None, "Envoy has ended");
+    }
+
+    /// How many times a module has trapped.
+    pub fn traps(&self) -> usize {
+        self.log().matches("Uncaught RuntimeError").count()
+    }
+
+    /// The memory that it has in RAM, in bytes.
+    ///
+    /// # Panics
+    /// When the system does not tell, as those do not that are not Linux.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).expect("a running Envoy");
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
+        let kilobytes: u64 = kilobytes.expect("the resident memory of a process");
+        kilobytes * 1024
     }
 
     /// Asks it to end, as an orchestrator does (SIGTERM), and waits until it has; gives its status and its log.

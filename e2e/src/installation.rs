@@ -11,13 +11,26 @@ pub fn root() -> PathBuf {
     root.to_owned()
 }
 
-/// A module, such as `sender.wasm`: in the folder `ACPW_MODULES`, else in the root of the workspace.
+/// Where the modules are: the folder `ACPW_MODULES`, else the root of the workspace.
+pub fn modules() -> PathBuf {
+    env::var_os("ACPW_MODULES").map_or_else(root, PathBuf::from)
+}
+
+/// Where modules are that trap when they are asked to: the sender by a request for `/trap-the-sender`, the receiver by a
+/// record of a request for `/trap-the-receiver`.
+pub fn trap_modules() -> PathBuf {
+    root().join("target/trap")
+}
+
+/// A module of a folder, such as `sender.wasm`.
 ///
 /// # Panics
 /// When it is not there.
-pub fn module(name: &str) -> PathBuf {
-    let folder = env::var_os("ACPW_MODULES").map_or_else(root, PathBuf::from);
-    present(folder.join(name), "Run `make build-all`, or set ACPW_MODULES to the folder with the modules")
+pub fn module(folder: &Path, name: &str) -> PathBuf {
+    present(
+        folder.join(name),
+        "Run `make test`, or `make build-all` and set ACPW_MODULES to the folder with the modules",
+    )
 }
 
 /// Envoy: `ENVOY`, else the one of the workspace's virtual environment.

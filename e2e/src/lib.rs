@@ -30,6 +30,7 @@ mod plugin;
 pub mod raw;
 mod route;
 mod series;
+mod steady_load;
 mod upstream;
 
 pub use admin::Admin;
@@ -45,4 +46,5 @@ pub use pair::{NAMESPACE, Pair, Setup};
 pub use plugin::Plugin;
 pub use route::Route;
 pub use series::{Counts, Series, counts, series, stored};
+pub use steady_load::{Connections, SteadyLoad};
 pub use upstream::{Seen, Upstream};

@@ -1,14 +1,17 @@
 //! A module with its configuration, as Envoy takes it.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use crate::installation::module;
+use crate::installation::{module, modules};
 
 /// One of the modules and its plugin configuration.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     name: &'static str,
     vm_id: &'static str,
+    folder: PathBuf,
     configuration: String,
     environment: Vec<(String, String)>,
 }
@@ -16,18 +19,28 @@ pub struct Plugin {
 impl Plugin {
     /// sender.wasm with this configuration, verbatim.
     pub fn sender(configuration: impl ToString) -> Self {
-        Self { name: "sender", vm_id: "sender", configuration: configuration.to_string(), environment: Vec::new() }
+        Self::new("sender", "sender", configuration.to_string())
     }
 
     /// receiver.wasm with this configuration, verbatim. Its `vm_id` is `receiver`.
     pub fn receiver(configuration: impl ToString) -> Self {
-        Self { name: "receiver", vm_id: "receiver", configuration: configuration.to_string(), environment: Vec::new() }
+        Self::new("receiver", "receiver", configuration.to_string())
     }
 
     /// gateway.wasm with this configuration, verbatim. Its `vm_id` is that of the receiver.
     pub fn gateway(configuration: impl ToString) -> Self {
-        let configuration = configuration.to_string();
-        Self { name: "gateway", vm_id: "receiver", configuration, environment: Vec::new() }
+        Self::new("gateway", "receiver", configuration.to_string())
+    }
+
+    fn new(name: &'static str, vm_id: &'static str, configuration: String) -> Self {
+        Self { name, vm_id, folder: modules(), configuration, environment: Vec::new() }
+    }
+
+    /// Takes the module from this folder.
+    #[must_use]
+    pub fn from_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = folder;
+        self
     }
 
     /// Sets a variable in Envoy's environment, and lets the module see it.
@@ -55,7 +68,7 @@ impl Plugin {
             "vm_config": {
                 "vm_id": self.vm_id,
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": { "local": { "filename": module(&format!("{}.wasm", self.name)) } },
+                "code": { "local": { "filename": module(&self.folder, &format!("{}.wasm", self.name)) } },
                 "environment_variables": { "host_env_keys": names },
             },
         })

@@ -214,7 +214,7 @@ async fn every_metric_is_exact(sender_attachment: SenderAttachment) {
     let unit = |metric: &str| totals[&("checkout".to_owned(), metric.to_owned())].unit.clone();
     assert_eq!(["Latency", "RequestBytes", "4XXError"].map(unit), ["Milliseconds", "Bytes", "Count"]);
     let latency = &totals[&("slow".to_owned(), "Latency".to_owned())];
-    // Envoy's timers go by the time at which its event loop last woke up.
+    // Envoy's timers go by the time at which its event loop awoke: without any module too, 200 ms end after 197.
     assert!(latency.min >= 190.0 && latency.max < 5_000.0, "{latency:?}");
     let of_ok = |metric: &str| totals[&("ok".to_owned(), metric.to_owned())].sum;
     assert!(of_ok("TargetResponseTime") > 0.0 && of_ok("TargetResponseTime") <= of_ok("Latency"));

@@ -17,7 +17,7 @@ const MINUTE: u64 = 60;
 ///
 /// Workers do not tell seconds in which nothing happened and nothing was in progress. Such seconds are zero, and are taken
 /// as that in every minute of which some second is told: there are 60 samples in it, and their average is true. Minutes
-/// of which nothing is told have none. A share that comes later than [`SETTLING`] is a sample of its own.
+/// of which nothing is told have none. A share that comes later, once its second is settled, is a sample of its own.
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// For each series the first second that is not a sample yet, in the minute that it is in.

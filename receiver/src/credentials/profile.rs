@@ -199,11 +199,11 @@ mod tests {
     #[test]
     fn names_are_written_as_each_file_writes_them() {
         let text = "[a]\naws_access_key_id=1\n[profile b]\naws_access_key_id=2\n[ default ]\naws_access_key_id=3\n\
-            [sso-session d]\naws_access_key_id=4\n";
-        let found = |kind| ["a", "b", "default", "d", "profile b"].map(|name| id(text, kind, name).unwrap());
+            [sso-session d]\naws_access_key_id=4\n[\re]\naws_access_key_id=5\n";
+        let found = |kind| ["a", "b", "default", "d", "profile b", "e"].map(|name| id(text, kind, name).unwrap());
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(found(FileKind::Credentials), [some("1"), None, some("3"), None, None]);
-        assert_eq!(found(FileKind::Config), [None, some("2"), some("3"), None, None]);
+        assert_eq!(found(FileKind::Credentials), [some("1"), None, some("3"), None, None, some("5")]);
+        assert_eq!(found(FileKind::Config), [None, some("2"), some("3"), None, None, None]);
     }
 
     #[test]

@@ -1,0 +1,271 @@
+//! What only minutes show: long outages, many updates and shutdowns, and memory that does not grow.
+//!
+//! `make soak` runs them; `SOAK_SECONDS` is how long the last one loads Envoy (600 by default).
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test runs in real time and fails by panicking, in its helpers too"
+)]
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use e2e::{
+    Bootstrap, Connection, Connections, Counts, Envoy, Listener, NAMESPACE, Pair, Plugin, ReceiverAttachment, Request,
+    Route, SenderAttachment, Setup, SteadyLoad, counts, eventually, series, stored,
+};
+use local_cloudwatch::{Failure, LocalCloudWatch, Options, When};
+use serde_json::json;
+use tokio::{
+    task::JoinSet,
+    time::{interval, sleep},
+};
+
+/// Request `n`, where there are so many series.
+fn path(n: u64, series: u64) -> String {
+    format!("/{}", n % series)
+}
+
+/// How so many requests count.
+fn expected(requests: u64, of: u64) -> Counts {
+    counts((0..requests).map(|n| series("example.com", "GET", &path(n, of), 200)))
+}
+
+fn steady_load(pair: &Pair, per_second: u64, series: u64) -> SteadyLoad {
+    let request = move |n| Request::get("example.com", &path(n, series));
+    SteadyLoad::start(pair.address(), per_second, Connections::Kept, request)
+}
+
+/// Memory in megabytes.
+fn resident(envoy: &Envoy) -> u64 {
+    envoy.resident_bytes() / 1_000_000
+}
+
+fn failed_calls(cloudwatch: &LocalCloudWatch) -> usize {
+    cloudwatch.calls().iter().filter(|call| call.status != Some(200)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_minutes_without_cloudwatch_lose_nothing() {
+    const SERIES: u64 = 50;
+    let mut pair = Pair::start(Setup::default()).await;
+    let load = steady_load(&pair, 100, SERIES);
+    sleep(Duration::from_secs(10)).await;
+    let start = resident(&pair.envoy);
+    pair.cloudwatch.pause().await;
+    sleep(Duration::from_secs(180)).await;
+    let held = pair.envoy.admin().acpw().await;
+    let during = resident(&pair.envoy);
+    pair.cloudwatch.resume().await.unwrap();
+    let resumed = Instant::now();
+    eventually("CloudWatch is reached again", Duration::from_secs(40), async || {
+        let stats = pair.envoy.admin().acpw().await;
+        if stats["receiver.held"] < 500 { Ok(()) } else { Err(format!("{stats:#?}")) }
+    })
+    .await;
+    let recovered = resumed.elapsed();
+    let requests = load.stop().await;
+    assert_eq!(pair.settled(requests).await, expected(requests, SERIES));
+    let stats = pair.envoy.admin().acpw().await;
+    assert_eq!(stats["receiver.unknown_outcome"], 0, "{stats:#?}");
+    println!(
+        "outage of 180 s: {requests} requests of {SERIES} series, all stored; at its end {} values, {} data, {} bytes \
+         were held; {} attempts in vain; {} calls; recovered after {recovered:.1?}; resident {start} MB before, {during} MB \
+         at its end, {} MB in the end",
+        held["receiver.held"],
+        held["receiver.held_series"],
+        held["receiver.held_bytes"],
+        stats["receiver.retried"],
+        stats["receiver.requests"],
+        resident(&pair.envoy),
+    );
+}
+
+/// Three faults in a row, then a call that is taken, and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_of_faults_and_throttling_loses_nothing() {
+    const SERIES: u64 = 50;
+    const LIMIT: Duration = Duration::from_secs(60);
+    let mut pair = Pair::start(Setup::default()).await;
+    let load = steady_load(&pair, 100, SERIES);
+    let (start, mut rounds) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(60) {
+        let faults = [(503, "ServiceUnavailable"), (400, "ThrottlingException"), (500, "InternalServiceFault")];
+        let (status, code) = faults[rounds % faults.len()];
+        pair.cloudwatch.fail_next(3, Failure::new(status, code));
+        rounds += 1;
+        eventually("the faults are met, and then data are taken", LIMIT, async || {
+            let failed = failed_calls(&pair.cloudwatch);
+            let is_taken = pair.cloudwatch.calls().last().is_some_and(|call| call.status == Some(200));
+            if failed == 3 * rounds && is_taken { Ok(()) } else { Err(format!("{failed} of {}", 3 * rounds)) }
+        })
+        .await;
+    }
+    let took = start.elapsed();
+    let requests = load.stop().await;
+    assert_eq!(pair.settled(requests).await, expected(requests, SERIES));
+    let stats = pair.envoy.admin().acpw().await;
+    let throttled = 3 * (rounds as u64 + 1).div_euclid(3);
+    assert_eq!((stats["receiver.retried"], stats["receiver.throttled"]), (3 * rounds as u64, throttled), "{stats:#?}");
+    println!(
+        "{} faults in {took:.0?}, {throttled} of them throttling: {requests} requests of {SERIES} series, all stored; {} \
+         calls taken",
+        3 * rounds,
+        stats["receiver.requests"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_updates_of_listeners_under_load_lose_nothing() {
+    const SERIES: u64 = 50;
+    const UPDATES: u64 = 30;
+    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let receiver = json!({
+        "cloud_watch_region": "us-east-1",
+        "cloud_watch_cluster_name": "cloud_watch",
+        "cloud_watch_host": cloudwatch.address().to_string(),
+        "aws_access_key_id": "local",
+        "aws_secret_access_key": "local",
+        "metric_namespace": NAMESPACE,
+        "publish_interval_millisecond": 1_000,
+    });
+    // Most of what a sender counts it hands over when it goes.
+    let listener = |update: u64| {
+        let attachment =
+            if update.is_multiple_of(2) { SenderAttachment::HttpFilter } else { SenderAttachment::AccessLogger };
+        let sender =
+            json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": 60_000, "max_series": 1_000 + update });
+        Listener::new("main").route(Route::direct("/", 200)).sender(attachment, Plugin::sender(sender))
+    };
+    let bootstrap = Bootstrap::default()
+        .listener(listener(0))
+        .dynamic()
+        .cluster("cloud_watch", cloudwatch.address())
+        .receiver(ReceiverAttachment::StatsSink, Plugin::receiver(receiver));
+    let mut envoy = Envoy::start(&bootstrap).await;
+    let (start, before) = (Instant::now(), resident(&envoy));
+    let request = |n| Request::get("example.com", &path(n, SERIES));
+    let load = SteadyLoad::start(envoy.address("main"), 100, Connections::Fresh, request);
+    for update in 1..=UPDATES {
+        envoy.update(&[listener(update)]).await;
+    }
+    let requests = load.stop().await;
+    envoy.update(&[]).await;
+    eventually("what was counted is stored", Duration::from_secs(20), async || {
+        let stored = stored(&cloudwatch, NAMESPACE);
+        if stored == expected(requests, SERIES) { Ok(()) } else { Err(format!("of {requests}: {stored:?}")) }
+    })
+    .await;
+    let stats = envoy.admin().acpw().await;
+    let told = ["received", "published", "held"].map(|name| stats[&format!("receiver.{name}")]);
+    assert_eq!(told, [requests, requests, 0], "{stats:#?}");
+    envoy.assert_sound();
+    println!(
+        "{UPDATES} updates in {:.0?}: {requests} requests of {SERIES} series, all stored; {} calls; resident {before} MB \
+         before, {} MB after",
+        start.elapsed(),
+        stats["receiver.requests"],
+        resident(&envoy),
+    );
+}
+
+/// The moments are spread over a publishing interval; every other call takes its time, so that some are in flight.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_shutdowns_at_any_moment_of_publishing_are_clean() {
+    const ROUNDS: u32 = 50;
+    let start = Instant::now();
+    let (mut requests, mut kept) = (0, 0);
+    for round in 0..ROUNDS {
+        let attachments = [SenderAttachment::HttpFilter, SenderAttachment::AccessLogger];
+        let pair = Pair::start(Setup { sender_attachment: attachments[round as usize % 2], ..Setup::default() }).await;
+        let mut clients = JoinSet::new();
+        for client in 0..4 {
+            let address = pair.address();
+            clients.spawn(async move {
+                let (mut connection, mut sent) = (Connection::new(address), 0u64);
+                let mut pace = interval(Duration::from_millis(10));
+                let request = Request::get("example.com", &path(client, 4));
+                while connection.send(&request).await.is_ok() {
+                    sent += 1;
+                    pace.tick().await;
+                }
+                sent
+            });
+        }
+        eventually("the first data are stored", Duration::from_secs(20), async || {
+            if pair.stored().is_empty() { Err("not yet") } else { Ok(()) }
+        })
+        .await;
+        pair.cloudwatch.delay(Duration::from_millis(300) * (round % 2));
+        sleep(Duration::from_millis(1_000) * round / ROUNDS).await;
+        let (status, log) = pair.envoy.terminate().await;
+        assert_eq!(status.code(), Some(0), "round {round}: {status}\n{log}");
+        let signs = ["[critical]", "[error]", "Segmentation", "panicked"];
+        let wrong: Vec<_> = log.lines().filter(|line| signs.iter().any(|sign| line.contains(sign))).collect();
+        assert_eq!(wrong, [""; 0], "round {round}");
+        let answered: u64 = clients.join_all().await.iter().sum();
+        let stored: u64 = stored(&pair.cloudwatch, NAMESPACE).values().sum();
+        // Those under way at the end may be counted, and not answered.
+        assert!(stored <= answered + 4, "round {round}: {stored} of {answered}");
+        (requests, kept) = (requests + answered, kept + stored);
+    }
+    println!("{ROUNDS} shutdowns in {:.0?}, all clean: {requests} requests, {kept} of them stored", start.elapsed());
+}
+
+fn median(values: &[u64]) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
+}
+
+/// Every ten seconds something else goes wrong. Nothing is lost, and memory does not grow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_load_with_outages_in_turn_keeps_totals_and_memory() {
+    const SERIES: u64 = 2_500;
+    const PER_SECOND: u64 = 300;
+    let seconds = env::var("SOAK_SECONDS").map_or(600, |seconds| seconds.parse().expect("a number of seconds"));
+    let mut pair = Pair::start(Setup { sender: json!({ "max_series": 5_000 }), ..Setup::default() }).await;
+    let load = steady_load(&pair, PER_SECOND, SERIES);
+    let mut second = interval(Duration::from_secs(1));
+    let mut memory = Vec::new();
+    for n in 0..seconds {
+        second.tick().await;
+        memory.push(resident(&pair.envoy));
+        let cloudwatch = &pair.cloudwatch;
+        match n % 60 {
+            10 => cloudwatch.fail_next(3, Failure::new(503, "ServiceUnavailable")),
+            20 => cloudwatch.fail_next(2, Failure::new(400, "ThrottlingException")),
+            30 => cloudwatch.drop_next(3, When::BeforeStoring),
+            40 => cloudwatch.delay(Duration::from_millis(700)),
+            45 => cloudwatch.delay(Duration::ZERO),
+            50 => cloudwatch.pause().await,
+            56 => cloudwatch.resume().await.unwrap(),
+            _ => {}
+        }
+    }
+    pair.cloudwatch.delay(Duration::ZERO);
+    pair.cloudwatch.resume().await.unwrap();
+    let requests = load.stop().await;
+    assert_eq!(pair.settled(requests).await, expected(requests, SERIES));
+
+    let stats = pair.envoy.admin().acpw().await;
+    let quarters: Vec<_> = memory.chunks(memory.len().div_ceil(4)).map(median).collect();
+    println!(
+        "{seconds} s: {requests} requests of {SERIES} series, all stored; {} calls, {} data, {} bytes; {} retried, {} \
+         throttled, {} without an answer; resident {} MB at the start, medians of the quarters {quarters:?} MB, {} MB at \
+         the end",
+        stats["receiver.requests"],
+        stats["receiver.published_data"],
+        stats["receiver.request_bytes"],
+        stats["receiver.retried"],
+        stats["receiver.throttled"],
+        stats["receiver.unknown_outcome"],
+        memory[0],
+        memory[memory.len() - 1],
+    );
+    assert!(quarters[3] * 10 <= quarters[1] * 11, "memory grows: {memory:?}");
+}
