@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 2] = ["README.md", "docs/configuration.md"];
+const DOCUMENTS: [&str; 3] = ["README.md", "docs/configuration.md", "docs/gateway.md"];
 
 /// A fenced block of a document.
 struct Block {
@@ -65,6 +65,13 @@ fn every_configuration_of_the_receiver_is_taken() {
 }
 
 #[test]
+fn every_configuration_of_the_gateway_is_taken() {
+    let gateway =
+        |text: &[u8]| gateway::Config::from_json(text, |_| None).map(|_| ()).map_err(|faults| faults.to_string());
+    assert!(parsed("json gateway", gateway) > 0, "there is no block of ```json gateway in {DOCUMENTS:?}");
+}
+
+#[test]
 fn every_block_of_json_says_whose_it_is_or_is_json() {
     for Block { place, info, text } in DOCUMENTS.iter().flat_map(|document| blocks(document)) {
         match info.as_str() {
@@ -76,7 +83,7 @@ fn every_block_of_json_says_whose_it_is_or_is_json() {
                 assert!(!names_a_plugin, "{place}: write ```json sender or ```json receiver, so that it is tested");
             }
             info => assert!(
-                !info.starts_with("json ") || matches!(info, "json sender" | "json receiver"),
+                !info.starts_with("json ") || matches!(info, "json sender" | "json receiver" | "json gateway"),
                 "{place}: ```{info} is nobody's configuration"
             ),
         }
@@ -97,5 +104,6 @@ fn is_in_the_docs(name: &str, schema: &schemars::Schema) {
 #[test]
 fn schemas_are_those_of_the_code() {
     is_in_the_docs("sender.schema.json", &schemars::schema_for!(sender::config::RawConfig));
+    is_in_the_docs("gateway.schema.json", &schemars::schema_for!(gateway::config::RawConfig));
     is_in_the_docs("receiver.schema.json", &schemars::schema_for!(receiver::config::RawConfig));
 }

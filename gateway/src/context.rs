@@ -148,6 +148,8 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
         let map = request_headers();
         let request = Request::new(pairs(&map));
+        // What only asks how things are is not counted as refused.
+        let is_counted = request.path() != "/healthcheck";
         let next = with(Some(&self.worker), |worker| {
             (worker.gateway.cors(&request), worker.gateway.begin(request, random(), now()))
         });
@@ -162,7 +164,7 @@ impl HttpContext for Stream {
                 None
             }
         };
-        if let Some(answer) = &answer {
+        if let Some(answer) = answer.as_ref().filter(|_| is_counted) {
             let _ = with(Some(&self.worker), |worker| worker.stats.count(answer.status));
         }
         self.answer(answer);
