@@ -3,7 +3,7 @@
 set -eu
 
 cloudwatch=http://127.0.0.1:4582
-target/release/local-cloudwatch --listen 127.0.0.1:4582 &
+target/debug/local-cloudwatch --listen 127.0.0.1:4582 &
 cloudwatch_pid=$!
 "$ENVOY" --config-path envoy/demo.yaml --log-level warning &
 envoy_pid=$!

@@ -3,14 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use acpw_host::{
-    Callout, Counter, Gauge, HostError, Queue, call_response_body, call_response_headers, dispatch_http_call,
+    Callout, Counter, Gauge, HostError, LogLevel, Queue, call_response_body, call_response_headers, dispatch_http_call,
     environment, log, now,
     pairs::pairs,
     plugin_configuration,
     proxy_wasm::{
         self,
         traits::{Context, RootContext},
-        types::LogLevel,
     },
     random, set_shared_data, set_tick_period, shared_number,
 };
@@ -36,7 +35,7 @@ const ANSWER_LIMIT: usize = 256 * 1024;
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
@@ -56,6 +55,8 @@ struct Receiver {
     stats: Stats,
     status: StatusBook,
     flushes: Flushes,
+    #[cfg(feature = "trap")]
+    is_trap_asked: bool,
 }
 
 /// What a callout is for.
@@ -87,6 +88,8 @@ impl Root {
             stats,
             status: StatusBook::new(&config),
             flushes: Flushes::default(),
+            #[cfg(feature = "trap")]
+            is_trap_asked: false,
             publisher: Publisher::new(config, random()),
         });
         Ok(summary)
@@ -111,6 +114,8 @@ impl RootContext for Root {
         if let Some(receiver) = &mut self.receiver {
             receiver.drain();
             receiver.report();
+            #[cfg(feature = "trap")]
+            receiver.trap_if_asked();
         }
     }
 
@@ -122,6 +127,8 @@ impl RootContext for Root {
             receiver.publish();
             receiver.report();
             receiver.tell();
+            #[cfg(feature = "trap")]
+            receiver.trap_if_asked();
         }
     }
 }
@@ -142,6 +149,11 @@ impl Receiver {
         self.stats.account_for_earlier_receivers();
         while let Ok(Some(record)) = self.queue.dequeue() {
             self.publisher.handle_record(&record, now());
+            #[cfg(feature = "trap")]
+            {
+                let asked = b"/trap-the-receiver";
+                self.is_trap_asked |= record.windows(asked.len()).any(|text| text == asked);
+            }
         }
     }
 
@@ -216,6 +228,15 @@ impl Receiver {
         for (key, value) in done.into_iter().chain(status) {
             // Nobody may be there to read it.
             let _ = set_shared_data(key, &value);
+        }
+    }
+
+    /// Ends this VM for the tests of modules that fail.
+    #[cfg(feature = "trap")]
+    #[allow(clippy::panic, reason = "it is what the feature is for")]
+    fn trap_if_asked(&self) {
+        if self.is_trap_asked {
+            panic!("a test has asked for it");
         }
     }
 }

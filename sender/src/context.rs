@@ -1,34 +1,22 @@
 //! The glue to Envoy: events in, host calls out.
 
-use std::{cell::RefCell, rc::Rc};
-
 use acpw_host::{
-    Counter, Gauge, HostError, Queue, log, now,
-    pairs::pairs,
-    plugin_configuration, property,
-    proxy_wasm::{
-        self,
-        traits::{Context, HttpContext, RootContext},
-        types::{Action, ContextType, LogLevel},
-    },
+    Counter, Filter, Gauge, HostError, LogLevel, Queue, filter, log, now, pairs::pairs, plugin_configuration, property,
     request_headers, set_tick_period,
 };
 use acpw_metric::record::QUEUE_NAME;
 
 use crate::{Config, Observation, Request, Sender};
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
-}}
+filter!(Root);
 
-/// A plugin configuration's context: the filter's root, or the access logger itself.
+/// A plugin configuration's context: the filter's root, or the access logger itself. It has no worker while it has no
+/// sound configuration.
 #[derive(Default)]
 struct Root {
-    worker: Option<Rc<RefCell<Worker>>>,
+    worker: Option<Worker>,
 }
 
-/// What the streams of a root share.
 struct Worker {
     sender: Sender,
     receiver_vm_id: String,
@@ -38,14 +26,11 @@ struct Worker {
     is_done: bool,
 }
 
-struct Stream {
-    worker: Rc<RefCell<Worker>>,
-    stage: Stage,
-}
-
 /// How far a stream has come.
+#[derive(Default)]
 enum Stage {
     /// Its headers have not reached this filter.
+    #[default]
     Unseen,
     /// Its host is not one that is observed.
     Unobserved,
@@ -59,28 +44,16 @@ impl Root {
         let sender = Sender::new(&config, now()).map_err(|error| error.to_string())?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        let worker = Worker { sender, receiver_vm_id: config.receiver_vm_id, queue: None, stats, is_done: false };
-        self.worker = Some(Rc::new(RefCell::new(worker)));
+        self.worker =
+            Some(Worker { sender, receiver_vm_id: config.receiver_vm_id, queue: None, stats, is_done: false });
         Ok(())
     }
-
-    fn with_worker(&self, act: impl FnOnce(&mut Worker)) {
-        with(self.worker.as_ref(), act);
-    }
 }
 
-impl Context for Root {
-    fn on_done(&mut self) -> bool {
-        self.with_worker(|worker| {
-            worker.is_done = true;
-            worker.flush();
-        });
-        true
-    }
-}
+impl Filter for Root {
+    type Stream = Stage;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _: usize) -> bool {
+    fn on_configure(&mut self) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(error) => {
@@ -91,62 +64,52 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.with_worker(Worker::flush);
+        if let Some(worker) = &mut self.worker {
+            worker.flush();
+        }
     }
 
-    /// As an access logger, Envoy calls this for every finished request.
+    fn on_done(&mut self) {
+        if let Some(worker) = &mut self.worker {
+            worker.is_done = true;
+            worker.flush();
+        }
+    }
+
     fn on_log(&mut self) {
-        self.with_worker(Worker::log);
+        if let Some(worker) = &mut self.worker {
+            worker.log();
+        }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn on_request_headers(&mut self, stage: &mut Stage) {
+        let Some(worker) = &mut self.worker else { return };
+        let headers = request_headers();
+        #[cfg(feature = "trap")]
+        trap_if_asked(&headers);
+        *stage = match worker.sender.begin(&Request::received(pairs(&headers))) {
+            Some(observation) => Stage::Observed(observation),
+            None => Stage::Unobserved,
+        };
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match &self.worker {
-            Some(worker) => Box::new(Stream { worker: Rc::clone(worker), stage: Stage::Unseen }),
-            // Envoy makes no streams for a configuration that was refused; if it did, they would pass untouched.
-            None => Box::new(Unobserved),
-        })
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        with(Some(&self.worker), |worker| {
-            let headers = request_headers();
-            self.stage = match worker.sender.begin(&Request::received(pairs(&headers))) {
-                Some(observation) => Stage::Observed(observation),
-                None => Stage::Unobserved,
-            };
-        });
-        Action::Continue
-    }
-
-    /// At the end of the stream, answered or not.
-    fn on_log(&mut self) {
-        with(Some(&self.worker), |worker| match std::mem::replace(&mut self.stage, Stage::Unobserved) {
+    fn on_stream_log(&mut self, stage: &mut Stage) {
+        let Some(worker) = &mut self.worker else { return };
+        match std::mem::replace(stage, Stage::Unobserved) {
             Stage::Observed(observation) => worker.finish(observation),
             Stage::Unobserved => {}
             // A filter before this one has answered.
             Stage::Unseen => worker.log(),
-        });
+        }
     }
 }
-
-struct Unobserved;
-
-impl Context for Unobserved {}
-
-impl HttpContext for Unobserved {}
 
 impl Worker {
     /// Observes a request of which nothing was seen until its end.
     fn log(&mut self) {
         let headers = request_headers();
+        #[cfg(feature = "trap")]
+        trap_if_asked(&headers);
         if let Some(observation) = self.sender.begin(&Request::finished(pairs(&headers))) {
             self.finish(observation);
         }
@@ -197,10 +160,12 @@ fn response_code() -> Option<u16> {
     u16::try_from(code).ok()
 }
 
-/// Runs `act`, unless the worker is at work already, which Envoy's single-threaded calls do not let happen.
-fn with(worker: Option<&Rc<RefCell<Worker>>>, act: impl FnOnce(&mut Worker)) {
-    if let Some(mut worker) = worker.and_then(|worker| worker.try_borrow_mut().ok()) {
-        act(&mut worker);
+/// Ends this VM for the tests of modules that fail.
+#[cfg(feature = "trap")]
+#[allow(clippy::panic, reason = "it is what the feature is for")]
+fn trap_if_asked(headers: &[u8]) {
+    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
+        panic!("a test has asked for it");
     }
 }
 

@@ -112,15 +112,11 @@ impl Sender {
     pub fn flush(&mut self, now: Now) {
         self.aggregator.flush_into(&mut self.held, self.since, now.steady);
         self.since = now.wall;
-        if self.held.bytes() > HELD_BYTES_LIMIT {
-            // Room for a while, so that the next flush does not come to the bound again.
-            let dropped = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, now.wall);
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(dropped);
-        }
+        self.keep_within_limit();
     }
 
-    /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver does
-    /// not grow.
+    /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver keeps
+    /// the same bound on memory.
     ///
     /// # Errors
     /// Bytes that this version cannot read; they are to be put back as they are, for a receiver that can.
@@ -128,6 +124,7 @@ impl Sender {
         let record = Record::decode(record)?;
         self.held.merge_record(&record, 0);
         self.counts.taken_back = self.counts.taken_back.saturating_add(record.samples());
+        self.keep_within_limit();
         Ok(())
     }
 
@@ -158,6 +155,14 @@ impl Sender {
     /// What has become of values since this was last called.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.counts)
+    }
+
+    fn keep_within_limit(&mut self) {
+        if self.held.bytes() > HELD_BYTES_LIMIT {
+            // Room for a while, so that what comes next does not come to the bound again.
+            let dropped = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, self.since);
+            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(dropped);
+        }
     }
 }
 
@@ -282,6 +287,28 @@ mod tests {
         assert!(counts.dropped_buffer_full > 0);
         assert_eq!(counts.observed, observed);
         assert_eq!(counts.observed, sender.held() + counts.dropped_buffer_full);
+    }
+
+    #[test]
+    fn what_lies_in_a_queue_without_a_receiver_is_bounded_and_what_is_dropped_is_counted() {
+        let mut sender = sender(r#"{"receiver_vm_id": "receiver", "max_series": 100000}"#);
+        let mut queue: Vec<Vec<u8>> = Vec::new();
+        for minute in 0..12 {
+            for n in 0..6_000 {
+                observe(&mut sender, b"example.com", format!("/{n}").as_bytes(), Some(200));
+            }
+            sender.flush(at(60 * minute));
+            for record in queue.drain(..) {
+                sender.take_back(&record).unwrap();
+            }
+            assert!(sender.held.bytes() <= HELD_BYTES_LIMIT);
+            queue = sender.take_records();
+        }
+        let counts = sender.take_counts();
+        assert!(counts.dropped_buffer_full > 0);
+        let queued = series(&queue).iter().map(|(_, sum)| *sum as u64).sum::<u64>();
+        assert_eq!(counts.observed, queued + counts.dropped_buffer_full);
+        assert_eq!(counts.enqueued - counts.taken_back + counts.dropped_buffer_full, counts.observed);
     }
 
     #[test]

@@ -55,13 +55,9 @@ unsafe extern "C" {
 
 /// What the host answered instead of Ok: Proxy-Wasm's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostError(u32);
+pub struct HostError(pub(crate) u32);
 
 impl HostError {
-    pub(crate) const fn new(status: u32) -> Self {
-        Self(status)
-    }
-
     /// Another VM has changed what was to be changed.
     pub(crate) const fn mismatch() -> Self {
         const CAS_MISMATCH: u32 = 8;

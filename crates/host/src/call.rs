@@ -22,7 +22,7 @@ pub fn dispatch_http_call(
 ) -> Result<Callout, HostError> {
     // The SDK remembers which context a callout belongs to.
     hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), Vec::new(), timeout)
-        .map_err(|status: Status| HostError::new(status as u32))
+        .map_err(|status: Status| HostError(status as u32))
 }
 
 /// The headers of the answer, during `on_http_call_response`; to be read with [`pairs`](crate::pairs).

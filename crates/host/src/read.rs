@@ -1,8 +1,22 @@
 //! What the host tells about itself and the current request.
 
-use proxy_wasm::types::LogLevel;
-
 use crate::abi;
+
+/// How much a line in Envoy's log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum LogLevel {
+    /// Of interest when something is looked into.
+    Debug = 1,
+    /// Of interest to know.
+    Info = 2,
+    /// Something is tried again.
+    Warn = 3,
+    /// Something is lost, or needs an operator.
+    Error = 4,
+    /// The plugin does not run.
+    Critical = 5,
+}
 
 /// Writes a line to Envoy's log; a host that does not take it is not told twice.
 pub fn log(level: LogLevel, message: &str) {
