@@ -9,7 +9,7 @@ RUN make build-all && cargo build --quiet --profile native -p local-cloudwatch
 
 FROM envoyproxy/envoy:v1.40.0 AS envoy
 WORKDIR /acpw
-COPY --from=build /acpw/sender.wasm /acpw/receiver.wasm ./
+COPY --from=build /acpw/sender.wasm /acpw/receiver.wasm /acpw/gateway.wasm ./
 
 FROM debian:bookworm-slim AS local-cloudwatch
 COPY --from=build /acpw/target/native/local-cloudwatch /usr/local/bin/

@@ -18,7 +18,7 @@ attempts=0
 until python3 -c 'import urllib.request; urllib.request.urlopen("http://127.0.0.1:8001/ready")' 2>/dev/null; do
     attempts=$((attempts + 1))
     if [ "$attempts" -gt 150 ] || ! kill -0 "$envoy_pid" 2>/dev/null || ! kill -0 "$cloudwatch_pid" 2>/dev/null; then
-        echo "The demo did not start; the lines above say why. It needs the ports 4582, 8001 and 18000." >&2
+        echo "The demo did not start; the lines above say why. It needs the ports 3000, 4582, 8001 and 18000." >&2
         exit 1
     fi
     sleep 0.2
@@ -39,6 +39,11 @@ A request for another host (curl localhost:18000/test) makes none. A second send
 dimension ServiceName and by path template; see 5XXError and the p50 and p99 of Latency on the page after
 
   for n in 1 2 3 4 5; do curl localhost:18000/{slow,error,users/\$n} -H "Host: example.com"; done
+
+Metrics of anything else can be posted, and are published with them; http://localhost:3000 shows how that goes:
+
+  curl localhost:3000/metrics -H "content-type: application/json" \\
+    -d '{"Namespace": "MyApp", "MetricData": [{"MetricName": "Requests", "Value": 1, "Unit": "Count"}]}'
 
 Envoy's statistics of all this, with what the metrics would cost:
 

@@ -49,6 +49,15 @@ pub fn python() -> PathBuf {
     present(program("PYTHON", "python"), "Run `make test`, which installs it, or set PYTHON to a Python with boto3")
 }
 
+/// Chromium: `CHROMIUM`, else the one of the system.
+///
+/// # Panics
+/// When it is not there.
+pub fn chromium() -> PathBuf {
+    let path = env::var_os("CHROMIUM").map_or_else(|| PathBuf::from("/usr/bin/chromium"), PathBuf::from);
+    present(path, "Install Chromium, or set CHROMIUM to one")
+}
+
 /// The AWS CLI, beside Python.
 ///
 /// # Panics

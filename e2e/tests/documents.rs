@@ -11,7 +11,8 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "docs/configuration.md", "docs/credentials.md", "docs/metrics.md"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "docs/configuration.md", "docs/credentials.md", "docs/gateway.md", "docs/metrics.md"];
 
 /// A fenced block of a document.
 struct Block {
@@ -61,6 +62,13 @@ fn every_configuration_of_the_receiver_is_taken() {
 }
 
 #[test]
+fn every_configuration_of_the_gateway_is_taken() {
+    let gateway =
+        |text: &[u8]| gateway::Config::from_json(text, |_| None).map(|_| ()).map_err(|faults| faults.to_string());
+    assert!(parsed("json gateway", gateway) > 0, "there is no block of ```json gateway in {DOCUMENTS:?}");
+}
+
+#[test]
 fn every_provider_of_credentials_is_taken() {
     let provider = |text: &[u8]| {
         let provider: serde_json::Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
@@ -102,7 +110,8 @@ fn every_block_of_json_says_whose_it_is_or_is_json() {
                 assert!(!names_a_plugin, "{place}: write ```json sender or ```json receiver, so that it is tested");
             }
             info => assert!(
-                !info.starts_with("json ") || matches!(info, "json sender" | "json receiver" | "json provider"),
+                !info.starts_with("json ")
+                    || matches!(info, "json sender" | "json receiver" | "json provider" | "json gateway"),
                 "{place}: ```{info} is nobody's configuration"
             ),
         }
@@ -123,5 +132,6 @@ fn is_in_the_docs(name: &str, schema: &schemars::Schema) {
 #[test]
 fn schemas_are_those_of_the_code() {
     is_in_the_docs("sender.schema.json", &schemars::schema_for!(sender::config::RawConfig));
+    is_in_the_docs("gateway.schema.json", &schemars::schema_for!(gateway::config::RawConfig));
     is_in_the_docs("receiver.schema.json", &schemars::schema_for!(receiver::config::RawConfig));
 }

@@ -3,13 +3,13 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use acpw_host::{
-    Counter, HostError, Queue, environment, log, now,
+    Counter, HostError, LogLevel, Queue, environment, log, now,
     pairs::pairs,
     plugin_configuration, property,
     proxy_wasm::{
         self,
         traits::{Context, HttpContext, RootContext},
-        types::{Action, ContextType, LogLevel},
+        types::{Action, ContextType},
     },
     raise_shared_number, random, request_body, request_headers, send_response, set_effective_context, set_tick_period,
     shared_data,
@@ -34,7 +34,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
@@ -148,6 +148,8 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
         let map = request_headers();
         let request = Request::new(pairs(&map));
+        // What only asks how things are is not counted as refused.
+        let is_counted = request.path() != "/healthcheck";
         let next = with(Some(&self.worker), |worker| {
             (worker.gateway.cors(&request), worker.gateway.begin(request, random(), now()))
         });
@@ -162,7 +164,7 @@ impl HttpContext for Stream {
                 None
             }
         };
-        if let Some(answer) = &answer {
+        if let Some(answer) = answer.as_ref().filter(|_| is_counted) {
             let _ = with(Some(&self.worker), |worker| worker.stats.count(answer.status));
         }
         self.answer(answer);

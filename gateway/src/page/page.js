@@ -12,7 +12,7 @@ const set = (id, text, className) => { at(id).textContent = text; at(id).classNa
 const number = (value) => value >= 1e4 ? Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value) : String(value);
 const clock = (millis, seconds) => new Date(millis).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hourCycle: "h23" });
 const span = (seconds) => seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
-const bytes = (value) => value < 1e4 ? `${value} B` : value < 1e7 ? `${Math.round(value / 1024)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
+const bytes = (value) => value < 1e4 ? `${value} B` : value < 1048576 ? `${Math.round(value / 1024)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
 
 function chart(id, minutes, key, isBad) {
   const host = at(id), draw = (parent, name, attributes) => {
@@ -21,7 +21,7 @@ function chart(id, minutes, key, isBad) {
     parent.append(node);
     return node;
   };
-  const width = 600, height = 120, left = 40, bottom = 18, high = Math.max(1, ...minutes.map((minute) => minute[key]));
+  const width = Math.max(280, host.clientWidth), height = 120, left = 40, bottom = 18, high = Math.max(1, ...minutes.map((minute) => minute[key]));
   host.textContent = "";
   const svg = draw(host, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${key}, the last hour by minute; at most ${high}` });
   for (const part of [0, .5, 1]) {

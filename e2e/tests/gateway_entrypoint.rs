@@ -1,0 +1,111 @@
+//! The entry point for containers: what was posted is published before Envoy ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test runs in real time, and fails by panicking"
+)]
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use e2e::{Connection, Request, eventually, installation, json_post};
+use local_cloudwatch::{LocalCloudWatch, Options};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Ends it when the test has failed.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            signal(&self.0, Signal::TERM);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal);
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_published_before_envoy_ends() {
+    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let (gateway, main, admin) = (free_port(), free_port(), free_port());
+    let root = installation::root();
+    // The demo's own configuration, on other ports, with an hour between publications.
+    let demo = fs::read_to_string(root.join("envoy/demo.yaml")).unwrap();
+    let demo = [
+        ("port_value: 3000", format!("port_value: {gateway}")),
+        ("port_value: 18000", format!("port_value: {main}")),
+        ("port_value: 8001", format!("port_value: {admin}")),
+        ("port_value: 4582", format!("port_value: {}", cloudwatch.address().port())),
+        ("127.0.0.1:4582", cloudwatch.address().to_string()),
+        ("\"publish_interval_millisecond\": 1000", "\"publish_interval_millisecond\": 3600000".to_owned()),
+    ]
+    .iter()
+    .fold(demo, |demo, (from, to)| {
+        assert!(demo.contains(from), "{from} is not in the demo's configuration");
+        demo.replace(from, to)
+    });
+    let folder = TempDir::new().unwrap();
+    let configuration = folder.path().join("envoy.yaml");
+    fs::write(&configuration, demo).unwrap();
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let child = Command::new(root.join("envoy/entrypoint.sh"))
+        .args(["--config-path".as_ref(), configuration.as_os_str()])
+        .args(["--use-dynamic-base-id", "--concurrency", "1"])
+        .env("ENVOY", installation::envoy())
+        .env("ACPW_GATEWAY", format!("127.0.0.1:{gateway}"))
+        .current_dir(&root)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let address = SocketAddr::from(([127, 0, 0, 1], gateway));
+    eventually("the gateway is ready", LIMIT, async || {
+        match Connection::new(address).send(&Request::get("localhost", "/healthcheck")).await {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(answer.status.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+    let mut connection = Connection::new(address);
+    let post = |value: u32| {
+        let datum = json!({ "MetricName": "Rows", "Value": value, "Unit": "Count" });
+        json_post("/metrics", json!({ "Namespace": "Job", "MetricData": [datum] }))
+    };
+    // The first data go out soon after they come; those that follow would wait for an hour.
+    assert_eq!(connection.send(&post(1)).await.unwrap().status, 202);
+    eventually("the first data are published", LIMIT, async || {
+        if cloudwatch.totals("Job").is_empty() { Err("nothing yet") } else { Ok(()) }
+    })
+    .await;
+    for value in 2..=100 {
+        assert_eq!(connection.send(&post(value)).await.unwrap().status, 202);
+    }
+    signal(&running.0, Signal::TERM);
+    let status = eventually("Envoy ends", LIMIT, async || running.0.try_wait().unwrap().ok_or("it runs")).await;
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(status.success(), "{status}\n{log}");
+    assert!(!log.contains("not everything is published"), "{log}");
+    let totals = cloudwatch.totals("Job");
+    assert_eq!((totals[0].count, totals[0].sum), (100.0, 5_050.0));
+}
