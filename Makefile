@@ -13,7 +13,7 @@ sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
 gateway_EVENTS := proxy_on_request_body proxy_on_request_headers proxy_on_tick
 gateway_PROFILE := small
-sender_MAX_BYTES := 300000
+sender_MAX_BYTES := 250000
 receiver_MAX_BYTES := 600000
 gateway_MAX_BYTES := 450000
 

@@ -11,7 +11,7 @@ pub trait Filter: Default {
 
     /// The configuration is there; `false` refuses it.
     fn on_configure(&mut self) -> bool;
-    /// The time set with [`set_tick_period`](crate::set_tick_period) has passed.
+    /// The time set with `set_tick_period` has passed.
     fn on_tick(&mut self);
     /// The configuration is no longer used. Streams may still end after this.
     fn on_done(&mut self);

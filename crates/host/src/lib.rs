@@ -2,7 +2,7 @@
 //! panic. No logic lives here, and nothing but this crate names the SDK.
 //!
 //! The SDK's own functions panic on a status they do not expect and on text that is not UTF-8, and a panic is the end of
-//! the VM; so the calls are declared here again. A plugin that sees every request is dispatched to by [`filter!`]. Plugins
+//! the VM; so the calls are declared here again. A plugin that sees every request is dispatched to by `filter!`. Plugins
 //! that make callouts or answer requests are contexts of the SDK, with the feature `sdk`. A module is one or the other:
 //! both export the functions that Envoy calls.
 
