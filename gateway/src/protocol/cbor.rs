@@ -56,7 +56,7 @@ impl Reader<'_> {
         Ok(match header {
             Header::Positive(value) => Node::Number(value as f64),
             // The value is −1 − n, whose bits are those of n inverted.
-            Header::Negative(value) => Node::Number(-1.0 - value as f64),
+            Header::Negative(value) => Node::Number((-1 - i128::from(value)) as f64),
             Header::Float(value) => Node::Number(value),
             Header::Simple(simple::FALSE) => Node::Bool(false),
             Header::Simple(simple::TRUE) => Node::Bool(true),
