@@ -9,7 +9,7 @@ use acpw_metric::{
     PeriodKey, StorageResolution, Timestamp, Unit,
 };
 use flate2::read::GzDecoder;
-use receiver::{Answer, Config, Counts, Publisher, Transmit, answer::Reply, notice::Level};
+use receiver::{Answer, Config, Counts, Publisher, Transmit, answer::Reply, flush::Flushes, notice::Level};
 
 const START: u64 = 1_787_402_160;
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
@@ -457,6 +457,30 @@ fn a_flush_publishes_all_and_waits_for_what_senders_still_have() {
     assert!(world.publisher.is_flushed(world.now()));
     world.observe(0..1);
     world.silent(5_000);
+}
+
+#[test]
+fn steady_traffic_does_not_keep_a_flush_from_its_end() {
+    let mut world = World::new(r#", "publish_interval_millisecond": 60000"#);
+    let mut flushes = Flushes::default();
+    let mut done = Vec::new();
+    for tick in 0..100u64 {
+        world.observe(0..3);
+        let requested = if tick >= 10 { 2 } else { 0 };
+        let now = world.now();
+        let done_now = flushes.poll(requested, &mut world.publisher, now);
+        done.extend(done_now.map(|done| (tick, done)));
+        // An answer takes until the next tick, and by then there is more.
+        let sent: Vec<_> = std::iter::from_fn(|| world.publisher.poll_transmit(world.now())).collect();
+        world.observe(0..3);
+        world.millis += 200;
+        for transmit in sent {
+            world.answer(&transmit, 200, "", "");
+        }
+    }
+    let [(tick, flush)] = done[..] else { panic!("{done:?}") };
+    assert!((16..20).contains(&tick), "{tick}");
+    assert!(flush.id == 2 && flush.held > 0, "{flush:?}");
 }
 
 #[test]
