@@ -35,6 +35,10 @@ build-all: $(MODULES:%=%.wasm) ## build the modules into the root
 test: build-all $(TRAP)/sender.wasm $(TRAP)/receiver.wasm $(VENV)/done ## run every test, those on a real Envoy included
 	cargo test --workspace --quiet
 
+.PHONY: test-page
+test-page: build-all $(VENV)/done ## look at the gateway's page in Chromium, which must be there (CHROMIUM names another)
+	cargo test --quiet -p e2e --features browser --test gateway_page
+
 .PHONY: soak
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
 	cargo test --quiet -p e2e --features soak --test soak -- --test-threads 1 --nocapture
@@ -42,7 +46,7 @@ soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS se
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features e2e/soak --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet

@@ -25,7 +25,7 @@ use crate::{
     endpoint::Region,
     flush::Flushes,
     notice::Level,
-    status::{CredentialsStatus, StatusBook},
+    status::StatusBook,
 };
 
 /// Often enough for the shortest delays, and a small fraction of a percent of a core.
@@ -246,8 +246,7 @@ impl Receiver {
         let now = now();
         let done = self.flushes.poll(shared_number(FLUSH_REQUESTED_KEY), &mut self.publisher, now);
         let done = done.and_then(|done| serde_json::to_vec(&done).ok()).map(|done| (FLUSH_DONE_KEY, done));
-        let credentials = CredentialsStatus { source: "access key".to_owned(), expires: None };
-        let status = self.status.poll(&self.publisher, credentials, now).map(|status| (STATUS_KEY, status));
+        let status = self.status.poll(&self.publisher, now).map(|status| (STATUS_KEY, status));
         for (key, value) in done.into_iter().chain(status) {
             // Nobody may be there to read it.
             let _ = set_shared_data(key, &value);

@@ -314,6 +314,11 @@ impl Publisher {
         self.buffer.series_book()
     }
 
+    /// The provider of credentials that is in use, and until when they are good.
+    pub fn credentials(&self) -> Option<(&'static str, Option<Timestamp>)> {
+        self.credentials.in_use()
+    }
+
     /// How many milliseconds are added to this host's clock.
     pub fn clock_skew(&self) -> i64 {
         self.clock.skew()

@@ -72,8 +72,8 @@ struct Line {
 /// Where the credentials come from, and nothing of what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CredentialsStatus {
-    /// The provider.
-    pub source: String,
+    /// The provider; `none` while there are none.
+    pub source: &'static str,
     /// When they expire, in milliseconds since the epoch; never, when there is nothing.
     pub expires: Option<u64>,
 }
@@ -145,7 +145,9 @@ impl StatusBook {
     }
 
     /// The status to write now, as JSON, if a second has passed since the last one.
-    pub fn poll(&mut self, publisher: &Publisher, credentials: CredentialsStatus, now: Now) -> Option<Vec<u8>> {
+    pub fn poll(&mut self, publisher: &Publisher, now: Now) -> Option<Vec<u8>> {
+        let (source, expires) = publisher.credentials().unwrap_or(("none", None));
+        let credentials = CredentialsStatus { source, expires: expires.map(Timestamp::as_millis) };
         let second = now.steady.as_secs();
         if self.written == Some(second) {
             return None;

@@ -534,7 +534,7 @@ mod tests {
             let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());
             let settled = coarse.coarsen(300, before);
             prop_assert_eq!(coarse.samples(), count + settled);
-            prop_assert!(coarse.iter().all(|(key, ..)| key.kind == Kind::Sample || key.start >= before));
+            prop_assert!(coarse.iter().all(|(key, ..)| key.kind != Kind::Gauge || key.start >= before));
             prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
             let mut sum = 0.0;
             while let Some((key, group)) = coarse.pop() {

@@ -130,6 +130,12 @@ impl Chain {
         self.region.region()
     }
 
+    /// The provider whose set is in use, by its name in the configuration, and until when the set is good.
+    pub fn in_use(&self) -> Option<(&'static str, Option<Timestamp>)> {
+        let provider = self.chosen.and_then(|at| self.providers.get(at))?;
+        Some((provider.name(), self.in_use.as_ref()?.expires))
+    }
+
     /// Begins to fetch a set when that is due. Providers that need no request are done with here.
     pub fn handle_time(&mut self, now: Now) {
         if matches!(self.work, Work::Idle) && self.is_due(now) {
