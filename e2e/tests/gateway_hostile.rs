@@ -100,6 +100,7 @@ async fn hostile_bodies_are_answered_in_time() {
             400,
         ),
     ];
+    let before = gateway.envoy.resident_bytes();
     for (name, request, status) in cases {
         let start = Instant::now();
         let answer = gateway.send(&request).await;
@@ -108,6 +109,10 @@ async fn hostile_bodies_are_answered_in_time() {
         assert!(start.elapsed() < IN_TIME, "{name}: {:?}", start.elapsed());
         assert!(answer.body.len() < 100_000, "{name}: an answer of {} bytes", answer.body.len());
     }
+    // Each of two workers parses bodies of up to 1 MiB, and a module's memory never shrinks.
+    let grown = gateway.envoy.resident_bytes().saturating_sub(before);
+    println!("Envoy has grown by {grown} bytes");
+    assert!(grown < 150 << 20, "Envoy has grown by {grown} bytes");
 
     // A body that comes slowly, or never, is given up.
     let head =
