@@ -84,12 +84,12 @@ impl Pair {
     /// When one does not start.
     pub async fn start(setup: Setup) -> Self {
         // By its beginning it is found in a log, and every log of every test is searched.
-        let secret = format!("{SECRET_MARK}pair");
+        let secret = secret();
         let cloudwatch = match setup.cloudwatch {
             Some(cloudwatch) => cloudwatch,
             None => {
                 let mut options = Options::default();
-                options.keys.push(Key::new(ACCESS_KEY_ID, &secret));
+                options.keys.push(Self::key());
                 LocalCloudWatch::start(options).await.expect("a local CloudWatch")
             }
         };
@@ -127,6 +127,11 @@ impl Pair {
             bootstrap = bootstrap.resource(kind, resource);
         }
         Self { cloudwatch, envoy: Envoy::start(&bootstrap).await }
+    }
+
+    /// The key that the receiver signs with, unless its configuration says otherwise.
+    pub fn key() -> Key {
+        Key::new(ACCESS_KEY_ID, secret())
     }
 
     /// Where requests go.
@@ -206,4 +211,9 @@ fn merged(mut object: Value, keys: &Value) -> Value {
     let keys = keys.as_object().expect("a JSON object");
     object.as_object_mut().expect("a JSON object").extend(keys.clone());
     object
+}
+
+/// A secret that a look through the log would find.
+fn secret() -> String {
+    format!("{SECRET_MARK}pair")
 }

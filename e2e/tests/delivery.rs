@@ -16,7 +16,7 @@ use std::{
 };
 
 use e2e::{Counts, NAMESPACE, Pair, Request, Setup, counts, eventually, load, series};
-use local_cloudwatch::{DEFAULT_KEY, Failure, Key, LocalCloudWatch, When};
+use local_cloudwatch::{Failure, Key, LocalCloudWatch, When};
 use serde_json::json;
 use tokio::{
     io::copy_bidirectional,
@@ -193,7 +193,7 @@ async fn outlasts_refused_credentials(refuse: impl Fn(&LocalCloudWatch)) {
     eventually_counted(&pair, "the call is denied", |stats| stats["receiver.denied"] >= 1).await;
     expected.extend(send(&pair, 200..300).await);
     eventually_counted(&pair, "all is held", |stats| stats["receiver.held"] == 200).await;
-    pair.cloudwatch.set_keys(vec![Key::new(DEFAULT_KEY.0, DEFAULT_KEY.1)]);
+    pair.cloudwatch.set_keys(vec![Pair::key()]);
     eventually_counted(&pair, "the credentials are accepted", |stats| stats["receiver.published"] > 100).await;
     assert_eq!(pair.settled(300).await, expected);
     let log = pair.envoy.log();
@@ -205,7 +205,7 @@ async fn outlasts_refused_credentials(refuse: impl Fn(&LocalCloudWatch)) {
 async fn a_denial_of_the_credentials_is_outlasted_and_told_once() {
     let unknown = |cloudwatch: &LocalCloudWatch| cloudwatch.set_keys(vec![Key::new("other", "other")]);
     let expired = |cloudwatch: &LocalCloudWatch| {
-        cloudwatch.set_keys(vec![Key::new(DEFAULT_KEY.0, DEFAULT_KEY.1).with_expiry(UNIX_EPOCH)]);
+        cloudwatch.set_keys(vec![Pair::key().with_expiry(UNIX_EPOCH)]);
     };
     let denied = |cloudwatch: &LocalCloudWatch| {
         let message =
