@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use acpw_metric::{Namespace, Now, Record, Timestamp};
+use acpw_metric::{Accumulator, Namespace, Now, Record, Timestamp};
 
 use crate::{
     Answer, Buffer, Config, Counts, Disposition, Payload, Transmit, TransmitId,
@@ -20,6 +20,7 @@ use crate::{
     schedule::Schedule,
     self_metrics::{Reading, SelfMetrics},
     series_book::SeriesBook,
+    source::{Data, Publish, SourceCounts},
 };
 
 /// The most payloads at once, sent or waiting to be sent again. Everything else can still be merged.
@@ -146,6 +147,32 @@ impl Publisher {
                 self.tell(&Notice::BadRecord(error.to_string()), now);
             }
         }
+    }
+
+    /// Takes in what a source has measured, stamped by [`corrected`](Self::corrected) time.
+    pub fn handle_data(&mut self, Data { data, publish }: Data, now: Now) {
+        self.counts.received = self.counts.received.saturating_add(data.samples());
+        match publish {
+            Publish::Interval => self.buffer.add(data),
+            Publish::Now => {
+                self.note_costs(&data, now);
+                self.buffer.add_due(data);
+            }
+        }
+        let time = self.clock.read(now);
+        self.keep_within_limit(time, now);
+    }
+
+    /// Takes in what has happened with all sources since the start.
+    pub fn set_source_counts(&mut self, counts: SourceCounts) {
+        let SourceCounts { answers, failed, gaps, over_limit } = counts;
+        self.counts = Counts {
+            source_answers: answers,
+            source_failed: failed,
+            source_gaps: gaps,
+            source_over_limit: over_limit,
+            ..self.counts
+        };
     }
 
     /// Publishes everything as soon as it is there, from now until [`is_flushed`](Self::is_flushed). `settle` is how long
@@ -341,6 +368,15 @@ impl Publisher {
         }
         let mut overflow = None;
         self.buffer.release(|due| overflow = self.costs.note(due, &self.namespace, now.steady));
+        self.tell_costs(overflow, now);
+    }
+
+    fn note_costs(&mut self, due: &Accumulator, now: Now) {
+        let overflow = self.costs.note(due, &self.namespace, now.steady);
+        self.tell_costs(overflow, now);
+    }
+
+    fn tell_costs(&mut self, overflow: Option<Notice>, now: Now) {
         self.prediction = self.costs.predict(self.publish_interval, now.steady);
         let costs = self.costs.line(self.prediction, now.steady);
         overflow.iter().chain(&costs).for_each(|notice| self.tell(notice, now));
@@ -415,7 +451,8 @@ impl Publisher {
         }
     }
 
-    fn corrected(&mut self, now: Now) -> Now {
+    /// The time with the wall clock corrected by what CloudWatch's answers have shown.
+    pub fn corrected(&mut self, now: Now) -> Now {
         Now { wall: self.clock.read(now), ..now }
     }
 
@@ -519,7 +556,8 @@ impl Publisher {
         self.tell(&Notice::Dropped { reason, samples, detail: self::reason(answer) }, now);
     }
 
-    fn tell(&mut self, notice: &Notice, now: Now) {
+    /// Has this told in the log, if nothing like it was told lately.
+    pub fn tell(&mut self, notice: &Notice, now: Now) {
         if let Some(line) = self.limiter.line(notice, now.steady) {
             self.lines.push_back((notice.level(), line));
         }
