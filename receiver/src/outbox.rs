@@ -5,7 +5,7 @@ use acpw_metric::{
     quota::MAX_VALUES_PER_DATUM,
 };
 
-use crate::{Batch, Payload, datum::MetricDatum, series_book::SeriesBook};
+use crate::{Batch, Payload, datum::MetricDatum};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -19,6 +19,18 @@ pub struct Names {
     pub request_count: MetricName,
 }
 
+impl Names {
+    /// The namespace and name under which a metric is published.
+    pub fn of<'a>(&'a self, origin: &'a Origin, metric: &'a Metric) -> (&'a Namespace, &'a MetricName) {
+        let is_renamed = origin.namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
+        (self.namespace(origin), if is_renamed { &self.request_count } else { &metric.name })
+    }
+
+    fn namespace<'a>(&'a self, origin: &'a Origin) -> &'a Namespace {
+        origin.namespace.as_ref().unwrap_or(&self.namespace)
+    }
+}
+
 /// Data that are due. They are made into payloads when they can be sent, and until then later data of the same series and
 /// period join them.
 #[derive(Debug)]
@@ -27,18 +39,17 @@ pub struct Outbox {
     due: Accumulator,
     /// The group that did not fit into the last payload whole.
     rest: Option<(PeriodKey, Group)>,
-    series: SeriesBook,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        Self { names, due: Accumulator::default(), rest: None, series: SeriesBook::default() }
+        Self { names, due: Accumulator::default(), rest: None }
     }
 
-    /// The series that went into payloads.
-    pub fn series_book(&self) -> &SeriesBook {
-        &self.series
+    /// What the data are called.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Adds data.
@@ -95,16 +106,14 @@ impl Outbox {
     }
 
     /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
-    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
+    pub fn next_payload(&mut self) -> Option<Payload> {
         let (mut key, mut group) = self.next_group()?;
         let origin = key.origin.clone();
-        let namespace = origin.namespace.as_ref();
-        let published = namespace.unwrap_or(&self.names.namespace).clone();
-        let mut batch = Batch::new(published.as_str(), origin.entity.as_ref());
+        let namespace = self.names.namespace(&origin).clone();
+        let mut batch = Batch::new(namespace.as_str(), origin.entity.as_ref());
         loop {
             while let Some((metric, distribution)) = group.distributions.last() {
-                let is_renamed = namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
-                let name = if is_renamed { &self.names.request_count } else { &metric.name };
+                let (_, name) = self.names.of(&origin, metric);
                 let datum = MetricDatum {
                     name: name.as_str(),
                     metric,
@@ -117,7 +126,6 @@ impl Outbox {
                     self.rest = Some((key, group));
                     return batch.into_payload();
                 }
-                self.series.note(published.as_str(), name.as_str(), &group.dimensions, distribution.count(), now);
                 group.distributions.pop();
             }
             match self.next_group() {
@@ -181,7 +189,7 @@ mod tests {
     }
 
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
-        std::iter::from_fn(|| outbox.next_payload(Timestamp::default()))
+        std::iter::from_fn(|| outbox.next_payload())
             .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
             .collect()
     }
@@ -195,7 +203,7 @@ mod tests {
             assert_eq!(held, 6 * series as u64);
             let mut packed = 0;
             let mut count = 0;
-            while let Some(payload) = outbox.next_payload(Timestamp::default()) {
+            while let Some(payload) = outbox.next_payload() {
                 packed += payload.samples();
                 count += 1;
                 assert_eq!(outbox.samples(), held - packed);

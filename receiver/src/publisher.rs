@@ -2,12 +2,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use acpw_metric::{Namespace, Now, Record, Timestamp};
+use acpw_metric::{Now, Record, Timestamp};
 
 use crate::{
     Answer, Buffer, Config, Counts, Disposition, Payload, Transmit, TransmitId,
     answer::Reply,
     backoff::Backoff,
+    cardinality::Cardinality,
     clock::Clock,
     config::OnUnknownOutcome,
     cost::{Costs, Prediction},
@@ -19,7 +20,6 @@ use crate::{
     random::Random,
     schedule::Schedule,
     self_metrics::{Reading, SelfMetrics},
-    series_book::SeriesBook,
 };
 
 /// The most payloads at once, sent or waiting to be sent again. Everything else can still be merged.
@@ -56,8 +56,8 @@ pub struct Publisher {
     clock: Clock,
     random: Random,
     buffer: Buffer,
-    namespace: Namespace,
     publish_interval: Duration,
+    cardinality: Cardinality,
     costs: Costs,
     prediction: Prediction,
     payloads: VecDeque<Waiting>,
@@ -105,7 +105,7 @@ impl Publisher {
     /// A publisher that holds nothing. `seed` makes it differ from the others of a fleet.
     pub fn new(config: Config, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let names = Names { namespace: config.namespace.clone(), request_count: config.request_count_name };
+        let names = Names { namespace: config.namespace, request_count: config.request_count_name };
         Self {
             host: config.host,
             credentials: Chain::new(config.credentials, config.region, !seed),
@@ -115,8 +115,8 @@ impl Publisher {
             clock: Clock::default(),
             random,
             buffer: Buffer::new(names, config.buffer_limit),
-            namespace: config.namespace,
             publish_interval: config.publish_interval,
+            cardinality: Cardinality::default(),
             costs: Costs::default(),
             prediction: Prediction::default(),
             payloads: VecDeque::new(),
@@ -310,8 +310,8 @@ impl Publisher {
     }
 
     /// The series that are published.
-    pub fn series_book(&self) -> &SeriesBook {
-        self.buffer.series_book()
+    pub fn cardinality(&self) -> &Cardinality {
+        &self.cardinality
     }
 
     /// The provider of credentials that is in use, and until when they are good.
@@ -340,8 +340,9 @@ impl Publisher {
             return;
         }
         let mut overflow = None;
-        self.buffer.release(|due| overflow = self.costs.note(due, &self.namespace, now.steady));
-        self.prediction = self.costs.predict(self.publish_interval, now.steady);
+        self.buffer.release(|due, names| overflow = self.cardinality.note(due, names, now.steady));
+        self.cardinality.prune(now.steady);
+        self.prediction = self.costs.predict(self.cardinality.series(), self.publish_interval, now.steady);
         let costs = self.costs.line(self.prediction, now.steady);
         overflow.iter().chain(&costs).for_each(|notice| self.tell(notice, now));
     }
@@ -388,7 +389,7 @@ impl Publisher {
             let detail = "CloudWatch takes nothing that is older than two weeks".to_owned();
             self.tell(&Notice::Dropped { reason: "too_old", samples: too_old, detail }, now);
         }
-        Some(Waiting { payload: self.buffer.next_payload(time)?, learnt })
+        Some(Waiting { payload: self.buffer.next_payload()?, learnt })
     }
 
     fn take_in_flight(&mut self, id: TransmitId) -> Option<InFlight> {
