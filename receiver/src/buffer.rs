@@ -3,9 +3,9 @@
 use acpw_metric::{Accumulator, Kind, Record, Shrunk, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
-    Payload,
     gauge::Gauges,
     outbox::{Names, Outbox},
+    payload::Draft,
     zero::Zeros,
 };
 
@@ -80,9 +80,9 @@ impl Buffer {
         self.outbox.add(due);
     }
 
-    /// The next payload of data that are due.
-    pub fn next_payload(&mut self) -> Option<Payload> {
-        self.outbox.next_payload()
+    /// The next draft of data that are due, once it is encoded; that takes about as many bytes from `budget`.
+    pub fn next_draft(&mut self, budget: &mut usize) -> Option<Draft> {
+        self.outbox.next_draft(budget)
     }
 
     /// Whether data are due.

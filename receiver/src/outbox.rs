@@ -5,7 +5,7 @@ use acpw_metric::{
     quota::MAX_VALUES_PER_DATUM,
 };
 
-use crate::{Batch, Payload, datum::MetricDatum};
+use crate::{Batch, datum::MetricDatum, payload::Draft};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -31,7 +31,7 @@ impl Names {
     }
 }
 
-/// Data that are due. They are made into payloads when they can be sent, and until then later data of the same series and
+/// Data that are due. They are encoded when they can be sent, and until then later data of the same series and
 /// period join them.
 #[derive(Debug)]
 pub struct Outbox {
@@ -39,12 +39,22 @@ pub struct Outbox {
     due: Accumulator,
     /// The group that did not fit into the last payload whole.
     rest: Option<(PeriodKey, Group)>,
+    /// What is encoded so far of the next payload.
+    encoding: Option<Encoding>,
+    /// Drafts that ended early.
+    cut: Vec<Draft>,
+}
+
+#[derive(Debug)]
+struct Encoding {
+    origin: Origin,
+    batch: Batch,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        Self { names, due: Accumulator::default(), rest: None }
+        Self { names, due: Accumulator::default(), rest: None, encoding: None, cut: Vec::new() }
     }
 
     /// What the data are called.
@@ -59,13 +69,15 @@ impl Outbox {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.rest.is_none()
+        self.due.is_empty() && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
     }
 
     /// How many values it holds.
     pub fn samples(&self) -> u64 {
         let rest = self.rest.as_ref().map_or(0, |(_, group)| group.samples());
-        self.due.samples().saturating_add(rest)
+        let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.samples());
+        let cut: u64 = self.cut.iter().map(Draft::samples).sum();
+        self.due.samples().saturating_add(rest).saturating_add(encoding).saturating_add(cut)
     }
 
     /// How many data it holds.
@@ -76,7 +88,9 @@ impl Outbox {
 
     /// About how many bytes of memory it holds.
     pub fn bytes(&self) -> usize {
-        self.due.bytes()
+        let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.length());
+        let cut: usize = self.cut.iter().map(Draft::bytes).sum();
+        self.due.bytes().saturating_add(encoding).saturating_add(cut)
     }
 
     /// The start of the oldest period.
@@ -103,17 +117,35 @@ impl Outbox {
             }
         }
         self.due.shift(millis);
+        // What is encoded already has its old time, and what is moved now is not to join it.
+        self.cut.extend(self.encoding.take().and_then(|encoding| encoding.batch.into_draft()));
+        self.cut = std::mem::take(&mut self.cut).into_iter().map(|draft| draft.shifted(millis)).collect();
     }
 
-    /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
-    pub fn next_payload(&mut self) -> Option<Payload> {
-        let (mut key, mut group) = self.next_group()?;
-        let origin = key.origin.clone();
-        let namespace = self.names.namespace(&origin).clone();
-        let mut batch = Batch::new(namespace.as_str(), origin.entity.as_ref());
-        loop {
+    /// A draft of as many of the oldest data of one namespace as CloudWatch takes in one request. Encodes about as many
+    /// bytes as `budget` still has, and takes them from it; there is no draft before that has come to its end.
+    pub fn next_draft(&mut self, budget: &mut usize) -> Option<Draft> {
+        if let Some(draft) = self.cut.pop() {
+            return Some(draft);
+        }
+        while *budget > 0 {
+            let (key, mut group) = match self.next_group() {
+                Some(next) => next,
+                None => return self.encoding.take()?.batch.into_draft(),
+            };
+            let origin = &key.origin;
+            let namespace = self.names.namespace(origin);
+            let encoding = self.encoding.get_or_insert_with(|| Encoding {
+                origin: origin.clone(),
+                batch: Batch::new(namespace.as_str(), origin.entity.as_ref()),
+            });
+            if !is_together(origin, &encoding.origin) {
+                self.rest = Some((key, group));
+                return self.encoding.take()?.batch.into_draft();
+            }
+            let before = encoding.batch.length();
             while let Some((metric, distribution)) = group.distributions.last() {
-                let (_, name) = self.names.of(&origin, metric);
+                let (_, name) = self.names.of(origin, metric);
                 let datum = MetricDatum {
                     name: name.as_str(),
                     metric,
@@ -122,20 +154,15 @@ impl Outbox {
                     kind: key.kind,
                     distribution,
                 };
-                if !batch.push(&datum) {
+                if !encoding.batch.push(&datum) {
                     self.rest = Some((key, group));
-                    return batch.into_payload();
+                    return self.encoding.take()?.batch.into_draft();
                 }
                 group.distributions.pop();
             }
-            match self.next_group() {
-                Some(next) if is_together(&next.0.origin, &origin) => (key, group) = next,
-                rest => {
-                    self.rest = rest;
-                    return batch.into_payload();
-                }
-            }
+            *budget = budget.saturating_sub(encoding.batch.length().saturating_sub(before));
         }
+        None
     }
 
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
@@ -189,7 +216,8 @@ mod tests {
     }
 
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
-        std::iter::from_fn(|| outbox.next_payload())
+        std::iter::from_fn(|| outbox.next_draft(&mut usize::MAX.clone()))
+            .map(|draft| draft.seal(&mut usize::MAX.clone()).unwrap())
             .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
             .collect()
     }
@@ -203,13 +231,28 @@ mod tests {
             assert_eq!(held, 6 * series as u64);
             let mut packed = 0;
             let mut count = 0;
-            while let Some(payload) = outbox.next_payload() {
+            while let Some(payload) = outbox.next_draft(&mut usize::MAX.clone()) {
                 packed += payload.samples();
                 count += 1;
                 assert_eq!(outbox.samples(), held - packed);
             }
             assert_eq!((packed, count, outbox.is_empty()), (held, expected, true));
         }
+    }
+
+    #[test]
+    fn encoding_takes_several_steps_and_holds_what_it_has() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(1_000, None));
+        let (held, bytes) = (outbox.samples(), outbox.bytes());
+        let mut steps = 0;
+        while outbox.next_draft(&mut 10_000).is_none() {
+            steps += 1;
+            assert_eq!(outbox.samples(), held);
+            assert!(!outbox.is_empty() && outbox.bytes() <= bytes);
+        }
+        assert!((5..50).contains(&steps), "{steps}");
+        assert_eq!(outbox.samples(), held / 2);
     }
 
     #[test]
@@ -266,5 +309,25 @@ mod tests {
         outbox.add(data(1, None));
         outbox.shift(-120_000);
         assert_eq!(payloads(&mut outbox)[0]["MetricData"][0]["Timestamp"], 1_787_402_040);
+    }
+
+    #[test]
+    fn what_is_encoded_already_is_shifted_with_the_rest() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(100, None));
+        let held = outbox.samples();
+        for _ in 0..2 {
+            // The second time, it is the draft that the first one cut.
+            let draft = outbox.next_draft(&mut 1_000);
+            outbox.cut.extend(draft);
+            outbox.shift(-60_000);
+            assert_eq!(outbox.samples(), held);
+            assert!(!outbox.cut.is_empty());
+        }
+        let payloads = payloads(&mut outbox);
+        let data: Vec<_> =
+            payloads.iter().flat_map(|payload| payload["MetricData"].as_array().unwrap().clone()).collect();
+        assert_eq!(data.len(), 200);
+        assert!(data.iter().all(|datum| datum["Timestamp"] == 1_787_402_040), "{data:?}");
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     endpoint::Region,
     notice::{Level, Limiter, Notice},
     outbox::Names,
+    payload::Draft,
     random::Random,
     schedule::Schedule,
     self_metrics::{Reading, SelfMetrics},
@@ -24,6 +25,11 @@ use crate::{
 
 /// The most payloads at once, sent or waiting to be sent again. Everything else can still be merged.
 const MAX_PAYLOADS: usize = 4;
+
+/// So many bytes are encoded and compressed within so much time: a few milliseconds of work, and then as much time at least
+/// for everything else that Envoy's main thread does.
+const WORK_BYTES: usize = 128 * 1024;
+const WORK_INTERVAL: Duration = Duration::from_millis(15);
 
 /// How long nothing is sent after CloudWatch has refused the credentials.
 const DENIED_DELAY: Duration = Duration::from_secs(30);
@@ -61,6 +67,7 @@ pub struct Publisher {
     costs: Costs,
     prediction: Prediction,
     payloads: VecDeque<Waiting>,
+    budget: Budget,
     in_flight: Vec<InFlight>,
     next_id: u64,
     on_unknown_outcome: OnUnknownOutcome,
@@ -85,9 +92,67 @@ struct Flush {
 /// A payload that is to be sent.
 #[derive(Debug)]
 struct Waiting {
-    payload: Payload,
+    body: Body,
     /// What the clock had learnt when the payload was stamped.
     learnt: i64,
+}
+
+#[derive(Debug)]
+enum Body {
+    Draft(Draft),
+    Payload(Payload),
+}
+
+impl Body {
+    fn samples(&self) -> u64 {
+        match self {
+            Self::Draft(draft) => draft.samples(),
+            Self::Payload(payload) => payload.samples(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Draft(draft) => draft.bytes(),
+            Self::Payload(payload) => payload.body().len(),
+        }
+    }
+
+    /// It with every datum moved by so many milliseconds.
+    fn shifted(self, millis: i64) -> Self {
+        let draft = match self {
+            body if millis == 0 => return body,
+            Self::Draft(draft) => draft,
+            Self::Payload(payload) => match payload.draft() {
+                Some(draft) => draft,
+                None => return Self::Payload(payload),
+            },
+        };
+        Self::Draft(draft.shifted(millis))
+    }
+
+    /// The payload that it is, or becomes with what `budget` has.
+    fn seal(self, budget: &mut usize) -> Result<Payload, Self> {
+        match self {
+            Self::Draft(draft) => draft.seal(budget).map_err(Self::Draft),
+            Self::Payload(payload) => Ok(payload),
+        }
+    }
+}
+
+/// How much is encoded and compressed at once: Envoy's main thread does nothing else meanwhile.
+#[derive(Debug, Default)]
+struct Budget {
+    refilled: Option<Duration>,
+    left: usize,
+}
+
+impl Budget {
+    fn refill(&mut self, now: Duration) {
+        if self.refilled.is_none_or(|last| now.saturating_sub(last) >= WORK_INTERVAL) {
+            *self = Self { refilled: Some(now), left: WORK_BYTES };
+        }
+    }
 }
 
 /// A payload that was sent and has no answer yet.
@@ -120,6 +185,7 @@ impl Publisher {
             costs: Costs::default(),
             prediction: Prediction::default(),
             payloads: VecDeque::new(),
+            budget: Budget::default(),
             in_flight: Vec::new(),
             next_id: 0,
             on_unknown_outcome: config.on_unknown_outcome,
@@ -158,7 +224,7 @@ impl Publisher {
     pub fn is_flushed(&mut self, now: Now) -> bool {
         let is_late = self.flush.as_ref().is_some_and(|flush| flush.is_gathered || now.steady >= flush.settled);
         let is_gathered = self.flush.as_ref().is_some_and(|flush| flush.is_gathered) || !self.buffer.has_pending();
-        let is_out = !self.buffer.has_due() && self.payloads().next().is_none();
+        let is_out = !self.buffer.has_due() && self.payloads.is_empty() && self.in_flight.is_empty();
         let is_flushed = is_late && is_gathered && is_out;
         if is_flushed {
             self.flush = None;
@@ -173,6 +239,7 @@ impl Publisher {
 
     /// The next request to send now, if there is one.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
+        self.budget.refill(now.steady);
         let time = self.clock.read(now);
         self.measure_itself(time, now);
         self.buffer.make(time);
@@ -195,9 +262,9 @@ impl Publisher {
         let host = self.host.clone().or_else(region_host)?;
         // Without credentials nothing is taken out of the buffer.
         self.credentials.signing(time)?;
-        let Waiting { payload, learnt } = self.next_payload(time, now)?;
+        let (payload, learnt) = self.next_payload(time, now)?;
         let Some((signed_with, signing)) = self.credentials.signing(time) else {
-            self.payloads.push_front(Waiting { payload, learnt });
+            self.wait(Body::Payload(payload), learnt);
             return None;
         };
         let id = TransmitId(self.next_id);
@@ -209,7 +276,7 @@ impl Publisher {
                 Some(transmit)
             }
             Err(error) => {
-                self.payloads.push_front(Waiting { payload, learnt });
+                self.wait(Body::Payload(payload), learnt);
                 self.backoff.fail(now.steady, DENIED_DELAY, None, &mut self.random);
                 self.tell(&Notice::Undispatched(error), now);
                 None
@@ -262,17 +329,17 @@ impl Publisher {
             Disposition::Retry { cause, after } => self.retry(sent, cause, after, answer, now),
             Disposition::CorrectClock => {
                 self.counts.retried = self.counts.retried.saturating_add(1);
-                self.wait(sent.payload, sent.learnt);
+                self.wait(Body::Payload(sent.payload), sent.learnt);
             }
             Disposition::RefreshCredentials if self.credentials.refused(sent.signed_with, now) => {
                 self.counts.retried = self.counts.retried.saturating_add(1);
-                self.wait(sent.payload, sent.learnt);
+                self.wait(Body::Payload(sent.payload), sent.learnt);
             }
             Disposition::RefreshCredentials | Disposition::Denied => {
                 self.counts.denied = self.counts.denied.saturating_add(1);
                 self.tell(&Notice::Denied { reason: reason(answer) }, now);
                 self.backoff.fail(now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
-                self.wait(sent.payload, sent.learnt);
+                self.wait(Body::Payload(sent.payload), sent.learnt);
             }
             Disposition::Isolate { places } => self.isolate(sent, &places, answer, now),
             Disposition::Split if sent.payload.data() > 1 => self.split(sent),
@@ -296,7 +363,7 @@ impl Publisher {
 
     /// How many values are held: received, and neither published nor dropped.
     pub fn held(&self) -> u64 {
-        self.buffer.samples().saturating_add(self.payloads().map(Payload::samples).sum())
+        self.buffer.samples().saturating_add(self.payload_samples())
     }
 
     /// About how many bytes of memory they take.
@@ -361,35 +428,49 @@ impl Publisher {
         }
     }
 
-    fn payloads(&self) -> impl Iterator<Item = &Payload> {
-        let waiting = self.payloads.iter().map(|waiting| &waiting.payload);
-        waiting.chain(self.in_flight.iter().map(|sent| &sent.payload))
+    /// Whether there is more to encode and compress, so that it is worth to be called again soon.
+    pub fn is_working(&self) -> bool {
+        self.budget.left == 0
     }
 
     fn payload_bytes(&self) -> usize {
-        self.payloads().map(|payload| payload.body().len()).sum()
+        let waiting = self.payloads.iter().map(|waiting| waiting.body.bytes());
+        waiting.chain(self.in_flight.iter().map(|sent| sent.payload.body().len())).sum()
     }
 
-    /// A payload that waits to be sent again, else one of data that are due; stamped by what the clock has learnt.
-    fn next_payload(&mut self, time: Timestamp, now: Now) -> Option<Waiting> {
+    fn payload_samples(&self) -> u64 {
+        let waiting = self.payloads.iter().map(|waiting| waiting.body.samples());
+        waiting.chain(self.in_flight.iter().map(|sent| sent.payload.samples())).sum()
+    }
+
+    /// A payload that waits to be sent again, else one of data that are due; stamped by what the clock has learnt. None also
+    /// while it is not encoded and compressed to its end.
+    fn next_payload(&mut self, time: Timestamp, now: Now) -> Option<(Payload, i64)> {
         let learnt = self.clock.learnt();
-        if let Some(waiting) = self.payloads.pop_front() {
-            let payload = match learnt.saturating_sub(waiting.learnt) {
-                0 => waiting.payload,
-                millis => waiting.payload.shifted(millis),
-            };
-            return Some(Waiting { payload, learnt });
+        let body = match self.payloads.pop_front() {
+            Some(waiting) => waiting.body.shifted(learnt.saturating_sub(waiting.learnt)),
+            None if self.in_flight.len() >= MAX_PAYLOADS => return None,
+            None => {
+                self.drop_too_old(time, now);
+                Body::Draft(self.buffer.next_draft(&mut self.budget.left)?)
+            }
+        };
+        match body.seal(&mut self.budget.left) {
+            Ok(payload) => Some((payload, learnt)),
+            Err(body) => {
+                self.wait(body, learnt);
+                None
+            }
         }
-        if self.in_flight.len() >= MAX_PAYLOADS {
-            return None;
-        }
-        let too_old = self.buffer.drop_too_old(time);
-        if too_old > 0 {
-            self.counts.dropped_too_old = self.counts.dropped_too_old.saturating_add(too_old);
+    }
+
+    fn drop_too_old(&mut self, time: Timestamp, now: Now) {
+        let samples = self.buffer.drop_too_old(time);
+        if samples > 0 {
+            self.counts.dropped_too_old = self.counts.dropped_too_old.saturating_add(samples);
             let detail = "CloudWatch takes nothing that is older than two weeks".to_owned();
-            self.tell(&Notice::Dropped { reason: "too_old", samples: too_old, detail }, now);
+            self.tell(&Notice::Dropped { reason: "too_old", samples, detail }, now);
         }
-        Some(Waiting { payload: self.buffer.next_payload()?, learnt })
     }
 
     fn take_in_flight(&mut self, id: TransmitId) -> Option<InFlight> {
@@ -464,7 +545,7 @@ impl Publisher {
         };
         let delay = self.backoff.fail(now.steady, base, after, &mut self.random);
         self.tell(&Notice::Retrying { cause, reason: reason(answer), delay }, now);
-        self.wait(sent.payload, sent.learnt);
+        self.wait(Body::Payload(sent.payload), sent.learnt);
     }
 
     fn drop_unknown(&mut self, payload: &Payload, answer: &Answer, now: Now) {
@@ -487,7 +568,7 @@ impl Publisher {
                 self.counts.dropped_invalid = self.counts.dropped_invalid.saturating_add(samples);
                 self.dropped("invalid", samples, answer, now);
                 if let Some(rest) = rest {
-                    self.wait(rest, sent.learnt);
+                    self.wait(Body::Draft(rest), sent.learnt);
                 }
             }
         }
@@ -497,13 +578,13 @@ impl Publisher {
         self.counts.retried = self.counts.retried.saturating_add(1);
         let (left, right) = sent.payload.split();
         for half in [right, left].into_iter().flatten() {
-            self.wait(half, sent.learnt);
+            self.wait(Body::Draft(half), sent.learnt);
         }
     }
 
     /// The oldest payloads are sent first.
-    fn wait(&mut self, payload: Payload, learnt: i64) {
-        self.payloads.push_front(Waiting { payload, learnt });
+    fn wait(&mut self, body: Body, learnt: i64) {
+        self.payloads.push_front(Waiting { body, learnt });
     }
 
     fn keep_within_limit(&mut self, time: Timestamp, now: Now) {
