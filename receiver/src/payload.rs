@@ -33,7 +33,7 @@ pub struct Draft {
     data: Vec<Span>,
     /// How much of it is compressed.
     fed: usize,
-    encoder: GzEncoder<Vec<u8>>,
+    encoder: Box<GzEncoder<Vec<u8>>>,
 }
 
 /// A datum within the uncompressed body.
@@ -56,7 +56,7 @@ fn samples(data: &[Span]) -> u64 {
 impl Draft {
     /// A draft of a whole JSON document in which data lie at these places, in their order.
     pub(crate) fn new(raw: Vec<u8>, data: Vec<Span>) -> Self {
-        Self { raw, data, fed: 0, encoder: GzEncoder::new(Vec::new(), Compression::fast()) }
+        Self { raw, data, fed: 0, encoder: Box::new(GzEncoder::new(Vec::new(), Compression::fast())) }
     }
 
     /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
