@@ -3,15 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use acpw_host::{
-    Callout, Counter, Gauge, HostError, LogLevel, Queue, call_response_body, call_response_headers, dispatch_http_call,
-    environment, log, now,
-    pairs::pairs,
-    plugin_configuration,
-    proxy_wasm::{
-        self,
-        traits::{Context, RootContext},
-    },
-    random, set_shared_data, set_tick_period, shared_number,
+    Callout, Counter, Gauge, HostError, LogLevel, Plugin, Queue, call_response_body, call_response_headers,
+    dispatch_http_call, environment, log, now, pairs::pairs, plugin, plugin_configuration, random, set_shared_data,
+    set_tick_period, shared_number,
 };
 use acpw_metric::{
     record::QUEUE_NAME,
@@ -36,10 +30,7 @@ const ANSWER_LIMIT: usize = 256 * 1024;
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
-}}
+plugin!(Root);
 
 /// The singleton's context.
 #[derive(Default)]
@@ -101,8 +92,10 @@ impl Root {
     }
 }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _: usize) -> bool {
+impl Plugin for Root {
+    type Stream = ();
+
+    fn on_configure(&mut self) -> bool {
         match self.configure() {
             Ok(summary) => {
                 log(LogLevel::Info, &format!("acpw receiver: {summary}"));
@@ -115,7 +108,7 @@ impl RootContext for Root {
         }
     }
 
-    fn on_queue_ready(&mut self, _: u32) {
+    fn on_queue_ready(&mut self) {
         if let Some(receiver) = &mut self.receiver {
             receiver.drain();
             receiver.report();
@@ -137,12 +130,10 @@ impl RootContext for Root {
             receiver.trap_if_asked();
         }
     }
-}
 
-impl Context for Root {
     /// Only takes the answer in. What follows from it is sent on the next tick: this is also called while Envoy shuts
     /// down, when a dispatch would crash it.
-    fn on_http_call_response(&mut self, callout: u32, _: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, callout: Callout) {
         if let Some(receiver) = &mut self.receiver {
             receiver.answered(callout);
             receiver.report();

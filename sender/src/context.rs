@@ -1,14 +1,14 @@
 //! The glue to Envoy: events in, host calls out.
 
 use acpw_host::{
-    Counter, Filter, Gauge, HostError, LogLevel, Queue, environment, filter, log, now, pairs::pairs,
+    Action, Counter, Gauge, HostError, LogLevel, Part, Plugin, Queue, environment, log, now, pairs::pairs, plugin,
     plugin_configuration, property, request_headers, set_tick_period, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 
 use crate::{Config, Moment, Observation, Sender};
 
-filter!(Root);
+plugin!(Root);
 
 /// A plugin configuration's context: the filter's root, or the access logger itself. It has no worker while it has no
 /// sound configuration.
@@ -57,7 +57,7 @@ impl Root {
     }
 }
 
-impl Filter for Root {
+impl Plugin for Root {
     type Stream = Stage;
 
     fn on_configure(&mut self) -> bool {
@@ -95,8 +95,8 @@ impl Filter for Root {
         worker.log();
     }
 
-    fn on_request_headers(&mut self, stage: &mut Stage) {
-        let Some(worker) = &mut self.worker else { return };
+    fn on_request_headers(&mut self, stage: &mut Stage, _: Part) -> Action {
+        let Some(worker) = &mut self.worker else { return Action::Continue };
         let headers = request_headers();
         #[cfg(feature = "trap")]
         trap_if_asked(&headers);
@@ -109,6 +109,7 @@ impl Filter for Root {
             }
             None => Stage::Unobserved,
         };
+        Action::Continue
     }
 
     fn on_stream_log(&mut self, stage: &mut Stage) {
