@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use acpw_metric::{Accumulator, Dimensions, Distribution, dimension::OVERFLOW_VALUE};
+use acpw_metric::{Dimensions, MetricName, Namespace, dimension::OVERFLOW_VALUE};
 use serde::Serialize;
 
-use crate::{notice::Notice, outbox::Names, series::Map};
+use crate::{notice::Notice, series::Map};
 
 /// CloudWatch bills a series for each hour in which it has data.
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -34,6 +34,8 @@ pub struct Cardinality {
     values: Map<String, Map<u64, Duration>>,
     /// When the overflow was last seen.
     overflow: Option<Duration>,
+    /// Dimensions of the overflow that were taken in just now.
+    overflowing: Option<Dimensions>,
 }
 
 /// A series with what was published of it.
@@ -48,30 +50,39 @@ pub struct BigSeries {
 }
 
 impl Cardinality {
-    /// Takes in data that are published. Gives a warning when the overflow of a sender begins.
-    pub fn note(&mut self, data: &Accumulator, names: &Names, now: Duration) -> Option<Notice> {
-        let mut overflow = None;
-        for (key, dimensions, distributions) in data.iter() {
-            for (metric, distribution) in distributions {
-                let (namespace, name) = names.of(&key.origin, metric);
-                let series = (namespace.as_str(), name.as_str(), dimensions);
-                let known = hash(&series);
-                if remember(&mut self.series, known, now) {
-                    self.count(known, series, distribution);
-                }
-            }
-            for (name, value) in dimensions.iter() {
-                if value == OVERFLOW_VALUE {
-                    overflow = Some(dimensions.clone());
-                    continue;
-                }
-                match self.values.get_mut(name) {
-                    Some(values) => remember(values, hash(&value), now),
-                    None => remember(self.values.entry(name.to_owned()).or_default(), hash(&value), now),
-                };
-            }
+    /// Takes in a datum that is published.
+    pub fn note(
+        &mut self,
+        namespace: &Namespace,
+        name: &MetricName,
+        dimensions: &Dimensions,
+        values: u64,
+        now: Duration,
+    ) {
+        let series = (namespace.as_str(), name.as_str(), dimensions);
+        let known = hash(&series);
+        if remember(&mut self.series, known, now) {
+            self.count(known, series, values);
         }
-        let overflow = overflow?;
+    }
+
+    /// Takes in dimensions under which data are published.
+    pub fn note_dimensions(&mut self, dimensions: &Dimensions, now: Duration) {
+        for (name, value) in dimensions.iter() {
+            if value == OVERFLOW_VALUE {
+                self.overflowing = Some(dimensions.clone());
+                continue;
+            }
+            match self.values.get_mut(name) {
+                Some(values) => remember(values, hash(&value), now),
+                None => remember(self.values.entry(name.to_owned()).or_default(), hash(&value), now),
+            };
+        }
+    }
+
+    /// A warning when the overflow of a sender has begun.
+    pub fn poll_notice(&mut self, now: Duration) -> Option<Notice> {
+        let overflow = self.overflowing.take()?;
         let is_new = self.overflow.is_none_or(|last| now.saturating_sub(last) >= HOUR);
         self.overflow = Some(now);
         is_new.then(|| self.overflow_notice(&overflow))
@@ -100,7 +111,7 @@ impl Cardinality {
         biggest.into_iter().take(BIGGEST).cloned().collect()
     }
 
-    fn count(&mut self, known: u64, series: (&str, &str, &Dimensions), distribution: &Distribution) {
+    fn count(&mut self, known: u64, series: (&str, &str, &Dimensions), values: u64) {
         let has_room = self.named.len() < MAX_NAMED;
         let named = match self.named.get_mut(&known) {
             Some(named) => named,
@@ -110,7 +121,7 @@ impl Cardinality {
             None => return,
         };
         named.data = named.data.saturating_add(1);
-        named.values = named.values.saturating_add(distribution.count());
+        named.values = named.values.saturating_add(values);
     }
 
     fn overflow_notice(&self, overflow: &Dimensions) -> Notice {
@@ -152,9 +163,7 @@ fn name((namespace, metric, dimensions): (&str, &str, &Dimensions)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{
-        DimensionName, DimensionValue, Metric, MetricName, Namespace, StorageResolution, Timestamp, Unit,
-    };
+    use acpw_metric::{DimensionName, DimensionValue};
 
     use super::*;
 
@@ -162,8 +171,18 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn names() -> Names {
-        Names { namespace: Namespace::new("N").unwrap(), request_count: MetricName::new("Requests").unwrap() }
+    /// Takes in one value of one metric for each of these sets of dimensions.
+    fn note(
+        cardinality: &mut Cardinality,
+        sets: impl IntoIterator<Item = Dimensions>,
+        now: Duration,
+    ) -> Option<Notice> {
+        let (namespace, name) = (Namespace::new("N").unwrap(), MetricName::new("Requests").unwrap());
+        for dimensions in sets {
+            cardinality.note(&namespace, &name, &dimensions, 1, now);
+            cardinality.note_dimensions(&dimensions, now);
+        }
+        cardinality.poll_notice(now)
     }
 
     fn dimensions(pairs: &[(&str, &str)]) -> Dimensions {
@@ -172,26 +191,13 @@ mod tests {
         Dimensions::new(pairs.iter().map(pair).collect()).unwrap()
     }
 
-    /// A value of one metric for each of these sets of dimensions.
-    fn data(sets: impl IntoIterator<Item = Dimensions>) -> Accumulator {
-        let mut data = Accumulator::default();
-        let name = MetricName::new("RequestCount").unwrap();
-        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
-        let mut one = Distribution::new();
-        one.record(1.0);
-        for dimensions in sets {
-            data.add(Timestamp::from_secs(1_787_402_160), None, &dimensions, &metric, &one);
-        }
-        data
-    }
-
     fn numbered(n: usize) -> Dimensions {
         dimensions(&[("n", &n.to_string())])
     }
 
-    fn paths(paths: &[&str]) -> Accumulator {
+    fn paths(paths: &[&str]) -> Vec<Dimensions> {
         let host = |path: &str| if path == OVERFLOW_VALUE { OVERFLOW_VALUE } else { "h" };
-        data(paths.iter().map(|path| dimensions(&[("host", host(path)), ("path", path)])))
+        paths.iter().map(|path| dimensions(&[("host", host(path)), ("path", path)])).collect()
     }
 
     #[test]
@@ -199,17 +205,17 @@ mod tests {
         let mut cardinality = Cardinality::default();
         for n in 0..20 {
             for _ in 0..=n {
-                cardinality.note(&data([numbered(n)]), &names(), SECOND);
+                note(&mut cardinality, [numbered(n)], SECOND);
             }
         }
         assert_eq!(cardinality.series(), 20);
         let biggest = cardinality.biggest();
         assert_eq!(biggest.len(), BIGGEST);
         assert_eq!(biggest[0], BigSeries { name: "N Requests {n=19}".to_owned(), data: 20, values: 20 });
-        cardinality.note(&data([numbered(3)]), &names(), MINUTE * 59);
+        note(&mut cardinality, [numbered(3)], MINUTE * 59);
         cardinality.prune(MINUTE * 59);
         assert_eq!(cardinality.series(), 20);
-        cardinality.note(&data([Dimensions::default()]), &names(), MINUTE * 61);
+        note(&mut cardinality, [Dimensions::default()], MINUTE * 61);
         cardinality.prune(MINUTE * 61);
         assert_eq!(cardinality.series(), 2);
         let named: Vec<_> = cardinality.biggest().into_iter().map(|series| (series.name, series.values)).collect();
@@ -220,7 +226,7 @@ mod tests {
     fn as_many_series_as_one_likes_take_bounded_memory() {
         let mut cardinality = Cardinality::default();
         for (count, known) in [(MAX_KNOWN - 1, MAX_KNOWN - 1), (MAX_KNOWN, MAX_KNOWN), (MAX_KNOWN + 1, MAX_KNOWN)] {
-            cardinality.note(&data((0..count).map(numbered)), &names(), SECOND);
+            note(&mut cardinality, (0..count).map(numbered), SECOND);
             assert_eq!((cardinality.series(), cardinality.named.len()), (known as u64, MAX_NAMED));
             assert_eq!(cardinality.values["n"].len(), known);
         }
@@ -229,13 +235,13 @@ mod tests {
     #[test]
     fn the_overflow_is_told_once_with_the_dimension_that_has_the_most_values() {
         let mut cardinality = Cardinality::default();
-        assert_eq!(cardinality.note(&paths(&["/a", "/b"]), &names(), SECOND), None);
-        let notice = cardinality.note(&paths(&["/c", OVERFLOW_VALUE]), &names(), SECOND * 2);
+        assert_eq!(note(&mut cardinality, paths(&["/a", "/b"]), SECOND), None);
+        let notice = note(&mut cardinality, paths(&["/c", OVERFLOW_VALUE]), SECOND * 2);
         assert_eq!(notice, Some(Notice::Overflow { dimension: "path".to_owned(), values: 3 }));
         for n in 3..10 {
-            assert_eq!(cardinality.note(&paths(&[OVERFLOW_VALUE]), &names(), SECOND * n), None);
+            assert_eq!(note(&mut cardinality, paths(&[OVERFLOW_VALUE]), SECOND * n), None);
         }
-        assert_eq!(cardinality.note(&paths(&["/a"]), &names(), SECOND * 10), None);
-        assert!(cardinality.note(&paths(&[OVERFLOW_VALUE]), &names(), SECOND * 10 + HOUR).is_some());
+        assert_eq!(note(&mut cardinality, paths(&["/a"]), SECOND * 10), None);
+        assert!(note(&mut cardinality, paths(&[OVERFLOW_VALUE]), SECOND * 10 + HOUR).is_some());
     }
 }

@@ -1,11 +1,13 @@
 //! Data that are due, on their way into payloads.
 
+use std::time::Duration;
+
 use acpw_metric::{
     Accumulator, Distribution, Group, Metric, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp,
     quota::MAX_VALUES_PER_DATUM,
 };
 
-use crate::{Batch, datum::MetricDatum, payload::Draft};
+use crate::{Batch, cardinality::Cardinality, datum::MetricDatum, payload::Draft};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -55,11 +57,6 @@ impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
         Self { names, due: Accumulator::default(), rest: None, encoding: None, cut: Vec::new() }
-    }
-
-    /// What the data are called.
-    pub fn names(&self) -> &Names {
-        &self.names
     }
 
     /// Adds data.
@@ -124,7 +121,8 @@ impl Outbox {
 
     /// A draft of as many of the oldest data of one namespace as CloudWatch takes in one request. Encodes about as many
     /// bytes as `budget` still has, and takes them from it; there is no draft before that has come to its end.
-    pub fn next_draft(&mut self, budget: &mut usize) -> Option<Draft> {
+    /// `cardinality` takes in what is encoded.
+    pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {
         if let Some(draft) = self.cut.pop() {
             return Some(draft);
         }
@@ -158,8 +156,10 @@ impl Outbox {
                     self.rest = Some((key, group));
                     return self.encoding.take()?.batch.into_draft();
                 }
+                cardinality.note(namespace, name, &group.dimensions, distribution.count(), now);
                 group.distributions.pop();
             }
+            cardinality.note_dimensions(&group.dimensions, now);
             *budget = budget.saturating_sub(encoding.batch.length().saturating_sub(before));
         }
         None
@@ -215,8 +215,12 @@ mod tests {
         data
     }
 
+    fn next_draft(outbox: &mut Outbox, mut budget: usize) -> Option<Draft> {
+        outbox.next_draft(&mut budget, &mut Cardinality::default(), Duration::ZERO)
+    }
+
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
-        std::iter::from_fn(|| outbox.next_draft(&mut usize::MAX.clone()))
+        std::iter::from_fn(|| next_draft(outbox, usize::MAX))
             .map(|draft| draft.seal(&mut usize::MAX.clone()).unwrap())
             .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
             .collect()
@@ -231,7 +235,7 @@ mod tests {
             assert_eq!(held, 6 * series as u64);
             let mut packed = 0;
             let mut count = 0;
-            while let Some(payload) = outbox.next_draft(&mut usize::MAX.clone()) {
+            while let Some(payload) = next_draft(&mut outbox, usize::MAX) {
                 packed += payload.samples();
                 count += 1;
                 assert_eq!(outbox.samples(), held - packed);
@@ -246,7 +250,7 @@ mod tests {
         outbox.add(data(1_000, None));
         let (held, bytes) = (outbox.samples(), outbox.bytes());
         let mut steps = 0;
-        while outbox.next_draft(&mut 10_000).is_none() {
+        while next_draft(&mut outbox, 10_000).is_none() {
             steps += 1;
             assert_eq!(outbox.samples(), held);
             assert!(!outbox.is_empty() && outbox.bytes() <= bytes);
@@ -318,7 +322,7 @@ mod tests {
         let held = outbox.samples();
         for _ in 0..2 {
             // The second time, it is the draft that the first one cut.
-            let draft = outbox.next_draft(&mut 1_000);
+            let draft = next_draft(&mut outbox, 1_000);
             outbox.cut.extend(draft);
             outbox.shift(-60_000);
             assert_eq!(outbox.samples(), held);

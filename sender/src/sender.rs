@@ -1,21 +1,16 @@
 //! The sender's state: what is observed, what is held, and what goes onto the queue.
 
-use acpw_metric::{Accumulator, Kind, Metric, Now, Origin, Record, RecordError, Timestamp};
+use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
-    Aggregator, Config, HostMatcher, Observation, Request,
+    Aggregator, Buffer, Config, Counts, HostMatcher, Observation, Outcome, Reading, Request,
     aggregator::Place,
     dimension::{Dimension, Source, append_number},
     measure::Measure,
-    outcome::{Number, Outcome},
+    outcome::Number,
     path_template::{OTHER, PathTemplates, append_normalized},
+    reading::Target,
 };
-
-/// A record above this many bytes is split.
-const RECORD_LIMIT: usize = 64 * 1024;
-
-/// What a sender holds while there is no queue to put it on.
-const HELD_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Observations kept for later requests: as many as are commonly in flight on one worker.
 const MAX_SPARES: usize = 256;
@@ -39,30 +34,14 @@ pub struct Sender {
     sets: Vec<Set>,
     max_series: usize,
     origin: Origin,
-    held: Accumulator,
+    buffer: Buffer,
     since: Timestamp,
-    counts: Counts,
     spares: Vec<Observation>,
     // What every request needs for a moment, so that it allocates nothing.
     host: Vec<u8>,
     text: Vec<u8>,
     key: Vec<u8>,
     values: Vec<(usize, f64)>,
-}
-
-/// A property of Envoy's that is read at the end of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    path: Box<str>,
-    target: Target,
-}
-
-/// What a property is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Number(Number),
-    /// The dimension in this place.
-    Dimension(usize),
 }
 
 /// A dimension set.
@@ -73,20 +52,6 @@ struct Set {
     aggregator: Aggregator,
 }
 
-/// What became of the values observed, since this was last asked. A value is one measurement of one metric of one request
-/// in one dimension set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Values observed.
-    pub observed: u64,
-    /// Values put onto the queue.
-    pub enqueued: u64,
-    /// Values taken back from it.
-    pub taken_back: u64,
-    /// Values dropped at the bound on memory, the oldest first, there being no receiver for so long.
-    pub dropped_buffer_full: u64,
-}
-
 /// When a request's headers are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -94,13 +59,6 @@ pub enum Moment {
     Arrival,
     /// At the end of the stream.
     End,
-}
-
-impl Reading {
-    /// The property's path, its parts separated by NUL.
-    pub fn path(&self) -> &[u8] {
-        self.path.as_bytes()
-    }
 }
 
 impl Sender {
@@ -140,16 +98,15 @@ impl Sender {
         Self {
             hosts: config.hosts,
             path_templates: config.path_templates,
-            readings: readings(&measures, &dimensions),
+            readings: Reading::all(&measures, &dimensions),
             dimensions,
             measures,
             time_unit: config.metrics.time_unit,
             sets,
             max_series: config.max_series,
             origin: config.origin,
-            held: Accumulator::default(),
+            buffer: Buffer::default(),
             since: now.wall,
-            counts: Counts::default(),
             spares: Vec::new(),
             host: Vec::new(),
             text: Vec::new(),
@@ -268,7 +225,7 @@ impl Sender {
                 let before = set.aggregator.series();
                 set.aggregator.observe(&self.key, &self.values, self.max_series.saturating_sub(series));
                 series = series.saturating_add(set.aggregator.series()).saturating_sub(before);
-                self.counts.observed = self.counts.observed.saturating_add(self.values.len() as u64);
+                self.buffer.observe(self.values.len() as u64);
             }
         }
         if self.spares.len() < MAX_SPARES {
@@ -280,10 +237,10 @@ impl Sender {
     /// then the oldest is dropped.
     pub fn flush(&mut self, now: Now) {
         for set in &mut self.sets {
-            set.aggregator.flush_into(&mut self.held, &self.origin, self.since, now);
+            set.aggregator.flush_into(self.buffer.held_mut(), &self.origin, self.since, now);
         }
         self.since = now.wall;
-        self.keep_within_limit();
+        self.buffer.keep_within_limit(self.since);
     }
 
     /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver keeps
@@ -292,49 +249,32 @@ impl Sender {
     /// # Errors
     /// Bytes that this version cannot read; they are to be put back as they are, for a receiver that can.
     pub fn take_back(&mut self, record: &[u8]) -> Result<(), RecordError> {
-        let record = Record::decode(record)?;
-        self.held.merge_record(&record, 0);
-        self.counts.taken_back = self.counts.taken_back.saturating_add(record.samples());
-        self.keep_within_limit();
-        Ok(())
+        self.buffer.take_back(record, self.since)
     }
 
     /// Takes all that is held, as records for the queue.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
-        self.counts.enqueued = self.counts.enqueued.saturating_add(self.held.samples());
-        std::mem::take(&mut self.held).into_records(RECORD_LIMIT)
+        self.buffer.take_records()
     }
 
     /// Holds a record again that the queue did not take.
     pub fn give_back(&mut self, record: &[u8]) {
-        if let Ok(record) = Record::decode(record) {
-            self.held.merge_record(&record, 0);
-            self.counts.enqueued = self.counts.enqueued.saturating_sub(record.samples());
-        }
+        self.buffer.give_back(record);
     }
 
-    /// Whether there is anything to put onto a queue.
+    /// Whether there is nothing to put onto a queue.
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.buffer.is_empty()
     }
 
     /// Values held since the last flush.
     pub fn held(&self) -> u64 {
-        self.held.samples()
+        self.buffer.samples()
     }
 
     /// What has become of values since this was last called.
     pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
-    }
-
-    fn keep_within_limit(&mut self) {
-        if self.held.bytes() > HELD_BYTES_LIMIT {
-            // Room for a while, so that what comes next does not come to the bound again.
-            let shrunk = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, self.since);
-            self.counts.observed = self.counts.observed.saturating_add(shrunk.settled);
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(shrunk.dropped);
-        }
+        self.buffer.take_counts()
     }
 
     fn set_status(&mut self, observation: &mut Observation, outcome: &Outcome) {
@@ -359,27 +299,6 @@ impl Sender {
     }
 }
 
-/// What these metrics and dimensions need, each property once. The one that only gRPC requests have is the last.
-fn readings(measures: &[Measure], dimensions: &[Dimension]) -> Vec<Reading> {
-    let needs_status = |dimension: &Dimension| matches!(dimension.source, Source::Status | Source::StatusClass);
-    let is_needed = |number: &Number| {
-        measures.iter().any(|measure| measure.needs().contains(number))
-            || (*number == Number::Code && dimensions.iter().any(needs_status))
-    };
-    let number = |number: &Number| Reading { path: number.path().into(), target: Target::Number(*number) };
-    let [numbers @ .., grpc_status] = Number::ALL;
-    let mut readings: Vec<_> = numbers.iter().filter(|number| is_needed(number)).map(number).collect();
-    for (place, dimension) in dimensions.iter().enumerate() {
-        if let Source::Property(path) = &dimension.source {
-            readings.push(Reading { path: path.clone(), target: Target::Dimension(place) });
-        }
-    }
-    if is_needed(&grpc_status) {
-        readings.push(number(&grpc_status));
-    }
-    readings
-}
-
 /// A bit for each dimension set.
 fn bits() -> impl Iterator<Item = u32> {
     (0..u32::BITS).map(|place| 1 << place)
@@ -389,7 +308,10 @@ fn bits() -> impl Iterator<Item = u32> {
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
+    use acpw_metric::{Accumulator, Record};
+
     use super::*;
+    use crate::buffer::HELD_BYTES_LIMIT;
 
     fn sender(rest: &str) -> Sender {
         let document = format!(r#"{{"receiver_vm_id": "receiver"{rest}}}"#);
@@ -655,7 +577,7 @@ mod tests {
                 observed += 1;
             }
             sender.flush(at(60 * minute));
-            assert!(sender.held.bytes() <= HELD_BYTES_LIMIT);
+            assert!(sender.buffer.bytes() <= HELD_BYTES_LIMIT);
         }
         let counts = sender.take_counts();
         assert!(counts.dropped_buffer_full > 0);
@@ -675,7 +597,7 @@ mod tests {
             for record in queue.drain(..) {
                 sender.take_back(&record).unwrap();
             }
-            assert!(sender.held.bytes() <= HELD_BYTES_LIMIT);
+            assert!(sender.buffer.bytes() <= HELD_BYTES_LIMIT);
             queue = sender.take_records();
         }
         let counts = sender.take_counts();
