@@ -22,23 +22,19 @@ pub(crate) enum Target {
 }
 
 impl Reading {
-    /// What these metrics and dimensions need, each property once. The one that only gRPC requests have is the last.
+    /// What these metrics and dimensions need, each property once.
     pub(crate) fn all(measures: &[Measure], dimensions: &[Dimension]) -> Vec<Self> {
         let needs_status = |dimension: &Dimension| matches!(dimension.source, Source::Status | Source::StatusClass);
         let is_needed = |number: &Number| {
             measures.iter().any(|measure| measure.needs().contains(number))
                 || (*number == Number::Code && dimensions.iter().any(needs_status))
         };
-        let number = |number: &Number| Self { path: number.path().into(), target: Target::Number(*number) };
-        let [numbers @ .., grpc_status] = Number::ALL;
-        let mut readings: Vec<_> = numbers.iter().filter(|number| is_needed(number)).map(number).collect();
+        let number = |number: Number| Self { path: number.path().into(), target: Target::Number(number) };
+        let mut readings: Vec<_> = Number::ALL.into_iter().filter(is_needed).map(number).collect();
         for (place, dimension) in dimensions.iter().enumerate() {
             if let Source::Property(path) = &dimension.source {
                 readings.push(Self { path: path.clone(), target: Target::Dimension(place) });
             }
-        }
-        if is_needed(&grpc_status) {
-            readings.push(number(&grpc_status));
         }
         readings
     }

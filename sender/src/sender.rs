@@ -18,8 +18,7 @@ const MAX_SPARES: usize = 256;
 /// One worker's sender.
 ///
 /// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
-/// the stream, and with what Envoy has for each of its [`readings`](Self::readings). Where the beginning of a stream is
-/// seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
+/// the stream. Where the beginning of a stream is seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
 /// if there is a queue, [`take_back`](Self::take_back) every record still in it, and put each of
 /// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses.
 #[derive(Debug)]
@@ -187,30 +186,25 @@ impl Sender {
         self.sets.iter_mut().for_each(|set| set.aggregator.drop_gauges());
     }
 
-    /// What is to be read of a request that has ended.
-    pub fn readings(&self, observation: &Observation) -> &[Reading] {
-        match self.readings.split_last() {
-            Some((last, rest)) if !observation.is_grpc && last.target == Target::Number(Number::GrpcStatus) => rest,
-            _ => &self.readings,
-        }
-    }
-
-    /// Counts a request that has ended, with what Envoy has for its readings, in their order.
-    pub fn finish(&mut self, mut observation: Observation, properties: &[Option<Vec<u8>>]) {
+    /// Counts a request that has ended; `property` gives what Envoy has under a path, and is asked for what is needed, once
+    /// each.
+    pub fn finish<'p>(&mut self, mut observation: Observation, mut property: impl FnMut(&[u8]) -> Option<&'p [u8]>) {
         let mut outcome = Outcome::new(observation.is_grpc);
-        for (reading, bytes) in self.readings.iter().zip(properties) {
+        for reading in &self.readings {
             match reading.target {
-                Target::Number(number) => outcome.set(number, bytes.as_deref()),
+                Target::Number(Number::GrpcStatus) if !observation.is_grpc => {}
+                Target::Number(number) => outcome.set(number, property(reading.path())),
                 Target::Dimension(place) => {
                     let Some(dimension) = self.dimensions.get(place) else { continue };
-                    let number = bytes.as_deref().filter(|_| dimension.source.is_number());
+                    let bytes = property(reading.path());
+                    let number = bytes.filter(|_| dimension.source.is_number());
                     match number.and_then(|bytes| bytes.try_into().ok()) {
                         Some(bytes) => {
                             self.text.clear();
                             append_number(&mut self.text, i64::from_le_bytes(bytes));
                             observation.set(place, dimension, Some(&self.text));
                         }
-                        None => observation.set(place, dimension, bytes.as_deref()),
+                        None => observation.set(place, dimension, bytes),
                     }
                 }
             }
@@ -333,12 +327,11 @@ mod tests {
     type Properties<'a> = &'a [(&'a str, &'a [u8])];
 
     fn finish(sender: &mut Sender, observation: Observation, properties: Properties<'_>) {
-        let find = |reading: &Reading| {
-            let property = properties.iter().find(|(path, _)| path.as_bytes() == reading.path());
-            property.map(|(_, value)| value.to_vec())
+        let property = |path: &[u8]| {
+            let known = properties.iter().find(|(known, _)| known.as_bytes() == path);
+            known.map(|(_, value)| *value)
         };
-        let values: Vec<_> = sender.readings(&observation).iter().map(find).collect();
-        sender.finish(observation, &values);
+        sender.finish(observation, property);
     }
 
     fn observe_with(sender: &mut Sender, headers: &Headers<'_>, properties: Properties<'_>) {
@@ -445,8 +438,12 @@ mod tests {
             let mut headers = headers(b"example.com", b"/");
             headers.push((b"content-type", content_type));
             let observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
-            let readings = sender.readings(&observation).iter();
-            readings.map(|reading| String::from_utf8(reading.path().to_vec()).unwrap().replace('\0', ".")).collect()
+            let mut asked: Vec<String> = Vec::new();
+            sender.finish(observation, |path| {
+                asked.push(String::from_utf8(path.to_vec()).unwrap().replace('\0', "."));
+                None
+            });
+            asked
         };
         let read = |rest: &str| -> Vec<String> { paths(rest, b"text/plain") };
         assert_eq!(read(""), ["response.code"]);
@@ -455,9 +452,9 @@ mod tests {
             "dimension_sets": [["host", "route"], ["route", "status"]]"#;
         let expected = ["response.code", "request.duration", "response.backend_latency", "xds.route_name"];
         assert_eq!(read(rest), expected);
-        let grpc: Vec<String> = paths(rest, b"application/grpc");
-        assert_eq!(grpc[..4], expected);
-        assert_eq!(grpc[4..], ["response.grpc_status"]);
+        let mut grpc = paths(rest, b"application/grpc");
+        assert_eq!(grpc.remove(3), "response.grpc_status");
+        assert_eq!(grpc, expected);
     }
 
     #[test]
