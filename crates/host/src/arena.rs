@@ -15,9 +15,10 @@ use std::{
 const SIZE: usize = 16 * 1024;
 
 thread_local! {
+    /// For itself: nothing but zeros takes no room in a module.
+    static MEMORY: UnsafeCell<[u8; SIZE]> = const { UnsafeCell::new([0; SIZE]) };
     static ARENA: Arena = const {
         Arena {
-            memory: UnsafeCell::new([0; SIZE]),
             used: Cell::new(0),
             is_open: Cell::new(false),
             spilled: RefCell::new(Vec::new()),
@@ -26,8 +27,7 @@ thread_local! {
 }
 
 struct Arena {
-    memory: UnsafeCell<[u8; SIZE]>,
-    /// How much of it is given away.
+    /// How much of the memory is given away.
     used: Cell<usize>,
     /// Whether there is an event that will give it back.
     is_open: Cell<bool>,
@@ -81,7 +81,7 @@ pub fn allocate(length: usize) -> *mut u8 {
         let start = arena.used.get();
         let end = start.checked_add(length).filter(|end| arena.is_open.get() && *end <= SIZE)?;
         arena.used.set(end);
-        Some(arena.memory.get().cast::<u8>().wrapping_add(start))
+        Some(memory().wrapping_add(start))
     });
     within.unwrap_or_else(|| match Layout::array::<u8>(length) {
         // SAFETY: the layout is not empty.
@@ -92,7 +92,11 @@ pub fn allocate(length: usize) -> *mut u8 {
 
 /// Whether this address lies in the memory of events, and so is not to be freed.
 pub(crate) fn is_within(data: *const u8) -> bool {
-    ARENA.with(|arena| (data as usize).wrapping_sub(arena.memory.get() as usize) < SIZE)
+    (data as usize).wrapping_sub(memory() as usize) < SIZE
+}
+
+fn memory() -> *mut u8 {
+    MEMORY.with(|memory| memory.get().cast())
 }
 
 #[cfg(test)]
