@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash},
+    rc::Rc,
 };
 
 use acpw_metric::{
@@ -32,7 +33,7 @@ type Places = HashMap<u64, usize, foldhash::fast::FixedState>;
 /// - A series that is not there for a round is forgotten.
 #[derive(Debug)]
 pub struct Collector {
-    rules: Vec<Rule>,
+    rules: Rc<[Rule]>,
     namespace: Option<Namespace>,
     max_series: usize,
     /// Whether a series that was not there in the last round began with nothing.
@@ -82,7 +83,7 @@ impl Collector {
     /// One that knows no series yet and remembers at most `max_series`; data go to `namespace`, or the receiver's.
     pub fn new(rules: Vec<Rule>, max_series: usize, namespace: Option<Namespace>) -> Self {
         Self {
-            rules,
+            rules: rules.into(),
             namespace,
             max_series,
             begins_at_zero: false,
@@ -105,9 +106,9 @@ impl Collector {
         Self { begins_at_zero: true, ..self }
     }
 
-    /// Whether there is a rule for a metric of this name.
-    pub fn wants(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| rule.metric.matches(name))
+    /// Its rules.
+    pub fn rules(&self) -> Rc<[Rule]> {
+        Rc::clone(&self.rules)
     }
 
     /// Begins a round: an answer of this time.

@@ -213,8 +213,8 @@ pub(super) fn rules(
     environment: Environment<'_>,
     faults: &mut Faults,
 ) -> Vec<Rule> {
-    let raw = raw.required(path, faults).unwrap_or_default();
-    if !(1..=MAX_RULES).contains(&raw.len()) && faults.is_empty() {
+    let Some(raw) = raw.required(path, faults) else { return Vec::new() };
+    if !(1..=MAX_RULES).contains(&raw.len()) {
         faults.add(path, format_args!("must have 1 to {MAX_RULES} rules"));
     }
     let mut rules = Vec::with_capacity(raw.len());
