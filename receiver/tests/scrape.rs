@@ -204,7 +204,7 @@ fn a_target_that_hangs_or_tells_too_much_costs_only_itself() {
 
 #[test]
 fn a_large_answer_is_read_over_several_ticks() {
-    let mut clock = Clock::new(json!([{ "cluster_name": "app", "rules": [{ "metric": "a" }], "max_series": 100_000 }]));
+    let mut clock = Clock::new(json!([{ "cluster_name": "app", "rules": [{ "metric": "a" }], "max_series": 20_000 }]));
     let (id, _) = clock.next_call();
     let text = (0..20_000).map(|n| format!("a{{n=\"{n}\",text=\"{}\"}} 1\n", "x".repeat(30))).collect::<String>();
     clock.answer(id, &text);
@@ -237,7 +237,7 @@ fn every_fault_is_told_with_its_path() {
         "scrape[0].host: is not a host",
         "scrape[0].interval_millisecond: 999 is not within 1000 and 3600000",
         "scrape[0].answer_limit_bytes: 1 is not within 1024 and 16777216",
-        "scrape[0].max_series: 0 is not within 1 and 100000",
+        "scrape[0].max_series: 0 is not within 1 and 20000",
         "scrape[0].dimensions.a: must have at least one character",
         "scrape[0].rules: must have 1 to 1000 rules",
         "scrape[0].metric_namespace: must not start with",

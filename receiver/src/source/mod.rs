@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How many bytes of answers are read in one tick: a few milliseconds of work.
-pub const TICK_BYTES: usize = 128 * 1024;
+pub const TICK_BYTES: usize = 64 * 1024;
 
 /// A source's place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

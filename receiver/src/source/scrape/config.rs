@@ -33,7 +33,7 @@ acpw_config::object! {
         interval_millisecond: u64,
         /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 1048576.
         answer_limit_bytes: u64,
-        /// How many series of it are published or go into what is published, 1 to 100,000; what needs others too is not
+        /// How many series of it are published or go into what is published, 1 to 20,000; what needs others too is not
         /// published, and they are counted. Default: 1000.
         max_series: u64,
         /// The namespace of its metrics. Default: the receiver's `metric_namespace`.
@@ -67,7 +67,7 @@ impl RawScrape {
             self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
         let interval = Duration::from_millis(interval);
         let limit = self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 1 << 20, faults);
-        let max_series = self.max_series.within(&key("max_series"), 1..=100_000, 1_000, faults);
+        let max_series = self.max_series.within(&key("max_series"), 1..=20_000, 1_000, faults);
         let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
         let namespace = namespace.map(|namespace| Namespace::new(&namespace)).transpose();
         let fixed = dimensions(self.dimensions, &key("dimensions"), environment, faults);

@@ -17,6 +17,9 @@ use crate::call::Response;
 /// The formats that are read, as a request's `accept` says: OpenMetrics tells when a counter began.
 pub(super) const ACCEPT: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
+/// How many bytes are read before the work they have made is looked at.
+const PART: usize = 2 * 1024;
+
 /// A Prometheus endpoint: a round is one request.
 ///
 /// As with Prometheus, an answer with a line that is none is refused as a whole. What counters said before it is forgotten
@@ -29,11 +32,13 @@ pub struct Scrape {
     is_asked: bool,
     /// The answer that is being read.
     answer: Option<Exposition>,
+    /// Whether it was read and is being published.
+    is_finishing: bool,
 }
 
 impl Scrape {
     pub(super) fn new(path: String, collector: Collector) -> Self {
-        Self { path, collector, is_asked: false, answer: None }
+        Self { path, collector, is_asked: false, answer: None, is_finishing: false }
     }
 
     pub(super) fn next_path(&mut self) -> Option<String> {
@@ -61,7 +66,7 @@ impl Scrape {
     }
 
     pub(super) fn is_reading(&self) -> bool {
-        self.answer.is_some()
+        self.answer.is_some() || self.is_finishing
     }
 
     pub(super) fn read(
@@ -70,21 +75,27 @@ impl Scrape {
         data: &mut Accumulator,
         counts: &mut SourceCounts,
     ) -> Result<(), String> {
-        let Some(answer) = &mut self.answer else { return Ok(()) };
         let rules = self.collector.rules();
         let wants = |name: &str| rules.iter().any(|rule| rule.metric.matches(name));
-        match answer.read(budget, &wants, &mut |reading| self.collector.take(reading, counts)) {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                self.answer = None;
-                self.collector.finish(data, counts);
-                Ok(())
+        while let Some(answer) = self.answer.as_mut().filter(|_| *budget > 0) {
+            // New series are more work than their bytes, which is taken into account after each part.
+            let part = PART.min(*budget);
+            let mut rest = part;
+            match answer.read(&mut rest, &wants, &mut |reading| self.collector.take(reading, counts)) {
+                Ok(false) => {}
+                Ok(true) => (self.answer, self.is_finishing) = (None, true),
+                Err(reason) => {
+                    (self.answer, self.is_asked) = (None, false);
+                    self.collector.cancel();
+                    return Err(reason);
+                }
             }
-            Err(reason) => {
-                (self.answer, self.is_asked) = (None, false);
-                self.collector.cancel();
-                Err(reason)
-            }
+            let work = part.saturating_sub(rest).saturating_add(self.collector.take_work());
+            *budget = budget.saturating_sub(work);
         }
+        if self.is_finishing {
+            self.is_finishing = !self.collector.finish(budget, data, counts);
+        }
+        Ok(())
     }
 }
