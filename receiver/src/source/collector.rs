@@ -18,8 +18,8 @@ use super::{
 };
 
 /// What it is to take in a series that was not there before, and to publish a datum: as much as to read so many bytes.
-const SERIES_WORK: usize = 512;
-const DATUM_WORK: usize = 256;
+const SERIES_WORK: usize = 128;
+const DATUM_WORK: usize = 64;
 
 /// By the hash of what it is.
 type Places = HashMap<u64, usize, foldhash::fast::FixedState>;
