@@ -5,9 +5,14 @@
 //! hangs, fails or lies costs nothing but its own data: it has one request under way at a time, its answer, its series and
 //! the work of a tick are bounded, and what cannot be right is a gap that is counted, never a value.
 
+pub mod collector;
+pub mod difference;
 pub mod ecs;
 pub mod envoy;
+pub mod histogram;
 pub mod poll;
+pub mod reading;
+pub mod rule;
 pub mod scrape;
 
 mod config;
