@@ -153,14 +153,16 @@ mod tests {
         for end in 0..HISTOGRAMS.len() - 4 {
             assert!(all(&HISTOGRAMS[..end]).is_err(), "{}", &HISTOGRAMS[..end]);
         }
-        for text in ["", "{}", "<html>", r#"{"stats":[{"name":1}]}"#, r#"{"stats":[{"value":1}]}"#, r#"{"stats":[5]}"#] {
+        for text in ["", "{}", "<html>", r#"{"stats":[{"name":1}]}"#, r#"{"stats":[{"value":1}]}"#, r#"{"stats":[5]}"#]
+        {
             assert!(all(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn the_middle_of_a_bucket_is_that_of_whole_numbers() {
-        for (lower_bound, width, middle) in [(0.0, 0.0, 0.0), (6.0, 0.1, 6.0), (21.0, 1.0, 21.0), (480.0, 10.0, 484.5)] {
+        for (lower_bound, width, middle) in [(0.0, 0.0, 0.0), (6.0, 0.1, 6.0), (21.0, 1.0, 21.0), (480.0, 10.0, 484.5)]
+        {
             assert_eq!(Bucket { lower_bound, width, count: 1 }.middle(), middle);
         }
     }

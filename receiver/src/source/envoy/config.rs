@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use acpw_config::{Faults, Field, Members, Object, ShortOr};
-use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit, quota::MAX_DIMENSIONS};
+use acpw_metric::{DimensionName, Metric, MetricName, Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
 
 use super::{
     EnvoyStats,
@@ -31,6 +31,8 @@ acpw_config::object! {
     pub struct RawEnvoyStats {
         /// The name of the Envoy cluster that leads to the admin interface. Required.
         cluster_name: String,
+        /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
+        metric_namespace: String,
         /// How often it is asked, 1,000 to 3,600,000. Default: 10000.
         interval_millisecond: u64,
         /// Groups of ready rules for what Envoy keeps anyway: `upstream`, `downstream`, `virtual_host`, `server`. Default:
@@ -96,6 +98,8 @@ impl RawEnvoyStats {
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
         let interval =
             self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
+        let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
+        let namespace = namespace.and_then(|name| checked(&key("metric_namespace"), Namespace::new(&name), faults));
         let limit = self.max_stats.within(&key("max_stats"), 1..=100_000, 2_000, faults);
         let defined = dimensions(self.dimensions, &key("dimensions"), environment, faults);
         let mut rules = Vec::new();
@@ -110,11 +114,17 @@ impl RawEnvoyStats {
                     let metric = Metric { name: MetricName::new(name).ok()?, unit, resolution };
                     let only = Conditions::default();
                     let sets = vec![default_set(&pattern, &defined, &path, faults)];
-                    Some(Rule { kind, pattern, metrics: vec![RuleMetric { metric, scale: 1.0, only, ones: None }], sets })
+                    Some(Rule {
+                        kind,
+                        pattern,
+                        metrics: vec![RuleMetric { metric, scale: 1.0, only, ones: None }],
+                        sets,
+                    })
                 })),
                 None => {
                     let known = GROUPS.map(|group| group.name).join(", ");
-                    faults.add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
+                    faults
+                        .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
                 }
             }
         }
@@ -138,7 +148,8 @@ impl RawEnvoyStats {
             answer_limit: ANSWER_LIMIT,
             publish: Publish::Interval,
         };
-        Some((config, Reader::Envoy(EnvoyStats::new(rules, usize::try_from(limit).unwrap_or(usize::MAX)))))
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Some((config, Reader::Envoy(EnvoyStats::new(rules, limit, namespace))))
     }
 }
 
@@ -146,8 +157,11 @@ impl RawStatsRule {
     fn check(self, defined: &[(DimensionName, Source)], path: &str, faults: &mut Faults) -> Option<Rule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
-        let keys =
-            [(Kind::Counter, "counter", self.counter), (Kind::Gauge, "gauge", self.gauge), (Kind::Histogram, "histogram", self.histogram)];
+        let keys = [
+            (Kind::Counter, "counter", self.counter),
+            (Kind::Gauge, "gauge", self.gauge),
+            (Kind::Histogram, "histogram", self.histogram),
+        ];
         let mut given = keys.into_iter().filter(|(_, _, field)| !matches!(field, Field::Absent));
         let (Some((kind, name, field)), None) = (given.next(), given.next()) else {
             faults.add(path, "needs exactly one of counter, gauge and histogram");
@@ -221,12 +235,7 @@ impl RawStatsMetric {
     }
 }
 
-fn conditions(
-    raw: Field<Members<String>>,
-    pattern: &Pattern,
-    path: &str,
-    faults: &mut Faults,
-) -> Option<Conditions> {
+fn conditions(raw: Field<Members<String>>, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<Conditions> {
     let mut conditions = Vec::new();
     for (name, text) in raw.optional(path, faults)?.0 {
         let path = format!("{path}.{}", name.escape_default());

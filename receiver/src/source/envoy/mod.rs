@@ -19,7 +19,7 @@ pub mod rule;
 
 mod config;
 
-use acpw_metric::{Accumulator, Now, Timestamp};
+use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
 
 use answer::{Answer, Bucket};
 pub use config::RawEnvoyStats;
@@ -36,6 +36,7 @@ const ANSWERS: &str = "wasmcustom.acpw.receiver.sources.answers";
 #[derive(Debug)]
 pub struct EnvoyStats {
     rules: Vec<Rule>,
+    namespace: Option<Namespace>,
     counters: Known<u64>,
     histograms: Known<Vec<Bucket>>,
     limit: usize,
@@ -49,10 +50,11 @@ pub struct EnvoyStats {
 }
 
 impl EnvoyStats {
-    /// Nothing is known yet. Of each type at most `limit` stats are heeded.
-    pub fn new(rules: Vec<Rule>, limit: usize) -> Self {
+    /// Nothing is known yet. Of each type at most `limit` stats are heeded; data go to `namespace`, or the receiver's.
+    pub fn new(rules: Vec<Rule>, limit: usize, namespace: Option<Namespace>) -> Self {
         Self {
             rules,
+            namespace,
             counters: Known::new(limit),
             histograms: Known::new(limit),
             limit,
@@ -164,7 +166,7 @@ impl EnvoyStats {
 
     fn publish(&self, kind: Kind, name: &str, said: Said<'_>, time: Timestamp, data: &mut Accumulator) {
         for rule in self.rules.iter().filter(|rule| rule.kind == kind) {
-            rule.apply(name, said, time, data);
+            rule.apply(name, said, time, self.namespace.as_ref(), data);
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::source::rule;
+
 /// The name of a stat with places for values: `cluster.{cluster}.upstream_rq_total`.
 ///
 /// Envoy's JSON tells a stat's tags as parts of its name, in the order in which they are configured: a counter `requests` of
@@ -117,30 +119,19 @@ pub(super) fn write_encoded(text: &str, out: &mut String) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     is_negated: bool,
-    parts: Vec<String>,
+    text: rule::Pattern,
 }
 
 impl Condition {
     /// Reads a condition; every text is one.
     pub fn new(text: &str) -> Self {
         let (text, is_negated) = text.strip_prefix('!').map_or((text, false), |text| (text, true));
-        Self { is_negated, parts: text.split('*').map(str::to_owned).collect() }
+        Self { is_negated, text: rule::Pattern::new(text) }
     }
 
     /// Whether a value meets it.
     pub fn is_met(&self, value: &str) -> bool {
-        self.is_like(value) != self.is_negated
-    }
-
-    fn is_like(&self, value: &str) -> bool {
-        let [first, rest @ ..] = self.parts.as_slice() else { return value.is_empty() };
-        let Some(mut value) = value.strip_prefix(first.as_str()) else { return false };
-        let [between @ .., last] = rest else { return value.is_empty() };
-        for part in between {
-            let Some((_, behind)) = value.split_once(part.as_str()) else { return false };
-            value = behind;
-        }
-        value.ends_with(last.as_str())
+        self.text.matches(value) != self.is_negated
     }
 }
 

@@ -55,14 +55,54 @@ pub const GROUPS: [Group; 4] = [
     Group {
         name: "virtual_host",
         metrics: &[
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_total", "VirtualHostRequestCount", Unit::COUNT),
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_2xx", "VirtualHostHTTPCode_2XX_Count", Unit::COUNT),
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_3xx", "VirtualHostHTTPCode_3XX_Count", Unit::COUNT),
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_4xx", "VirtualHostHTTPCode_4XX_Count", Unit::COUNT),
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_5xx", "VirtualHostHTTPCode_5XX_Count", Unit::COUNT),
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_retry", "VirtualHostRetryCount", Unit::COUNT),
-            (Counter, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_timeout", "VirtualHostTimeoutCount", Unit::COUNT),
-            (Histogram, "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_time", "VirtualHostResponseTime", Unit::MILLISECONDS),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_total",
+                "VirtualHostRequestCount",
+                Unit::COUNT,
+            ),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_2xx",
+                "VirtualHostHTTPCode_2XX_Count",
+                Unit::COUNT,
+            ),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_3xx",
+                "VirtualHostHTTPCode_3XX_Count",
+                Unit::COUNT,
+            ),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_4xx",
+                "VirtualHostHTTPCode_4XX_Count",
+                Unit::COUNT,
+            ),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_5xx",
+                "VirtualHostHTTPCode_5XX_Count",
+                Unit::COUNT,
+            ),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_retry",
+                "VirtualHostRetryCount",
+                Unit::COUNT,
+            ),
+            (
+                Counter,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_timeout",
+                "VirtualHostTimeoutCount",
+                Unit::COUNT,
+            ),
+            (
+                Histogram,
+                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_time",
+                "VirtualHostResponseTime",
+                Unit::MILLISECONDS,
+            ),
         ],
     },
     Group {

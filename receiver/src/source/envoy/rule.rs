@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, Timestamp, Unit,
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, Namespace, Timestamp, Unit,
     quota::MAX_VALUES_PER_DATUM,
 };
 
@@ -93,7 +93,14 @@ impl Conditions {
 
 impl Rule {
     /// Adds what a stat of this name has said, if it is one of these.
-    pub fn apply(&self, name: &str, said: Said<'_>, time: Timestamp, data: &mut Accumulator) {
+    pub fn apply(
+        &self,
+        name: &str,
+        said: Said<'_>,
+        time: Timestamp,
+        namespace: Option<&Namespace>,
+        data: &mut Accumulator,
+    ) {
         let Some(values) = self.pattern.values(name) else { return };
         let distributions: Vec<_> = self
             .metrics
@@ -103,7 +110,7 @@ impl Rule {
             .collect();
         for dimensions in self.sets.iter().filter_map(|set| self.dimensions(set, &values)) {
             for (metric, distribution) in &distributions {
-                data.add(time, None, &dimensions, metric, distribution);
+                data.add(time, namespace.cloned(), &dimensions, metric, distribution);
             }
         }
     }
