@@ -14,9 +14,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::{
-    Connection, Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw,
-};
+use e2e::{Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw};
 use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
 use serde_json::{Value, json};
@@ -99,15 +97,15 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
             requests.push(Request::new(method, host, path));
         }
     }
-    // 700 take 1 to 30 ms, and a few longer.
-    for n in 0..740u64 {
-        let millis = if n < 700 { 1 + n * n % 30 } else { n - 660 };
-        requests.push(Request::get("example.com", &format!("/sleep/{millis}")));
+    // Milliseconds, and how many requests take so long: long enough for the two clocks to stop at different moments.
+    for (millis, times) in [(50, 500), (120, 200), (400, 40)] {
+        let path = format!("/sleep/{millis}");
+        requests.extend((0..times).map(|_| Request::get("example.com", &path)));
     }
     let count = requests.len();
     let strangers = (0..200).map(|n| Request::get(&format!("host{n}.example.com"), "/status/200"));
     requests.extend(strangers);
-    load(pair.address(), 8, requests).await;
+    load(pair.address(), 32, requests).await;
     let asked = upstream.seen().len();
     let left = raw::send(pair.address(), b"GET /hang HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
     eventually("the upstream has the request", Duration::from_secs(5), async || {
@@ -185,10 +183,10 @@ async fn native_mode_tells_what_the_sender_tells() {
             for share in [0.1, 0.5, 0.9, 0.99] {
                 let (exact, native) = (percentile(total, share), percentile(told, share));
                 // A bucket of Envoy's is within 5 % of its middle, and both then become CloudWatch's values.
-                let bound = exact * 0.09 + 0.1;
+                let bound = exact * 0.08 + 2.0;
                 assert!((native - exact).abs() <= bound, "p{} of {key:?}: {native}, not {exact}", share * 100.0);
             }
-            assert!((told.sum - total.sum).abs() <= 0.02 * total.sum, "{key:?}: {} {}", told.sum, total.sum);
+            assert!((told.sum - total.sum).abs() <= 0.05 * total.sum, "{key:?}: {} {}", told.sum, total.sum);
         }
     }
     assert!(native.keys().all(|key| sender.contains_key(key)), "{native:?}");
