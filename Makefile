@@ -39,6 +39,10 @@ test: build-all $(TRAP)/sender.wasm $(TRAP)/receiver.wasm $(VENV)/done ## run ev
 test-page: build-all $(VENV)/done ## look at the gateway's page in Chromium, which must be there (CHROMIUM names another)
 	cargo test --quiet -p e2e --features browser --test gateway_page
 
+.PHONY: test-exporter
+test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporter, which must be there (NODE_EXPORTER names another)
+	cargo test --quiet -p e2e --features node-exporter --test node_exporter
+
 .PHONY: soak
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
 	cargo test --quiet -p e2e --features soak --test soak -- --test-threads 1 --nocapture
@@ -46,7 +50,7 @@ soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS se
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/node-exporter --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
@@ -63,7 +67,7 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
-FUZZ_TARGETS := answer configuration gateway_cbor gateway_json gateway_plain gateway_query headers record
+FUZZ_TARGETS := answer configuration exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
 FUZZ_SECONDS := 60
 
 .PHONY: fuzz

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash},
+    rc::Rc,
 };
 
 use acpw_metric::{
@@ -13,14 +14,18 @@ use super::{
     SourceCounts,
     difference::{Change, Previous},
     reading::{Reading, Value},
-    rule::{Combine, Increase, Rule},
+    rule::{Combine, Rule},
 };
+
+/// What it is to take in a series that was not there before, and to publish a datum: as much as to read so many bytes.
+const SERIES_WORK: usize = 512;
+const DATUM_WORK: usize = 256;
 
 /// By the hash of what it is.
 type Places = HashMap<u64, usize, foldhash::fast::FixedState>;
 
 /// Makes data of the readings of one target: [`begin`](Self::begin), then [`take`](Self::take) for each reading of an
-/// answer, then [`finish`](Self::finish), which gives the data of that answer.
+/// answer, then [`finish`](Self::finish) until it has come to its end, which gives the data of that answer.
 ///
 /// - Counters, histograms and summaries are told by what came to them since the last round. The first time gives nothing,
 ///   unless the target tells that the series began after the last round. One that has gone back gives nothing either, and
@@ -32,11 +37,9 @@ type Places = HashMap<u64, usize, foldhash::fast::FixedState>;
 /// - A series that is not there for a round is forgotten.
 #[derive(Debug)]
 pub struct Collector {
-    rules: Vec<Rule>,
+    rules: Rc<[Rule]>,
     namespace: Option<Namespace>,
     max_series: usize,
-    /// Whether a series that was not there in the last round began with nothing.
-    begins_at_zero: bool,
     hasher: foldhash::fast::RandomState,
     series_places: Places,
     series: Vec<Series>,
@@ -46,10 +49,9 @@ pub struct Collector {
     now: Timestamp,
     /// When the last round was, if it came to its end.
     last: Option<Timestamp>,
-    /// Whether no series was left out in it.
-    saw_all: bool,
-    /// Whether one was left out in this one.
-    is_over_limit: bool,
+    /// How many targets of this round are published.
+    published: usize,
+    work: usize,
 }
 
 /// A series at the target, by one rule.
@@ -66,7 +68,6 @@ struct Series {
 /// A series in CloudWatch.
 #[derive(Debug)]
 struct Target {
-    rule: usize,
     metric: Metric,
     dimensions: Dimensions,
     key: u64,
@@ -82,10 +83,9 @@ impl Collector {
     /// One that knows no series yet and remembers at most `max_series`; data go to `namespace`, or the receiver's.
     pub fn new(rules: Vec<Rule>, max_series: usize, namespace: Option<Namespace>) -> Self {
         Self {
-            rules,
+            rules: rules.into(),
             namespace,
             max_series,
-            begins_at_zero: false,
             hasher: foldhash::fast::RandomState::default(),
             series_places: Places::default(),
             series: Vec::new(),
@@ -94,20 +94,14 @@ impl Collector {
             round: 0,
             now: Timestamp::default(),
             last: None,
-            saw_all: false,
-            is_over_limit: false,
+            published: 0,
+            work: 0,
         }
     }
 
-    /// Takes a series that appears after the first round as one that began with nothing, for a target that tells of a series
-    /// as soon as there is something to tell, and never stops.
-    pub fn begins_at_zero(self) -> Self {
-        Self { begins_at_zero: true, ..self }
-    }
-
-    /// Whether there is a rule for a metric of this name.
-    pub fn wants(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| rule.metric.matches(name))
+    /// Its rules.
+    pub fn rules(&self) -> Rc<[Rule]> {
+        Rc::clone(&self.rules)
     }
 
     /// Begins a round: an answer of this time.
@@ -127,32 +121,40 @@ impl Collector {
         }
     }
 
-    /// Ends the round, and adds what it says to `data`.
-    pub fn finish(&mut self, data: &mut Accumulator, counts: &mut SourceCounts) {
-        for target in &mut self.targets {
+    /// How much work readings have made since this was last asked, beside reading them: what it is to read so many bytes.
+    pub fn take_work(&mut self) -> usize {
+        std::mem::take(&mut self.work)
+    }
+
+    /// Ends the round, and adds what it says to `data`. Goes on for about as much work as it is to read `budget` bytes, takes
+    /// from it what it has done, and tells whether it has come to its end; until then it is to be called again.
+    pub fn finish(&mut self, budget: &mut usize, data: &mut Accumulator, counts: &mut SourceCounts) -> bool {
+        while let Some(target) = self.targets.get_mut(self.published) {
+            if *budget == 0 {
+                return false;
+            }
+            *budget = budget.saturating_sub(DATUM_WORK);
+            self.published = self.published.saturating_add(1);
             let values = std::mem::take(&mut target.values);
             let sum = target.sum.take();
             if std::mem::take(&mut target.is_broken) {
                 counts.gaps = counts.gaps.saturating_add(1);
                 continue;
             }
-            let increase = self.rules.get(target.rule).map(|rule| rule.increase).unwrap_or_default();
-            let told = match sum.map(|sum| told(sum, increase)) {
-                Some(None) => {
-                    counts.gaps = counts.gaps.saturating_add(1);
-                    None
-                }
-                told => told.flatten(),
-            };
-            for distribution in std::iter::once(&values).chain(&told) {
+            let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
+            if sum.is_some_and(|sum| !told.record(sum)) {
+                counts.gaps = counts.gaps.saturating_add(1);
+            }
+            for distribution in [&values, &told] {
                 data.add(self.now, self.namespace.clone(), &target.dimensions, &target.metric, distribution);
             }
         }
+        self.published = 0;
         self.last = Some(self.now);
-        self.saw_all = !std::mem::take(&mut self.is_over_limit);
         if self.series.iter().any(|series| series.round != self.round) {
             self.forget();
         }
+        true
     }
 
     /// Breaks the round off. Nothing of it is published, and what was said before is forgotten too.
@@ -179,11 +181,8 @@ impl Collector {
             return;
         }
         series.round = self.round;
-        let began_since = |last: Timestamp| {
-            let told = reading.created.is_some_and(|created| created * 1_000.0 > last.as_millis() as f64);
-            told || (self.begins_at_zero && self.saw_all && known.is_none())
-        };
-        let is_new = self.last.is_some_and(began_since);
+        let is_new =
+            self.last.zip(reading.created).is_some_and(|(last, created)| created * 1e3 > last.as_millis() as f64);
         match (series.previous.advance(&value, is_new, scale), &value) {
             (Some(Change::Value(value)), Value::Gauge(_)) if combine == Combine::Samples => {
                 let mut one = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
@@ -209,6 +208,7 @@ impl Collector {
         value: &Value<'_>,
         counts: &mut SourceCounts,
     ) -> Option<usize> {
+        self.work = self.work.saturating_add(SERIES_WORK);
         let rule_at = self.rules.get(rule)?;
         let dimensions = rule_at.dimensions_of(reading.labels)?;
         let Some(metric) = rule_at.published(reading.name, value) else {
@@ -219,7 +219,6 @@ impl Collector {
         let known = self.target_places.get(&target_key).copied();
         if self.series.len() >= self.max_series {
             counts.over_limit = counts.over_limit.saturating_add(1);
-            self.is_over_limit = true;
             // Without this series it is not what it is meant to be.
             if let Some(target) = known.and_then(|at| self.targets.get_mut(at)) {
                 target.is_broken = true;
@@ -229,7 +228,7 @@ impl Collector {
         let target = known.unwrap_or(self.targets.len());
         if known.is_none() {
             let values = Distribution::new();
-            let target = Target { rule, metric, dimensions, key: target_key, sum: None, values, is_broken: false };
+            let target = Target { metric, dimensions, key: target_key, sum: None, values, is_broken: false };
             self.target_places.insert(target_key, self.targets.len());
             self.targets.push(target);
         }
@@ -268,16 +267,6 @@ fn hash_of(hasher: &impl BuildHasher, reading: &Reading<'_>) -> u64 {
     std::hash::Hasher::finish(&hasher)
 }
 
-/// The sum of a round as it is published; nothing when CloudWatch would not take it.
-fn told(sum: f64, increase: Increase) -> Option<Distribution> {
-    let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
-    let is_told = match increase {
-        Increase::Value => told.record(sum),
-        Increase::Ones => told.record_n(1.0, sum.round() as u64),
-    };
-    is_told.then_some(told)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{borrow::Cow, time::Duration};
@@ -307,10 +296,7 @@ mod tests {
 
     impl Target {
         fn new(rules: Vec<Rule>, max_series: usize) -> Self {
-            Self::of(Collector::new(rules, max_series, None))
-        }
-
-        fn of(collector: Collector) -> Self {
+            let collector = Collector::new(rules, max_series, None);
             Self { collector, second: 0, counts: SourceCounts::default() }
         }
 
@@ -333,7 +319,11 @@ mod tests {
                 self.collector.take(&Reading { name, labels: &labels, value: *value, created }, &mut self.counts);
             }
             let mut data = Accumulator::default();
-            self.collector.finish(&mut data, &mut self.counts);
+            let mut calls = 1;
+            while !self.collector.finish(&mut { 1 }, &mut data, &mut self.counts) {
+                calls += 1;
+            }
+            assert!(calls >= self.collector.targets.len());
             let mut told: Vec<_> = data
                 .iter()
                 .flat_map(|(key, dimensions, all)| {
@@ -426,23 +416,6 @@ mod tests {
         assert_eq!(target.answer_created(&counter(4.0), Some(15)), told(&[("a", 1.0, 1.0)]));
         let both = [counter(6.0)[0], ("a", &[("n", "2")], Value::Counter(10.0))];
         assert_eq!(target.answer_created(&both, Some(15)), told(&[("a", 1.0, 2.0)]));
-
-        let mut target = Target::of(Collector::new(vec![Rule::new("a")], 2, None).begins_at_zero());
-        assert_eq!(target.answer(&counter(5.0)), []);
-        assert_eq!(target.answer(&both), told(&[("a", 1.0, 11.0)]));
-        let three = [both[0], both[1], ("a", [("n", "3")].as_slice(), Value::Counter(7.0))];
-        assert_eq!(target.answer(&three), []);
-        // It was there and could not be seen.
-        assert_eq!(target.answer(&three[1..]), []);
-        assert_eq!(target.answer(&three[1..]), told(&[("a", 1.0, 0.0)]));
-    }
-
-    #[test]
-    fn what_counts_requests_counts_samples_if_asked() {
-        let mut target = Target::new(vec![Rule { increase: Increase::Ones, ..Rule::new("a") }], 100);
-        assert_eq!(target.answer(&[("a", &[], Value::Counter(5.0))]), []);
-        assert_eq!(target.answer(&[("a", &[], Value::Counter(12.0))]), told(&[("a", 7.0, 7.0)]));
-        assert_eq!(target.answer(&[("a", &[], Value::Counter(12.0))]), []);
     }
 
     #[test]

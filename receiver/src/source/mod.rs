@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How many bytes of answers are read in one tick: a few milliseconds of work.
-pub const TICK_BYTES: usize = 128 * 1024;
+pub const TICK_BYTES: usize = 64 * 1024;
 
 /// A source's place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,8 +72,6 @@ pub enum Publish {
 #[derive(Debug, Default)]
 pub struct Sources {
     sources: Vec<Source>,
-    /// Whose turn it is to be read next.
-    turn: usize,
     counts: SourceCounts,
     notices: VecDeque<Notice>,
 }
@@ -94,7 +92,7 @@ pub enum Reader {
     /// A task's container stats.
     Ecs(ecs::EcsTask),
     /// A Prometheus endpoint.
-    Scrape(scrape::Scrape),
+    Scrape(Box<scrape::Scrape>),
     /// Envoy's own stats.
     Envoy(envoy::EnvoyStats),
 }
@@ -159,6 +157,10 @@ impl Sources {
                     source.poll.asked();
                     let SourceConfig { cluster, authority, timeout, .. } = &source.config;
                     let call = Call { timeout: *timeout, ..Call::near(cluster, "GET", authority, &path) };
+                    let call = match &source.reader {
+                        Reader::Scrape(_) => call.with("accept", scrape::ACCEPT),
+                        Reader::Ecs(_) | Reader::Envoy(_) => call,
+                    };
                     return Some((SourceId(index), call));
                 }
                 None => source.poll.end(),
@@ -181,28 +183,25 @@ impl Sources {
         }
     }
 
-    /// Reads a part of the answers that are there, and gives what it says. To be called once a tick.
+    /// Reads a part of the answers that are there, and gives what they say. To be called once a tick. Each has its share of
+    /// the tick's bytes: a large answer keeps no other from being read.
     pub fn poll_data(&mut self) -> Vec<Data> {
-        let mut budget = TICK_BYTES;
+        let reading = self.sources.iter().filter(|source| source.reader.is_reading()).count();
+        let share = TICK_BYTES / reading.max(1);
         let mut all = Vec::new();
-        for _ in 0..self.sources.len() {
-            let id = SourceId(self.turn);
-            let Some(source) = self.sources.get_mut(self.turn) else { break };
-            if source.reader.is_reading() {
-                let mut data = Accumulator::default();
-                let read = source.reader.read(&mut budget, &mut data, &mut self.counts);
-                if !data.is_empty() {
-                    all.push(Data { data, publish: source.config.publish });
-                }
-                match read {
-                    Err(reason) => self.fail(id, reason),
-                    Ok(()) if source.reader.is_reading() => break,
-                    Ok(()) => self.succeed(id),
-                }
+        for index in 0..self.sources.len() {
+            let Some(source) = self.sources.get_mut(index).filter(|source| source.reader.is_reading()) else {
+                continue;
+            };
+            let mut data = Accumulator::default();
+            let read = source.reader.read(&mut { share }, &mut data, &mut self.counts);
+            if !data.is_empty() {
+                all.push(Data { data, publish: source.config.publish });
             }
-            self.turn = self.turn.saturating_add(1);
-            if self.turn >= self.sources.len() {
-                self.turn = 0;
+            match read {
+                Err(reason) => self.fail(SourceId(index), reason),
+                Ok(()) if source.reader.is_reading() => {}
+                Ok(()) => self.succeed(SourceId(index)),
             }
         }
         all

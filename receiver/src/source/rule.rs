@@ -72,8 +72,6 @@ pub struct Rule {
     pub dimensions: Vec<(DimensionName, Source)>,
     /// What becomes of several gauges of the same series in CloudWatch.
     pub combine: Combine,
-    /// What a counter's increase is published as.
-    pub increase: Increase,
     /// What single values are, where the target is not to be asked.
     pub single: Option<Single>,
 }
@@ -95,16 +93,6 @@ pub enum Combine {
     Sum,
     /// Each is a sample.
     Samples,
-}
-
-/// What a counter's increase is published as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Increase {
-    /// One sample: its sum is what was counted, its number of samples how often the target was asked.
-    #[default]
-    Value,
-    /// So many samples of this value: their number is what was counted too. Nothing where nothing was.
-    Ones,
 }
 
 /// What a single value is.
@@ -151,7 +139,6 @@ impl Rule {
             resolution: StorageResolution::default(),
             dimensions: Vec::new(),
             combine: Combine::default(),
-            increase: Increase::default(),
             single: None,
         }
     }
@@ -213,8 +200,8 @@ pub(super) fn rules(
     environment: Environment<'_>,
     faults: &mut Faults,
 ) -> Vec<Rule> {
-    let raw = raw.required(path, faults).unwrap_or_default();
-    if !(1..=MAX_RULES).contains(&raw.len()) && faults.is_empty() {
+    let Some(raw) = raw.required(path, faults) else { return Vec::new() };
+    if !(1..=MAX_RULES).contains(&raw.len()) {
         faults.add(path, format_args!("must have 1 to {MAX_RULES} rules"));
     }
     let mut rules = Vec::with_capacity(raw.len());
@@ -295,8 +282,7 @@ impl RawRule {
         }
         let metric = Pattern::new(&metric?);
         let scale = scale.unwrap_or(1.0);
-        let increase = Increase::Value;
-        Some(Rule { metric, name, unit, scale, resolution, dimensions, combine, increase, single })
+        Some(Rule { metric, name, unit, scale, resolution, dimensions, combine, single })
     }
 }
 
