@@ -17,9 +17,6 @@ use crate::source::{
     rule::{RawRuleDimension, Source, checked, dimensions},
 };
 
-/// As many bytes of an answer as are taken in.
-const ANSWER_LIMIT: usize = 4 << 20;
-
 /// How long the admin interface may take: it answers on the main thread, when it comes to it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -43,6 +40,8 @@ acpw_config::object! {
         /// Dimensions by their names, besides the places of patterns: a text that is always the same, or an object that tells
         /// where the value comes from; a `label` is a place. Texts and variables are dimensions of the groups too.
         dimensions: Members<ShortOr<RawRuleDimension>>,
+        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 4194304.
+        answer_limit_bytes: u64,
         /// How many counters, gauges and histograms are heeded, of each, 1 to 100,000. Default: 2000.
         max_stats: u64,
     }
@@ -101,6 +100,8 @@ impl RawEnvoyStats {
         let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
         let namespace = namespace.and_then(|name| checked(&key("metric_namespace"), Namespace::new(&name), faults));
         let limit = self.max_stats.within(&key("max_stats"), 1..=100_000, 2_000, faults);
+        let answer_limit =
+            self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 4 << 20, faults);
         let defined = dimensions(self.dimensions, &key("dimensions"), environment, faults);
         let mut rules = Vec::new();
         for (index, group) in self.groups.optional(key("groups"), faults).into_iter().flatten().enumerate() {
@@ -145,7 +146,7 @@ impl RawEnvoyStats {
             cluster,
             interval: Duration::from_millis(interval),
             timeout: TIMEOUT,
-            answer_limit: ANSWER_LIMIT,
+            answer_limit: usize::try_from(answer_limit).unwrap_or(usize::MAX),
             publish: Publish::Interval,
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

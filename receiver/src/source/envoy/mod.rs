@@ -29,6 +29,9 @@ use rule::{Kind, Rule, Said};
 use super::SourceCounts;
 use crate::call::Response;
 
+/// What it is to add to a series, in bytes that are read.
+const SERIES_WORK: usize = 256;
+
 /// The receiver's own counter of answers of sources, as Envoy tells it: it outlives a receiver that has failed.
 const ANSWERS: &str = "wasmcustom.acpw.receiver.sources.answers";
 
@@ -108,33 +111,10 @@ impl EnvoyStats {
             self.begin(&answer, counts);
         }
         while *budget > 0 {
-            match answer.next() {
+            let stat = match answer.next() {
                 Ok(Some((stat, taken))) => {
                     *budget = budget.saturating_sub(taken);
-                    match (kind, stat.value, stat.totals) {
-                        (Kind::Counter, Some(total), _) if total > 0 => {
-                            if let Some(increase) = self.counters.increase(&stat.name, total, counts) {
-                                self.publish(kind, &stat.name, Said::Increase(increase), time, data);
-                            }
-                        }
-                        // It begins anew, or has not begun.
-                        (Kind::Counter, Some(_), _) => {}
-                        (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
-                            counts.over_limit = counts.over_limit.saturating_add(1);
-                        }
-                        (Kind::Gauge, Some(level), _) => {
-                            self.gauges = self.gauges.saturating_add(1);
-                            self.publish(kind, &stat.name, Said::Level(level), time, data);
-                        }
-                        (Kind::Histogram, _, Some(totals)) => {
-                            if let Some(increase) = self.histograms.increase(&stat.name, totals, counts) {
-                                self.publish(kind, &stat.name, Said::Values(&increase), time, data);
-                            }
-                        }
-                        (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
-                            counts.gaps = counts.gaps.saturating_add(1);
-                        }
-                    }
+                    stat
                 }
                 Ok(None) => {
                     match kind {
@@ -148,6 +128,39 @@ impl EnvoyStats {
                     self.next = Some(Kind::Counter);
                     return Err(reason);
                 }
+            };
+            let rules = || self.rules.iter().filter(|rule| rule.kind == kind);
+            if !rules().any(|rule| rule.pattern.values(&stat.name).is_some()) {
+                continue;
+            }
+            let increase;
+            let said = match (kind, stat.value, stat.totals) {
+                // It begins anew, or has not begun.
+                (Kind::Counter, Some(0), _) => None,
+                (Kind::Counter, Some(total), _) => {
+                    self.counters.increase(&stat.name, total, counts).map(Said::Increase)
+                }
+                (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
+                    counts.over_limit = counts.over_limit.saturating_add(1);
+                    None
+                }
+                (Kind::Gauge, Some(level), _) => {
+                    self.gauges = self.gauges.saturating_add(1);
+                    Some(Said::Level(level))
+                }
+                (Kind::Histogram, _, Some(totals)) => {
+                    increase = self.histograms.increase(&stat.name, totals, counts);
+                    increase.as_deref().map(Said::Values)
+                }
+                (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
+                    counts.gaps = counts.gaps.saturating_add(1);
+                    None
+                }
+            };
+            for rule in rules() {
+                let Some(said) = said else { break };
+                let series = rule.apply(&stat.name, said, time, self.namespace.as_ref(), data);
+                *budget = budget.saturating_sub(series.saturating_mul(SERIES_WORK));
             }
         }
         self.reading = Some((kind, answer, time));
@@ -161,12 +174,6 @@ impl EnvoyStats {
         if answer.find(ANSWERS).is_some_and(|answers| answers <= counts.answers) {
             self.counters.begin_from_zero();
             self.histograms.begin_from_zero();
-        }
-    }
-
-    fn publish(&self, kind: Kind, name: &str, said: Said<'_>, time: Timestamp, data: &mut Accumulator) {
-        for rule in self.rules.iter().filter(|rule| rule.kind == kind) {
-            rule.apply(name, said, time, self.namespace.as_ref(), data);
         }
     }
 

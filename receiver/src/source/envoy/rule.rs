@@ -92,7 +92,7 @@ impl Conditions {
 }
 
 impl Rule {
-    /// Adds what a stat of this name has said, if it is one of these.
+    /// Adds what a stat of this name has said, if it is one of these; gives to how many series.
     pub fn apply(
         &self,
         name: &str,
@@ -100,19 +100,23 @@ impl Rule {
         time: Timestamp,
         namespace: Option<&Namespace>,
         data: &mut Accumulator,
-    ) {
-        let Some(values) = self.pattern.values(name) else { return };
+    ) -> usize {
+        let Some(values) = self.pattern.values(name) else { return 0 };
         let distributions: Vec<_> = self
             .metrics
             .iter()
             .filter(|metric| metric.only.are_met(&values))
             .map(|metric| (&metric.metric, metric.distribution(said, &values)))
+            .filter(|(_, distribution)| !distribution.is_empty())
             .collect();
+        let mut series = 0usize;
         for dimensions in self.sets.iter().filter_map(|set| self.dimensions(set, &values)) {
+            series = series.saturating_add(distributions.len());
             for (metric, distribution) in &distributions {
                 data.add(time, namespace.cloned(), &dimensions, metric, distribution);
             }
         }
+        series
     }
 
     /// The dimensions of a set; nothing where a value is missing, as senders have it.
