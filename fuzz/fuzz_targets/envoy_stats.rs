@@ -19,7 +19,7 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
             let Ok(mut answer) = Answer::new(bytes) else { continue };
             answer.find("a");
             let mut taken = 0;
-            while let Ok(Some((stat, bytes))) = answer.next() {
+            while let Ok(Some((stat, bytes))) = answer.next_stat() {
                 taken += bytes;
                 if let Some(values) = pattern.as_ref().ok().and_then(|pattern| pattern.values(&stat.name)) {
                     assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());

@@ -36,8 +36,11 @@ fn numbers(stats: &[(&str, u64)]) -> String {
     json!({ "stats": stats }).to_string()
 }
 
-/// What it tells of histograms: names, and the lower bound, width and count of buckets.
-fn histograms(stats: &[(&str, &[(f64, f64, u64)])]) -> String {
+/// Lower bound, width and count.
+type Bucket = (f64, f64, u64);
+
+/// What it tells of histograms.
+fn histograms(stats: &[(&str, &[Bucket])]) -> String {
     let details = stats.iter().map(|(name, totals)| {
         let totals = totals.iter().map(|(lower_bound, width, count)| {
             format!(r#"{{"lower_bound":{lower_bound},"width":{width},"count":{count}}}"#)

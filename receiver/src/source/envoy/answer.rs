@@ -78,7 +78,7 @@ impl Answer {
     }
 
     /// The next stat, and how many bytes it took; nothing at the end of the list.
-    pub fn next(&mut self) -> Result<Option<(Stat<'_>, usize)>, String> {
+    pub fn next_stat(&mut self) -> Result<Option<(Stat<'_>, usize)>, String> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         let begin = usize::from(rest.first() == Some(&b','));
         let object = rest.get(begin..).unwrap_or_default();
@@ -130,7 +130,7 @@ mod tests {
     fn all(text: &str) -> Result<Vec<String>, String> {
         let mut answer = Answer::new(text.as_bytes().to_vec())?;
         let mut names = Vec::new();
-        while let Some((stat, _)) = answer.next()? {
+        while let Some((stat, _)) = answer.next_stat()? {
             names.push(format!("{} {:?} {}", stat.name, stat.value, stat.totals.map_or(0, |totals| totals.len())));
         }
         Ok(names)

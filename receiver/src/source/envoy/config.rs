@@ -150,7 +150,7 @@ impl RawEnvoyStats {
             publish: Publish::Interval,
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Some((config, Reader::Envoy(EnvoyStats::new(rules, limit, namespace))))
+        Some((config, Reader::Envoy(Box::new(EnvoyStats::new(rules, limit, namespace)))))
     }
 }
 

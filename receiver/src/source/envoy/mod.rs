@@ -111,7 +111,7 @@ impl EnvoyStats {
             self.begin(&answer, counts);
         }
         while *budget > 0 {
-            let stat = match answer.next() {
+            let stat = match answer.next_stat() {
                 Ok(Some((stat, taken))) => {
                     *budget = budget.saturating_sub(taken);
                     stat
