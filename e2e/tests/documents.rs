@@ -11,8 +11,14 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "docs/configuration.md", "docs/credentials.md", "docs/gateway.md", "docs/metrics.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "docs/configuration.md",
+    "docs/credentials.md",
+    "docs/gateway.md",
+    "docs/metrics.md",
+    "docs/sources.md",
+];
 
 /// A fenced block of a document.
 struct Block {

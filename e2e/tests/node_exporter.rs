@@ -74,6 +74,7 @@ async fn a_machine_is_published_as_its_exporter_tells() {
             "cluster_name": "machine", "interval_millisecond": 1_000, "metric_namespace": "Machine", "max_series": 2_000,
             "rules": [
                 rule("node_cpu_seconds_total", "Mode", "mode"),
+                { "metric": "go_memstats_alloc_bytes_total" },
                 { "metric": "node_memory_MemTotal_bytes", "name": "MemTotal" },
                 { "metric": "node_boot_time_seconds" },
                 { "metric": "go_gc_duration_seconds", "name": "GarbageCollection" },
@@ -93,20 +94,18 @@ async fn a_machine_is_published_as_its_exporter_tells() {
         };
         totals.find(is_it)
     };
-    let idle = eventually("its processors are idle for a while", LIMIT, async || {
+    let allocated = eventually("it allocates memory for a while", LIMIT, async || {
         let stats = pair.envoy.admin().acpw().await;
-        let idle = find("node_cpu_seconds_total", Some("idle")).filter(|idle| idle.count >= 5.0);
-        idle.ok_or_else(|| format!("{stats:#?}"))
+        let allocated = find("go_memstats_alloc_bytes_total", None).filter(|allocated| allocated.count >= 5.0);
+        allocated.ok_or_else(|| format!("{stats:#?}"))
     })
     .await;
     let after = exporter.page().await;
-    let idle_then = |page: &str| {
-        let lines =
-            page.lines().filter(|line| line.starts_with("node_cpu_seconds_total{") && line.contains("\"idle\""));
-        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum::<f64>()
-    };
-    assert!(idle.sum > 0.0 && idle.sum <= idle_then(&after) - idle_then(&before) + 1e-6, "{idle:?}");
-    assert_eq!(idle.unit, "Seconds");
+    let line = "go_memstats_alloc_bytes_total ";
+    assert!(allocated.sum > 0.0 && allocated.sum <= number(&after, line) - number(&before, line), "{allocated:?}");
+    assert_eq!(allocated.unit, "Bytes");
+    let modes = ["user", "system", "idle"].map(|mode| find("node_cpu_seconds_total", Some(mode)).unwrap());
+    assert!(modes.iter().all(|mode| mode.unit == "Seconds" && mode.min >= 0.0), "{modes:#?}");
     for (name, line, unit) in [
         ("MemTotal", "node_memory_MemTotal_bytes ", "Bytes"),
         ("node_boot_time_seconds", "node_boot_time_seconds ", "Seconds"),

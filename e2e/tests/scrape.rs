@@ -239,11 +239,11 @@ async fn another_envoy_is_scraped_exactly() {
     const PREFIX: &str = "{envoy_http_conn_manager_prefix=\"main\"}";
     let time = |part: &str| format!("envoy_http_downstream_rq_time_{part}{PREFIX}");
     let page = async || target.admin().page("/stats/prometheus").await.unwrap().1;
-    // A histogram is there when there is something in it.
+    // A histogram is there when there is something in it, and tells of it every five seconds.
     send(5).await;
     let before = eventually("the histogram is there", LIMIT, async || {
         let page = page().await;
-        if page.contains(&time("count")) { Ok(page) } else { Err(page) }
+        if page.contains(&format!("{} 5\n", time("count"))) { Ok(page) } else { Err(page) }
     })
     .await;
     let by_listener = json!({ "Listener": { "label": "envoy_http_conn_manager_prefix" } });
