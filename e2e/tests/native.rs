@@ -9,6 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::Ipv4Addr,
     process::Command,
     time::Duration,
@@ -17,6 +18,7 @@ use std::{
 use e2e::{Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw};
 use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
+use receiver::source::envoy::ready::{GROUPS, ReadyMetric};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -26,23 +28,79 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// The namespace of what Envoy's stats say.
 const NATIVE: &str = "Native";
 
-/// A file of the folder envoy/.
-fn example(name: &str) -> Value {
-    let program = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
-    let path = installation::root().join("envoy").join(name);
-    let output = Command::new(installation::python()).args(["-c", program]).arg(path).output().unwrap();
+/// What a YAML text says.
+fn yaml(text: &str) -> Value {
+    let program = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
+    let output = Command::new(installation::python()).args(["-c", program, text]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The access loggers of envoy/native.yaml, and what it says of the key `envoy_stats`.
-fn native() -> (Value, Value) {
-    let mut file = example("native.yaml");
+fn file(path: &str) -> String {
+    fs::read_to_string(installation::root().join(path)).unwrap()
+}
+
+/// Access loggers, and the rules of what they count.
+type LoggersAndRules = (Vec<Value>, Vec<Value>);
+
+/// Those of envoy/native.yaml.
+fn native() -> LoggersAndRules {
+    let mut file = yaml(&file("envoy/native.yaml"));
     let manager = &mut file["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-    let access_log = manager["access_log"].take();
+    let loggers = manager["access_log"].as_array().unwrap().clone();
     let receiver = file["stats_sinks"][0]["typed_config"]["config"]["configuration"]["value"].as_str().unwrap();
-    let mut receiver: Value = serde_json::from_str(receiver).unwrap();
-    (access_log, receiver["envoy_stats"].take())
+    let receiver: Value = serde_json::from_str(receiver).unwrap();
+    (loggers, receiver["envoy_stats"]["rules"].as_array().unwrap().clone())
+}
+
+/// Those that the document adds.
+fn added() -> LoggersAndRules {
+    let document = file("docs/sources.md");
+    let (_, section) = document.split_once("## Native mode").unwrap();
+    let block = |language: &str| {
+        let (_, block) = section.split_once(&format!("```{language}\n")).unwrap();
+        block.split_once("```").unwrap().0
+    };
+    let rules = serde_json::from_str(block("json")).unwrap();
+    (yaml(block("yaml")).as_array().unwrap().clone(), rules)
+}
+
+/// The names of the metrics of rules.
+fn names(rules: &[Value]) -> BTreeSet<String> {
+    let metrics = rules.iter().flat_map(|rule| rule["metrics"].as_array().unwrap());
+    metrics.map(|metric| metric.as_str().or(metric["name"].as_str()).unwrap().to_owned()).collect()
+}
+
+/// The rows of a document's table whose first headings these are, without the code marks.
+fn table(document: &str, headings: &str) -> Vec<Vec<String>> {
+    let text = file(document);
+    let lines = text.lines().skip_while(|line| !line.starts_with(headings));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn every_group_is_in_the_document() {
+    let told = table("docs/sources.md", "| group | metric |");
+    let expected: Vec<_> = GROUPS
+        .iter()
+        .flat_map(|group| {
+            let row = |(_, stat, name, unit): &ReadyMetric| [group.name, name, unit.as_str(), stat].map(str::to_owned);
+            group.metrics.iter().map(row)
+        })
+        .collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn the_document_says_what_native_mode_tells() {
+    let rows = table("docs/metrics.md", "| metric | unit |");
+    let marked =
+        |mark: &str| rows.iter().filter(|row| row[5] == mark).map(|row| row[0].clone()).collect::<BTreeSet<_>>();
+    assert_eq!(marked("native"), names(&native().1));
+    assert_eq!(marked("add"), names(&added().1));
+    assert_eq!(marked("listener"), BTreeSet::from(["RequestsInProgress".to_owned()]));
 }
 
 /// A series within its namespace: metric, unit and dimensions.
@@ -88,6 +146,8 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
         ("/reset", 2),
         ("/slow", 1),
         ("/flaky/1/a", 1),
+        ("/bytes/5000", 30),
+        ("/bytes/99", 3),
     ];
     let mut requests = Vec::new();
     for (path, times) in kinds {
@@ -96,6 +156,10 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
             let method = [Method::GET, Method::POST, Method::DELETE][n % 3].clone();
             requests.push(Request::new(method, host, path));
         }
+    }
+    for path in ["/grpc/0", "/grpc/0", "/grpc/5", "/refused"] {
+        let request = Request::new(Method::POST, "example.com", path);
+        requests.push(request.header("content-type", "application/grpc+proto"));
     }
     // Milliseconds, and how many requests take so long: long enough for the two clocks to stop at different moments.
     for (millis, times) in [(50, 500), (120, 200), (400, 40)] {
@@ -118,28 +182,28 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn native_mode_tells_what_the_sender_tells() {
-    let (access_log, mut envoy_stats) = native();
-    let rules = envoy_stats["rules"].as_array().unwrap();
-    let metrics: BTreeSet<_> = rules
-        .iter()
-        .flat_map(|rule| rule["metrics"].as_array().unwrap())
-        .map(|metric| metric.as_str().or(metric["name"].as_str()).unwrap().to_owned())
-        .collect();
+    let ((loggers, rules), (more_loggers, more_rules)) = (native(), added());
+    let (by_all_sets, by_host) = (names(&rules), names(&more_rules));
+    let metrics: BTreeSet<_> = by_all_sets.union(&by_host).cloned().collect();
     let sets = rules[0]["dimension_sets"].clone();
-    envoy_stats["metric_namespace"] = NATIVE.into();
-    envoy_stats["interval_millisecond"] = 1_000.into();
+    let envoy_stats = json!({
+        "cluster_name": "envoy_admin",
+        "interval_millisecond": 1_000,
+        "metric_namespace": NATIVE,
+        "rules": rules.iter().chain(&more_rules).collect::<Vec<_>>(),
+    });
 
     let (admin, upstream) = (Relay::start().await, Upstream::start().await);
     let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let listener = Listener::new("main")
-        .with("access_log", access_log)
+        .with("access_log", [loggers, more_loggers].concat().into())
         .route(Route::direct("/busy", 503))
         .route(Route::cluster("/refused", "nowhere"))
         .route(Route::cluster("/slow", "upstream").with("prefix_rewrite", "/hang").with("timeout", "0.2s"))
         .route(
             Route::cluster("/flaky", "upstream").with("retry_policy", json!({ "retry_on": "5xx", "num_retries": 1 })),
         );
-    let listener = ["/status", "/sleep", "/reset", "/hang"]
+    let listener = ["/status", "/sleep", "/reset", "/hang", "/bytes", "/grpc"]
         .into_iter()
         .fold(listener, |listener, prefix| listener.route(Route::cluster(prefix, "upstream")));
     let mut pair = Pair::start(Setup {
@@ -157,14 +221,18 @@ async fn native_mode_tells_what_the_sender_tells() {
     let (sender, native) = eventually("both tell of all requests", LIMIT, async || {
         let [sender, native] = [NAMESPACE, NATIVE].map(|namespace| totals(&pair.cloudwatch, namespace));
         let told = [&sender, &native].map(|totals| sum(totals, "RequestCount", &["host"]));
-        let slow = [&sender, &native].map(|totals| sum(totals, "TargetResponseTime", &["host"]).0);
+        let counts = |metric: &str| [&sender, &native].map(|totals| sum(totals, metric, &["host"]).0);
+        let others = ["TargetResponseTime", "ResponseBytes", "RequestBytes", "BufferSize", "RetryCount"].map(counts);
         let latency = sum(&native, "Latency", &["host"]).0;
-        let is_all = told == [(requests, requests); 2] && slow[0] == slow[1] && latency == requests - 1.0;
-        let message = format!("{requests} requests: {told:?}, {slow:?}, {latency}, {}", pair.envoy.log());
+        let is_all = told == [(requests, requests); 2]
+            && others.iter().all(|told| told[0] == told[1])
+            && latency == requests - 1.0;
+        let message = format!("{requests} requests: {told:?}, {others:?}, {latency}");
         if is_all { Ok((sender, native)) } else { Err(message) }
     })
     .await;
-    for (key, total) in &sender {
+    let is_told = |key: &&Key| by_all_sets.contains(&key.0) || key.2.len() == 1;
+    for (key, total) in sender.iter().filter(|(key, _)| is_told(key)) {
         let left = key.2.get("status").is_some_and(|status| status == "0");
         let mut count = total.count;
         if key.0 == "Latency" {
@@ -190,8 +258,8 @@ async fn native_mode_tells_what_the_sender_tells() {
         }
     }
     assert!(native.keys().all(|key| sender.contains_key(key)), "{native:?}");
-    let names: BTreeSet<_> = native.keys().map(|(name, ..)| name.clone()).collect();
-    assert_eq!(names, metrics);
+    let told: BTreeSet<_> = native.keys().map(|(name, ..)| name.clone()).collect();
+    assert_eq!(told, metrics);
     // No stat is a stranger's.
     let stats = pair.envoy.admin().stats("^acpw\\.").await;
     assert!(!stats.is_empty() && stats.keys().all(|name| name.contains(".host.example.com.")), "{stats:#?}");
