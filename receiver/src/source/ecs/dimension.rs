@@ -1,0 +1,34 @@
+//! What values are told apart by.
+
+/// A dimension, in CloudWatch's order of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EcsDimension {
+    /// The cluster's name.
+    ClusterName,
+    /// The container's name in the task definition.
+    ContainerName,
+    /// The service's name.
+    ServiceName,
+    /// The family of the task definition.
+    TaskDefinitionFamily,
+}
+
+impl EcsDimension {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ClusterName, Self::ContainerName, Self::ServiceName, Self::TaskDefinitionFamily];
+
+    /// The dimension of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dimension| dimension.name() == name)
+    }
+
+    /// Its name, as Container Insights has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClusterName => "ClusterName",
+            Self::ContainerName => "ContainerName",
+            Self::ServiceName => "ServiceName",
+            Self::TaskDefinitionFamily => "TaskDefinitionFamily",
+        }
+    }
+}
