@@ -120,7 +120,8 @@ impl Scene {
         let config = Config::from_json(document.to_string().as_bytes(), environment).unwrap();
         Self {
             sources: Sources::new(config.sources),
-            millis: 0,
+            // In the middle of a second, where rounds begin.
+            millis: 500,
             told: Told::new(),
             requests: Vec::new(),
             published: Vec::new(),
@@ -251,14 +252,15 @@ fn expected(agent: &Agent, asked: &[u64]) -> Told {
     for millis in asked {
         let (second, stats) = (millis / 1_000, agent.stats(*millis));
         let mut whole: BTreeMap<&str, f64> = BTreeMap::new();
-        let mut is_new = false;
         for container in task["Containers"].as_array().unwrap() {
             let (id, name) = (container["DockerId"].as_str().unwrap(), container["Name"].as_str().unwrap());
-            if container["Type"] != "NORMAL" || stats[id].is_null() || stats[id]["read"] == before[id]["read"] {
+            if container["Type"] != "NORMAL" || stats[id].is_null() {
                 continue;
             }
-            is_new = true;
-            for (metric, value) in by_the_formulas(&stats[id], &before[id], container, task) {
+            let mut one = by_the_formulas(&stats[id], &before[id], container, task);
+            // A limit is known though nothing has been read anew.
+            one.retain(|metric, _| stats[id]["read"] != before[id]["read"] || metric.ends_with("Reserved"));
+            for (metric, value) in one {
                 let of = format!("ClusterName={cluster},ContainerName={name}");
                 told.insert((metric.to_owned(), of, second), value);
                 let is_shared = metric.starts_with("Network") && container["Networks"][0]["NetworkMode"] == "awsvpc";
@@ -271,9 +273,7 @@ fn expected(agent: &Agent, asked: &[u64]) -> Told {
         }
         for (metric, key, unit) in [("CpuReserved", "CPU", 1_024.0), ("MemoryReserved", "Memory", 1.0)] {
             whole.remove(metric);
-            if let (true, Some(limit)) = (is_new, task["Limits"][key].as_f64()) {
-                whole.insert(metric, limit * unit);
-            }
+            whole.extend(task["Limits"][key].as_f64().map(|limit| (metric, limit * unit)));
         }
         let family = task["Family"].as_str().unwrap();
         let mut sets = vec![String::new(), format!("ClusterName={cluster},TaskDefinitionFamily={family}")];
@@ -295,7 +295,6 @@ fn three_minutes_of_each_recording_are_told_by_the_formulas() {
         ] }));
         let mut asked = Vec::new();
         let mut answers = answers(&agent);
-        scene.millis = 500;
         scene.run(180, |path, millis| {
             asked.extend((path == "/task/stats").then_some(millis));
             answers(path, millis)
@@ -309,7 +308,7 @@ fn three_minutes_of_each_recording_are_told_by_the_formulas() {
         }
         // Each second, or whenever the agent has read.
         let cpu = scene.seconds("CPUUsage", "");
-        assert_eq!(cpu.len() as u64, 180 / agent.period + u64::from(agent.period > 1), "{recording}: {cpu:?}");
+        assert_eq!(cpu.len() as u64, 180 / agent.period, "{recording}: {cpu:?}");
         let containers = agent.recorded.as_object().unwrap().values().filter(|stats| !stats.is_null()).count()
             - usize::from(recording == "ec2-cgroup-v2");
         let possible = 180 * 11 * (3 + containers) as u64;
@@ -441,7 +440,7 @@ fn null_and_empty_stats_are_gaps_of_their_container_and_of_the_task() {
         assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=web"), with_gap);
         assert_eq!(scene.seconds("MemoryUtilized", ""), with_gap);
         assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=envoy").len(), 30);
-        assert_eq!(scene.counts().gaps, 6 + 1, "one more, there being two samples in the first second");
+        assert_eq!(scene.counts().gaps, 6);
     }
 }
 
@@ -494,8 +493,10 @@ fn a_reading_that_is_no_newer_is_a_gap() {
         "/task" => good(&agent.task),
         _ => good(&agent.stats(millis.min(4_000))),
     });
-    assert!(scene.told.keys().all(|(_, _, second)| *second <= 4), "{:?}", scene.told.keys());
-    assert!(scene.counts().gaps >= 5 * 11);
+    let is_measured = |(metric, _, _): &&(String, String, u64)| !metric.ends_with("Reserved");
+    assert_eq!(scene.told.keys().filter(is_measured).map(|(_, _, second)| *second).max(), Some(4));
+    // All of the last five seconds but the limits, and what needs two readings in the first.
+    assert_eq!(scene.counts().gaps, 5 * 9 + 4);
 }
 
 #[test]
@@ -524,9 +525,9 @@ fn a_new_container_makes_the_task_asked_at_once_and_one_that_has_ended_soon() {
     });
     let asked: Vec<_> = scene.requests.iter().filter(|(_, path)| path == "/task").map(|(second, _)| *second).collect();
     // At the start; when the new one is seen; when it is silent, and once more since it is said to run.
-    assert_eq!(asked, [0, 10, 40, 50]);
+    assert_eq!(asked, [0, 10, 40, 51]);
     let whole = scene.seconds("MemoryUtilized", "");
-    assert_eq!(whole, (0..10).chain(11..40).chain(51..60).collect::<Vec<_>>());
+    assert_eq!(whole, (0..10).chain(11..40).chain(52..60).collect::<Vec<_>>());
     assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=envoy"), (11..40).collect::<Vec<_>>());
     assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=web").len(), 60);
 }

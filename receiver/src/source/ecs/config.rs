@@ -111,7 +111,7 @@ impl RawEcsTask {
             publish: if is_immediate { Publish::Now } else { Publish::Interval },
         };
         let settings = Settings { base, container, metrics, sets, service, namespace, resolution };
-        Some((config, Reader::Ecs(EcsTask::new(settings))))
+        Some((config, Reader::Ecs(Box::new(EcsTask::new(settings)))))
     }
 }
 

@@ -215,7 +215,7 @@ impl EcsTask {
 
     /// Whether there are stats of containers that may be the task's: they have appeared since `/task` was asked.
     fn meet_strangers(&mut self, stats: &Map<String, Value>, task: &Task) -> bool {
-        let is_listed = |id: &String| task.internal.contains(id) || task.containers.iter().any(|known| known.id == *id);
+        let is_listed = |id: &String| task.others.contains(id) || task.containers.iter().any(|known| known.id == *id);
         let unlisted = stats.iter().filter(|(id, stats)| !is_listed(id) && Reading::read(stats).is_some());
         self.unlisted = unlisted.map(|(id, _)| id.clone()).collect();
         self.unlisted.iter().any(|id| !self.strangers.contains(id))

@@ -44,8 +44,8 @@ pub(super) struct Task {
     pub limits: Limits,
     /// Its containers, without ECS's own ones.
     pub containers: Vec<Container>,
-    /// The containers that are ECS's own, by id.
-    pub internal: Vec<String>,
+    /// Containers that are ECS's own or over the limit, by id.
+    pub others: Vec<String>,
     /// Whether the containers share one network, so that each one's counters are the task's.
     pub shares_network: bool,
     /// How many containers are left out because there are more than the limit.
@@ -63,20 +63,19 @@ impl Task {
             family: value("Family"),
             limits: Limits::read(document, 1.0),
             containers: Vec::new(),
-            internal: Vec::new(),
+            others: Vec::new(),
             shares_network: false,
             over_limit: 0,
         };
         for container in containers {
             let text = |key: &str| container.get(key).and_then(Value::as_str);
             let Some(id) = text("DockerId").filter(|id| !id.is_empty()) else { continue };
-            if task.containers.len().max(task.internal.len()) >= MAX_CONTAINERS {
-                task.over_limit = task.over_limit.saturating_add(1);
-                continue;
-            }
             // Agents that do not tell types have none but these.
-            if text("Type").is_some_and(|kind| kind != "NORMAL") {
-                task.internal.push(id.to_owned());
+            let is_normal = text("Type").is_none_or(|kind| kind == "NORMAL");
+            let is_over_limit = is_normal && task.containers.len() >= MAX_CONTAINERS;
+            if !is_normal || is_over_limit {
+                task.others.push(id.to_owned());
+                task.over_limit = task.over_limit.saturating_add(is_over_limit.into());
                 continue;
             }
             let networks = container.get("Networks").and_then(Value::as_array).into_iter().flatten();
