@@ -31,6 +31,7 @@ pub mod raw;
 mod route;
 mod series;
 mod steady_load;
+mod task_metadata;
 mod upstream;
 
 pub use admin::Admin;
@@ -47,4 +48,5 @@ pub use plugin::Plugin;
 pub use route::Route;
 pub use series::{Counts, Series, counts, series, stored};
 pub use steady_load::{Connections, SteadyLoad};
+pub use task_metadata::{Manner, TaskMetadata};
 pub use upstream::{Seen, Upstream};

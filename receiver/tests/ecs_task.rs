@@ -372,10 +372,13 @@ fn a_service_that_is_not_told_is_the_configurations_or_leaves_the_set_out() {
     }
 }
 
+/// Makes an answer.
+type Answer = fn() -> Response;
+
 #[test]
 fn whatever_fails_is_a_gap_and_costs_nothing_else() {
     let agent = Agent::new("ec2-cgroup-v1");
-    let broken: Vec<(&str, fn() -> Response)> = vec![
+    let broken: Vec<(&str, Answer)> = vec![
         ("answered 404", || status(404)),
         ("answered 429", || status(429)),
         ("answered 500", || status(500)),
