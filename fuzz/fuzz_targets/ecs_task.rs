@@ -17,11 +17,28 @@ const CONFIG: &[u8] = br#"{
     }
 }"#;
 
-fuzz_target!(|input: (u16, Vec<u8>, Vec<u8>, Vec<u8>)| {
-    let (status, task, first, second) = input;
+const TASK: &[u8] = include_bytes!("../../receiver/tests/ecs_task/ec2-cgroup-v2/task.json");
+const STATS: &[u8] = include_bytes!("../../receiver/tests/ecs_task/ec2-cgroup-v2/stats.json");
+
+/// Where in a document so many bytes are replaced, and by what.
+type Edit = (u16, u8, Vec<u8>);
+
+fn edited(document: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut edited = document.to_vec();
+    for (at, length, bytes) in edits {
+        let start = usize::from(*at).min(edited.len());
+        let end = (start + usize::from(*length)).min(edited.len());
+        edited.splice(start..end, bytes.iter().copied());
+    }
+    edited
+}
+
+fuzz_target!(|input: (u16, [Vec<Edit>; 3], Vec<u8>)| {
+    let (status, [task, first, second], raw) = input;
+    let (task, first, second) = (edited(TASK, &task), edited(STATS, &first), edited(STATS, &second));
     let Ok(config) = Config::from_json(CONFIG, |_| None) else { panic!("a good configuration") };
     let mut sources = Sources::new(config.sources);
-    for (second, stats) in (0..).zip([&first, &second, &first]) {
+    for (second, stats) in (0..).zip([&first, &second, &raw, &first]) {
         let millis = 1_795_168_800_500 + second * 1_000;
         let now = Now { wall: Timestamp::from_millis(millis), steady: Duration::from_millis(millis) };
         for _ in 0..3 {
