@@ -89,18 +89,10 @@ impl Resource {
         self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
-    /// The dimensions, which an alarm has as `Name = value` and a policy as blocks.
+    /// The dimensions, which an alarm has as `Name = value` and a policy as blocks with `name = Name`.
     fn dimensions(&self) -> Vec<&str> {
-        let assigned = |(key, value): &'_ (String, String)| match key.as_str() {
-            "name" if !value.contains("${") => Some(value.clone()),
-            key if key.starts_with(char::is_uppercase) => Some(key.to_owned()),
-            _ => None,
-        };
-        self.0
-            .iter()
-            .filter(|pair| assigned(pair).is_some())
-            .map(|(key, value)| if key == "name" { value.as_str() } else { key.as_str() })
-            .collect()
+        let named = self.0.iter().map(|(key, value)| if key == "name" { value.as_str() } else { key.as_str() });
+        named.filter(|name| name.starts_with(char::is_uppercase)).collect()
     }
 }
 
