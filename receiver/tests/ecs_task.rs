@@ -536,6 +536,27 @@ fn a_new_container_makes_the_task_asked_at_once_and_one_that_has_ended_soon() {
 }
 
 #[test]
+fn a_container_that_has_ended_counts_no_more_until_it_runs_again() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut task = agent.task.clone();
+    task["Containers"][1]["KnownStatus"] = "STOPPED".into();
+    let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(20, |path, millis| {
+        let mut stats = agent.stats(millis);
+        if millis < 10_000 {
+            // Its last ones.
+            *container(&mut stats, &agent.task, 1) = container(&mut agent.stats(0), &agent.task, 1).clone();
+        }
+        if path == "/task" { good(&task) } else { good(&stats) }
+    });
+    assert_eq!(scene.seconds("MemoryUtilized", ""), (0..20).collect::<Vec<_>>());
+    assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=envoy"), (10..20).collect::<Vec<_>>());
+    let of = |of: &str, second: u64| scene.told[&("MemoryUtilized".to_owned(), of.to_owned(), second)];
+    assert_eq!(of("", 5), of("ContainerName=web", 5));
+    assert_eq!(of("", 15), of("ContainerName=web", 15) + of("ContainerName=envoy", 15));
+}
+
+#[test]
 fn stats_of_what_the_task_does_not_list_are_not_the_tasks() {
     let agent = Agent::new("ec2-cgroup-v1");
     let mut task = agent.task.clone();

@@ -145,36 +145,26 @@ fn endpoint(
     }
 }
 
+/// The metrics; each once.
 fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) -> Vec<(Measure, MetricName)> {
-    let Some(names) = names.optional(path, faults) else {
-        let default = [Measure::CpuUsage, Measure::CpuUtilization, Measure::MemoryUtilization];
-        return default.into_iter().filter_map(named).collect();
+    let places = match names.optional(path, faults) {
+        Some(names) => places(names, "metric", &MEASURES.map(|(name, _, _)| name), path, faults),
+        None => vec![0, 1, 2],
     };
-    if names.is_empty() {
+    if places.is_empty() {
         faults.add(path, "must name at least one metric");
     }
-    let mut metrics: Vec<(Measure, MetricName)> = Vec::new();
-    for (index, name) in names.into_iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let Some(name) = name.required(&path, faults) else { continue };
-        match Measure::from_name(&name) {
-            Some(measure) if metrics.iter().any(|(known, _)| *known == measure) => {
-                faults.add(path, format_args!("\"{name}\" is there twice"));
-            }
-            Some(measure) => metrics.extend(named(measure)),
-            None => {
-                let known = MEASURES.map(|(name, _, _)| name).join(", ");
-                faults.add(path, format_args!("there is no metric \"{}\"; known are {known}", name.escape_default()));
-            }
+    let mut metrics = Vec::new();
+    for place in places {
+        let Some((name, _, measure)) = MEASURES.get(place) else { continue };
+        if let Ok(name) = MetricName::new(name) {
+            metrics.push((*measure, name));
         }
     }
     metrics
 }
 
-fn named(measure: Measure) -> Option<(Measure, MetricName)> {
-    Some((measure, MetricName::new(measure.name()).ok()?))
-}
-
+/// The sets; each once, with its dimensions in CloudWatch's order.
 fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Faults) -> Vec<Vec<EcsDimension>> {
     let Some(raw_sets) = sets.optional(path, faults) else {
         return vec![vec![EcsDimension::ClusterName, EcsDimension::ServiceName]];
@@ -185,23 +175,14 @@ fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Fa
     let mut sets: Vec<Vec<EcsDimension>> = Vec::new();
     for (index, names) in raw_sets.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
+        let names = names.required(&path, faults).unwrap_or_default();
+        let places = places(names, "dimension", &EcsDimension::ALL.map(EcsDimension::name), &path, faults);
         let mut set = Vec::new();
-        for (index, name) in names.required(&path, faults).into_iter().flatten().enumerate() {
-            let path = format!("{path}[{index}]");
-            let Some(name) = name.required(&path, faults) else { continue };
-            match EcsDimension::from_name(&name) {
-                Some(dimension) if set.contains(&dimension) => {
-                    faults.add(path, format_args!("\"{name}\" is there twice"));
-                }
-                Some(dimension) => set.push(dimension),
-                None => {
-                    let known = EcsDimension::ALL.map(EcsDimension::name).join(", ");
-                    let name = name.escape_default();
-                    faults.add(path, format_args!("there is no dimension \"{name}\"; known are {known}"));
-                }
+        for (place, dimension) in EcsDimension::ALL.into_iter().enumerate() {
+            if places.contains(&place) {
+                set.push(dimension);
             }
         }
-        set.sort_unstable();
         match sets.iter().position(|known| *known == set) {
             // A set twice would count each value twice.
             Some(other) => faults.add(path, format_args!("is the same set as dimension_sets[{other}]")),
@@ -209,6 +190,24 @@ fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Fa
         }
     }
     sets
+}
+
+/// The places of names among those that are known; each once.
+fn places(names: Vec<Field<String>>, what: &str, known: &[&str], path: &str, faults: &mut Faults) -> Vec<usize> {
+    let mut places = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Some(name) = name.required(&path, faults) else { continue };
+        match known.iter().position(|known| *known == name) {
+            Some(place) if places.contains(&place) => faults.add(path, format_args!("\"{name}\" is there twice")),
+            Some(place) => places.push(place),
+            None => {
+                let (name, known) = (name.escape_default(), known.join(", "));
+                faults.add(path, format_args!("there is no {what} \"{name}\"; known are {known}"));
+            }
+        }
+    }
+    places
 }
 
 fn good<T, E: std::fmt::Display>(result: Result<T, E>, path: &str, faults: &mut Faults) -> Option<T> {

@@ -17,11 +17,6 @@ impl EcsDimension {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::ClusterName, Self::ContainerName, Self::ServiceName, Self::TaskDefinitionFamily];
 
-    /// The dimension of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dimension| dimension.name() == name)
-    }
-
     /// Its name, as Container Insights has it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -53,23 +53,10 @@ pub const MEASURES: [(&str, &str, Measure); 11] = [
 const CPU_UNITS: f64 = 1_024.0;
 
 impl Measure {
-    /// The metric of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        MEASURES.into_iter().find(|(known, _, _)| *known == name).map(|(_, _, measure)| measure)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        self.row().map_or("", |(name, _, _)| name)
-    }
-
     /// The unit of its values.
     pub fn unit(self) -> Unit {
-        self.row().and_then(|(_, unit, _)| Unit::from_name(unit)).unwrap_or_default()
-    }
-
-    fn row(self) -> Option<(&'static str, &'static str, Self)> {
-        MEASURES.into_iter().find(|(_, _, measure)| *measure == self)
+        let row = MEASURES.iter().find(|(_, _, measure)| *measure == self);
+        row.and_then(|(_, unit, _)| Unit::from_name(unit)).unwrap_or_default()
     }
 
     /// The value, if there is one: of what was used by a container or a task with these limits, in a task with `task`'s.
@@ -96,12 +83,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_is_found_by_its_name_and_has_a_unit_that_cloudwatch_knows() {
+    fn every_metric_has_a_unit_that_cloudwatch_knows() {
         for (name, unit, measure) in MEASURES {
-            assert_eq!(Measure::from_name(name), Some(measure));
-            assert_eq!((measure.name(), measure.unit().as_str()), (name, unit));
+            assert_eq!(measure.unit().as_str(), unit, "{name}");
         }
-        assert_eq!(Measure::from_name("CPU"), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 pub use config::{RawEcsTask, Settings};
 pub use dimension::EcsDimension;
 pub use measure::{MEASURES, Measure};
-use task::{Container, Limits, Task};
+use task::{Container, Limits, Stage, Task};
 use usage::{Reading, Usage};
 
 use super::SourceCounts;
@@ -179,14 +179,19 @@ impl EcsTask {
         let mut has_silent = false;
         for container in &task.containers {
             let reading = stats.get(&container.id).and_then(Reading::read);
-            if reading.is_none() && !container.is_running {
-                continue;
-            }
             let earlier = self.readings.iter().find(|(id, _)| *id == container.id).map(|(_, earlier)| earlier);
             let usage = reading.as_ref().map_or_else(Usage::default, |reading| Usage::new(earlier, reading));
-            has_silent |= reading.is_none();
+            let is_moving = reading.as_ref().zip(earlier).is_some_and(|(reading, earlier)| reading.is_after(earlier));
+            let takes_part = match container.stage {
+                Stage::Early => reading.is_some(),
+                Stage::Running => true,
+                Stage::Ended => is_moving,
+            };
+            has_silent |= takes_part && reading.is_none();
             readings.extend(reading.map(|reading| (container.id.clone(), reading)));
-            containers.push(Subject { container: Some(container), limits: &container.limits, usage });
+            if takes_part {
+                containers.push(Subject { container: Some(container), limits: &container.limits, usage });
+            }
         }
         self.readings = readings;
         let has_strangers = self.meet_strangers(stats, task);
@@ -200,7 +205,7 @@ impl EcsTask {
         }
         // CPUUsage is a container's: of the one that is named, or of all.
         if self.settings.container.is_some() {
-            usage.docker_percent = Usage::sum(containers.iter().map(|subject| &subject.usage)).docker_percent;
+            usage.docker_percent = total(&containers, task.shares_network).docker_percent;
         }
         let whole = [Subject { container: None, limits: &task.limits, usage }];
         for set in &self.settings.sets {
@@ -268,13 +273,12 @@ impl Settings {
     }
 }
 
-/// What the task has used. Where containers share a network, each of them tells the traffic of all.
+/// What all of these have used.
 fn total(containers: &[Subject<'_>], shares_network: bool) -> Usage {
-    let usages = || containers.iter().map(|subject| &subject.usage);
-    let mut total = Usage::sum(usages());
-    if shares_network {
-        total.received = usages().find_map(|usage| usage.received);
-        total.sent = usages().find_map(|usage| usage.sent);
+    let Some((first, others)) = containers.split_first() else { return Usage::default() };
+    let mut total = first.usage.clone();
+    for other in others {
+        total.add(&other.usage, shares_network);
     }
     total
 }

@@ -27,8 +27,19 @@ pub(super) struct Container {
     pub id: String,
     /// What it may use.
     pub limits: Limits,
-    /// Whether it ran when the document was made.
-    pub is_running: bool,
+    /// How far it was when the document was made.
+    pub stage: Stage,
+}
+
+/// How far a container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has not started.
+    Early,
+    /// It runs.
+    Running,
+    /// It has ended. It may have been started again since.
+    Ended,
 }
 
 /// A task.
@@ -85,7 +96,11 @@ impl Task {
                 name: text("Name").and_then(|name| DimensionValue::new(name).ok()),
                 id: id.to_owned(),
                 limits: Limits::read(container, 1.0 / 1_024.0),
-                is_running: text("KnownStatus") == Some("RUNNING"),
+                stage: match text("KnownStatus") {
+                    Some("RUNNING") => Stage::Running,
+                    Some("STOPPED") => Stage::Ended,
+                    _ => Stage::Early,
+                },
             });
         }
         Some(task)
@@ -133,7 +148,7 @@ mod tests {
         assert_eq!((task.cluster, task.service, task.family, task.limits), (None, None, None, Limits::default()));
         assert_eq!(task.containers.len(), 1);
         let [container] = task.containers.as_slice() else { panic!("one container") };
-        assert!(!container.is_running && container.name.is_none());
+        assert!(container.stage == Stage::Early && container.name.is_none());
     }
 
     #[test]

@@ -64,6 +64,11 @@ impl Reading {
             storage_written: io("write"),
         })
     }
+
+    /// Whether it was taken later than another one.
+    pub(super) fn is_after(&self, earlier: &Self) -> bool {
+        self.at > earlier.at
+    }
 }
 
 impl Cpu {
@@ -82,7 +87,7 @@ impl Usage {
     /// What was used up to a reading, after another one of the same container if there is one. Counters that have gone back
     /// and times that do not differ tell nothing.
     pub(super) fn new(earlier: Option<&Reading>, reading: &Reading) -> Self {
-        if earlier.is_some_and(|earlier| earlier.at >= reading.at) {
+        if earlier.is_some_and(|earlier| !reading.is_after(earlier)) {
             return Self::default();
         }
         let (vcpu, docker_percent) = cpu(earlier, reading);
@@ -100,19 +105,22 @@ impl Usage {
         }
     }
 
-    /// What all of these have used; nothing where one of them does not tell, or there is none.
-    pub(super) fn sum<'a>(usages: impl Iterator<Item = &'a Self>) -> Self {
-        let add = |left: Option<f64>, right: Option<f64>| Some(left? + right?);
-        let sum = usages.cloned().reduce(|left, right| Self {
-            docker_percent: add(left.docker_percent, right.docker_percent),
-            vcpu: add(left.vcpu, right.vcpu),
-            memory: add(left.memory, right.memory),
-            received: add(left.received, right.received),
-            sent: add(left.sent, right.sent),
-            storage_read: add(left.storage_read, right.storage_read),
-            storage_written: add(left.storage_written, right.storage_written),
-        });
-        sum.unwrap_or_default()
+    /// Adds what another container of the task has used; what one of them does not tell is not known of both. Where they
+    /// share a network, each tells the traffic of all.
+    pub(super) fn add(&mut self, other: &Self, shares_network: bool) {
+        let add = |sum: &mut Option<f64>, more: Option<f64>| *sum = sum.zip(more).map(|(sum, more)| sum + more);
+        add(&mut self.docker_percent, other.docker_percent);
+        add(&mut self.vcpu, other.vcpu);
+        add(&mut self.memory, other.memory);
+        add(&mut self.storage_read, other.storage_read);
+        add(&mut self.storage_written, other.storage_written);
+        if shares_network {
+            self.received = self.received.or(other.received);
+            self.sent = self.sent.or(other.sent);
+        } else {
+            add(&mut self.received, other.received);
+            add(&mut self.sent, other.sent);
+        }
     }
 }
 
@@ -268,9 +276,12 @@ mod tests {
 
     #[test]
     fn a_sum_of_which_a_part_is_not_known_is_not_known() {
-        let known = Usage { vcpu: Some(0.25), memory: Some(5.0), ..Usage::default() };
-        let half = Usage { vcpu: Some(0.5), ..Usage::default() };
-        assert_eq!(Usage::sum([&known, &half].into_iter()), Usage { vcpu: Some(0.75), ..Usage::default() });
-        assert_eq!(Usage::sum([].into_iter()), Usage::default());
+        let known = Usage { vcpu: Some(0.25), memory: Some(5.0), sent: Some(7.0), ..Usage::default() };
+        let mut sum = Usage { vcpu: Some(0.5), sent: Some(8.0), ..Usage::default() };
+        let mut shared = sum.clone();
+        sum.add(&known, false);
+        assert_eq!(sum, Usage { vcpu: Some(0.75), sent: Some(15.0), ..Usage::default() });
+        shared.add(&known, true);
+        assert_eq!((shared.received, shared.sent), (None, Some(8.0)));
     }
 }
