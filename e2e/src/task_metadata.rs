@@ -40,9 +40,9 @@ pub enum Manner {
     Document(&'static str),
 }
 
-/// A server on a free port that tells of a task of the service `checkout-web` in the cluster `shop`, of half a processor and 512 MiB.
-/// Its container `web` uses an eighth of a processor and 96 MiB, and `envoy` a sixteenth and 32 MiB; both receive 1,000 bytes a
-/// second. It ends when it is dropped.
+/// A server on a free port that tells of a task of the service `checkout-web` in the cluster `shop`, of half a processor and
+/// 512 MiB. Its container `web` uses an eighth of a processor and 96 MiB, and `envoy` a sixteenth and 32 MiB; the task
+/// receives 1,000 bytes a second. It ends when it is dropped.
 #[derive(Debug)]
 pub struct TaskMetadata {
     address: SocketAddr,

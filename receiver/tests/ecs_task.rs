@@ -1,5 +1,6 @@
-//! The source `ecs_task` in virtual time: task metadata of EC2 and Fargate, with cgroup v1 and v2 (`ecs_task/NAME/`), played on by an
-//! agent whose counters grow. What is told is compared with the formulas, computed here from the documents alone.
+//! The source `ecs_task` in virtual time: task metadata of EC2 and Fargate, with cgroup v1 and v2 (`ecs_task/NAME/`),
+//! played on by an agent whose counters grow. What is told is compared with the formulas, computed here from the documents
+//! alone.
 
 #![allow(
     clippy::expect_used,
@@ -133,7 +134,7 @@ impl Scene {
         Now { wall: Timestamp::from_millis(START * 1_000 + self.millis), steady }
     }
 
-    /// Goes on for so many seconds. `answer` gives the answer to a request for a path, after so many milliseconds from the start.
+    /// Goes on for so many seconds. `answer` gives the answer to a request for a path, so many milliseconds after the start.
     fn run(&mut self, seconds: u64, mut answer: impl FnMut(&str, u64) -> Response) {
         for _ in 0..seconds * 5 {
             while let Some((id, call)) = self.sources.poll_call(self.now()) {
