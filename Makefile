@@ -12,6 +12,7 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
 gateway_EVENTS := proxy_on_request_body proxy_on_request_headers proxy_on_tick
+receiver_PROFILE := small
 gateway_PROFILE := small
 sender_MAX_BYTES := 250000
 receiver_MAX_BYTES := 600000
@@ -84,8 +85,8 @@ clean: ## remove everything that was made
 
 # Modules that trap when a test asks for it; the tests of modules that fail need them.
 $(TRAP)/%.wasm: FORCE | target-installed
-	@cargo build --quiet --release --target wasm32-wasip1 --target-dir $(TRAP) -p acpw-$* --features acpw-$*/trap
-	@cargo run --quiet -p modules -- prune $(TRAP)/wasm32-wasip1/release/$*.wasm $@ $($*_EVENTS)
+	@cargo build --quiet --profile $(or $($*_PROFILE),release) --target wasm32-wasip1 --target-dir $(TRAP) -p acpw-$* --features acpw-$*/trap
+	@cargo run --quiet -p modules -- prune $(TRAP)/wasm32-wasip1/$(or $($*_PROFILE),release)/$*.wasm $@ $($*_EVENTS)
 
 .PHONY: FORCE
 FORCE:

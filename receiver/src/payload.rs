@@ -1,12 +1,9 @@
 //! The body of one PutMetricData request: encoded once, immutable, unsigned.
 
-use std::{
-    io::{Read as _, Write as _},
-    ops::Range,
-};
+use std::ops::Range;
 
+use acpw_gzip::{compress, decompress};
 use acpw_metric::{Kind, StorageResolution};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
@@ -37,9 +34,8 @@ impl Payload {
     /// A payload of a whole JSON document in which data lie at these places, in their order.
     pub(crate) fn new(raw: Vec<u8>, data: Vec<Span>) -> Self {
         let raw_length = raw.len();
-        let compressed = (raw_length >= COMPRESSION_THRESHOLD).then(|| compress(&raw)).flatten();
-        let is_compressed = compressed.is_some();
-        Self { body: compressed.unwrap_or(raw), is_compressed, raw_length, data }
+        let is_compressed = raw_length >= COMPRESSION_THRESHOLD;
+        Self { body: if is_compressed { compress(&raw) } else { raw }, is_compressed, raw_length, data }
     }
 
     /// The bytes to send.
@@ -126,16 +122,8 @@ impl Payload {
         if !self.is_compressed {
             return Some(self.body.clone());
         }
-        let mut raw = Vec::with_capacity(self.raw_length);
-        GzDecoder::new(self.body.as_slice()).read_to_end(&mut raw).ok()?;
-        Some(raw)
+        decompress(&self.body, self.raw_length).ok()
     }
-}
-
-fn compress(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(raw.len() / 4), Compression::fast());
-    encoder.write_all(raw).ok()?;
-    encoder.finish().ok()
 }
 
 /// Overwrites the digits after a datum's first `"Timestamp":`, which stands before all text of strangers. The number of
