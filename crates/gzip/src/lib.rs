@@ -1,24 +1,21 @@
 //! gzip (RFC 1952) of bytes that are in memory. Deflate and its checksum are libraries' work; what is here is the format
 //! around them, which costs a module less than one library for all of it.
 
+mod encoder;
 mod header;
 
 use std::fmt;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use miniz_oxide::{
-    deflate::compress_to_vec,
-    inflate::{
-        TINFLStatus,
-        core::{self, DecompressorOxide, inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
-    },
+use miniz_oxide::inflate::{
+    TINFLStatus,
+    core::{self, DecompressorOxide, inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
 };
 
-/// One table of 1 KiB: faster ones are of 16, and no bottleneck is here.
-const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+pub use encoder::Encoder;
 
-/// Of deflate: the fast ones are the first; what is sent once is not to take long.
-const LEVEL: u8 = 1;
+/// One table of 1 KiB: faster ones are of 16, and no bottleneck is here.
+static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// Checksum and length, after the data of a member.
 const TRAILER: usize = 8;
@@ -52,16 +49,6 @@ impl fmt::Display for GzipError {
 
 impl std::error::Error for GzipError {}
 
-/// One member with all of these bytes.
-pub fn compress(raw: &[u8]) -> Vec<u8> {
-    let deflated = compress_to_vec(raw, LEVEL);
-    let mut member = Vec::with_capacity(deflated.len().saturating_add(header::PLAIN.len() + TRAILER));
-    member.extend_from_slice(&header::PLAIN);
-    member.extend_from_slice(&deflated);
-    member.extend_from_slice(&trailer(raw));
-    member
-}
-
 /// What all members have in them, at most `limit` bytes. No more than those are ever made, whatever it would become.
 ///
 /// # Errors
@@ -81,7 +68,8 @@ fn append_member<'a>(gzip: &'a [u8], raw: &mut Vec<u8>, limit: usize) -> Result<
     let start = raw.len();
     let rest = inflate(header::skip(gzip)?, raw, limit)?;
     let (found, rest) = rest.split_at_checked(TRAILER).ok_or(GzipError::Incomplete)?;
-    let expected = trailer(raw.get(start..).unwrap_or_default());
+    let made = raw.get(start..).unwrap_or_default();
+    let expected = trailer(CRC.checksum(made), made.len());
     if found == expected { Ok(rest) } else { Err(GzipError::Checksum) }
 }
 
@@ -113,10 +101,10 @@ fn inflate<'a>(mut deflated: &'a [u8], raw: &mut Vec<u8>, limit: usize) -> Resul
     }
 }
 
-/// CRC-32 and length, modulo 2³², little-endian.
-fn trailer(raw: &[u8]) -> [u8; TRAILER] {
-    let length = u64::try_from(raw.len()).unwrap_or(u64::MAX) & u64::from(u32::MAX);
-    (length << 32 | u64::from(CRC.checksum(raw))).to_le_bytes()
+/// Checksum and length, modulo 2³², little-endian.
+fn trailer(checksum: u32, length: usize) -> [u8; TRAILER] {
+    let length = u64::try_from(length).unwrap_or(u64::MAX) & u64::from(u32::MAX);
+    (length << 32 | u64::from(checksum)).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -129,6 +117,21 @@ mod tests {
     use super::*;
 
     const NO_LIMIT: usize = 300 << 20;
+
+    fn compress(raw: &[u8]) -> Vec<u8> {
+        let mut encoder = Encoder::default();
+        // In pieces of growing length, some of them empty.
+        let mut rest = raw;
+        for length in 0.. {
+            let (piece, after) = rest.split_at(rest.len().min(length * length));
+            encoder.write(piece);
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        encoder.finish()
+    }
 
     fn gzip_of(raw: &[u8], level: u32) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));

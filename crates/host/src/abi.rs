@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use crate::number::{Buffer, Headers, LogLevel, StatKind, status};
+use crate::{
+    arena::{self, Event},
+    number::{Buffer, Headers, LogLevel, StatKind, status},
+};
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -112,17 +115,47 @@ fn done(status: u32) -> Result<(), HostError> {
 
 /// The bytes that a host function hands over: `ask` fills in their address and length.
 ///
-/// The host writes them into memory that it gets from `proxy_on_memory_allocate`, an allocation of exactly that length,
-/// and gives it away.
+/// The host writes them into memory that it gets from `proxy_on_memory_allocate`, and gives it away: an allocation of
+/// exactly that length, or a part of the memory of an event.
 fn bytes(ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostError> {
-    let mut data = std::ptr::null_mut();
-    let mut length = 0;
-    done(ask(&raw mut data, &raw mut length))?;
+    let (data, length) = handed_over(ask)?;
     if data.is_null() || length == 0 {
         return Ok(Vec::new());
     }
+    if arena::is_within(data) {
+        // SAFETY: see above; nobody else writes there as long as the event lasts.
+        return Ok(unsafe { std::slice::from_raw_parts(data, length) }.to_vec());
+    }
     // SAFETY: see above; address and length are those of one allocation that nobody else owns.
     Ok(unsafe { Vec::from_raw_parts(data, length, length) })
+}
+
+fn handed_over(ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<(*mut u8, usize), HostError> {
+    let mut data = std::ptr::null_mut();
+    let mut length = 0;
+    done(ask(&raw mut data, &raw mut length))?;
+    Ok((data, length))
+}
+
+impl Event {
+    /// The headers of the request, to be read with [`pairs`](crate::pairs); empty when there are none. Readable in
+    /// on_http_request_headers and on_log.
+    pub fn request_headers(&self) -> &[u8] {
+        let map = Headers::Request as u32;
+        // SAFETY: `handed_over` passes the addresses of two variables of its own, and gives what the host wrote.
+        let handed_over = handed_over(|data, length| unsafe { proxy_get_header_map_pairs(map, data, length) });
+        // SAFETY: the host has given it away.
+        handed_over.map_or(&[], |(data, length)| unsafe { self.keep(data, length) })
+    }
+
+    /// A property of the request, its path's parts separated by NUL, as the bytes that Envoy has for it.
+    pub fn property(&self, path: &[u8]) -> Option<&[u8]> {
+        // SAFETY: as above; the host reads the path during the call.
+        let ask = |data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) };
+        let (data, length) = handed_over(ask).ok()?;
+        // SAFETY: the host has given it away.
+        Some(unsafe { self.keep(data, length) })
+    }
 }
 
 pub(crate) fn log(level: LogLevel, message: &str) -> Result<(), HostError> {

@@ -6,26 +6,13 @@
 
 #![allow(unsafe_code, reason = "the border to the host")]
 
-use std::{
-    alloc::{Layout, alloc},
-    cell::RefCell,
-    ptr::NonNull,
-};
+use std::cell::RefCell;
 
 use crate::{Contexts, LogLevel, Plugin, log};
 
 /// Runs `act` on the contexts, unless they are at work already, which Envoy's calls, one after the other, do not let happen.
 pub fn with<P: Plugin, T: Default>(contexts: &RefCell<Contexts<P>>, act: impl FnOnce(&mut Contexts<P>) -> T) -> T {
     contexts.try_borrow_mut().map_or_else(|_| T::default(), |mut contexts| act(&mut contexts))
-}
-
-/// Memory for what the host hands over: it is taken into a `Vec` of exactly that capacity.
-pub fn allocate(length: usize) -> *mut u8 {
-    match Layout::array::<u8>(length) {
-        // SAFETY: the layout is not empty.
-        Ok(layout) if length > 0 => unsafe { alloc(layout) },
-        _ => NonNull::dangling().as_ptr(),
-    }
 }
 
 /// Has a panic written to Envoy's log, before it ends the VM.
@@ -57,7 +44,7 @@ macro_rules! plugin {
 
         #[unsafe(no_mangle)]
         extern "C" fn proxy_on_memory_allocate(length: usize) -> *mut u8 {
-            $crate::dispatcher::allocate(length)
+            $crate::arena::allocate(length)
         }
 
         #[unsafe(no_mangle)]

@@ -7,6 +7,8 @@
 
 #[cfg(target_arch = "wasm32")]
 mod abi;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only Wasm has a host"))]
+pub mod arena;
 #[cfg(target_arch = "wasm32")]
 mod call;
 #[cfg(target_arch = "wasm32")]
@@ -28,6 +30,7 @@ mod shared;
 #[cfg(target_arch = "wasm32")]
 mod stat;
 
+pub use arena::{Event, event};
 pub use contexts::{Action, Callout, Contexts, Part, Plugin};
 pub use number::LogLevel;
 #[cfg(target_arch = "wasm32")]
@@ -36,7 +39,7 @@ pub use {
     call::{call_response_body, call_response_headers, dispatch_http_call},
     clock::{now, random, set_tick_period, wall_clock},
     queue::Queue,
-    read::{environment, log, plugin_configuration, property, request_headers, response_headers},
+    read::{environment, log, plugin_configuration, property, request_headers},
     response::{request_body, send_response, set_effective_context},
     shared::{raise_shared_number, set_shared_data, shared_data, shared_number},
     stat::{Counter, Gauge},

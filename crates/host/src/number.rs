@@ -30,7 +30,6 @@ pub(crate) enum Buffer {
 #[repr(u32)]
 pub(crate) enum Headers {
     Request = 0,
-    Response = 2,
     CallResponse = 6,
 }
 
@@ -74,7 +73,6 @@ mod tests {
             (Buffer::CallResponseBody as u32, BufferType::HttpCallResponseBody as u32),
             (Buffer::PluginConfiguration as u32, BufferType::PluginConfiguration as u32),
             (Headers::Request as u32, MapType::HttpRequestHeaders as u32),
-            (Headers::Response as u32, MapType::HttpResponseHeaders as u32),
             (Headers::CallResponse as u32, MapType::HttpCallResponseHeaders as u32),
             (StatKind::Counter as u32, MetricType::Counter as u32),
             (StatKind::Gauge as u32, MetricType::Gauge as u32),

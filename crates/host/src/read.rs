@@ -30,8 +30,3 @@ pub fn property(path: &[u8]) -> Option<Vec<u8>> {
 pub fn request_headers() -> Vec<u8> {
     abi::header_map(Headers::Request).unwrap_or_default()
 }
-
-/// The headers of the answer to it. Readable from on_http_response_headers on.
-pub fn response_headers() -> Vec<u8> {
-    abi::header_map(Headers::Response).unwrap_or_default()
-}
