@@ -95,7 +95,7 @@ pub enum Reader {
     /// A Prometheus endpoint.
     Scrape(Box<scrape::Scrape>),
     /// Envoy's own stats.
-    Envoy(envoy::EnvoyStats),
+    Envoy(Box<envoy::EnvoyStats>),
 }
 
 impl Reader {

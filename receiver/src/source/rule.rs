@@ -342,7 +342,7 @@ impl RawRuleDimension {
     }
 }
 
-fn checked<T, E: std::fmt::Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
+pub(super) fn checked<T, E: std::fmt::Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(error) => {
