@@ -9,12 +9,24 @@ const MINUTE_MILLIS: i64 = 60_000;
 /// Milliseconds since the epoch of a time in RFC 3339, the profile of ISO 8601 with date, time and offset, such as
 /// `2026-11-20T09:30:00.5+01:00`. Digits after the third of a fraction are left out of account.
 pub fn rfc_3339(text: &str) -> Option<i64> {
+    let (second, nanos) = rfc_3339_parts(text)?;
+    second.checked_add(nanos / 1_000_000)
+}
+
+/// Nanoseconds since the epoch of such a time. Digits after the ninth of a fraction are left out of account.
+pub fn rfc_3339_nanos(text: &str) -> Option<i64> {
+    let (second, nanos) = rfc_3339_parts(text)?;
+    second.checked_mul(1_000_000)?.checked_add(nanos)
+}
+
+/// The milliseconds since the epoch of the whole second, and the nanoseconds within it.
+fn rfc_3339_parts(text: &str) -> Option<(i64, i64)> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
-    let (millis, offset) = fraction(rest)?;
+    let (nanos, offset) = fraction(rest)?;
     let mut parts = date.split('-');
     let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
-    instant(year, month, day, time)?.checked_add(millis)?.checked_sub(offset_millis(offset)?)
+    Some((instant(year, month, day, time)?.checked_sub(offset_millis(offset)?)?, nanos))
 }
 
 /// Milliseconds since the epoch of a time as HTTP's `Date` has it (RFC 9110, IMF-fixdate), such as
@@ -41,13 +53,13 @@ fn instant(year: u32, month: u32, day: u32, time: &str) -> Option<i64> {
     minute.checked_add(i64::from(second).saturating_mul(1_000))
 }
 
-/// The milliseconds of a fraction, if there is one, and what comes after it.
+/// The nanoseconds of a fraction, if there is one, and what comes after it.
 fn fraction(text: &str) -> Option<(i64, &str)> {
     let Some(text) = text.strip_prefix('.') else { return Some((0, text)) };
     let (digits, rest) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
-    let nines = digits.get(..digits.len().min(3)).filter(|digits| !digits.is_empty())?;
-    let scale = [100, 10, 1].get(nines.len().saturating_sub(1))?;
-    Some((nines.parse::<i64>().ok()?.saturating_mul(*scale), rest))
+    let nines = digits.get(..digits.len().min(9)).filter(|digits| !digits.is_empty())?;
+    let scale = 10i64.checked_pow(9u32.saturating_sub(u32::try_from(nines.len()).ok()?))?;
+    Some((nines.parse::<i64>().ok()?.saturating_mul(scale), rest))
 }
 
 /// The milliseconds by which the time of `Z` or `±HH:MM` is ahead of UTC.
@@ -84,11 +96,13 @@ mod tests {
     proptest! {
         #[test]
         fn rfc_3339_is_read_as_chrono_reads_it(
-            text in "[012][0-9]{3}-[01][0-9]-[0-3][0-9][Tt ][012][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,5})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
+            text in "[012][0-9]{3}-[01][0-9]-[0-3][0-9][Tt ][012][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,11})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
             place: prop::sample::Index,
             other in "[0-9TZ:. +-]",
         ) {
             prop_assert_eq!(rfc_3339(&text), by_chrono(&text), "{}", text);
+            let nanos = DateTime::parse_from_rfc3339(&text).ok().and_then(|time| time.timestamp_nanos_opt());
+            prop_assert_eq!(rfc_3339_nanos(&text), nanos, "{}", text);
             let place = place.index(text.len());
             let changed = [&text[..place], &other, &text[place + 1..]].concat();
             prop_assert_eq!(rfc_3339(&changed), by_chrono(&changed), "{}", changed);
