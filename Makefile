@@ -11,7 +11,7 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 # The events each plugin handles; every other export is taken out.
 sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
 receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
-gateway_EVENTS := proxy_on_request_body proxy_on_request_headers proxy_on_tick
+gateway_EVENTS := proxy_on_log proxy_on_request_body proxy_on_request_headers proxy_on_tick
 # Less inlining than for speed alone: 4 % of the module, and requests take no longer.
 sender_RUSTFLAGS := -Cllvm-args=-inline-threshold=50
 receiver_PROFILE := small
