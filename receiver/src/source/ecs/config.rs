@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::is_host,
-    source::{Publish, Reader, SourceConfig, TICK_BYTES, config::Environment},
+    source::{Publish, Reader, SourceConfig, config::Environment},
 };
 
 object! {
@@ -47,6 +47,9 @@ object! {
 
 /// The most sets: CloudWatch bills each metric in each of them.
 const MAX_SETS: usize = 8;
+
+/// As much of an answer as is taken in. A container's stats are some 5 KiB, and ECS allows ten containers.
+const ANSWER_LIMIT: usize = 128 * 1024;
 
 /// How long an answer may take: it comes from this host.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -106,8 +109,7 @@ impl RawEcsTask {
             authority,
             interval: Duration::from_millis(interval),
             timeout: TIMEOUT,
-            // A document is read whole, so it may be as long as what is read in one tick.
-            answer_limit: TICK_BYTES,
+            answer_limit: ANSWER_LIMIT,
             publish: if is_immediate { Publish::Now } else { Publish::Interval },
         };
         let settings = Settings { base, container, metrics, sets, service, namespace, resolution };

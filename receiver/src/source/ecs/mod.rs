@@ -41,6 +41,8 @@ pub struct EcsTask {
     asked: Document,
     /// An answer that is to be read, and when it came.
     answer: Option<(Vec<u8>, Now)>,
+    /// How many of its bytes might have been read up to now.
+    allowed: usize,
     task: Option<Task>,
     /// When `/task` was last asked, by the steady clock.
     task_asked: Duration,
@@ -91,6 +93,7 @@ impl EcsTask {
             step: Step::Begin,
             asked: Document::Task,
             answer: None,
+            allowed: 0,
             task: None,
             task_asked: Duration::ZERO,
             is_task_due: false,
@@ -137,8 +140,10 @@ impl EcsTask {
         data: &mut Accumulator,
         counts: &mut SourceCounts,
     ) -> Result<(), String> {
-        let Some((body, now)) = self.answer.take_if(|(body, _)| body.len() <= *budget) else { return Ok(()) };
-        *budget = budget.saturating_sub(body.len());
+        // A document is read whole, once its length has been allowed for.
+        self.allowed = self.allowed.saturating_add(std::mem::take(budget));
+        let Some((body, now)) = self.answer.take_if(|(body, _)| body.len() <= self.allowed) else { return Ok(()) };
+        *budget = std::mem::take(&mut self.allowed).saturating_sub(body.len());
         let Ok(document) = serde_json::from_slice::<Value>(&body) else {
             return Err(self.failed("answered what is not JSON"));
         };
