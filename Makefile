@@ -67,7 +67,7 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
-FUZZ_TARGETS := answer configuration envoy_stats exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
+FUZZ_TARGETS := answer configuration credentials envoy_stats exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
 FUZZ_SECONDS := 60
 
 .PHONY: fuzz

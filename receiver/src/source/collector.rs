@@ -18,8 +18,8 @@ use super::{
 };
 
 /// What it is to take in a series that was not there before, and to publish a datum: as much as to read so many bytes.
-const SERIES_WORK: usize = 512;
-const DATUM_WORK: usize = 256;
+const SERIES_WORK: usize = 128;
+const DATUM_WORK: usize = 64;
 
 /// By the hash of what it is.
 type Places = HashMap<u64, usize, foldhash::fast::FixedState>;
@@ -58,6 +58,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Series {
     previous: Previous,
+    /// When it began, as the target tells.
+    created: Option<f64>,
     /// What it is published as.
     target: usize,
     /// The last round in which it was there.
@@ -181,8 +183,11 @@ impl Collector {
             return;
         }
         series.round = self.round;
-        let is_new =
-            self.last.zip(reading.created).is_some_and(|(last, created)| created * 1e3 > last.as_millis() as f64);
+        // By the target's clock, which may be another. It is not asked of what was known to have begun then already.
+        let began = reading.created.filter(|_| series.created != reading.created).map(|created| created * 1e3);
+        let round = self.last.map(|last| last.as_millis() as f64..=self.now.as_millis() as f64);
+        let is_new = round.zip(began).is_some_and(|(round, began)| round.contains(&began));
+        series.created = reading.created;
         match (series.previous.advance(&value, is_new, scale), &value) {
             (Some(Change::Value(value)), Value::Gauge(_)) if combine == Combine::Samples => {
                 let mut one = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
@@ -234,7 +239,13 @@ impl Collector {
         }
         let at = self.series.len();
         self.series_places.insert(key, at);
-        self.series.push(Series { previous: Previous::Nothing, target, round: self.round.wrapping_sub(1), key });
+        self.series.push(Series {
+            previous: Previous::Nothing,
+            created: None,
+            target,
+            round: self.round.wrapping_sub(1),
+            key,
+        });
         Some(at)
     }
 
@@ -416,6 +427,13 @@ mod tests {
         assert_eq!(target.answer_created(&counter(4.0), Some(15)), told(&[("a", 1.0, 1.0)]));
         let both = [counter(6.0)[0], ("a", &[("n", "2")], Value::Counter(10.0))];
         assert_eq!(target.answer_created(&both, Some(15)), told(&[("a", 1.0, 2.0)]));
+
+        // A clock that is ahead: what it tells is not after the last round when it is told first.
+        let mut target = Target::new(vec![Rule::new("a")], 100);
+        assert_eq!(target.answer(&[]), []);
+        assert_eq!(target.answer_created(&counter(5.0), Some(25)), []);
+        assert_eq!(target.answer_created(&counter(6.0), Some(25)), told(&[("a", 1.0, 1.0)]));
+        assert_eq!(target.answer_created(&counter(2.0), Some(35)), told(&[("a", 1.0, 2.0)]));
     }
 
     #[test]

