@@ -45,7 +45,7 @@ test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporte
 
 .PHONY: soak
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
-	cargo test --quiet -p e2e --features soak --test soak -- --test-threads 1 --nocapture
+	cargo test --quiet -p e2e --features soak --test soak --test ecs_task -- --test-threads 1 --nocapture
 
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
@@ -67,7 +67,7 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
-FUZZ_TARGETS := answer configuration credentials envoy_stats exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
+FUZZ_TARGETS := answer configuration credentials ecs_task envoy_stats exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
 FUZZ_SECONDS := 60
 
 .PHONY: fuzz

@@ -33,6 +33,7 @@ mod relay;
 mod route;
 mod series;
 mod steady_load;
+mod task_metadata;
 mod upstream;
 
 pub use admin::Admin;
@@ -51,4 +52,5 @@ pub use relay::Relay;
 pub use route::Route;
 pub use series::{Counts, Series, counts, series, stored};
 pub use steady_load::{Connections, SteadyLoad};
+pub use task_metadata::{Manner, TaskMetadata};
 pub use upstream::{Seen, Upstream};

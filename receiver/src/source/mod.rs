@@ -91,7 +91,7 @@ struct Source {
 #[derive(Debug)]
 pub enum Reader {
     /// A task's container stats.
-    Ecs(ecs::EcsTask),
+    Ecs(Box<ecs::EcsTask>),
     /// A Prometheus endpoint.
     Scrape(Box<scrape::Scrape>),
     /// Envoy's own stats.
