@@ -86,7 +86,10 @@ fn every_group_is_in_the_document() {
     let expected: Vec<_> = GROUPS
         .iter()
         .flat_map(|group| {
-            let row = |(_, stat, name, unit): &ReadyMetric| [group.name, name, unit.as_str(), stat].map(str::to_owned);
+            let row = |metric: &ReadyMetric| {
+                let (stat, name) = group.names(metric);
+                [group.name.to_owned(), name, metric.3.to_string(), stat]
+            };
             group.metrics.iter().map(row)
         })
         .collect();

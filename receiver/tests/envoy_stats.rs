@@ -268,8 +268,8 @@ fn what_fails_hangs_or_lies_is_a_round_less() {
         complete(400, "Invalid regex"),
         complete(200, "<html></html>"),
         complete(200, &broken[..broken.len() - 6]),
-        complete(200, r#"{"stats":[{"name":"a","value":"many"}]}"#),
-        complete(200, r#"{"stats":[{"name":"a","value":-1}]}"#),
+        complete(200, r#"{"stats":[{"name":7,"value":1}]}"#),
+        complete(200, r#"{"stats":[{"value":1}]}"#),
     ];
     for (failed, answer) in (1..).zip(answers) {
         let (id, path) = clock.asked();
@@ -279,9 +279,11 @@ fn what_fails_hangs_or_lies_is_a_round_less() {
         clock.tick();
         assert_eq!(clock.counts().failed, failed);
     }
-    // A counter without a number, and a histogram where counters should be, are gaps.
-    clock.answer(r#"{"stats":[{"name":"a","value":null},{"name":"a"}]}"#);
-    assert_eq!(clock.counts().gaps, 2);
+    // Counters without a number are gaps.
+    clock.answer(
+        r#"{"stats":[{"name":"a","value":null},{"name":"a"},{"name":"a","value":"5"},{"name":"a","value":-1}]}"#,
+    );
+    assert_eq!(clock.counts().gaps, 4);
     clock.answer(&histograms(&[]));
     // The last numbers are those of before.
     clock.told();

@@ -1,8 +1,6 @@
 //! An answer of Envoy's admin interface, read one stat at a time.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
+use serde_json::Value;
 
 /// What begins every answer of `/stats?format=json`.
 const BEGIN: &[u8] = b"{\"stats\":[";
@@ -10,24 +8,45 @@ const BEGIN: &[u8] = b"{\"stats\":[";
 /// What stands before the list of histograms with detailed buckets.
 const DETAILS: &[u8] = b"\"details\":[";
 
+/// What stands behind the totals of a histogram, and is not needed.
+const INTERVALS: &[u8] = b",\"intervals\":";
+
 /// One stat of an answer.
-#[derive(Debug, PartialEq, Deserialize)]
-pub struct Stat<'a> {
+#[derive(Debug, PartialEq)]
+pub struct Stat {
     /// Its name, with its tags.
-    #[serde(borrow)]
-    pub name: Cow<'a, str>,
+    pub name: String,
     /// What a counter or a gauge says.
-    #[serde(default)]
     pub value: Option<u64>,
     /// What a histogram has counted since it began. (`intervals` are those of the last flush of Envoy's stats only: who asks
     /// between two flushes sees them twice or never.)
-    #[serde(default)]
     pub totals: Option<Vec<Bucket>>,
+}
+
+impl Stat {
+    fn of(object: &Value) -> Option<Self> {
+        let totals = match object.get("totals").and_then(Value::as_array) {
+            None => None,
+            Some(totals) => {
+                let mut buckets = Vec::with_capacity(totals.len());
+                for bucket in totals {
+                    buckets.push(Bucket {
+                        lower_bound: bucket.get("lower_bound")?.as_f64()?,
+                        width: bucket.get("width")?.as_f64()?,
+                        count: bucket.get("count")?.as_u64()?,
+                    });
+                }
+                Some(buckets)
+            }
+        };
+        let value = object.get("value").and_then(Value::as_u64);
+        Some(Self { name: object.get("name")?.as_str()?.to_owned(), value, totals })
+    }
 }
 
 /// A bucket of a histogram: values from `lower_bound` on, and below `lower_bound` + `width`. Envoy's have two significant
 /// digits, so a bucket is at most a tenth as wide as its values.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
     /// Where it begins.
     pub lower_bound: f64,
@@ -38,6 +57,11 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// A counter that has counted so much.
+    pub fn of_counter(count: u64) -> Vec<Self> {
+        vec![Self { lower_bound: 1.0, width: 0.0, count }]
+    }
+
     /// The middle of the values that it can have. What Envoy records are whole numbers, so one of a width of 1 or less
     /// has a single value: where it begins.
     pub fn middle(&self) -> f64 {
@@ -55,12 +79,11 @@ pub struct Answer {
 
 impl Answer {
     /// The beginning of an answer. The error says that it is none.
-    pub fn new(body: Vec<u8>) -> Result<Self, String> {
+    pub fn new(body: Vec<u8>) -> Result<Self, &'static str> {
         let list = body.strip_prefix(BEGIN).ok_or("the answer is not that of Envoy's /stats?format=json")?;
         // Histograms are an object with a list of their own.
         let at = if list.starts_with(b"{\"histograms\":") {
-            let details = list.windows(DETAILS.len()).position(|window| window == DETAILS);
-            let details = details.ok_or("the answer has histograms without detailed buckets")?;
+            let details = position(list, DETAILS).ok_or("the answer has histograms without detailed buckets")?;
             BEGIN.len().saturating_add(details).saturating_add(DETAILS.len())
         } else {
             BEGIN.len()
@@ -71,14 +94,14 @@ impl Answer {
     /// The number that follows this stat's name, if it is there.
     pub fn find(&self, name: &str) -> Option<u64> {
         let key = format!("{{\"name\":\"{name}\",\"value\":");
-        let at = self.body.windows(key.len()).position(|window| window == key.as_bytes())?;
+        let at = position(&self.body, key.as_bytes())?;
         let digits = self.body.get(at.saturating_add(key.len())..)?;
         let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
         std::str::from_utf8(digits.get(..length)?).ok()?.parse().ok()
     }
 
     /// The next stat, and how many bytes it took; nothing at the end of the list.
-    pub fn next_stat(&mut self) -> Result<Option<(Stat<'_>, usize)>, String> {
+    pub fn next_stat(&mut self) -> Result<Option<(Stat, usize)>, &'static str> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         let begin = usize::from(rest.first() == Some(&b','));
         let object = rest.get(begin..).unwrap_or_default();
@@ -88,13 +111,22 @@ impl Answer {
                 let object = object.get(..length).unwrap_or_default();
                 let taken = begin.saturating_add(length);
                 self.at = self.at.saturating_add(taken);
-                let stat = serde_json::from_slice(object).map_err(|error| format!("a stat is malformed: {error}"))?;
+                let value = match position(object, INTERVALS) {
+                    // Most of a histogram's bytes are behind it.
+                    Some(end) => serde_json::from_slice(&[object.get(..end).unwrap_or_default(), b"}"].concat()),
+                    None => serde_json::from_slice(object),
+                };
+                let stat = value.ok().and_then(|value| Stat::of(&value)).ok_or("a stat is malformed")?;
                 Ok(Some((stat, taken)))
             }
             Some(b']') => Ok(None),
-            _ => Err("the answer breaks off".to_owned()),
+            _ => Err("the answer breaks off"),
         }
     }
+}
+
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
 }
 
 /// How long the object is with which the text begins.
@@ -127,7 +159,7 @@ fn object_length(text: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn all(text: &str) -> Result<Vec<String>, String> {
+    fn all(text: &str) -> Result<Vec<String>, &'static str> {
         let mut answer = Answer::new(text.as_bytes().to_vec())?;
         let mut names = Vec::new();
         while let Some((stat, _)) = answer.next_stat()? {

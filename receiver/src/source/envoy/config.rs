@@ -8,7 +8,7 @@ use acpw_metric::{DimensionName, Metric, MetricName, Namespace, StorageResolutio
 use super::{
     EnvoyStats,
     pattern::{Condition, Pattern},
-    ready::GROUPS,
+    ready::{GROUPS, Group, ReadyMetric},
     rule::{Conditions, Kind, Rule, RuleMetric},
 };
 use crate::source::{
@@ -42,7 +42,7 @@ acpw_config::object! {
         dimensions: Members<ShortOr<RawRuleDimension>>,
         /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 4194304.
         answer_limit_bytes: u64,
-        /// How many counters, gauges and histograms are heeded, of each, 1 to 100,000. Default: 2000.
+        /// How many counters, gauges and histograms are heeded, of each, 1 to 20,000. Default: 2000.
         max_stats: u64,
     }
 }
@@ -99,7 +99,7 @@ impl RawEnvoyStats {
             self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
         let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
         let namespace = namespace.and_then(|name| checked(&key("metric_namespace"), Namespace::new(&name), faults));
-        let limit = self.max_stats.within(&key("max_stats"), 1..=100_000, 2_000, faults);
+        let limit = self.max_stats.within(&key("max_stats"), 1..=20_000, 2_000, faults);
         let answer_limit =
             self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 4 << 20, faults);
         let defined = dimensions(self.dimensions, &key("dimensions"), environment, faults);
@@ -108,20 +108,11 @@ impl RawEnvoyStats {
             let path = key(&format!("groups[{index}]"));
             let Some(name) = group.required(&path, faults) else { continue };
             match GROUPS.iter().find(|group| group.name == name) {
-                Some(group) => rules.extend(group.metrics.iter().filter_map(|ready| {
-                    let (kind, pattern, name, unit) = *ready;
-                    let pattern = Pattern::new(pattern).ok()?;
-                    let resolution = StorageResolution::Standard;
-                    let metric = Metric { name: MetricName::new(name).ok()?, unit, resolution };
-                    let only = Conditions::default();
-                    let sets = vec![default_set(&pattern, &defined, &path, faults)];
-                    Some(Rule {
-                        kind,
-                        pattern,
-                        metrics: vec![RuleMetric { metric, scale: 1.0, only, ones: None }],
-                        sets,
-                    })
-                })),
+                Some(group) => {
+                    for metric in group.metrics {
+                        rules.extend(ready(group, metric, &defined, &path, faults));
+                    }
+                }
                 None => {
                     let known = GROUPS.map(|group| group.name).join(", ");
                     faults
@@ -152,6 +143,23 @@ impl RawEnvoyStats {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Some((config, Reader::Envoy(Box::new(EnvoyStats::new(rules, limit, namespace)))))
     }
+}
+
+/// The rule of a metric of a group.
+fn ready(
+    group: &Group,
+    metric: &ReadyMetric,
+    defined: &[(DimensionName, Source)],
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Rule> {
+    let (pattern, name) = group.names(metric);
+    let (kind, _, _, unit) = *metric;
+    let pattern = Pattern::new(&pattern).ok()?;
+    let metric = Metric { name: MetricName::new(&name).ok()?, unit, resolution: StorageResolution::Standard };
+    let sets = vec![default_set(&pattern, defined, path, faults)];
+    let metrics = vec![RuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
+    Some(Rule { kind, pattern, metrics, sets })
 }
 
 impl RawStatsRule {
@@ -185,18 +193,17 @@ impl RawStatsRule {
             metrics.extend(raw.check(kind, &pattern, &path, faults));
         }
         let path = key("dimension_sets");
-        let sets = match self.dimension_sets.optional(&path, faults) {
-            Some(raw) => raw
-                .into_iter()
-                .enumerate()
-                .filter_map(|(index, set)| {
+        let mut sets = Vec::new();
+        match self.dimension_sets.optional(&path, faults) {
+            Some(raw) => {
+                for (index, set) in raw.into_iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    let names = set.required(&path, faults)?;
-                    Some(checked_set(names, &pattern, defined, &path, faults))
-                })
-                .collect(),
-            None => vec![default_set(&pattern, defined, &path, faults)],
-        };
+                    let names = set.required(&path, faults).unwrap_or_default();
+                    sets.push(checked_set(names, &pattern, defined, &path, faults));
+                }
+            }
+            None => sets.push(default_set(&pattern, defined, &path, faults)),
+        }
         Some(Rule { kind, pattern, metrics, sets })
     }
 }
@@ -256,9 +263,16 @@ fn default_set(
     path: &str,
     faults: &mut Faults,
 ) -> Vec<(DimensionName, Source)> {
-    let constants = defined.iter().filter(|(_, source)| matches!(source, Source::Constant(_)));
-    let names = pattern.places().chain(constants.map(|(name, _)| name.as_str()));
-    checked_set(names.map(|name| Field::Valid(name.to_owned())).collect(), pattern, defined, path, faults)
+    let mut names = Vec::new();
+    for place in pattern.places() {
+        names.push(Field::Valid(place.to_owned()));
+    }
+    for (name, source) in defined {
+        if matches!(source, Source::Constant(_)) {
+            names.push(Field::Valid(name.as_str().to_owned()));
+        }
+    }
+    checked_set(names, pattern, defined, path, faults)
 }
 
 fn checked_set(

@@ -24,7 +24,7 @@ use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
 use answer::{Answer, Bucket};
 pub use config::RawEnvoyStats;
 use known::Known;
-use rule::{Kind, Rule, Said};
+use rule::{Kind, Rule};
 
 use super::SourceCounts;
 use crate::call::Response;
@@ -40,8 +40,8 @@ const ANSWERS: &str = "wasmcustom.acpw.receiver.sources.answers";
 pub struct EnvoyStats {
     rules: Vec<Rule>,
     namespace: Option<Namespace>,
-    counters: Known<u64>,
-    histograms: Known<Vec<Bucket>>,
+    counters: Known,
+    histograms: Known,
     limit: usize,
     /// How many gauges there were in this answer.
     gauges: usize,
@@ -126,19 +126,18 @@ impl EnvoyStats {
                 }
                 Err(reason) => {
                     self.next = Some(Kind::Counter);
-                    return Err(reason);
+                    return Err(reason.to_owned());
                 }
             };
             let rules = || self.rules.iter().filter(|rule| rule.kind == kind);
             if !rules().any(|rule| rule.pattern.values(&stat.name).is_some()) {
                 continue;
             }
-            let increase;
-            let said = match (kind, stat.value, stat.totals) {
+            let increase = match (kind, stat.value, stat.totals) {
                 // It begins anew, or has not begun.
                 (Kind::Counter, Some(0), _) => None,
                 (Kind::Counter, Some(total), _) => {
-                    self.counters.increase(&stat.name, total, counts).map(Said::Increase)
+                    self.counters.increase(&stat.name, Bucket::of_counter(total), counts)
                 }
                 (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
                     counts.over_limit = counts.over_limit.saturating_add(1);
@@ -146,20 +145,17 @@ impl EnvoyStats {
                 }
                 (Kind::Gauge, Some(level), _) => {
                     self.gauges = self.gauges.saturating_add(1);
-                    Some(Said::Level(level))
+                    Some(vec![Bucket { lower_bound: level as f64, width: 0.0, count: 1 }])
                 }
-                (Kind::Histogram, _, Some(totals)) => {
-                    increase = self.histograms.increase(&stat.name, totals, counts);
-                    increase.as_deref().map(Said::Values)
-                }
+                (Kind::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
                 (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
                     counts.gaps = counts.gaps.saturating_add(1);
                     None
                 }
             };
+            let Some(increase) = increase else { continue };
             for rule in rules() {
-                let Some(said) = said else { break };
-                let series = rule.apply(&stat.name, said, time, self.namespace.as_ref(), data);
+                let series = rule.apply(&stat.name, &increase, time, self.namespace.as_ref(), data);
                 *budget = budget.saturating_sub(series.saturating_mul(SERIES_WORK));
             }
         }

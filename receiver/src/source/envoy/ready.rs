@@ -9,110 +9,91 @@ use super::rule::Kind;
 pub struct Group {
     /// Its name.
     pub name: &'static str,
+    /// What the names of its stats begin with. The places are the metrics' dimensions.
+    pub stats: &'static str,
+    /// What the names of most of its metrics begin with.
+    pub prefix: &'static str,
     /// Its metrics.
     pub metrics: &'static [ReadyMetric],
 }
 
-/// The type of a stat, the pattern of its name, and the metric's name and unit.
+/// The type of a stat, the end of its name, and the metric's name, or its end after a `+`, and unit.
 pub type ReadyMetric = (Kind, &'static str, &'static str, Unit);
+
+impl Group {
+    /// The pattern of a metric's stats, and its name.
+    pub fn names(&self, metric: &ReadyMetric) -> (String, String) {
+        let (_, stat, name, _) = metric;
+        let name = name.strip_prefix('+').map_or_else(|| (*name).to_owned(), |end| [self.prefix, end].concat());
+        ([self.stats, stat].concat(), name)
+    }
+}
 
 use Kind::{Counter, Gauge, Histogram};
 
-/// All groups. The places of the patterns are the metrics' dimensions.
+/// All groups.
 pub const GROUPS: [Group; 4] = [
     Group {
         name: "upstream",
+        stats: "cluster.{Cluster}.",
+        prefix: "Upstream",
         metrics: &[
-            (Counter, "cluster.{Cluster}.upstream_rq_completed", "UpstreamRequestCount", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_2xx", "UpstreamHTTPCode_2XX_Count", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_3xx", "UpstreamHTTPCode_3XX_Count", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_4xx", "UpstreamHTTPCode_4XX_Count", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_5xx", "UpstreamHTTPCode_5XX_Count", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_retry", "UpstreamRetryCount", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_timeout", "UpstreamTimeoutCount", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_rq_pending_overflow", "UpstreamOverflowCount", Unit::COUNT),
-            (Counter, "cluster.{Cluster}.upstream_cx_connect_fail", "UpstreamConnectionErrorCount", Unit::COUNT),
-            (Gauge, "cluster.{Cluster}.upstream_rq_active", "UpstreamRequestsInProgress", Unit::COUNT),
-            (Gauge, "cluster.{Cluster}.upstream_cx_active", "UpstreamConnections", Unit::COUNT),
-            (Gauge, "cluster.{Cluster}.membership_healthy", "HealthyHostCount", Unit::COUNT),
-            (Gauge, "cluster.{Cluster}.membership_total", "HostCount", Unit::COUNT),
-            (Histogram, "cluster.{Cluster}.upstream_rq_time", "UpstreamResponseTime", Unit::MILLISECONDS),
+            (Counter, "upstream_rq_completed", "+RequestCount", Unit::COUNT),
+            (Counter, "upstream_rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_5xx", "+HTTPCode_5XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_retry", "+RetryCount", Unit::COUNT),
+            (Counter, "upstream_rq_timeout", "+TimeoutCount", Unit::COUNT),
+            (Counter, "upstream_rq_pending_overflow", "+OverflowCount", Unit::COUNT),
+            (Counter, "upstream_cx_connect_fail", "+ConnectionErrorCount", Unit::COUNT),
+            (Gauge, "upstream_rq_active", "+RequestsInProgress", Unit::COUNT),
+            (Gauge, "upstream_cx_active", "+Connections", Unit::COUNT),
+            (Gauge, "membership_healthy", "HealthyHostCount", Unit::COUNT),
+            (Gauge, "membership_total", "HostCount", Unit::COUNT),
+            (Histogram, "upstream_rq_time", "+ResponseTime", Unit::MILLISECONDS),
         ],
     },
     Group {
         name: "downstream",
+        stats: "http.{StatPrefix}.downstream_",
+        prefix: "Downstream",
         metrics: &[
-            (Counter, "http.{StatPrefix}.downstream_rq_completed", "DownstreamRequestCount", Unit::COUNT),
-            (Counter, "http.{StatPrefix}.downstream_rq_2xx", "DownstreamHTTPCode_2XX_Count", Unit::COUNT),
-            (Counter, "http.{StatPrefix}.downstream_rq_3xx", "DownstreamHTTPCode_3XX_Count", Unit::COUNT),
-            (Counter, "http.{StatPrefix}.downstream_rq_4xx", "DownstreamHTTPCode_4XX_Count", Unit::COUNT),
-            (Counter, "http.{StatPrefix}.downstream_rq_5xx", "DownstreamHTTPCode_5XX_Count", Unit::COUNT),
-            (Gauge, "http.{StatPrefix}.downstream_rq_active", "DownstreamRequestsInProgress", Unit::COUNT),
-            (Gauge, "http.{StatPrefix}.downstream_cx_active", "DownstreamConnections", Unit::COUNT),
-            (Histogram, "http.{StatPrefix}.downstream_rq_time", "DownstreamLatency", Unit::MILLISECONDS),
+            (Counter, "rq_completed", "+RequestCount", Unit::COUNT),
+            (Counter, "rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
+            (Counter, "rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
+            (Counter, "rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),
+            (Counter, "rq_5xx", "+HTTPCode_5XX_Count", Unit::COUNT),
+            (Gauge, "rq_active", "+RequestsInProgress", Unit::COUNT),
+            (Gauge, "cx_active", "+Connections", Unit::COUNT),
+            (Histogram, "rq_time", "+Latency", Unit::MILLISECONDS),
         ],
     },
     Group {
         name: "virtual_host",
+        stats: "vhost.{VirtualHost}.vcluster.{VirtualCluster}.",
+        prefix: "VirtualHost",
         metrics: &[
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_total",
-                "VirtualHostRequestCount",
-                Unit::COUNT,
-            ),
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_2xx",
-                "VirtualHostHTTPCode_2XX_Count",
-                Unit::COUNT,
-            ),
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_3xx",
-                "VirtualHostHTTPCode_3XX_Count",
-                Unit::COUNT,
-            ),
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_4xx",
-                "VirtualHostHTTPCode_4XX_Count",
-                Unit::COUNT,
-            ),
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_5xx",
-                "VirtualHostHTTPCode_5XX_Count",
-                Unit::COUNT,
-            ),
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_retry",
-                "VirtualHostRetryCount",
-                Unit::COUNT,
-            ),
-            (
-                Counter,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_timeout",
-                "VirtualHostTimeoutCount",
-                Unit::COUNT,
-            ),
-            (
-                Histogram,
-                "vhost.{VirtualHost}.vcluster.{VirtualCluster}.upstream_rq_time",
-                "VirtualHostResponseTime",
-                Unit::MILLISECONDS,
-            ),
+            (Counter, "upstream_rq_total", "+RequestCount", Unit::COUNT),
+            (Counter, "upstream_rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_5xx", "+HTTPCode_5XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_retry", "+RetryCount", Unit::COUNT),
+            (Counter, "upstream_rq_timeout", "+TimeoutCount", Unit::COUNT),
+            (Histogram, "upstream_rq_time", "+ResponseTime", Unit::MILLISECONDS),
         ],
     },
     Group {
         name: "server",
+        stats: "server.",
+        prefix: "",
         metrics: &[
-            (Gauge, "server.memory_allocated", "MemoryAllocated", Unit::BYTES),
-            (Gauge, "server.memory_heap_size", "MemoryHeapSize", Unit::BYTES),
-            (Gauge, "server.memory_physical_size", "MemoryPhysicalSize", Unit::BYTES),
-            (Gauge, "server.total_connections", "ServerConnections", Unit::COUNT),
-            (Gauge, "server.uptime", "Uptime", Unit::SECONDS),
+            (Gauge, "memory_allocated", "MemoryAllocated", Unit::BYTES),
+            (Gauge, "memory_heap_size", "MemoryHeapSize", Unit::BYTES),
+            (Gauge, "memory_physical_size", "MemoryPhysicalSize", Unit::BYTES),
+            (Gauge, "total_connections", "ServerConnections", Unit::COUNT),
+            (Gauge, "uptime", "Uptime", Unit::SECONDS),
         ],
     },
 ];

@@ -44,17 +44,6 @@ impl Kind {
     }
 }
 
-/// What a stat has said since it was last asked.
-#[derive(Clone, Copy, Debug)]
-pub enum Said<'a> {
-    /// By how much a counter has grown.
-    Increase(u64),
-    /// What a gauge is.
-    Level(u64),
-    /// By how much the buckets of a histogram have grown.
-    Values(&'a [Bucket]),
-}
-
 /// Stats of one pattern, and what is published of them.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -92,28 +81,38 @@ impl Conditions {
 }
 
 impl Rule {
-    /// Adds what a stat of this name has said, if it is one of these; gives to how many series.
+    /// Adds what a stat of this name has said since it was last asked, if it is one of these: by how much the buckets of a
+    /// histogram have grown, or the one of a counter; of a gauge, what it is. Gives to how many series it was added.
     pub fn apply(
         &self,
         name: &str,
-        said: Said<'_>,
+        said: &[Bucket],
         time: Timestamp,
         namespace: Option<&Namespace>,
         data: &mut Accumulator,
     ) -> usize {
-        let Some(values) = self.pattern.values(name) else { return 0 };
-        let distributions: Vec<_> = self
-            .metrics
-            .iter()
-            .filter(|metric| metric.only.are_met(&values))
-            .map(|metric| (&metric.metric, metric.distribution(said, &values)))
-            .filter(|(_, distribution)| !distribution.is_empty())
-            .collect();
         let mut series = 0usize;
-        for dimensions in self.sets.iter().filter_map(|set| self.dimensions(set, &values)) {
-            series = series.saturating_add(distributions.len());
-            for (metric, distribution) in &distributions {
-                data.add(time, namespace.cloned(), &dimensions, metric, distribution);
+        let Some(values) = self.pattern.values(name) else { return series };
+        for RuleMetric { metric, scale, only, ones } in &self.metrics {
+            if !only.are_met(&values) {
+                continue;
+            }
+            let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
+            for bucket in said {
+                let (value, times) = match (self.kind, ones) {
+                    (Kind::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(&values))), bucket.count),
+                    // Events are values of 1, as senders have them, so Sum and SampleCount are their number.
+                    (Kind::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
+                    (Kind::Counter, None) => (bucket.count as f64, 1),
+                    (Kind::Gauge | Kind::Histogram, _) => (bucket.middle(), bucket.count),
+                };
+                told.record_n(value * scale, times);
+            }
+            for set in &self.sets {
+                if let Some(dimensions) = self.dimensions(set, &values).filter(|_| !told.is_empty()) {
+                    data.add(time, namespace.cloned(), &dimensions, metric, &told);
+                    series = series.saturating_add(1);
+                }
             }
         }
         series
@@ -121,12 +120,13 @@ impl Rule {
 
     /// The dimensions of a set; nothing where a value is missing, as senders have it.
     fn dimensions(&self, set: &[(DimensionName, Source)], values: &[&str]) -> Option<Dimensions> {
-        let pairs = set.iter().map(|(name, source)| {
+        let mut dimensions = Vec::with_capacity(set.len());
+        for (name, source) in set {
             let value = match source {
                 Source::Constant(value) => value.clone(),
                 Source::Label(place, default) => {
                     let mut text = Vec::new();
-                    let value = self.pattern.place(place).and_then(|place| values.get(place)).copied()?;
+                    let value = self.pattern.place(place).and_then(|place| values.get(place))?;
                     if DimensionValue::append_sanitized(&mut text, value.as_bytes()) {
                         DimensionValue::new(std::str::from_utf8(&text).ok()?).ok()?
                     } else {
@@ -134,29 +134,8 @@ impl Rule {
                     }
                 }
             };
-            Some((name.clone(), value))
-        });
-        Dimensions::new(pairs.collect::<Option<_>>()?).ok()
-    }
-}
-
-impl RuleMetric {
-    /// What was said, as a distribution.
-    ///
-    /// - A counter of the unit Count counts events: each is a value of 1, as senders have it, so Sum and SampleCount are the
-    ///   number. Of one with another unit, such as Bytes, the increase is one value.
-    /// - A bucket's values are told as its middle.
-    fn distribution(&self, said: Said<'_>, values: &[&str]) -> Distribution {
-        let mut distribution = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
-        let mut record = |value: f64, times| _ = distribution.record_n(value * self.scale, times);
-        match (said, &self.ones) {
-            (Said::Increase(events), Some(ones)) => record(f64::from(u8::from(ones.are_met(values))), events),
-            (Said::Increase(events), None) if self.metric.unit == Unit::COUNT => record(1.0, events),
-            (Said::Increase(number), None) if number > 0 => record(number as f64, 1),
-            (Said::Increase(_), None) => {}
-            (Said::Level(level), _) => record(level as f64, 1),
-            (Said::Values(buckets), _) => buckets.iter().for_each(|bucket| record(bucket.middle(), bucket.count)),
+            dimensions.push((name.clone(), value));
         }
-        distribution
+        Dimensions::new(dimensions).ok()
     }
 }
