@@ -1,0 +1,41 @@
+//! The load generator: wrk.
+
+use std::{net::SocketAddr, path::Path, process::Command};
+
+use serde::Deserialize;
+
+use crate::cpu::Places;
+
+/// Few enough that Envoy has the same to do for each request, and enough that its worker never waits for one.
+const CONNECTIONS: &str = "8";
+
+/// What a round of load came to.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Load {
+    /// Requests that were answered.
+    pub(crate) requests: u64,
+    failed: u64,
+    /// How long it took.
+    pub(crate) microseconds: u64,
+}
+
+/// Sends requests for a host over a few connections, each as soon as the last one is answered.
+///
+/// # Errors
+/// When wrk does not run, or a request fails.
+pub(crate) fn load(address: SocketAddr, host: &str, seconds: u64, places: &Places) -> Result<Load, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("load.lua");
+    let mut wrk = Command::new("wrk");
+    wrk.args(["--threads", "1", "--connections", CONNECTIONS, "--duration", &format!("{seconds}s")])
+        .args(["--header", &format!("Host: {host}")])
+        .arg("--script")
+        .arg(script)
+        .arg(format!("http://{address}/test"));
+    let output = places.at_load(|| wrk.output()).map_err(|error| format!("wrk does not run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let told = text.lines().last().and_then(|line| serde_json::from_str::<Load>(line).ok());
+    match told {
+        Some(load) if load.requests > 0 && load.failed == 0 => Ok(load),
+        _ => Err(format!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
