@@ -59,6 +59,22 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
 	@cargo run --quiet -p modules -- check gateway.wasm $(gateway_MAX_BYTES) $(gateway_EVENTS)
 
+# The modules that ours are compared with, a workspace of their own.
+BENCH_MODULES := $(CURDIR)/target/bench
+BENCH_BUILT := $(BENCH_MODULES)/wasm32-wasip1/release
+
+.PHONY: bench
+bench: build-bench ## measure what the modules cost (10 minutes; BENCH_ROUNDS and BENCH_SECONDS make it shorter; needs wrk)
+	@command -v wrk >/dev/null || { echo 'wrk is not installed; Debian has it: apt-get install wrk' >&2; exit 1; }
+	@cargo run --quiet -p bench -- request
+
+.PHONY: build-bench
+build-bench: build-all $(VENV)/done
+	@cargo build --quiet --release --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES)
+	@cargo run --quiet -p modules -- prune $(BENCH_BUILT)/raw.wasm $(BENCH_MODULES)/raw.wasm proxy_on_log proxy_on_request_headers
+	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_MODULES)
+	@cargo build --quiet -p bench
+
 .PHONY: schema
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas

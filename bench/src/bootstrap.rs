@@ -1,5 +1,7 @@
 //! Envoy's configuration for each variant.
 
+#![allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
+
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};

@@ -1,9 +1,17 @@
-//! What the modules cost, measured on a real Envoy.
+//! What the modules cost, measured on a real Envoy. `make bench` builds what it needs and runs it.
+
 mod bootstrap;
+mod chart;
+mod cloudwatch;
 mod cpu;
+mod document;
 mod envoy;
 mod load;
 mod request;
+mod results;
+mod statistics;
+mod table;
+mod target;
 mod variant;
 
 use std::process::ExitCode;
@@ -11,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
+#[command(about)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -18,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// CPU per request, by variants.
+    /// CPU per request, by variants
     Request(request::Options),
 }
 

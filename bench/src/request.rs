@@ -1,63 +1,150 @@
-//! CPU per request.
-use std::{fs::File, time::Duration};
+//! CPU per request: an Envoy for each variant, load on one after the other, round after round.
+
+use std::{fs::File, path::Path};
 
 use clap::Args;
-use local_cloudwatch::{LocalCloudWatch, Options as CloudWatchOptions};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{
     bootstrap::{HOST, bootstrap},
+    chart::chart,
+    cloudwatch::CloudWatch,
     cpu::Places,
-    envoy::{Envoy, Start, root},
+    document, envoy,
+    envoy::{Envoy, Start},
     load::load,
-    variant::VARIANTS,
+    results,
+    statistics::{interquartile_range, median},
+    table,
+    target::{Verdict, verdicts},
+    variant::{EMPTY_FILTER, NONE, VARIANTS, Variant},
 };
+
+/// How far apart a variant is from its place in the last round, so that none always follows the same one.
+const ROTATION: usize = 7;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    #[arg(long, env = "BENCH_SECONDS", default_value_t = 2)]
+    /// Seconds of load for each variant in each round.
+    #[arg(long, env = "BENCH_SECONDS", default_value_t = 1)]
     seconds: u64,
-    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 11)]
+    /// Rounds; the median of them is the result.
+    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 21)]
     rounds: usize,
-    #[arg(long, env = "BENCH_ONLY", default_value = "")]
-    only: String,
 }
 
+/// The result of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    pub(crate) machine: String,
+    pub(crate) seconds: u64,
+    pub(crate) rounds: usize,
+    pub(crate) variants: Vec<Row>,
+    pub(crate) targets: Vec<Verdict>,
+}
+
+/// The result of a variant, in microseconds of CPU for each request.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// The median of the rounds.
+    pub(crate) microseconds: f64,
+    /// The interquartile range of the rounds.
+    pub(crate) spread: f64,
+    /// What is added to an Envoy without Wasm that answers with the same body.
+    pub(crate) added: f64,
+    /// That as a multiple of what the SDK's empty filter adds.
+    pub(crate) ratio: f64,
+    /// That as a multiple of what the variant's floor adds.
+    pub(crate) of_floor: Option<f64>,
+    /// Each round.
+    pub(crate) each: Vec<f64>,
+}
+
+/// Measures all variants, prints a table, and writes results, chart and document.
+///
+/// # Errors
+/// When something does not run.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let cloudwatch =
-        runtime.block_on(LocalCloudWatch::start(CloudWatchOptions::default())).map_err(|error| error.to_string())?;
+    let rows = rows(&measure(options)?);
+    let run = Run {
+        machine: results::machine(),
+        seconds: options.seconds,
+        rounds: options.rounds,
+        targets: verdicts(&rows),
+        variants: rows,
+    };
+    println!("{}", table::requests(&run.variants));
+    println!("{}", table::targets(&run.targets));
+    results::write("request", &run)?;
+    let root = envoy::root();
+    write(&root.join("docs/performance.svg"), &chart(&run.variants))?;
+    document::replace("request", &table::requests(&run.variants))?;
+    document::replace("targets", &table::targets(&run.targets))
+}
+
+fn measure(options: &Options) -> Result<Vec<Vec<f64>>, String> {
+    let cloudwatch = CloudWatch::start()?;
     let places = Places::new()?;
-    let variants: Vec<_> = VARIANTS.iter().filter(|v| v.name.contains(&options.only)).collect();
-    let mut envoys = Vec::new();
-    for variant in &variants {
+    eprintln!("Starting {} Envoys.", VARIANTS.len());
+    let envoys = VARIANTS.iter().map(|variant| {
         let bootstrap = bootstrap(variant, cloudwatch.address());
         let start = Start { bootstrap: &bootstrap, workers: 1, arguments: &["--log-level", "error"] };
-        envoys.push(Envoy::start(&start, &places)?);
+        Envoy::start(&start, &places).map_err(|error| format!("{}: {error}", variant.name))
+    });
+    let envoys = envoys.collect::<Result<Vec<_>, _>>()?;
+    let round = |variant: &Variant, envoy: &Envoy, seconds: u64| {
+        let before = envoy.cpu()?;
+        let load = load(envoy.address()?, HOST, seconds, &places).map_err(|error| format!("{}: {error}", variant.name))?;
+        let used = envoy.cpu()?.saturating_sub(before);
+        // An access log would fill the disk.
+        let log = File::options().write(true).open(envoy.folder().join("access.log"));
+        let _ = log.map(|log| log.set_len(0));
+        Ok::<_, String>(used.as_secs_f64() * 1e6 / load.requests as f64)
+    };
+    for (variant, envoy) in VARIANTS.iter().zip(&envoys) {
+        // V8 compiles what is hot for a second time.
+        round(variant, envoy, 1)?;
     }
-    let mut all = vec![Vec::new(); variants.len()];
-    for (variant, envoy) in variants.iter().zip(&envoys) {
-        load(envoy.address()?, HOST, 1, &places).map_err(|error| format!("{}: {error}", variant.name))?;
-    }
-    for round in 0..options.rounds {
-        for at in 0..variants.len() {
-            let at = (at + round * 7) % variants.len();
-            let envoy = &envoys[at];
-            let before = envoy.cpu()?;
-            let load = load(envoy.address()?, HOST, options.seconds, &places)?;
-            let used = envoy.cpu()?.saturating_sub(before);
-            let each = used.as_nanos() as f64 / 1e3 / load.requests as f64;
-            all[at].push(each);
-            let _ = File::options().write(true).open(envoy.folder().join("access.log")).map(|f| f.set_len(0));
+    // Everything is compared with these two, so they are measured twice in a round.
+    let twice = VARIANTS.iter().enumerate().filter(|(_, variant)| [NONE, EMPTY_FILTER].contains(&variant.name));
+    let visits: Vec<usize> = (0..VARIANTS.len()).chain(twice.map(|(at, _)| at)).collect();
+    let mut measured = vec![Vec::new(); VARIANTS.len()];
+    for number in 0..options.rounds {
+        eprintln!("Round {} of {}.", number.saturating_add(1), options.rounds);
+        let rotation = number.saturating_mul(ROTATION) % visits.len();
+        for at in visits.iter().cycle().skip(rotation).take(visits.len()) {
+            if let (Some(variant), Some(envoy), Some(measured)) =
+                (VARIANTS.get(*at), envoys.get(*at), measured.get_mut(*at))
+            {
+                measured.push(round(variant, envoy, options.seconds)?);
+            }
         }
     }
-    for (variant, values) in variants.iter().zip(&all) {
-        let mut sorted = values.clone();
-        sorted.sort_by(f64::total_cmp);
-        println!("{:30} {:8.2}  {:?}", variant.name, sorted[sorted.len() / 2], values.iter().map(|v| (v * 10.0).round() / 10.0).collect::<Vec<_>>());
-    }
-    let _ = std::fs::write(root().join("bench/results/request.json"), json!(all).to_string());
+    Ok(measured)
+}
 
-    let _ = Duration::ZERO;
-    Ok(())
+fn rows(measured: &[Vec<f64>]) -> Vec<Row> {
+    let medians: Vec<(&str, f64)> =
+        VARIANTS.iter().zip(measured).map(|(variant, each)| (variant.name, median(each))).collect();
+    let of = |name: &str| medians.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, median)| *median);
+    let empty = of(EMPTY_FILTER) - of(NONE);
+    let row = |(variant, each): (&Variant, &Vec<f64>)| {
+        let base = of(variant.body.base());
+        let added = of(variant.name) - base;
+        Row {
+            name: variant.name,
+            microseconds: of(variant.name),
+            spread: interquartile_range(each),
+            added,
+            ratio: added / empty,
+            of_floor: variant.floor.map(|floor| added / (of(floor) - base)),
+            each: each.clone(),
+        }
+    };
+    VARIANTS.iter().zip(measured).map(row).collect()
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
