@@ -72,7 +72,7 @@ bench: build-bench ## measure what the modules cost (10 minutes; BENCH_ROUNDS an
 build-bench: build-all $(VENV)/done
 	@cargo build --quiet --release --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES)
 	@cargo run --quiet -p modules -- prune $(BENCH_BUILT)/raw.wasm $(BENCH_MODULES)/raw.wasm proxy_on_log proxy_on_request_headers
-	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_MODULES)
+	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
 	@cargo build --quiet -p bench
 
 .PHONY: schema

@@ -2,5 +2,5 @@
 done = function(summary)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format('{"requests":%d,"failed":%d,"microseconds":%d}\n', summary.requests, failed, summary.duration))
+  io.write(string.format('{"requests":%d,"failed":%d}\n', summary.requests, failed))
 end

@@ -7,11 +7,13 @@ mod cpu;
 mod document;
 mod envoy;
 mod load;
+mod receiver;
 mod request;
 mod results;
 mod statistics;
 mod table;
 mod target;
+mod trace;
 mod variant;
 
 use std::process::ExitCode;
@@ -29,11 +31,14 @@ struct Arguments {
 enum Command {
     /// CPU per request, by variants
     Request(request::Options),
+    /// What the receiver does on the main thread
+    Receiver(receiver::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Request(options) => request::run(&options),
+        Command::Receiver(options) => receiver::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Rounds; the median of them is the result.
     #[arg(long, env = "BENCH_ROUNDS", default_value_t = 21)]
     rounds: usize,
+    /// Names of variants, with semicolons between them, to look at these only; nothing is written then.
+    #[arg(long, env = "BENCH_ONLY", value_delimiter = ';')]
+    only: Vec<String>,
 }
 
 /// The result of a run.
@@ -66,7 +69,10 @@ pub(crate) struct Row {
 /// # Errors
 /// When something does not run.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let rows = rows(&measure(options)?);
+    let is_wanted =
+        |variant: &Variant| options.only.is_empty() || options.only.iter().any(|name| name == variant.name);
+    let variants: Vec<Variant> = VARIANTS.into_iter().filter(is_wanted).collect();
+    let rows = rows(&variants, &measure(options, &variants)?);
     let run = Run {
         machine: results::machine(),
         seconds: options.seconds,
@@ -75,6 +81,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         variants: rows,
     };
     println!("{}", table::requests(&run.variants));
+    if !options.only.is_empty() {
+        return Ok(());
+    }
     println!("{}", table::targets(&run.targets));
     results::write("request", &run)?;
     let root = envoy::root();
@@ -83,11 +92,11 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     document::replace("targets", &table::targets(&run.targets))
 }
 
-fn measure(options: &Options) -> Result<Vec<Vec<f64>>, String> {
+fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, String> {
     let cloudwatch = CloudWatch::start()?;
     let places = Places::new()?;
-    eprintln!("Starting {} Envoys.", VARIANTS.len());
-    let envoys = VARIANTS.iter().map(|variant| {
+    eprintln!("Starting {} Envoys.", variants.len());
+    let envoys = variants.iter().map(|variant| {
         let bootstrap = bootstrap(variant, cloudwatch.address());
         let start = Start { bootstrap: &bootstrap, workers: 1, arguments: &["--log-level", "error"] };
         Envoy::start(&start, &places).map_err(|error| format!("{}: {error}", variant.name))
@@ -102,20 +111,20 @@ fn measure(options: &Options) -> Result<Vec<Vec<f64>>, String> {
         let _ = log.map(|log| log.set_len(0));
         Ok::<_, String>(used.as_secs_f64() * 1e6 / load.requests as f64)
     };
-    for (variant, envoy) in VARIANTS.iter().zip(&envoys) {
+    for (variant, envoy) in variants.iter().zip(&envoys) {
         // V8 compiles what is hot for a second time.
         round(variant, envoy, 1)?;
     }
     // Everything is compared with these two, so they are measured twice in a round.
-    let twice = VARIANTS.iter().enumerate().filter(|(_, variant)| [NONE, EMPTY_FILTER].contains(&variant.name));
-    let visits: Vec<usize> = (0..VARIANTS.len()).chain(twice.map(|(at, _)| at)).collect();
-    let mut measured = vec![Vec::new(); VARIANTS.len()];
+    let twice = variants.iter().enumerate().filter(|(_, variant)| [NONE, EMPTY_FILTER].contains(&variant.name));
+    let visits: Vec<usize> = (0..variants.len()).chain(twice.map(|(at, _)| at)).collect();
+    let mut measured = vec![Vec::new(); variants.len()];
     for number in 0..options.rounds {
         eprintln!("Round {} of {}.", number.saturating_add(1), options.rounds);
         let rotation = number.saturating_mul(ROTATION) % visits.len();
         for at in visits.iter().cycle().skip(rotation).take(visits.len()) {
             if let (Some(variant), Some(envoy), Some(measured)) =
-                (VARIANTS.get(*at), envoys.get(*at), measured.get_mut(*at))
+                (variants.get(*at), envoys.get(*at), measured.get_mut(*at))
             {
                 measured.push(round(variant, envoy, options.seconds)?);
             }
@@ -124,9 +133,9 @@ fn measure(options: &Options) -> Result<Vec<Vec<f64>>, String> {
     Ok(measured)
 }
 
-fn rows(measured: &[Vec<f64>]) -> Vec<Row> {
+fn rows(variants: &[Variant], measured: &[Vec<f64>]) -> Vec<Row> {
     let medians: Vec<(&str, f64)> =
-        VARIANTS.iter().zip(measured).map(|(variant, each)| (variant.name, median(each))).collect();
+        variants.iter().zip(measured).map(|(variant, each)| (variant.name, median(each))).collect();
     let of = |name: &str| medians.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, median)| *median);
     let empty = of(EMPTY_FILTER) - of(NONE);
     let row = |(variant, each): (&Variant, &Vec<f64>)| {
@@ -142,7 +151,7 @@ fn rows(measured: &[Vec<f64>]) -> Vec<Row> {
             each: each.clone(),
         }
     };
-    VARIANTS.iter().zip(measured).map(row).collect()
+    variants.iter().zip(measured).map(row).collect()
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {

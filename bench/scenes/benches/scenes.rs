@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "the benchmarks' names say what they are")]
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use scenes::{Encoding, FULL, HOST, Matching, Publication, SEED, Shape, Signing, Worker, records};
+use scenes::{Encoding, FULL, HOST, Matching, Publication, SEED, Shape, Signing, Worker, at, records};
 
 fn main() {
     divan::main();
@@ -20,13 +20,13 @@ fn match_host(bencher: Bencher<'_, '_>, host: &str) {
 
 #[divan::bench(args = [("seed", SEED), ("full", FULL)])]
 fn record_request(bencher: Bencher<'_, '_>, (_, configuration): (&str, &str)) {
-    let mut worker = Worker::new(configuration);
+    let mut worker = Worker::new(configuration, at(0));
     bencher.bench_local(|| worker.request(black_box(b"/test"), b"main", 20_000_000));
 }
 
 #[divan::bench]
 fn merge_record(bencher: Bencher<'_, '_>) {
-    let records = records(SHAPE);
+    let records = records(SHAPE, at(0));
     let mut publication = Publication::default();
     bencher.bench_local(|| publication.merge(black_box(&records)));
 }

@@ -7,6 +7,7 @@
 
 mod payload;
 mod publication;
+pub mod shapes;
 mod worker;
 
 pub use payload::{Encoding, Signing};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use acpw_metric::{Now, Timestamp};
 
-/// When scenes begin: the start of a minute.
+/// When scenes begin that are not fed to an Envoy: the start of a minute.
 pub const START: u64 = 1_787_400_000;
 
 /// So many milliseconds after the beginning.

@@ -4,7 +4,7 @@ use acpw_metric::{Accumulator, PeriodKey, Record};
 use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signed, Signer};
 use receiver::{Batch, Payload, datum::MetricDatum};
 
-use crate::{START, Shape, records};
+use crate::{START, Shape, at, records};
 
 /// Data that are to be encoded into one payload.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ impl Encoding {
     /// As many data as these senders' records have, at most the thousand that CloudWatch takes.
     pub fn new(shape: Shape) -> Self {
         let mut data = Accumulator::default();
-        for record in records(shape) {
+        for record in records(shape, at(0)) {
             data.merge_record(&Record::decode(&record).expect("a record"), 0);
         }
         Self { data }

@@ -4,8 +4,6 @@ use acpw_metric::Now;
 use fastrand::Rng;
 use sender::{Config, HostMatcher, Moment, Sender};
 
-use crate::at;
-
 /// The host of all requests.
 pub const HOST: &str = "bench.example.com";
 
@@ -56,10 +54,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker with this configuration.
-    pub fn new(configuration: &str) -> Self {
+    /// A worker with this configuration that begins now.
+    pub fn new(configuration: &str, now: Now) -> Self {
         let config = Config::from_json(configuration.as_bytes(), |_| None).expect("a good configuration");
-        Self { sender: Sender::new(config, at(0)), properties: Vec::new() }
+        Self { sender: Sender::new(config, now), properties: Vec::new() }
     }
 
     /// A request of this path ends, of a route of this name, after so many nanoseconds. Tells whether it was observed.
@@ -108,20 +106,19 @@ pub struct Shape {
     pub senders: usize,
     /// Their configuration.
     pub configuration: &'static str,
-    /// Different paths, each of a route of its own, that each sender has seen. No two senders see the same
-    /// when `is_shared` is false.
+    /// Different paths, each of a route of its own, that each sender has seen.
     pub paths: usize,
-    /// Whether all senders see the same paths.
+    /// Whether all senders have seen the same ones; otherwise no two have seen the same.
     pub is_shared: bool,
     /// Requests that each sender has seen.
     pub requests: usize,
 }
 
-/// The records of all senders.
-pub fn records(shape: Shape) -> Vec<Vec<u8>> {
+/// The records of all senders, of the second that begins now.
+pub fn records(shape: Shape, now: Now) -> Vec<Vec<u8>> {
     let mut rng = Rng::with_seed(7);
     let of_sender = |number: usize| {
-        let mut worker = Worker::new(shape.configuration);
+        let mut worker = Worker::new(shape.configuration, now);
         for request in 0..shape.requests {
             let path = request.checked_rem(shape.paths).unwrap_or(0);
             let path = if shape.is_shared { path } else { path.saturating_add(number.saturating_mul(shape.paths)) };
@@ -131,7 +128,7 @@ pub fn records(shape: Shape) -> Vec<Vec<u8>> {
             let (path, route) = (format!("/resource/{path}"), format!("route-{path}"));
             worker.request(path.as_bytes(), route.as_bytes(), nanoseconds as i64);
         }
-        worker.flush(at(1_000))
+        worker.flush(now)
     };
     (0..shape.senders).flat_map(of_sender).collect()
 }
