@@ -6,6 +6,7 @@ mod cloudwatch;
 mod cpu;
 mod document;
 mod envoy;
+mod instructions;
 mod load;
 mod receiver;
 mod request;
@@ -33,12 +34,15 @@ enum Command {
     Request(request::Options),
     /// What the receiver does on the main thread
     Receiver(receiver::Options),
+    /// Instructions of the pure hot path, against the stored ones
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Request(options) => request::run(&options),
         Command::Receiver(options) => receiver::run(&options),
+        Command::Instructions(options) => instructions::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

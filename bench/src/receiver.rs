@@ -52,11 +52,12 @@ struct PublicationRow {
     record_bytes: usize,
     /// Milliseconds of all callbacks in a second, in the middle of the seconds.
     total: f64,
-    /// Milliseconds of the longest callback, after V8 has warmed up.
+    /// Milliseconds of the longest callback of a second, in the middle of the seconds.
     longest: f64,
+    /// Which callback that was, most often.
     longest_is: String,
-    /// The longest before that.
-    longest_cold: f64,
+    /// The longest of all, those included that ran before V8 compiled the code for a second time, or that waited for a CPU.
+    longest_ever: f64,
     /// Milliseconds of the same code, built natively.
     native: f64,
 }
@@ -119,23 +120,28 @@ fn publication(
     pause(WARM_UP + Duration::from_secs(options.seconds));
     let log = envoy.log();
     drop(envoy);
+    // For whoever wants to know what is done between two calls of the host.
+    let file = envoy::root().join("target/bench").join(format!("trace {name}.log"));
+    std::fs::write(&file, &log).map_err(|error| format!("{}: {error}", file.display()))?;
     let data: usize = cloudwatch.server().calls().iter().filter(|call| call.is_stored).map(|call| call.data).sum();
     if data < reference.series() {
         return Err(format!("{name}: only {data} data of {} were stored", reference.series()));
     }
     let callbacks: Vec<Callback> = callbacks(&log).into_iter().filter(is_receivers).collect();
     let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
-    let (cold, warm): (Vec<&Callback>, Vec<&Callback>) = callbacks.iter().partition(|callback| callback.start < warm);
-    let longest = |callbacks: &[&Callback]| callbacks.iter().max_by_key(|callback| callback.time).copied().cloned();
-    let (longest, longest_cold) = (longest(&warm).unwrap_or_default(), longest(&cold).unwrap_or_default());
+    let seconds = by_second(callbacks.iter().filter(|callback| callback.start >= warm));
+    let longest: Vec<&Callback> =
+        seconds.iter().filter_map(|second| second.iter().max_by_key(|callback| callback.time).copied()).collect();
+    let is_tick = |callback: &&&Callback| callback.name == "proxy_on_tick";
+    let ticks = longest.iter().filter(is_tick).count();
     Ok(PublicationRow {
         name,
         series: reference.series(),
         record_bytes: records.iter().map(Vec::len).sum(),
-        total: median(&by_second(&warm)),
-        longest: milliseconds(longest.time),
-        longest_is: longest.name,
-        longest_cold: milliseconds(longest_cold.time),
+        total: median(&totals(&seconds)),
+        longest: median(&longest.iter().map(|callback| milliseconds(callback.time)).collect::<Vec<_>>()),
+        longest_is: if ticks * 2 > longest.len() { "publishing" } else { "merging" }.to_owned(),
+        longest_ever: callbacks.iter().map(|callback| milliseconds(callback.time)).fold(0.0, f64::max),
         native,
     })
 }
@@ -157,12 +163,12 @@ fn merging(options: &Options, places: &Places) -> Result<Merging, String> {
     let callbacks: Vec<Callback> = callbacks(&envoy.log()).into_iter().filter(is_receivers).collect();
     drop(envoy);
     let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
-    let warm: Vec<&Callback> = callbacks.iter().filter(|callback| callback.start >= warm).collect();
+    let seconds = by_second(callbacks.iter().filter(|callback| callback.start >= warm));
     Ok(Merging {
         observations: shapes::MILLION.senders.saturating_mul(shapes::MILLION.requests),
         records: records.len(),
         record_bytes: records.iter().map(Vec::len).sum(),
-        callbacks: median(&by_second(&warm)) / 1e3,
+        callbacks: median(&totals(&seconds)) / 1e3,
         main_thread: main_thread(Some(&records))?,
         idle: main_thread(None)?,
     })
@@ -217,19 +223,26 @@ fn is_receivers(callback: &Callback) -> bool {
     !callback.calls.iter().any(|call| call == "proxy_resolve_shared_queue")
 }
 
-/// Milliseconds of callbacks in each whole second.
-fn by_second(callbacks: &[&Callback]) -> Vec<f64> {
-    let Some(first) = callbacks.first() else { return Vec::new() };
-    let mut seconds = Vec::new();
+/// The callbacks of each whole second.
+fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a Callback>> {
+    let mut seconds: Vec<Vec<&Callback>> = Vec::new();
+    let mut first = None;
     for callback in callbacks {
-        let second = callback.start.saturating_sub(first.start).as_secs() as usize;
-        seconds.resize(seconds.len().max(second.saturating_add(1)), 0.0);
-        if let Some(sum) = seconds.get_mut(second) {
-            *sum += milliseconds(callback.time);
+        let start = *first.get_or_insert(callback.start);
+        let second = callback.start.saturating_sub(start).as_secs() as usize;
+        seconds.resize(seconds.len().max(second.saturating_add(1)), Vec::new());
+        if let Some(second) = seconds.get_mut(second) {
+            second.push(callback);
         }
     }
+    // The last one is not whole.
     seconds.pop();
     seconds
+}
+
+/// Milliseconds of all callbacks of each second.
+fn totals(seconds: &[Vec<&Callback>]) -> Vec<f64> {
+    seconds.iter().map(|second| second.iter().map(|callback| milliseconds(callback.time)).sum()).collect()
 }
 
 fn native(places: &Places) -> Result<Native, String> {
@@ -249,10 +262,11 @@ fn text(run: &Run) -> String {
             format!("{:.1}", row.native),
             format!("{:.2}", row.total / row.native),
             format!("{:.1}", row.longest),
-            format!("{:.1}", row.longest_cold),
+            row.longest_is.clone(),
+            format!("{:.1}", row.longest_ever),
         ]
     });
-    let head = ["10,000 series", "series", "total ms", "native ms", "ratio", "longest ms", "longest cold ms"];
+    let head = ["10,000 series", "series", "total ms", "native ms", "ratio", "longest ms", "which is", "ever ms"];
     let publications = table(&head, rows);
     let Merging { records, record_bytes, callbacks, main_thread, idle, .. } = run.merging;
     let percent = |share: f64| format!("{:.2} %", share * 100.0);
