@@ -49,6 +49,8 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both ta
 	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
+	cargo fmt --manifest-path bench/modules/Cargo.toml --all --check
+	cargo clippy --quiet --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
 	$(MAKE) --no-print-directory check-modules
@@ -64,15 +66,32 @@ BENCH_MODULES := $(CURDIR)/target/bench
 BENCH_BUILT := $(BENCH_MODULES)/wasm32-wasip1/release
 
 .PHONY: bench
-bench: build-bench ## measure what the modules cost (10 minutes; BENCH_ROUNDS and BENCH_SECONDS make it shorter; needs wrk)
-	@command -v wrk >/dev/null || { echo 'wrk is not installed; Debian has it: apt-get install wrk' >&2; exit 1; }
+bench: build-bench ## measure what the modules cost: 10 minutes, BENCH_ROUNDS=9 fewer; needs wrk, which Debian has
+	@command -v wrk >/dev/null || { echo 'wrk is not installed: apt-get install wrk' >&2; exit 1; }
 	@cargo run --quiet -p bench -- request
+	@cargo run --quiet -p bench -- receiver
+
+.PHONY: bench-footprint
+bench-footprint: build-bench ## measure memory, and calls of CloudWatch: 5 minutes; needs wrk
+	@command -v wrk >/dev/null || { echo 'wrk is not installed: apt-get install wrk' >&2; exit 1; }
+	@cargo run --quiet -p bench -- footprint
+
+.PHONY: bench-micro
+bench-micro: ## time the pure parts of the modules, natively
+	cargo bench --quiet -p scenes
+
+.PHONY: check-instructions
+check-instructions: ## compare instructions of the hot path with the stored ones (UPDATE=true stores them anew); needs valgrind
+	@command -v valgrind >/dev/null || { echo 'valgrind is not installed: apt-get install valgrind' >&2; exit 1; }
+	@cargo build --quiet --release -p scenes
+	@cargo run --quiet -p bench -- instructions
 
 .PHONY: build-bench
 build-bench: build-all $(VENV)/done
 	@cargo build --quiet --release --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES)
 	@cargo run --quiet -p modules -- prune $(BENCH_BUILT)/raw.wasm $(BENCH_MODULES)/raw.wasm proxy_on_log proxy_on_request_headers
 	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
+	@cargo build --quiet --release -p scenes
 	@cargo build --quiet -p bench
 
 .PHONY: schema

@@ -4,15 +4,13 @@
 
 use std::net::SocketAddr;
 
+use scenes::{FULL, SEED, UNMATCHED};
 use serde_json::{Value, json};
 
 use crate::{
     envoy::root,
     variant::{Addition, Body, Module, Observed, Place, Variant},
 };
-
-/// The host of all requests.
-pub(crate) const HOST: &str = "bench.example.com";
 
 /// The key that the receiver signs with.
 const KEY: (&str, &str) = local_cloudwatch::DEFAULT_KEY;
@@ -116,9 +114,9 @@ pub(crate) fn attach(manager: &mut Value, place: Place, plugin: Value) {
     }
 }
 
-/// The sender with this configuration, beside the usual.
-pub(crate) fn sender_plugin(configuration: &Value) -> Value {
-    plugin("sender", "sender.wasm", "sender", &with(json!({ "receiver_vm_id": "receiver" }), configuration).to_string())
+/// The sender with this configuration.
+pub(crate) fn sender_plugin(configuration: &str) -> Value {
+    plugin("sender", "sender.wasm", "sender", configuration)
 }
 
 /// The receiver as a statistics sink with this configuration, beside the usual.
@@ -167,18 +165,11 @@ pub(crate) fn plugin(name: &str, module: &str, vm_id: &str, configuration: &str)
 
 impl Observed {
     /// The sender's configuration.
-    pub(crate) fn sender(self) -> Value {
+    pub(crate) fn sender(self) -> &'static str {
         match self {
-            Self::Seed => json!({ "match_hosts": [HOST] }),
-            Self::Unmatched => json!({ "match_hosts": ["another.example.com"] }),
-            Self::Full => json!({
-                "match_hosts": [HOST],
-                "metrics": [
-                    "RequestCount", "Latency", "TargetResponseTime", "4XXError", "5XXError", "RequestBytes",
-                    "ResponseBytes"
-                ],
-                "dimension_sets": [["host", "method", "status_class", "route"]],
-            }),
+            Self::Seed => SEED,
+            Self::Unmatched => UNMATCHED,
+            Self::Full => FULL,
         }
     }
 
@@ -202,7 +193,7 @@ impl Observed {
 fn worker_plugin(place: Place, module: Module) -> Value {
     match module {
         Module::Sdk => plugin("sdk", "target/bench/sdk.wasm", "sdk", ""),
-        Module::Sender(observed) => sender_plugin(&observed.sender()),
+        Module::Sender(observed) => sender_plugin(observed.sender()),
         Module::Raw(observed) => {
             let place = match place {
                 Place::Filter => "filter",
@@ -267,9 +258,7 @@ fn native_stats() -> Value {
         { "name": "code", "value_format": "%RESPONSE_CODE%" },
         { "name": "route", "value_format": "%ROUTE_NAME%" },
     ]);
-    let histogram = |name: &str, unit: &str, value: &str| {
-        json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value })
-    };
+    let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value });
     json!({
         "name": "envoy.access_loggers.stats",
         "typed_config": {

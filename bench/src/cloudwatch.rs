@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use local_cloudwatch::{LocalCloudWatch, Options};
 use tokio::runtime::Runtime;
 
+/// The receiver's own.
+const NAMESPACE: &str = "AWSCloudWatchProxyWasm";
+
 /// A running one, with the threads that it runs on.
 #[derive(Debug)]
 pub(crate) struct CloudWatch {
@@ -27,6 +30,17 @@ impl CloudWatch {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.cloudwatch.address()
+    }
+
+    /// How many series are stored.
+    pub(crate) fn series(&self) -> usize {
+        self.cloudwatch.totals(NAMESPACE).len()
+    }
+
+    /// How many requests were counted.
+    pub(crate) fn requests(&self) -> u64 {
+        let totals = self.cloudwatch.totals(NAMESPACE).into_iter();
+        totals.filter(|total| total.metric_name == "RequestCount").map(|total| total.sum as u64).sum()
     }
 
     /// The server itself.

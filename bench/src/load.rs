@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, process::Command};
 
+use scenes::HOST;
 use serde::Deserialize;
 
 use crate::cpu::Places;
@@ -18,18 +19,32 @@ pub(crate) struct Load {
     failed: u64,
 }
 
-/// Sends requests for a host over a few connections, each as soon as the last one is answered.
+/// Sends requests over a few connections, each as soon as the last one is answered.
 ///
 /// # Errors
 /// When wrk does not run, or a request fails.
-pub(crate) fn load(address: SocketAddr, host: &str, seconds: u64, places: &Places) -> Result<Load, String> {
+pub(crate) fn load(address: SocketAddr, seconds: u64, places: &Places) -> Result<Load, String> {
+    load_paths(address, None, seconds, places)
+}
+
+/// The same, for so many different paths.
+///
+/// # Errors
+/// As above.
+pub(crate) fn load_paths(
+    address: SocketAddr,
+    paths: Option<usize>,
+    seconds: u64,
+    places: &Places,
+) -> Result<Load, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("load.lua");
     let mut wrk = Command::new("wrk");
     wrk.args(["--threads", "1", "--connections", CONNECTIONS, "--duration", &format!("{seconds}s")])
-        .args(["--header", &format!("Host: {host}")])
+        .args(["--header", &format!("Host: {HOST}")])
         .arg("--script")
         .arg(script)
-        .arg(format!("http://{address}/test"));
+        .arg(format!("http://{address}/test"))
+        .envs(paths.map(|paths| ("BENCH_PATHS", paths.to_string())));
     let output = places.at_load(|| wrk.output()).map_err(|error| format!("wrk does not run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let told = text.lines().last().and_then(|line| serde_json::from_str::<Load>(line).ok());

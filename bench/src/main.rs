@@ -6,6 +6,7 @@ mod cloudwatch;
 mod cpu;
 mod document;
 mod envoy;
+mod footprint;
 mod instructions;
 mod load;
 mod receiver;
@@ -34,6 +35,8 @@ enum Command {
     Request(request::Options),
     /// What the receiver does on the main thread
     Receiver(receiver::Options),
+    /// Memory, and calls of CloudWatch
+    Footprint,
     /// Instructions of the pure hot path, against the stored ones
     Instructions(instructions::Options),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Request(options) => request::run(&options),
         Command::Receiver(options) => receiver::run(&options),
+        Command::Footprint => footprint::run(),
         Command::Instructions(options) => instructions::run(&options),
     };
     match outcome {

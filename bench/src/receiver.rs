@@ -210,10 +210,7 @@ fn feeder(records: &[Vec<u8>]) -> Value {
     let bytes = "type.googleapis.com/google.protobuf.BytesValue";
     let mut plugin = plugin("feeder", "target/bench/feeder.wasm", "feeder", "");
     if let Some(plugin) = plugin.as_object_mut() {
-        plugin.insert(
-            "configuration".to_owned(),
-            json!({ "@type": bytes, "value": STANDARD.encode(configuration) }),
-        );
+        plugin.insert("configuration".to_owned(), json!({ "@type": bytes, "value": STANDARD.encode(configuration) }));
     }
     plugin
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    bootstrap::{HOST, bootstrap},
+    bootstrap::bootstrap,
     chart::chart,
     cloudwatch::CloudWatch,
     cpu::Places,
@@ -29,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long, env = "BENCH_SECONDS", default_value_t = 1)]
     seconds: u64,
     /// Rounds; the median of them is the result.
-    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 21)]
+    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 15)]
     rounds: usize,
     /// Names of variants, with semicolons between them, to look at these only; nothing is written then.
     #[arg(long, env = "BENCH_ONLY", value_delimiter = ';')]
@@ -69,8 +69,7 @@ pub(crate) struct Row {
 /// # Errors
 /// When something does not run.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let is_wanted =
-        |variant: &Variant| options.only.is_empty() || options.only.iter().any(|name| name == variant.name);
+    let is_wanted = |variant: &Variant| options.only.is_empty() || options.only.iter().any(|name| name == variant.name);
     let variants: Vec<Variant> = VARIANTS.into_iter().filter(is_wanted).collect();
     let rows = rows(&variants, &measure(options, &variants)?);
     let run = Run {
@@ -104,7 +103,7 @@ fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, Str
     let envoys = envoys.collect::<Result<Vec<_>, _>>()?;
     let round = |variant: &Variant, envoy: &Envoy, seconds: u64| {
         let before = envoy.cpu()?;
-        let load = load(envoy.address()?, HOST, seconds, &places).map_err(|error| format!("{}: {error}", variant.name))?;
+        let load = load(envoy.address()?, seconds, &places).map_err(|error| format!("{}: {error}", variant.name))?;
         let used = envoy.cpu()?.saturating_sub(before);
         // An access log would fill the disk.
         let log = File::options().write(true).open(envoy.folder().join("access.log"));

@@ -31,7 +31,8 @@ pub struct Matching {
 impl Default for Matching {
     fn default() -> Self {
         let mut hosts = HostMatcher::default();
-        for entry in ["example.com", "bench.example.com", "*.example.org", "*.internal.example.net", "example.com:8443"] {
+        for entry in ["example.com", "bench.example.com", "*.example.org", "*.internal.example.net", "example.com:8443"]
+        {
             hosts.add(entry).expect("a good entry");
         }
         Self { hosts, text: Vec::new() }

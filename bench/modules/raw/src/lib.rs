@@ -89,7 +89,8 @@ extern "C" fn proxy_on_configure(_: u32, length: usize) -> u32 {
     let (mut data, mut given) = (ptr::null_mut(), 0);
     // SAFETY: the host fills in an address in the arena and a length.
     unsafe {
-        if proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, length, &raw mut data, &raw mut given) != 0 || given > length {
+        if proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, length, &raw mut data, &raw mut given) != 0 || given > length
+        {
             return 0;
         }
         let state = STATE.0.get();
