@@ -20,7 +20,7 @@ gateway_MAX_BYTES := 450000
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch until Ctrl-C
