@@ -15,7 +15,8 @@ fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
         let name = |index: u8| NAMES[usize::from(index) % NAMES.len()].as_bytes();
         let headers = headers.iter().map(|(index, value)| (name(*index), value.as_slice()));
         if let Some(observation) = sender.begin(headers, Moment::End) {
-            sender.finish(observation, &[status.map(|status| i64::from(status).to_le_bytes().to_vec())]);
+            let code = status.map(|status| i64::from(status).to_le_bytes());
+            sender.finish(observation, |_| code.as_ref().map(<[u8; 8]>::as_slice));
             observed += 1;
         }
     }

@@ -1,18 +1,11 @@
 //! The glue to Envoy: events in, host calls out.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::time::Duration;
 
 use acpw_host::{
-    Counter, HostError, LogLevel, Queue, environment, log, now,
-    pairs::pairs,
-    plugin_configuration, property,
-    proxy_wasm::{
-        self,
-        traits::{Context, HttpContext, RootContext},
-        types::{Action, ContextType},
-    },
-    raise_shared_number, random, request_body, request_headers, send_response, set_effective_context, set_tick_period,
-    shared_data,
+    Action, Counter, HostError, LogLevel, Part, Plugin, Queue, environment, log, now, pairs::pairs, plugin,
+    plugin_configuration, property, raise_shared_number, random, request_body, request_headers, send_response,
+    set_effective_context, set_tick_period, shared_data,
 };
 use acpw_metric::{
     record::QUEUE_NAME,
@@ -33,15 +26,12 @@ use crate::{
 /// How often the receiver's state is read, and flushes that are waited for are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
-}}
+plugin!(Root);
 
-/// A plugin configuration's context.
+/// A plugin configuration's context. It has no worker while it has no sound configuration.
 #[derive(Default)]
 struct Root {
-    worker: Option<Rc<RefCell<Worker>>>,
+    worker: Option<Worker>,
 }
 
 /// What the streams of a root share.
@@ -61,9 +51,9 @@ struct Flush {
     headers: Vec<(&'static str, String)>,
 }
 
+/// What is kept of a request until its body is there.
+#[derive(Default)]
 struct Stream {
-    worker: Rc<RefCell<Worker>>,
-    context: u32,
     cors: Vec<(&'static str, String)>,
     call: Option<Box<Call>>,
 }
@@ -81,21 +71,21 @@ impl Root {
         }
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        self.worker = Some(Rc::new(RefCell::new(Worker {
+        self.worker = Some(Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             gateway: Gateway::new(config),
             queue: None,
             flushes: Vec::new(),
             stats,
-        })));
+        });
         Ok(())
     }
 }
 
-impl Context for Root {}
+impl Plugin for Root {
+    type Stream = Stream;
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _: usize) -> bool {
+    fn on_configure(&mut self) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(error) => {
@@ -106,9 +96,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        // Answering a request ends its stream, and with it calls this worker again: its answers come last.
-        let answers = with(self.worker.as_ref(), Worker::tick).unwrap_or_default();
-        for (context, answer) in answers {
+        for (context, answer) in self.worker.as_mut().map(Worker::tick).unwrap_or_default() {
             // A stream that has gone has taken its flush along; should one be missed, there is nobody to answer.
             if set_effective_context(context).is_ok() {
                 send(&answer, &[]);
@@ -116,85 +104,59 @@ impl RootContext for Root {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+    fn on_request_headers(&mut self, stream: &mut Stream, part: Part) -> Action {
         // Envoy makes no streams for a configuration that was refused.
-        let worker = Rc::clone(self.worker.as_ref()?);
-        Some(Box::new(Stream { worker, context, cors: Vec::new(), call: None }))
-    }
-}
-
-impl Stream {
-    /// What a callback is to answer once the worker is free again.
-    fn carry_out(&mut self, call: Box<Call>) -> Option<Answer> {
-        let body = request_body(MAX_BODY_BYTES.saturating_add(1));
-        let (context, cors) = (self.context, &self.cors);
-        with(Some(&self.worker), |worker| worker.carry_out(&call, &body, context, cors)).flatten()
-    }
-
-    fn answer(&self, answer: Option<Answer>) {
-        if let Some(answer) = answer {
-            send(&answer, &self.cors);
+        if let Some(worker) = &mut self.worker {
+            worker.begin(stream, part);
         }
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
-        let map = request_headers();
-        let request = Request::new(pairs(&map));
-        // What only asks how things are is not counted as refused.
-        let is_counted = request.path() != "/healthcheck";
-        let next = with(Some(&self.worker), |worker| {
-            (worker.gateway.cors(&request), worker.gateway.begin(request, random(), now()))
-        });
-        let Some((cors, next)) = next else { return Action::Pause };
-        self.cors = cors;
-        let answer = match next {
-            Next::Answer(answer) => Some(answer),
-            Next::Status => with(Some(&self.worker), |worker| worker.status()),
-            Next::Read(call) if is_end => self.carry_out(call),
-            Next::Read(call) => {
-                self.call = Some(call);
-                None
-            }
-        };
-        if let Some(answer) = answer.as_ref().filter(|_| is_counted) {
-            let _ = with(Some(&self.worker), |worker| worker.stats.count(answer.status));
-        }
-        self.answer(answer);
         Action::Pause
     }
 
-    fn on_http_request_body(&mut self, length: usize, is_end: bool) -> Action {
+    fn on_request_body(&mut self, stream: &mut Stream, part: Part, length: usize) -> Action {
         // Envoy has at most as much buffered as the listener says, so what comes is bounded; what is longer than a body may
         // be is answered before all of it has come.
-        if (is_end || length > MAX_BODY_BYTES)
-            && let Some(call) = self.call.take()
+        if (part.is_end || length > MAX_BODY_BYTES)
+            && let Some(call) = stream.call.take()
+            && let Some(worker) = &mut self.worker
+            && let Some(answer) = worker.carry_out(&call, part.context, &stream.cors)
         {
-            let answer = self.carry_out(call);
-            if let Some(answer) = &answer {
-                let _ = with(Some(&self.worker), |worker| worker.stats.count(answer.status));
-            }
-            self.answer(answer);
+            worker.stats.count(answer.status);
+            send(&answer, &stream.cors);
         }
         Action::Pause
     }
-}
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let context = self.context;
-        let _ = with(Some(&self.worker), |worker| worker.flushes.retain(|flush| flush.context != context));
+    fn on_stream_delete(&mut self, context: u32) {
+        if let Some(worker) = &mut self.worker {
+            worker.flushes.retain(|flush| flush.context != context);
+        }
     }
 }
 
 impl Worker {
+    fn begin(&mut self, stream: &mut Stream, part: Part) {
+        let map = request_headers();
+        let request = Request::new(pairs(&map));
+        // What only asks how things are is not counted as refused.
+        let is_counted = request.path() != "/healthcheck";
+        stream.cors = self.gateway.cors(&request);
+        let answer = match self.gateway.begin(request, random(), now()) {
+            Next::Answer(answer) => Some(answer),
+            Next::Status => Some(self.status()),
+            Next::Read(call) if part.is_end => self.carry_out(&call, part.context, &stream.cors),
+            Next::Read(call) => {
+                stream.call = Some(call);
+                None
+            }
+        };
+        if let Some(answer) = answer {
+            if is_counted {
+                self.stats.count(answer.status);
+            }
+            send(&answer, &stream.cors);
+        }
+    }
+
     fn tick(&mut self) -> Vec<(u32, Answer)> {
         let state = shared_data(STATUS_KEY).and_then(|status| ReceiverState::from_json(&status));
         self.gateway.set_receiver(state);
@@ -220,8 +182,10 @@ impl Worker {
         answers
     }
 
-    fn carry_out(&mut self, call: &Call, body: &[u8], context: u32, cors: &[(&'static str, String)]) -> Option<Answer> {
-        match self.gateway.finish(call, body, now()) {
+    /// The answer to a request whose body is there, unless it is to come later.
+    fn carry_out(&mut self, call: &Call, context: u32, cors: &[(&'static str, String)]) -> Option<Answer> {
+        let body = request_body(MAX_BODY_BYTES.saturating_add(1));
+        match self.gateway.finish(call, &body, now()) {
             Outcome::Refused(answer) => Some(answer),
             Outcome::Accepted(posting, answer) if self.enqueue(&posting) => {
                 self.stats.accepted.add(1);
@@ -263,11 +227,6 @@ fn send(answer: &Answer, further: &[(&'static str, String)]) {
     let headers = answer.headers.iter().chain(further).map(|(name, value)| (*name, value.as_str()));
     // There is nothing to be done about a stream that has gone.
     let _ = send_response(answer.status, &headers.collect::<Vec<_>>(), &answer.body);
-}
-
-/// Runs `act`, unless the worker is at work already, which Envoy's single-threaded calls do not let happen.
-fn with<T>(worker: Option<&Rc<RefCell<Worker>>>, act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
-    worker.and_then(|worker| worker.try_borrow_mut().ok()).map(|mut worker| act(&mut worker))
 }
 
 /// The gateway's part of Envoy's statistics.

@@ -5,7 +5,7 @@ mod prune;
 
 use std::{path::Path, process::ExitCode};
 
-/// What Envoy needs of every module. `proxy_on_delete` is where the SDK frees contexts.
+/// What Envoy needs of every module. `proxy_on_delete` is where contexts are freed.
 const ALWAYS: [&str; 9] = [
     "_initialize",
     "memory",

@@ -7,7 +7,7 @@ use walrus::{ModuleConfig, passes};
 use crate::ALWAYS;
 
 /// Writes the module at `input` to `output` with the exports that every module needs and those for `events`, and without
-/// what only the others reached. The SDK exports a function for every event that Proxy-Wasm knows, and Envoy enters the
+/// what only the others reached. `plugin!` exports a function for every event that any plugin handles, and Envoy enters the
 /// VM for each one that it finds: for every chunk of a body, for instance.
 pub(crate) fn prune(input: &Path, output: &Path, events: &[&str]) -> Result<(), String> {
     let named = |error| format!("{}: {error}", input.display());

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     datum::MetricDatum,
-    payload::{Payload, Span},
+    payload::{Draft, Span},
 };
 
 /// Data of one namespace, encoded one by one until the next no longer fits.
@@ -82,13 +82,18 @@ impl Batch {
         self.raw.len()
     }
 
-    /// The payload of what was added; none when nothing was.
-    pub fn into_payload(mut self) -> Option<Payload> {
+    /// How many values were added, in all data.
+    pub fn samples(&self) -> u64 {
+        self.data.iter().map(|span| span.samples).sum()
+    }
+
+    /// A draft of what was added; none when nothing was.
+    pub fn into_draft(mut self) -> Option<Draft> {
         if self.data.is_empty() {
             return None;
         }
         self.raw.extend_from_slice(self.end);
-        Some(Payload::new(self.raw, self.data))
+        Some(Draft::new(self.raw, self.data))
     }
 }
 
@@ -100,6 +105,11 @@ mod tests {
     };
 
     use super::*;
+    use crate::Payload;
+
+    fn sealed(draft: Option<Draft>) -> Payload {
+        draft.unwrap().seal(&mut usize::MAX.clone()).unwrap()
+    }
 
     fn dimensions(count: usize, value_length: usize) -> Dimensions {
         let pair = |n| {
@@ -132,7 +142,7 @@ mod tests {
         for (most, expected) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
             let mut batch = Batch::new("N", None);
             assert_eq!(fill(&mut batch, &dimensions(1, 1), most), expected);
-            let payload = batch.into_payload().unwrap();
+            let payload = batch.into_draft().unwrap();
             assert_eq!((payload.data(), payload.samples()), (expected, 7 * expected as u64));
         }
     }
@@ -158,7 +168,8 @@ mod tests {
                 (DimensionName::new(name).unwrap(), DimensionValue::new(&"v".repeat(length)).unwrap())
             });
             assert_eq!(fill(&mut batch, &Dimensions::new(pairs.to_vec()).unwrap(), 1) == 1, fits, "{length}");
-            assert_eq!(batch.into_payload().unwrap().raw_length() == MAX_REQUEST_BYTES, length == room);
+            let payload = sealed(batch.into_draft());
+            assert_eq!(payload.raw_length() == MAX_REQUEST_BYTES, length == room);
         }
     }
 
@@ -168,7 +179,7 @@ mod tests {
         let entity = Entity { service: text("check\"out"), environment: text("eks:prod/shop") };
         let mut batch = Batch::new("N", Some(&entity));
         assert_eq!(fill(&mut batch, &dimensions(1, 1), 2), 2);
-        let payload = batch.into_payload().unwrap();
+        let payload = sealed(batch.into_draft());
         let document: serde_json::Value = serde_json::from_slice(payload.body()).unwrap();
         let datum = serde_json::json!({
             "MetricName": "RequestCount", "Timestamp": 1_787_402_160, "Dimensions": [{"Name": "n0", "Value": "v"}],
@@ -185,12 +196,12 @@ mod tests {
         });
         assert_eq!(document, expected);
         let (rest, _) = payload.without(&[0]);
-        let document: serde_json::Value = serde_json::from_slice(rest.unwrap().body()).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(sealed(rest).body()).unwrap();
         assert_eq!(document["EntityMetricData"][0]["MetricData"], serde_json::json!([datum]));
     }
 
     #[test]
     fn nothing_makes_no_payload() {
-        assert!(Batch::new("N", None).into_payload().is_none());
+        assert!(Batch::new("N", None).into_draft().is_none());
     }
 }

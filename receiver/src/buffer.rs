@@ -1,12 +1,14 @@
 //! What is held and not yet in a payload, within a bound.
 
+use std::time::Duration;
+
 use acpw_metric::{Accumulator, Kind, Record, Shrunk, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
-    Payload,
+    cardinality::Cardinality,
     gauge::Gauges,
     outbox::{Names, Outbox},
-    series_book::SeriesBook,
+    payload::Draft,
     zero::Zeros,
 };
 
@@ -72,27 +74,22 @@ impl Buffer {
         self.pending.samples() > 0
     }
 
-    /// Makes all data due, but for the seconds of gauges that workers have not told yet; `look` sees them before.
-    pub fn release(&mut self, look: impl FnOnce(&Accumulator)) {
+    /// Makes all data due, but for the seconds of gauges that workers have not told yet.
+    pub fn release(&mut self) {
         let mut due = std::mem::take(&mut self.pending);
         self.pending = due.take_gauges(Timestamp::from_millis(u64::MAX));
-        look(&due);
         self.outbox.add(due);
     }
 
-    /// The next payload of data that are due.
-    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
-        self.outbox.next_payload(now)
+    /// The next draft of data that are due, once it is encoded; that takes about as many bytes from `budget`.
+    /// `cardinality` takes in what is encoded.
+    pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {
+        self.outbox.next_draft(budget, cardinality, now)
     }
 
     /// Whether data are due.
     pub fn has_due(&self) -> bool {
         !self.outbox.is_empty()
-    }
-
-    /// The series that went into payloads.
-    pub fn series_book(&self) -> &SeriesBook {
-        self.outbox.series_book()
     }
 
     /// Moves all data by so many milliseconds, as far as that moves them into other periods.
@@ -194,7 +191,7 @@ mod tests {
         let (mut added, mut dropped, mut first_drop) = (0, 0, None);
         for minute in 0..3 * 24 * 60u64 {
             buffer.add(data(minute * 60, 20));
-            buffer.release(|_| {});
+            buffer.release();
             added += 20;
             let now = Timestamp::from_secs(START + minute * 60);
             let more = buffer.keep_within_limit(0, now);
@@ -228,7 +225,7 @@ mod tests {
     fn what_cloudwatch_no_longer_takes_is_dropped() {
         let mut buffer = buffer(100_000);
         buffer.add(data(0, 3));
-        buffer.release(|_| {});
+        buffer.release();
         buffer.add(data(7_200, 2));
         let two_weeks = 14 * 24 * 3_600;
         assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks - 600)), 0);

@@ -3,15 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use acpw_host::{
-    Callout, Counter, Gauge, HostError, LogLevel, Queue, call_response_body, call_response_headers, dispatch_http_call,
-    environment, log, now,
-    pairs::pairs,
-    plugin_configuration,
-    proxy_wasm::{
-        self,
-        traits::{Context, RootContext},
-    },
-    random, set_shared_data, set_tick_period, shared_number,
+    Callout, Counter, Gauge, HostError, LogLevel, Plugin, Queue, call_response_body, call_response_headers,
+    dispatch_http_call, environment, log, now, pairs::pairs, plugin, plugin_configuration, random, set_shared_data,
+    set_tick_period, shared_number,
 };
 use acpw_metric::{
     record::QUEUE_NAME,
@@ -31,15 +25,18 @@ use crate::{
 /// Often enough for the shortest delays, and a small fraction of a percent of a core.
 const TICK: Duration = Duration::from_millis(200);
 
+/// While there is more to do than fits into one tick.
+const BUSY_TICK: Duration = Duration::from_millis(20);
+
+/// As many bytes of records are merged in one tick: a few milliseconds of work. Each record has a wake-up of its own beside.
+const DRAIN_BYTES: usize = 128 * 1024;
+
 /// As much of an answer's body as is read: an error that names a thousand data fits.
 const ANSWER_LIMIT: usize = 256 * 1024;
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
-}}
+plugin!(Root);
 
 /// The singleton's context.
 #[derive(Default)]
@@ -52,6 +49,8 @@ struct Receiver {
     cluster: String,
     timeout: Duration,
     queue: Queue,
+    has_backlog: bool,
+    is_busy: bool,
     drain: Option<(String, DrainWatch)>,
     callouts: HashMap<Callout, Purpose>,
     stats: Stats,
@@ -88,6 +87,8 @@ impl Root {
             cluster: config.cluster.clone(),
             timeout: config.timeout,
             queue,
+            has_backlog: false,
+            is_busy: false,
             drain: config.admin_cluster.clone().map(|cluster| (cluster, DrainWatch::default())),
             callouts: HashMap::new(),
             stats,
@@ -101,8 +102,10 @@ impl Root {
     }
 }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _: usize) -> bool {
+impl Plugin for Root {
+    type Stream = ();
+
+    fn on_configure(&mut self) -> bool {
         match self.configure() {
             Ok(summary) => {
                 log(LogLevel::Info, &format!("acpw receiver: {summary}"));
@@ -115,9 +118,9 @@ impl RootContext for Root {
         }
     }
 
-    fn on_queue_ready(&mut self, _: u32) {
+    fn on_queue_ready(&mut self) {
         if let Some(receiver) = &mut self.receiver {
-            receiver.drain();
+            receiver.drain(1);
             receiver.report();
             #[cfg(feature = "trap")]
             receiver.trap_if_asked();
@@ -127,22 +130,21 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let Some(receiver) = &mut self.receiver {
             // Records that an earlier VM left behind have no wake-up.
-            receiver.drain();
+            receiver.drain(DRAIN_BYTES);
             receiver.ask_ready();
             receiver.fetch_credentials();
             receiver.publish();
             receiver.report();
             receiver.tell();
+            receiver.set_pace();
             #[cfg(feature = "trap")]
             receiver.trap_if_asked();
         }
     }
-}
 
-impl Context for Root {
     /// Only takes the answer in. What follows from it is sent on the next tick: this is also called while Envoy shuts
     /// down, when a dispatch would crash it.
-    fn on_http_call_response(&mut self, callout: u32, _: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, callout: Callout) {
         if let Some(receiver) = &mut self.receiver {
             receiver.answered(callout);
             receiver.report();
@@ -151,15 +153,31 @@ impl Context for Root {
 }
 
 impl Receiver {
-    fn drain(&mut self) {
+    /// Merges records until the queue is empty or `budget` bytes are reached.
+    fn drain(&mut self, mut budget: usize) {
         self.stats.account_for_earlier_receivers();
-        while let Ok(Some(record)) = self.queue.dequeue() {
+        self.has_backlog = true;
+        while budget > 0 {
+            let Ok(Some(record)) = self.queue.dequeue() else {
+                self.has_backlog = false;
+                return;
+            };
+            budget = budget.saturating_sub(record.len());
             self.publisher.handle_record(&record, now());
             #[cfg(feature = "trap")]
             {
                 let asked = b"/trap-the-receiver";
                 self.is_trap_asked |= record.windows(asked.len()).any(|text| text == asked);
             }
+        }
+    }
+
+    /// Asks for ticks as fast as there is work, so that none of them takes long.
+    fn set_pace(&mut self) {
+        let is_busy = self.has_backlog || self.publisher.is_working();
+        let period = if is_busy { BUSY_TICK } else { TICK };
+        if is_busy != self.is_busy && set_tick_period(period).is_ok() {
+            self.is_busy = is_busy;
         }
     }
 
@@ -244,7 +262,11 @@ impl Receiver {
     /// Tells gateways what they have asked for.
     fn tell(&mut self) {
         let now = now();
-        let done = self.flushes.poll(shared_number(FLUSH_REQUESTED_KEY), &mut self.publisher, now);
+        // What still lies in the queue is part of a flush.
+        let done = match self.has_backlog {
+            true => None,
+            false => self.flushes.poll(shared_number(FLUSH_REQUESTED_KEY), &mut self.publisher, now),
+        };
         let done = done.and_then(|done| serde_json::to_vec(&done).ok()).map(|done| (FLUSH_DONE_KEY, done));
         let status = self.status.poll(&self.publisher, now).map(|status| (STATUS_KEY, status));
         for (key, value) in done.into_iter().chain(status) {

@@ -1,11 +1,13 @@
 //! Data that are due, on their way into payloads.
 
+use std::time::Duration;
+
 use acpw_metric::{
     Accumulator, Distribution, Group, Metric, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp,
     quota::MAX_VALUES_PER_DATUM,
 };
 
-use crate::{Batch, Payload, datum::MetricDatum, series_book::SeriesBook};
+use crate::{Batch, cardinality::Cardinality, datum::MetricDatum, payload::Draft};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -19,7 +21,19 @@ pub struct Names {
     pub request_count: MetricName,
 }
 
-/// Data that are due. They are made into payloads when they can be sent, and until then later data of the same series and
+impl Names {
+    /// The namespace and name under which a metric is published.
+    pub fn of<'a>(&'a self, origin: &'a Origin, metric: &'a Metric) -> (&'a Namespace, &'a MetricName) {
+        let is_renamed = origin.namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
+        (self.namespace(origin), if is_renamed { &self.request_count } else { &metric.name })
+    }
+
+    fn namespace<'a>(&'a self, origin: &'a Origin) -> &'a Namespace {
+        origin.namespace.as_ref().unwrap_or(&self.namespace)
+    }
+}
+
+/// Data that are due. They are encoded when they can be sent, and until then later data of the same series and
 /// period join them.
 #[derive(Debug)]
 pub struct Outbox {
@@ -27,18 +41,22 @@ pub struct Outbox {
     due: Accumulator,
     /// The group that did not fit into the last payload whole.
     rest: Option<(PeriodKey, Group)>,
-    series: SeriesBook,
+    /// What is encoded so far of the next payload.
+    encoding: Option<Encoding>,
+    /// Drafts that ended early.
+    cut: Vec<Draft>,
+}
+
+#[derive(Debug)]
+struct Encoding {
+    origin: Origin,
+    batch: Batch,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        Self { names, due: Accumulator::default(), rest: None, series: SeriesBook::default() }
-    }
-
-    /// The series that went into payloads.
-    pub fn series_book(&self) -> &SeriesBook {
-        &self.series
+        Self { names, due: Accumulator::default(), rest: None, encoding: None, cut: Vec::new() }
     }
 
     /// Adds data.
@@ -48,13 +66,15 @@ impl Outbox {
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.rest.is_none()
+        self.due.is_empty() && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
     }
 
     /// How many values it holds.
     pub fn samples(&self) -> u64 {
         let rest = self.rest.as_ref().map_or(0, |(_, group)| group.samples());
-        self.due.samples().saturating_add(rest)
+        let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.samples());
+        let cut: u64 = self.cut.iter().map(Draft::samples).sum();
+        self.due.samples().saturating_add(rest).saturating_add(encoding).saturating_add(cut)
     }
 
     /// How many data it holds.
@@ -65,7 +85,9 @@ impl Outbox {
 
     /// About how many bytes of memory it holds.
     pub fn bytes(&self) -> usize {
-        self.due.bytes()
+        let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.length());
+        let cut: usize = self.cut.iter().map(Draft::bytes).sum();
+        self.due.bytes().saturating_add(encoding).saturating_add(cut)
     }
 
     /// The start of the oldest period.
@@ -92,19 +114,36 @@ impl Outbox {
             }
         }
         self.due.shift(millis);
+        // What is encoded already has its old time, and what is moved now is not to join it.
+        self.cut.extend(self.encoding.take().and_then(|encoding| encoding.batch.into_draft()));
+        self.cut = std::mem::take(&mut self.cut).into_iter().map(|draft| draft.shifted(millis)).collect();
     }
 
-    /// The next payload: as many of the oldest data of one namespace as CloudWatch takes in one request.
-    pub fn next_payload(&mut self, now: Timestamp) -> Option<Payload> {
-        let (mut key, mut group) = self.next_group()?;
-        let origin = key.origin.clone();
-        let namespace = origin.namespace.as_ref();
-        let published = namespace.unwrap_or(&self.names.namespace).clone();
-        let mut batch = Batch::new(published.as_str(), origin.entity.as_ref());
-        loop {
+    /// A draft of as many of the oldest data of one namespace as CloudWatch takes in one request. Encodes about as many
+    /// bytes as `budget` still has, and takes them from it; there is no draft before that has come to its end.
+    /// `cardinality` takes in what is encoded.
+    pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {
+        if let Some(draft) = self.cut.pop() {
+            return Some(draft);
+        }
+        while *budget > 0 {
+            let (key, mut group) = match self.next_group() {
+                Some(next) => next,
+                None => return self.encoding.take()?.batch.into_draft(),
+            };
+            let origin = &key.origin;
+            let namespace = self.names.namespace(origin);
+            let encoding = self.encoding.get_or_insert_with(|| Encoding {
+                origin: origin.clone(),
+                batch: Batch::new(namespace.as_str(), origin.entity.as_ref()),
+            });
+            if !is_together(origin, &encoding.origin) {
+                self.rest = Some((key, group));
+                return self.encoding.take()?.batch.into_draft();
+            }
+            let before = encoding.batch.length();
             while let Some((metric, distribution)) = group.distributions.last() {
-                let is_renamed = namespace.is_none() && metric.name.as_str() == REQUEST_COUNT;
-                let name = if is_renamed { &self.names.request_count } else { &metric.name };
+                let (_, name) = self.names.of(origin, metric);
                 let datum = MetricDatum {
                     name: name.as_str(),
                     metric,
@@ -113,21 +152,17 @@ impl Outbox {
                     kind: key.kind,
                     distribution,
                 };
-                if !batch.push(&datum) {
+                if !encoding.batch.push(&datum) {
                     self.rest = Some((key, group));
-                    return batch.into_payload();
+                    return self.encoding.take()?.batch.into_draft();
                 }
-                self.series.note(published.as_str(), name.as_str(), &group.dimensions, distribution.count(), now);
+                cardinality.note(namespace, name, &group.dimensions, distribution.count(), now);
                 group.distributions.pop();
             }
-            match self.next_group() {
-                Some(next) if is_together(&next.0.origin, &origin) => (key, group) = next,
-                rest => {
-                    self.rest = rest;
-                    return batch.into_payload();
-                }
-            }
+            cardinality.note_dimensions(&group.dimensions, now);
+            *budget = budget.saturating_sub(encoding.batch.length().saturating_sub(before));
         }
+        None
     }
 
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
@@ -180,8 +215,13 @@ mod tests {
         data
     }
 
+    fn next_draft(outbox: &mut Outbox, mut budget: usize) -> Option<Draft> {
+        outbox.next_draft(&mut budget, &mut Cardinality::default(), Duration::ZERO)
+    }
+
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
-        std::iter::from_fn(|| outbox.next_payload(Timestamp::default()))
+        std::iter::from_fn(|| next_draft(outbox, usize::MAX))
+            .map(|draft| draft.seal(&mut usize::MAX.clone()).unwrap())
             .map(|payload| serde_json::from_slice(&payload.raw().unwrap()).unwrap())
             .collect()
     }
@@ -195,13 +235,28 @@ mod tests {
             assert_eq!(held, 6 * series as u64);
             let mut packed = 0;
             let mut count = 0;
-            while let Some(payload) = outbox.next_payload(Timestamp::default()) {
+            while let Some(payload) = next_draft(&mut outbox, usize::MAX) {
                 packed += payload.samples();
                 count += 1;
                 assert_eq!(outbox.samples(), held - packed);
             }
             assert_eq!((packed, count, outbox.is_empty()), (held, expected, true));
         }
+    }
+
+    #[test]
+    fn encoding_takes_several_steps_and_holds_what_it_has() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(1_000, None));
+        let (held, bytes) = (outbox.samples(), outbox.bytes());
+        let mut steps = 0;
+        while next_draft(&mut outbox, 10_000).is_none() {
+            steps += 1;
+            assert_eq!(outbox.samples(), held);
+            assert!(!outbox.is_empty() && outbox.bytes() <= bytes);
+        }
+        assert!((5..50).contains(&steps), "{steps}");
+        assert_eq!(outbox.samples(), held / 2);
     }
 
     #[test]
@@ -258,5 +313,25 @@ mod tests {
         outbox.add(data(1, None));
         outbox.shift(-120_000);
         assert_eq!(payloads(&mut outbox)[0]["MetricData"][0]["Timestamp"], 1_787_402_040);
+    }
+
+    #[test]
+    fn what_is_encoded_already_is_shifted_with_the_rest() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(100, None));
+        let held = outbox.samples();
+        for _ in 0..2 {
+            // The second time, it is the draft that the first one cut.
+            let draft = next_draft(&mut outbox, 1_000);
+            outbox.cut.extend(draft);
+            outbox.shift(-60_000);
+            assert_eq!(outbox.samples(), held);
+            assert!(!outbox.cut.is_empty());
+        }
+        let payloads = payloads(&mut outbox);
+        let data: Vec<_> =
+            payloads.iter().flat_map(|payload| payload["MetricData"].as_array().unwrap().clone()).collect();
+        assert_eq!(data.len(), 200);
+        assert!(data.iter().all(|datum| datum["Timestamp"] == 1_787_402_040), "{data:?}");
     }
 }

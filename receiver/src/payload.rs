@@ -1,4 +1,4 @@
-//! The body of one PutMetricData request: encoded once, immutable, unsigned.
+//! The body of one PutMetricData request: encoded and compressed once, immutable, unsigned.
 
 use std::{
     io::{Read as _, Write as _},
@@ -11,13 +11,29 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
 
-/// One request's body, and where in it each datum lies.
+/// Of how many bytes a large body is compressed in one step at least: the steps of a gzip stream cost little themselves.
+const STEP: usize = 16 * 1024;
+
+/// One request's body as it is to be sent, and where in it each datum lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
     body: Vec<u8>,
     is_compressed: bool,
     raw_length: usize,
     data: Vec<Span>,
+}
+
+/// A body that is not compressed yet, or not wholly.
+///
+/// Envoy's main thread does nothing else meanwhile, so a large body is compressed in steps:
+/// [`seal`](Self::seal) a few times makes it a [`Payload`].
+#[derive(Debug)]
+pub struct Draft {
+    raw: Vec<u8>,
+    data: Vec<Span>,
+    /// How much of it is compressed.
+    fed: usize,
+    encoder: Box<GzEncoder<Vec<u8>>>,
 }
 
 /// A datum within the uncompressed body.
@@ -33,15 +49,85 @@ pub(crate) struct Span {
     pub(crate) kind: Kind,
 }
 
-impl Payload {
-    /// A payload of a whole JSON document in which data lie at these places, in their order.
+fn samples(data: &[Span]) -> u64 {
+    data.iter().map(|span| span.samples).sum()
+}
+
+impl Draft {
+    /// A draft of a whole JSON document in which data lie at these places, in their order.
     pub(crate) fn new(raw: Vec<u8>, data: Vec<Span>) -> Self {
-        let raw_length = raw.len();
-        let compressed = (raw_length >= COMPRESSION_THRESHOLD).then(|| compress(&raw)).flatten();
-        let is_compressed = compressed.is_some();
-        Self { body: compressed.unwrap_or(raw), is_compressed, raw_length, data }
+        Self { raw, data, fed: 0, encoder: Box::new(GzEncoder::new(Vec::new(), Compression::fast())) }
     }
 
+    /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
+    pub fn seal(mut self, budget: &mut usize) -> Result<Payload, Self> {
+        let raw_length = self.raw.len();
+        if raw_length < COMPRESSION_THRESHOLD {
+            *budget = budget.saturating_sub(raw_length);
+            return Ok(Payload { body: self.raw, is_compressed: false, raw_length, data: self.data });
+        }
+        while *budget > 0 {
+            let end = self.fed.saturating_add(STEP).min(raw_length);
+            let step = self.raw.get(self.fed..end).unwrap_or_default();
+            *budget = budget.saturating_sub(step.len());
+            // Writing to memory does not fail.
+            let _ = self.encoder.write_all(step);
+            self.fed = end;
+            if end == raw_length {
+                let body = self.encoder.finish().unwrap_or_default();
+                return Ok(Payload { body, is_compressed: true, raw_length, data: self.data });
+            }
+        }
+        Err(self)
+    }
+
+    /// How many data it carries.
+    pub fn data(&self) -> usize {
+        self.data.len()
+    }
+
+    /// How many values it carries, in all data.
+    pub fn samples(&self) -> u64 {
+        samples(&self.data)
+    }
+
+    /// How many bytes of memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.raw.len().saturating_add(self.encoder.get_ref().len())
+    }
+
+    /// The draft with every datum moved by so many milliseconds, as far as that moves it into another period.
+    pub fn shifted(self, millis: i64) -> Self {
+        let Self { mut raw, data, .. } = self;
+        for span in &data {
+            if let Some(datum) = raw.get_mut(span.bytes.clone()) {
+                shift_timestamp(datum, span.kind.correction(span.resolution, millis) / 1_000);
+            }
+        }
+        Self::new(raw, data)
+    }
+
+    /// A draft of some of these data.
+    fn only(&self, kept: &[Span]) -> Option<Self> {
+        let raw = &self.raw;
+        let first = self.data.first()?;
+        let last = self.data.last()?;
+        let mut document = raw.get(..first.bytes.start)?.to_vec();
+        let mut data = Vec::with_capacity(kept.len());
+        for span in kept {
+            if !data.is_empty() {
+                document.push(b',');
+            }
+            let start = document.len();
+            document.extend_from_slice(raw.get(span.bytes.clone())?);
+            data.push(Span { bytes: start..document.len(), ..span.clone() });
+        }
+        document.extend_from_slice(raw.get(last.bytes.end..)?);
+        (!data.is_empty()).then(|| Self::new(document, data))
+    }
+}
+
+impl Payload {
     /// The bytes to send.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -64,12 +150,12 @@ impl Payload {
 
     /// How many values it carries, in all data.
     pub fn samples(&self) -> u64 {
-        self.data.iter().map(|span| span.samples).sum()
+        samples(&self.data)
     }
 
-    /// The payload without the data at these places (0-based), and how many values those carried; no payload when nothing
-    /// is left. Places that it does not have are left out of account.
-    pub fn without(self, places: &[usize]) -> (Option<Self>, u64) {
+    /// A draft without the data at these places (0-based), and how many values those carried; none when nothing is left.
+    /// Places that it does not have are left out of account.
+    pub fn without(&self, places: &[usize]) -> (Option<Draft>, u64) {
         let mut dropped = 0u64;
         let mut kept = Vec::new();
         for (place, span) in self.data.iter().enumerate() {
@@ -79,46 +165,22 @@ impl Payload {
                 kept.push(span.clone());
             }
         }
-        if kept.len() == self.data.len() { (Some(self), 0) } else { (self.only(kept), dropped) }
+        (self.draft().and_then(|draft| draft.only(&kept)), dropped)
     }
 
-    /// The payload in two halves; the second is absent when there is only one datum.
-    pub fn split(self) -> (Option<Self>, Option<Self>) {
-        if self.data.len() < 2 {
-            return (Some(self), None);
+    /// Drafts of its two halves; the second is absent when there is only one datum.
+    pub fn split(&self) -> (Option<Draft>, Option<Draft>) {
+        let Some(draft) = self.draft() else { return (None, None) };
+        if draft.data.len() < 2 {
+            return (Some(draft), None);
         }
-        let (left, right) = self.data.split_at(self.data.len() / 2);
-        (self.only(left.to_vec()), self.only(right.to_vec()))
+        let (left, right) = draft.data.split_at(draft.data.len() / 2);
+        (draft.only(left), draft.only(right))
     }
 
-    /// The payload with every datum moved by so many milliseconds, as far as that moves it into another period.
-    pub fn shifted(self, millis: i64) -> Self {
-        let Some(mut raw) = self.raw() else { return self };
-        for span in &self.data {
-            if let Some(datum) = raw.get_mut(span.bytes.clone()) {
-                shift_timestamp(datum, span.kind.correction(span.resolution, millis) / 1_000);
-            }
-        }
-        Self::new(raw, self.data)
-    }
-
-    /// A payload of some of these data.
-    fn only(&self, kept: Vec<Span>) -> Option<Self> {
-        let raw = self.raw()?;
-        let first = self.data.first()?;
-        let last = self.data.last()?;
-        let mut document = raw.get(..first.bytes.start)?.to_vec();
-        let mut data = Vec::with_capacity(kept.len());
-        for span in kept {
-            if !data.is_empty() {
-                document.push(b',');
-            }
-            let start = document.len();
-            document.extend_from_slice(raw.get(span.bytes.clone())?);
-            data.push(Span { bytes: start..document.len(), ..span });
-        }
-        document.extend_from_slice(raw.get(last.bytes.end..)?);
-        (!data.is_empty()).then(|| Self::new(document, data))
+    /// It as a draft, to be changed.
+    pub fn draft(&self) -> Option<Draft> {
+        Some(Draft::new(self.raw()?, self.data.clone()))
     }
 
     /// The uncompressed body.
@@ -130,12 +192,6 @@ impl Payload {
         GzDecoder::new(self.body.as_slice()).read_to_end(&mut raw).ok()?;
         Some(raw)
     }
-}
-
-fn compress(raw: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(raw.len() / 4), Compression::fast());
-    encoder.write_all(raw).ok()?;
-    encoder.finish().ok()
 }
 
 /// Overwrites the digits after a datum's first `"Timestamp":`, which stands before all text of strangers. The number of
@@ -157,6 +213,15 @@ fn shift_timestamp(datum: &mut [u8], seconds: i64) {
 mod tests {
     use super::*;
 
+    fn sealed(mut draft: Draft) -> Payload {
+        loop {
+            match draft.seal(&mut 1) {
+                Ok(payload) => return payload,
+                Err(rest) => draft = rest,
+            }
+        }
+    }
+
     /// A payload of `count` data of `width` bytes of padding each; datum n carries n values.
     pub(crate) fn payload(count: usize, width: usize) -> Payload {
         let mut raw = b"{\"MetricData\":[".to_vec();
@@ -171,7 +236,7 @@ mod tests {
             data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution, kind: Kind::Sample });
         }
         raw.extend(b"]}");
-        Payload::new(raw, data)
+        sealed(Draft::new(raw, data))
     }
 
     fn numbers(payload: &Payload, key: &str) -> Vec<u64> {
@@ -193,14 +258,33 @@ mod tests {
     }
 
     #[test]
+    fn a_large_body_takes_several_steps_and_is_the_same() {
+        let whole = payload(300, 1_000);
+        let mut draft = whole.draft().unwrap();
+        let mut steps = 1;
+        let sealed = loop {
+            let mut budget = 64 * 1024;
+            match draft.seal(&mut budget) {
+                Ok(payload) => break payload,
+                Err(rest) => draft = rest,
+            }
+            assert_eq!((budget, draft.data(), draft.samples()), (0, 300, whole.samples()));
+            steps += 1;
+        };
+        assert_eq!((sealed, steps), (whole.clone(), whole.raw_length().div_ceil(64 * 1024)));
+    }
+
+    #[test]
     fn data_are_taken_out_and_the_rest_stays_as_it_was() {
         for width in [0, 5_000] {
             let (rest, dropped) = payload(6, width).without(&[1, 3, 17]);
-            let rest = rest.unwrap();
+            let rest = sealed(rest.unwrap());
             assert_eq!((numbers(&rest, "n"), dropped), (vec![0, 2, 4, 5], 4));
             assert_eq!(rest.samples(), 11);
-            assert_eq!(payload(2, width).without(&[0, 1]), (None, 1));
-            assert_eq!(payload(2, width).without(&[2]), (Some(payload(2, width)), 0));
+            let (nothing, dropped) = payload(2, width).without(&[0, 1]);
+            assert!(nothing.is_none() && dropped == 1);
+            let (everything, dropped) = payload(2, width).without(&[2]);
+            assert_eq!((sealed(everything.unwrap()), dropped), (payload(2, width), 0));
         }
     }
 
@@ -208,20 +292,23 @@ mod tests {
     fn halves_make_the_whole() {
         for width in [0, 5_000] {
             let (left, right) = payload(5, width).split();
-            assert_eq!(numbers(&left.unwrap(), "n"), [0, 1]);
-            assert_eq!(numbers(&right.unwrap(), "n"), [2, 3, 4]);
-            assert_eq!(payload(1, width).split(), (Some(payload(1, width)), None));
+            assert_eq!(numbers(&sealed(left.unwrap()), "n"), [0, 1]);
+            assert_eq!(numbers(&sealed(right.unwrap()), "n"), [2, 3, 4]);
+            let (all, nothing) = payload(1, width).split();
+            assert_eq!(sealed(all.unwrap()), payload(1, width));
+            assert!(nothing.is_none());
         }
     }
 
     #[test]
     fn timestamps_move_and_nothing_else() {
         for (width, millis, seconds) in [(0, -172_800_000, -172_800), (5_000, 59_000, 60)] {
-            let shifted = payload(3, width).shifted(millis);
+            let shifted = |payload: Payload, millis| sealed(payload.draft().unwrap().shifted(millis));
+            let later = shifted(payload(3, width), millis);
             let expected = 1_787_402_160u64.saturating_add_signed(seconds);
-            assert_eq!(numbers(&shifted, "Timestamp"), [expected; 3]);
-            assert_eq!(shifted.shifted(-millis), payload(3, width));
+            assert_eq!(numbers(&later, "Timestamp"), [expected; 3]);
+            assert_eq!(shifted(later, -millis), payload(3, width));
         }
-        assert_eq!(payload(1, 0).shifted(i64::MAX), payload(1, 0));
+        assert_eq!(sealed(payload(1, 0).draft().unwrap().shifted(i64::MAX)), payload(1, 0));
     }
 }

@@ -6,10 +6,7 @@ use acpw_metric::{Now, Timestamp};
 use serde::Serialize;
 
 use crate::{
-    Config, Counts, Publisher,
-    credentials::RegionSource,
-    notice::Level,
-    series_book::{BigSeries, SeriesBook},
+    Config, Counts, Publisher, cardinality::BigSeries, cost::Prediction, credentials::RegionSource, notice::Level,
 };
 
 /// Minutes of history.
@@ -17,14 +14,6 @@ const MINUTES: usize = 60;
 
 /// Lines of each kind.
 const LINES: usize = 10;
-
-/// CloudWatch's prices in us-east-1: of a series for a month, by how many there are, in cents.
-const SERIES_CENTS: [(u64, f64); 4] = [(10_000, 30.0), (240_000, 10.0), (750_000, 5.0), (u64::MAX, 2.0)];
-
-/// A million requests a month are free; then a thousand cost a cent.
-const FREE_REQUESTS: f64 = 1e6;
-
-const MONTH_SECONDS: f64 = 30.0 * 24.0 * 3_600.0;
 
 /// Gathers what a status tells beside what the publisher knows at the moment.
 #[derive(Debug)]
@@ -91,7 +80,7 @@ struct Status<'a> {
     clock_skew_millisecond: i64,
     seconds_since_success: Option<u64>,
     credentials: CredentialsStatus,
-    series: usize,
+    series: u64,
     biggest_series: Vec<BigSeries>,
     requests_per_month: u64,
     dollars_per_month: f64,
@@ -156,9 +145,7 @@ impl StatusBook {
         let started = *self.started.get_or_insert(now);
         self.count(publisher, now.wall);
         let counts = *publisher.counts();
-        let elapsed = now.steady.saturating_sub(started.steady).as_secs_f64().max(60.0);
-        let requests = (counts.requests as f64 / elapsed * MONTH_SECONDS).round();
-        let book: &SeriesBook = publisher.series_book();
+        let Prediction { series, calls, cents } = publisher.prediction();
         let status = Status {
             time: now.wall.as_millis(),
             started: started.wall.as_millis(),
@@ -170,10 +157,10 @@ impl StatusBook {
             clock_skew_millisecond: publisher.clock_skew(),
             seconds_since_success: (counts.requests > 0).then(|| publisher.since_success(now).as_secs()),
             credentials,
-            series: book.len(),
-            biggest_series: book.biggest(),
-            requests_per_month: requests as u64,
-            dollars_per_month: dollars(book.len() as u64, requests),
+            series,
+            biggest_series: publisher.cardinality().biggest(),
+            requests_per_month: calls,
+            dollars_per_month: cents as f64 / 100.0,
             minutes: &self.minutes,
             publications: &self.publications,
             errors: &self.errors,
@@ -199,37 +186,6 @@ impl StatusBook {
             minute.requests = minute.requests.saturating_add(news.requests);
             minute.throttled = minute.throttled.saturating_add(news.throttled);
             minute.held = publisher.held();
-        }
-    }
-}
-
-/// What so many series and requests cost in a month.
-fn dollars(series: u64, requests: f64) -> f64 {
-    let mut left = series;
-    let mut cents = ((requests - FREE_REQUESTS).max(0.0) / 1_000.0).round();
-    for (most, price) in SERIES_CENTS {
-        let here = left.min(most);
-        cents += here as f64 * price;
-        left = left.saturating_sub(here);
-    }
-    cents.round() / 100.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_month_costs_what_the_price_list_says() {
-        for (series, requests, expected) in [
-            (0, 0.0, 0.0),
-            (100, 43_200.0, 30.0),
-            (10_000, 1e6, 3_000.0),
-            (10_001, 1e6, 3_000.1),
-            (0, 260.2e6, 2_592.0),
-            (1_000_001, 0.0, 3_000.0 + 24_000.0 + 37_500.0 + 0.02),
-        ] {
-            assert_eq!(dollars(series, requests), expected, "{series} {requests}");
         }
     }
 }

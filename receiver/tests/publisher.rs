@@ -323,7 +323,10 @@ fn at_most_four_payloads_are_in_flight() {
     let mut world = World::new("");
     world.observe(0..10_000);
     let mut sent = vec![world.next()];
-    sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
+    for _ in 0..100 {
+        world.millis += 20;
+        sent.extend(world.publisher.poll_transmit(world.now()));
+    }
     assert_eq!(sent.len(), 4);
     for transmit in &sent {
         assert!(data(transmit).len() <= 1_000);
@@ -334,6 +337,29 @@ fn at_most_four_payloads_are_in_flight() {
         world.answer(&transmit, 200, "", "");
     }
     assert_eq!(world.counts.published, 10_000);
+}
+
+/// Envoy's main thread does nothing else meanwhile.
+#[test]
+fn many_data_are_encoded_a_part_at_a_time() {
+    let mut world = World::new("");
+    world.observe(0..10_000);
+    let mut turns = 0;
+    let mut sent = 0;
+    while world.publisher.held() > 0 {
+        let transmits: Vec<_> = std::iter::from_fn(|| world.publisher.poll_transmit(world.now())).collect();
+        assert!(transmits.len() <= 1, "{}", transmits.len());
+        turns += usize::from(world.publisher.is_working());
+        for transmit in &transmits {
+            sent += data(transmit).len();
+            world.answer(transmit, 200, "", "");
+        }
+        world.millis += 20;
+    }
+    assert_eq!(sent, 10_000);
+    assert!(turns > 10, "{turns}");
+    world.publisher.poll_transmit(world.now());
+    assert!(!world.publisher.is_working());
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! The glue to Envoy: events in, host calls out.
 
 use acpw_host::{
-    Counter, Filter, Gauge, HostError, LogLevel, Queue, environment, filter, log, now, pairs::pairs,
-    plugin_configuration, property, request_headers, set_tick_period, wall_clock,
+    Action, Counter, Event, Gauge, HostError, LogLevel, Part, Plugin, Queue, environment, event, log, now,
+    pairs::pairs, plugin, plugin_configuration, set_tick_period, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 
 use crate::{Config, Moment, Observation, Sender};
 
-filter!(Root);
+plugin!(Root);
 
 /// A plugin configuration's context: the filter's root, or the access logger itself. It has no worker while it has no
 /// sound configuration.
@@ -19,8 +19,6 @@ struct Root {
 
 struct Worker {
     sender: Sender,
-    /// What Envoy has for the readings of the request that ends.
-    properties: Vec<Option<Vec<u8>>>,
     receiver_vm_id: String,
     queue: Option<Queue>,
     stats: Stats,
@@ -48,7 +46,6 @@ impl Root {
         self.worker = Some(Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             sender: Sender::new(config, now()),
-            properties: Vec::new(),
             queue: None,
             stats,
             is_done: false,
@@ -57,7 +54,7 @@ impl Root {
     }
 }
 
-impl Filter for Root {
+impl Plugin for Root {
     type Stream = Stage;
 
     fn on_configure(&mut self) -> bool {
@@ -92,15 +89,12 @@ impl Filter for Root {
             log(LogLevel::Warn, message);
             worker.sender.end_progress();
         }
-        worker.log();
+        event(|event| worker.log(event));
     }
 
-    fn on_request_headers(&mut self, stage: &mut Stage) {
-        let Some(worker) = &mut self.worker else { return };
-        let headers = request_headers();
-        #[cfg(feature = "trap")]
-        trap_if_asked(&headers);
-        *stage = match worker.sender.begin(pairs(&headers), Moment::Arrival) {
+    fn on_request_headers(&mut self, stage: &mut Stage, _: Part) -> Action {
+        let Some(worker) = &mut self.worker else { return Action::Continue };
+        *stage = match event(|event| worker.begin(event, Moment::Arrival)) {
             Some(mut observation) => {
                 if worker.sender.counts_progress() {
                     worker.sender.enter(&mut observation, wall_clock());
@@ -109,37 +103,40 @@ impl Filter for Root {
             }
             None => Stage::Unobserved,
         };
+        Action::Continue
     }
 
     fn on_stream_log(&mut self, stage: &mut Stage) {
         let Some(worker) = &mut self.worker else { return };
         match std::mem::replace(stage, Stage::Unobserved) {
-            Stage::Observed(observation) => worker.finish(observation),
+            Stage::Observed(observation) => event(|event| worker.finish(event, observation)),
             Stage::Unobserved => {}
             // A filter before this one has answered.
-            Stage::Unseen => worker.log(),
+            Stage::Unseen => event(|event| worker.log(event)),
         }
     }
 }
 
 impl Worker {
     /// Observes a request of which nothing was seen until its end.
-    fn log(&mut self) {
-        let headers = request_headers();
-        #[cfg(feature = "trap")]
-        trap_if_asked(&headers);
-        if let Some(observation) = self.sender.begin(pairs(&headers), Moment::End) {
-            self.finish(observation);
+    fn log(&mut self, event: &Event) {
+        if let Some(observation) = self.begin(event, Moment::End) {
+            self.finish(event, observation);
         }
     }
 
-    fn finish(&mut self, observation: Observation) {
+    fn begin(&mut self, event: &Event, moment: Moment) -> Option<Observation> {
+        let headers = event.request_headers();
+        #[cfg(feature = "trap")]
+        trap_if_asked(headers);
+        self.sender.begin(pairs(headers), moment)
+    }
+
+    fn finish(&mut self, event: &Event, observation: Observation) {
         if self.sender.counts_progress() {
             self.sender.leave(&observation, wall_clock());
         }
-        self.properties.clear();
-        self.properties.extend(self.sender.readings(&observation).iter().map(|reading| property(reading.path())));
-        self.sender.finish(observation, &self.properties);
+        self.sender.finish(observation, |path| event.property(path));
         if self.is_done {
             self.flush();
         }

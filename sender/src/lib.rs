@@ -7,6 +7,7 @@
 //! that goes onto the queue as records. `context` is the only file that talks to Envoy.
 
 pub mod aggregator;
+pub mod buffer;
 pub mod config;
 pub mod dimension;
 pub mod host_matcher;
@@ -15,6 +16,7 @@ pub mod observation;
 pub mod outcome;
 pub mod path_template;
 pub mod progress;
+pub mod reading;
 pub mod request;
 pub mod sender;
 
@@ -22,9 +24,11 @@ pub mod sender;
 mod context;
 
 pub use aggregator::Aggregator;
+pub use buffer::{Buffer, Counts};
 pub use config::Config;
 pub use host_matcher::HostMatcher;
 pub use observation::Observation;
 pub use outcome::Outcome;
+pub use reading::Reading;
 pub use request::Request;
-pub use sender::{Counts, Moment, Reading, Sender};
+pub use sender::{Moment, Sender};

@@ -1,21 +1,16 @@
 //! The sender's state: what is observed, what is held, and what goes onto the queue.
 
-use acpw_metric::{Accumulator, Kind, Metric, Now, Origin, Record, RecordError, Timestamp};
+use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
-    Aggregator, Config, HostMatcher, Observation, Request,
+    Aggregator, Buffer, Config, Counts, HostMatcher, Observation, Outcome, Reading, Request,
     aggregator::Place,
     dimension::{Dimension, Source, append_number},
     measure::Measure,
-    outcome::{Number, Outcome},
+    outcome::Number,
     path_template::{OTHER, PathTemplates, append_normalized},
+    reading::Target,
 };
-
-/// A record above this many bytes is split.
-const RECORD_LIMIT: usize = 64 * 1024;
-
-/// What a sender holds while there is no queue to put it on.
-const HELD_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Observations kept for later requests: as many as are commonly in flight on one worker.
 const MAX_SPARES: usize = 256;
@@ -23,8 +18,7 @@ const MAX_SPARES: usize = 256;
 /// One worker's sender.
 ///
 /// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
-/// the stream, and with what Envoy has for each of its [`readings`](Self::readings). Where the beginning of a stream is
-/// seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
+/// the stream. Where the beginning of a stream is seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
 /// if there is a queue, [`take_back`](Self::take_back) every record still in it, and put each of
 /// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses.
 #[derive(Debug)]
@@ -39,30 +33,14 @@ pub struct Sender {
     sets: Vec<Set>,
     max_series: usize,
     origin: Origin,
-    held: Accumulator,
+    buffer: Buffer,
     since: Timestamp,
-    counts: Counts,
     spares: Vec<Observation>,
     // What every request needs for a moment, so that it allocates nothing.
     host: Vec<u8>,
     text: Vec<u8>,
     key: Vec<u8>,
     values: Vec<(usize, f64)>,
-}
-
-/// A property of Envoy's that is read at the end of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    path: Box<str>,
-    target: Target,
-}
-
-/// What a property is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Number(Number),
-    /// The dimension in this place.
-    Dimension(usize),
 }
 
 /// A dimension set.
@@ -73,20 +51,6 @@ struct Set {
     aggregator: Aggregator,
 }
 
-/// What became of the values observed, since this was last asked. A value is one measurement of one metric of one request
-/// in one dimension set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Values observed.
-    pub observed: u64,
-    /// Values put onto the queue.
-    pub enqueued: u64,
-    /// Values taken back from it.
-    pub taken_back: u64,
-    /// Values dropped at the bound on memory, the oldest first, there being no receiver for so long.
-    pub dropped_buffer_full: u64,
-}
-
 /// When a request's headers are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -94,13 +58,6 @@ pub enum Moment {
     Arrival,
     /// At the end of the stream.
     End,
-}
-
-impl Reading {
-    /// The property's path, its parts separated by NUL.
-    pub fn path(&self) -> &[u8] {
-        self.path.as_bytes()
-    }
 }
 
 impl Sender {
@@ -140,16 +97,15 @@ impl Sender {
         Self {
             hosts: config.hosts,
             path_templates: config.path_templates,
-            readings: readings(&measures, &dimensions),
+            readings: Reading::all(&measures, &dimensions),
             dimensions,
             measures,
             time_unit: config.metrics.time_unit,
             sets,
             max_series: config.max_series,
             origin: config.origin,
-            held: Accumulator::default(),
+            buffer: Buffer::default(),
             since: now.wall,
-            counts: Counts::default(),
             spares: Vec::new(),
             host: Vec::new(),
             text: Vec::new(),
@@ -230,30 +186,25 @@ impl Sender {
         self.sets.iter_mut().for_each(|set| set.aggregator.drop_gauges());
     }
 
-    /// What is to be read of a request that has ended.
-    pub fn readings(&self, observation: &Observation) -> &[Reading] {
-        match self.readings.split_last() {
-            Some((last, rest)) if !observation.is_grpc && last.target == Target::Number(Number::GrpcStatus) => rest,
-            _ => &self.readings,
-        }
-    }
-
-    /// Counts a request that has ended, with what Envoy has for its readings, in their order.
-    pub fn finish(&mut self, mut observation: Observation, properties: &[Option<Vec<u8>>]) {
+    /// Counts a request that has ended; `property` gives what Envoy has under a path, and is asked for what is needed, once
+    /// each.
+    pub fn finish<'p>(&mut self, mut observation: Observation, mut property: impl FnMut(&[u8]) -> Option<&'p [u8]>) {
         let mut outcome = Outcome::new(observation.is_grpc);
-        for (reading, bytes) in self.readings.iter().zip(properties) {
+        for reading in &self.readings {
             match reading.target {
-                Target::Number(number) => outcome.set(number, bytes.as_deref()),
+                Target::Number(Number::GrpcStatus) if !observation.is_grpc => {}
+                Target::Number(number) => outcome.set(number, property(reading.path())),
                 Target::Dimension(place) => {
                     let Some(dimension) = self.dimensions.get(place) else { continue };
-                    let number = bytes.as_deref().filter(|_| dimension.source.is_number());
+                    let bytes = property(reading.path());
+                    let number = bytes.filter(|_| dimension.source.is_number());
                     match number.and_then(|bytes| bytes.try_into().ok()) {
                         Some(bytes) => {
                             self.text.clear();
                             append_number(&mut self.text, i64::from_le_bytes(bytes));
                             observation.set(place, dimension, Some(&self.text));
                         }
-                        None => observation.set(place, dimension, bytes.as_deref()),
+                        None => observation.set(place, dimension, bytes),
                     }
                 }
             }
@@ -268,7 +219,7 @@ impl Sender {
                 let before = set.aggregator.series();
                 set.aggregator.observe(&self.key, &self.values, self.max_series.saturating_sub(series));
                 series = series.saturating_add(set.aggregator.series()).saturating_sub(before);
-                self.counts.observed = self.counts.observed.saturating_add(self.values.len() as u64);
+                self.buffer.observe(self.values.len() as u64);
             }
         }
         if self.spares.len() < MAX_SPARES {
@@ -280,10 +231,10 @@ impl Sender {
     /// then the oldest is dropped.
     pub fn flush(&mut self, now: Now) {
         for set in &mut self.sets {
-            set.aggregator.flush_into(&mut self.held, &self.origin, self.since, now);
+            set.aggregator.flush_into(self.buffer.held_mut(), &self.origin, self.since, now);
         }
         self.since = now.wall;
-        self.keep_within_limit();
+        self.buffer.keep_within_limit(self.since);
     }
 
     /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver keeps
@@ -292,49 +243,32 @@ impl Sender {
     /// # Errors
     /// Bytes that this version cannot read; they are to be put back as they are, for a receiver that can.
     pub fn take_back(&mut self, record: &[u8]) -> Result<(), RecordError> {
-        let record = Record::decode(record)?;
-        self.held.merge_record(&record, 0);
-        self.counts.taken_back = self.counts.taken_back.saturating_add(record.samples());
-        self.keep_within_limit();
-        Ok(())
+        self.buffer.take_back(record, self.since)
     }
 
     /// Takes all that is held, as records for the queue.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
-        self.counts.enqueued = self.counts.enqueued.saturating_add(self.held.samples());
-        std::mem::take(&mut self.held).into_records(RECORD_LIMIT)
+        self.buffer.take_records()
     }
 
     /// Holds a record again that the queue did not take.
     pub fn give_back(&mut self, record: &[u8]) {
-        if let Ok(record) = Record::decode(record) {
-            self.held.merge_record(&record, 0);
-            self.counts.enqueued = self.counts.enqueued.saturating_sub(record.samples());
-        }
+        self.buffer.give_back(record);
     }
 
-    /// Whether there is anything to put onto a queue.
+    /// Whether there is nothing to put onto a queue.
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.buffer.is_empty()
     }
 
     /// Values held since the last flush.
     pub fn held(&self) -> u64 {
-        self.held.samples()
+        self.buffer.samples()
     }
 
     /// What has become of values since this was last called.
     pub fn take_counts(&mut self) -> Counts {
-        std::mem::take(&mut self.counts)
-    }
-
-    fn keep_within_limit(&mut self) {
-        if self.held.bytes() > HELD_BYTES_LIMIT {
-            // Room for a while, so that what comes next does not come to the bound again.
-            let shrunk = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, self.since);
-            self.counts.observed = self.counts.observed.saturating_add(shrunk.settled);
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(shrunk.dropped);
-        }
+        self.buffer.take_counts()
     }
 
     fn set_status(&mut self, observation: &mut Observation, outcome: &Outcome) {
@@ -359,27 +293,6 @@ impl Sender {
     }
 }
 
-/// What these metrics and dimensions need, each property once. The one that only gRPC requests have is the last.
-fn readings(measures: &[Measure], dimensions: &[Dimension]) -> Vec<Reading> {
-    let needs_status = |dimension: &Dimension| matches!(dimension.source, Source::Status | Source::StatusClass);
-    let is_needed = |number: &Number| {
-        measures.iter().any(|measure| measure.needs().contains(number))
-            || (*number == Number::Code && dimensions.iter().any(needs_status))
-    };
-    let number = |number: &Number| Reading { path: number.path().into(), target: Target::Number(*number) };
-    let [numbers @ .., grpc_status] = Number::ALL;
-    let mut readings: Vec<_> = numbers.iter().filter(|number| is_needed(number)).map(number).collect();
-    for (place, dimension) in dimensions.iter().enumerate() {
-        if let Source::Property(path) = &dimension.source {
-            readings.push(Reading { path: path.clone(), target: Target::Dimension(place) });
-        }
-    }
-    if is_needed(&grpc_status) {
-        readings.push(number(&grpc_status));
-    }
-    readings
-}
-
 /// A bit for each dimension set.
 fn bits() -> impl Iterator<Item = u32> {
     (0..u32::BITS).map(|place| 1 << place)
@@ -389,7 +302,10 @@ fn bits() -> impl Iterator<Item = u32> {
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
+    use acpw_metric::{Accumulator, Record};
+
     use super::*;
+    use crate::buffer::HELD_BYTES_LIMIT;
 
     fn sender(rest: &str) -> Sender {
         let document = format!(r#"{{"receiver_vm_id": "receiver"{rest}}}"#);
@@ -411,12 +327,11 @@ mod tests {
     type Properties<'a> = &'a [(&'a str, &'a [u8])];
 
     fn finish(sender: &mut Sender, observation: Observation, properties: Properties<'_>) {
-        let find = |reading: &Reading| {
-            let property = properties.iter().find(|(path, _)| path.as_bytes() == reading.path());
-            property.map(|(_, value)| value.to_vec())
+        let property = |path: &[u8]| {
+            let known = properties.iter().find(|(known, _)| known.as_bytes() == path);
+            known.map(|(_, value)| *value)
         };
-        let values: Vec<_> = sender.readings(&observation).iter().map(find).collect();
-        sender.finish(observation, &values);
+        sender.finish(observation, property);
     }
 
     fn observe_with(sender: &mut Sender, headers: &Headers<'_>, properties: Properties<'_>) {
@@ -523,8 +438,12 @@ mod tests {
             let mut headers = headers(b"example.com", b"/");
             headers.push((b"content-type", content_type));
             let observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
-            let readings = sender.readings(&observation).iter();
-            readings.map(|reading| String::from_utf8(reading.path().to_vec()).unwrap().replace('\0', ".")).collect()
+            let mut asked: Vec<String> = Vec::new();
+            sender.finish(observation, |path| {
+                asked.push(String::from_utf8(path.to_vec()).unwrap().replace('\0', "."));
+                None
+            });
+            asked
         };
         let read = |rest: &str| -> Vec<String> { paths(rest, b"text/plain") };
         assert_eq!(read(""), ["response.code"]);
@@ -533,9 +452,9 @@ mod tests {
             "dimension_sets": [["host", "route"], ["route", "status"]]"#;
         let expected = ["response.code", "request.duration", "response.backend_latency", "xds.route_name"];
         assert_eq!(read(rest), expected);
-        let grpc: Vec<String> = paths(rest, b"application/grpc");
-        assert_eq!(grpc[..4], expected);
-        assert_eq!(grpc[4..], ["response.grpc_status"]);
+        let mut grpc = paths(rest, b"application/grpc");
+        assert_eq!(grpc.remove(3), "response.grpc_status");
+        assert_eq!(grpc, expected);
     }
 
     #[test]
@@ -655,7 +574,7 @@ mod tests {
                 observed += 1;
             }
             sender.flush(at(60 * minute));
-            assert!(sender.held.bytes() <= HELD_BYTES_LIMIT);
+            assert!(sender.buffer.bytes() <= HELD_BYTES_LIMIT);
         }
         let counts = sender.take_counts();
         assert!(counts.dropped_buffer_full > 0);
@@ -675,7 +594,7 @@ mod tests {
             for record in queue.drain(..) {
                 sender.take_back(&record).unwrap();
             }
-            assert!(sender.held.bytes() <= HELD_BYTES_LIMIT);
+            assert!(sender.buffer.bytes() <= HELD_BYTES_LIMIT);
             queue = sender.take_records();
         }
         let counts = sender.take_counts();

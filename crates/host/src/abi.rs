@@ -4,6 +4,11 @@
 
 use std::fmt;
 
+use crate::{
+    arena::{self, Event},
+    number::{Buffer, Headers, LogLevel, StatKind, status},
+};
+
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
@@ -40,6 +45,18 @@ unsafe extern "C" {
         length: usize,
         expected_version: u32,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_length: usize,
+        headers: *const u8,
+        headers_length: usize,
+        body: *const u8,
+        body_length: usize,
+        trailers: *const u8,
+        trailers_length: usize,
+        timeout: u32,
+        callout: *mut u32,
+    ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -60,8 +77,7 @@ pub struct HostError(pub(crate) u32);
 impl HostError {
     /// Another VM has changed what was to be changed.
     pub(crate) const fn mismatch() -> Self {
-        const CAS_MISMATCH: u32 = 8;
-        Self(CAS_MISMATCH)
+        Self(status::CAS_MISMATCH)
     }
 
     /// Whether it says that.
@@ -71,22 +87,20 @@ impl HostError {
 
     /// What was asked for is not there, or there is no more of it.
     pub(crate) const fn is_absence(self) -> bool {
-        const NOT_FOUND: u32 = 1;
-        const EMPTY: u32 = 7;
-        matches!(self.0, NOT_FOUND | EMPTY)
+        matches!(self.0, status::NOT_FOUND | status::EMPTY)
     }
 }
 
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.0 {
-            1 => "not found",
-            2 => "bad argument",
-            6 => "invalid memory access",
-            7 => "empty",
-            8 => "mismatch",
-            10 => "internal failure",
-            12 => "not implemented",
+            status::NOT_FOUND => "not found",
+            status::BAD_ARGUMENT => "bad argument",
+            status::INVALID_MEMORY_ACCESS => "invalid memory access",
+            status::EMPTY => "empty",
+            status::CAS_MISMATCH => "mismatch",
+            status::INTERNAL_FAILURE => "internal failure",
+            status::UNIMPLEMENTED => "not implemented",
             _ => "failure",
         };
         write!(f, "{name} (status {})", self.0)
@@ -101,22 +115,52 @@ fn done(status: u32) -> Result<(), HostError> {
 
 /// The bytes that a host function hands over: `ask` fills in their address and length.
 ///
-/// The host writes them into memory that it gets from the SDK's `proxy_on_memory_allocate`, a boxed slice of exactly
-/// that length, and gives it away.
+/// The host writes them into memory that it gets from `proxy_on_memory_allocate`, and gives it away: an allocation of
+/// exactly that length, or a part of the memory of an event.
 fn bytes(ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, HostError> {
-    let mut data = std::ptr::null_mut();
-    let mut length = 0;
-    done(ask(&raw mut data, &raw mut length))?;
+    let (data, length) = handed_over(ask)?;
     if data.is_null() || length == 0 {
         return Ok(Vec::new());
+    }
+    if arena::is_within(data) {
+        // SAFETY: see above; nobody else writes there as long as the event lasts.
+        return Ok(unsafe { std::slice::from_raw_parts(data, length) }.to_vec());
     }
     // SAFETY: see above; address and length are those of one allocation that nobody else owns.
     Ok(unsafe { Vec::from_raw_parts(data, length, length) })
 }
 
-pub(crate) fn log(level: u32, message: &str) -> Result<(), HostError> {
+fn handed_over(ask: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<(*mut u8, usize), HostError> {
+    let mut data = std::ptr::null_mut();
+    let mut length = 0;
+    done(ask(&raw mut data, &raw mut length))?;
+    Ok((data, length))
+}
+
+impl Event {
+    /// The headers of the request, to be read with [`pairs`](crate::pairs); empty when there are none. Readable in
+    /// on_http_request_headers and on_log.
+    pub fn request_headers(&self) -> &[u8] {
+        let map = Headers::Request as u32;
+        // SAFETY: `handed_over` passes the addresses of two variables of its own, and gives what the host wrote.
+        let handed_over = handed_over(|data, length| unsafe { proxy_get_header_map_pairs(map, data, length) });
+        // SAFETY: the host has given it away.
+        handed_over.map_or(&[], |(data, length)| unsafe { self.keep(data, length) })
+    }
+
+    /// A property of the request, its path's parts separated by NUL, as the bytes that Envoy has for it.
+    pub fn property(&self, path: &[u8]) -> Option<&[u8]> {
+        // SAFETY: as above; the host reads the path during the call.
+        let ask = |data, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, length) };
+        let (data, length) = handed_over(ask).ok()?;
+        // SAFETY: the host has given it away.
+        Some(unsafe { self.keep(data, length) })
+    }
+}
+
+pub(crate) fn log(level: LogLevel, message: &str) -> Result<(), HostError> {
     // SAFETY: the host reads the text during the call.
-    done(unsafe { proxy_log(level, message.as_ptr(), message.len()) })
+    done(unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) })
 }
 
 pub(crate) fn current_time_nanoseconds() -> Result<u64, HostError> {
@@ -131,14 +175,14 @@ pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
     done(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
-pub(crate) fn buffer(buffer: u32, most: usize) -> Result<Vec<u8>, HostError> {
+pub(crate) fn buffer(buffer: Buffer, most: usize) -> Result<Vec<u8>, HostError> {
     // SAFETY: `bytes` passes the addresses of two variables of its own.
-    bytes(|data, length| unsafe { proxy_get_buffer_bytes(buffer, 0, most, data, length) })
+    bytes(|data, length| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, most, data, length) })
 }
 
-pub(crate) fn header_map(map: u32) -> Result<Vec<u8>, HostError> {
+pub(crate) fn header_map(map: Headers) -> Result<Vec<u8>, HostError> {
     // SAFETY: as above.
-    bytes(|data, length| unsafe { proxy_get_header_map_pairs(map, data, length) })
+    bytes(|data, length| unsafe { proxy_get_header_map_pairs(map as u32, data, length) })
 }
 
 pub(crate) fn property(path: &[u8]) -> Result<Vec<u8>, HostError> {
@@ -172,10 +216,10 @@ pub(crate) fn enqueue(token: u32, data: &[u8]) -> Result<(), HostError> {
     done(unsafe { proxy_enqueue_shared_queue(token, data.as_ptr(), data.len()) })
 }
 
-pub(crate) fn define_metric(kind: u32, name: &str) -> Result<u32, HostError> {
+pub(crate) fn define_metric(kind: StatKind, name: &str) -> Result<u32, HostError> {
     let mut id = 0;
     // SAFETY: the host reads the name and writes one integer.
-    done(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
+    done(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
@@ -210,6 +254,33 @@ pub(crate) fn shared_data(key: &str) -> Result<(Vec<u8>, u32), HostError> {
 pub(crate) fn set_shared_data(key: &str, data: &[u8], version: u32) -> Result<(), HostError> {
     // SAFETY: the host copies both during the call.
     done(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), data.as_ptr(), data.len(), version) })
+}
+
+/// `headers` and `trailers` are header maps as the host lays them out; the timeout is in milliseconds.
+pub(crate) fn http_call(
+    cluster: &str,
+    headers: &[u8],
+    body: &[u8],
+    trailers: &[u8],
+    timeout: u32,
+) -> Result<u32, HostError> {
+    let mut callout = 0;
+    // SAFETY: the host copies what it is given during the call and writes one integer.
+    done(unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &raw mut callout,
+        )
+    })?;
+    Ok(callout)
 }
 
 pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use proxy_wasm::{hostcalls, types::Status};
-
-use crate::{HostError, abi};
-
-/// The host's number of a callout, as `on_http_call_response` names it.
-pub type Callout = u32;
+use crate::{
+    Callout, HostError, abi,
+    number::{Buffer, Headers},
+    pairs::to_map,
+};
 
 /// Sends a request to a cluster. To be called from `on_tick` only: a callout dispatched from `on_done` or from the
 /// response of another one crashes Envoy while it shuts down.
@@ -20,19 +19,16 @@ pub fn dispatch_http_call(
     body: &[u8],
     timeout: Duration,
 ) -> Result<Callout, HostError> {
-    // The SDK remembers which context a callout belongs to.
-    hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), Vec::new(), timeout)
-        .map_err(|status: Status| HostError(status as u32))
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    abi::http_call(cluster, &to_map(headers), body, &to_map(&[]), timeout)
 }
 
 /// The headers of the answer, during `on_http_call_response`; to be read with [`pairs`](crate::pairs).
 pub fn call_response_headers() -> Vec<u8> {
-    const CALL_RESPONSE_HEADERS: u32 = 6;
-    abi::header_map(CALL_RESPONSE_HEADERS).unwrap_or_default()
+    abi::header_map(Headers::CallResponse).unwrap_or_default()
 }
 
 /// The first `most` bytes of the answer's body, during `on_http_call_response`.
 pub fn call_response_body(most: usize) -> Vec<u8> {
-    const CALL_RESPONSE_BODY: u32 = 4;
-    abi::buffer(CALL_RESPONSE_BODY, most).unwrap_or_default()
+    abi::buffer(Buffer::CallResponseBody, most).unwrap_or_default()
 }

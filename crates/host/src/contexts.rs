@@ -1,54 +1,101 @@
-//! The contexts of a VM that observes requests: roots, and the streams that belong to them.
+//! The contexts of a VM: roots, and the streams that belong to them.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-/// A plugin configuration's root context, with the events of the streams that belong to it.
-pub trait Filter: Default {
+/// A plugin configuration's root context, with the events of the streams that belong to it. Events come one after the
+/// other: what a host call leads to, Envoy tells when the event in which it was made is over.
+///
+/// A module exports the events that its plugin handles, and no others.
+pub trait Plugin: Default {
     /// What is kept of a stream between its events.
     type Stream: Default;
 
     /// The configuration is there; `false` refuses it.
     fn on_configure(&mut self) -> bool;
+
     /// The time set with `set_tick_period` has passed.
     fn on_tick(&mut self);
+
     /// The configuration is no longer used. Streams may still end after this.
-    fn on_done(&mut self);
+    fn on_done(&mut self) {}
+
+    /// There is a record in a queue that this VM has registered.
+    fn on_queue_ready(&mut self) {}
+
+    /// A callout has come to its end; to an answer of Envoy's own, if to no other. Nothing is to be dispatched here.
+    fn on_http_call_response(&mut self, _: Callout) {}
+
     /// As an access logger: a request has ended.
-    fn on_log(&mut self);
-    /// As a filter: a request's headers have arrived. It goes on in any case.
-    fn on_request_headers(&mut self, stream: &mut Self::Stream);
+    fn on_log(&mut self) {}
+
+    /// As a filter: a request's headers have arrived.
+    fn on_request_headers(&mut self, _: &mut Self::Stream, _: Part) -> Action {
+        Action::Continue
+    }
+
+    /// As a filter: `length` bytes of a request's body have arrived.
+    fn on_request_body(&mut self, _: &mut Self::Stream, _: Part, _length: usize) -> Action {
+        Action::Continue
+    }
+
     /// As a filter: a request has ended, whether its headers ever arrived or not.
-    fn on_stream_log(&mut self, stream: &mut Self::Stream);
+    fn on_stream_log(&mut self, _: &mut Self::Stream) {}
+
+    /// As a filter: a request's context is gone, by its number.
+    fn on_stream_delete(&mut self, _context: u32) {}
+}
+
+/// The host's number of a callout, as `on_http_call_response` names it.
+pub type Callout = u32;
+
+/// A part of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// The number of the request's context.
+    pub context: u32,
+    /// Nothing comes after it.
+    pub is_end: bool,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Action {
+    /// It goes on.
+    #[default]
+    Continue = 0,
+    /// It stays with this filter.
+    Pause = 1,
 }
 
 /// All contexts of a VM. A VM can have several configurations, the old one and the new one during an update for instance.
-pub struct Contexts<F: Filter> {
-    roots: HashMap<u32, Root<F>, RandomState>,
-    streams: HashMap<u32, (u32, F::Stream), RandomState>,
+pub struct Contexts<P: Plugin> {
+    roots: HashMap<u32, Root<P>, RandomState>,
+    streams: HashMap<u32, (u32, P::Stream), RandomState>,
 }
 
-struct Root<F> {
-    filter: F,
+struct Root<P> {
+    plugin: P,
     streams: usize,
     is_deleted: bool,
 }
 
-impl<F: Filter> Default for Contexts<F> {
+impl<P: Plugin> Default for Contexts<P> {
     fn default() -> Self {
         Self { roots: HashMap::default(), streams: HashMap::default() }
     }
 }
 
-impl<F: Filter> Contexts<F> {
+impl<P: Plugin> Contexts<P> {
     /// A context begins: a stream of a root, or with no root (0) a root itself.
     pub fn create(&mut self, id: u32, root: u32) {
         if root == 0 {
-            self.roots.insert(id, Root { filter: F::default(), streams: 0, is_deleted: false });
+            self.roots.insert(id, Root { plugin: P::default(), streams: 0, is_deleted: false });
         } else if let Some(parent) = self.roots.get_mut(&root) {
             parent.streams = parent.streams.saturating_add(1);
-            self.streams.insert(id, (root, F::Stream::default()));
+            self.streams.insert(id, (root, P::Stream::default()));
         }
     }
 
@@ -58,6 +105,7 @@ impl<F: Filter> Contexts<F> {
             Some((root, _)) => {
                 if let Some(parent) = self.roots.get_mut(&root) {
                     parent.streams = parent.streams.saturating_sub(1);
+                    parent.plugin.on_stream_delete(id);
                 }
                 root
             }
@@ -74,33 +122,42 @@ impl<F: Filter> Contexts<F> {
     }
 
     /// The root context of this number.
-    pub fn root(&mut self, id: u32) -> Option<&mut F> {
-        self.roots.get_mut(&id).map(|root| &mut root.filter)
+    pub fn root(&mut self, id: u32) -> Option<&mut P> {
+        self.roots.get_mut(&id).map(|root| &mut root.plugin)
     }
 
     /// A request's headers have arrived.
-    pub fn request_headers(&mut self, id: u32) {
-        if let Some((root, stream)) = self.streams.get_mut(&id)
-            && let Some(root) = self.roots.get_mut(root)
-        {
-            root.filter.on_request_headers(stream);
+    pub fn request_headers(&mut self, context: u32, is_end: bool) -> Action {
+        match self.stream(context) {
+            Some((plugin, stream)) => plugin.on_request_headers(stream, Part { context, is_end }),
+            None => Action::Continue,
+        }
+    }
+
+    /// A piece of a request's body has arrived.
+    pub fn request_body(&mut self, context: u32, is_end: bool, length: usize) -> Action {
+        match self.stream(context) {
+            Some((plugin, stream)) => plugin.on_request_body(stream, Part { context, is_end }, length),
+            None => Action::Continue,
         }
     }
 
     /// A request has ended.
     pub fn log(&mut self, id: u32) {
-        match self.streams.get_mut(&id) {
-            Some((root, stream)) => {
-                if let Some(root) = self.roots.get_mut(root) {
-                    root.filter.on_stream_log(stream);
-                }
-            }
+        match self.stream(id) {
+            Some((plugin, stream)) => plugin.on_stream_log(stream),
             None => {
-                if let Some(root) = self.roots.get_mut(&id) {
-                    root.filter.on_log();
+                if let Some(plugin) = self.root(id) {
+                    plugin.on_log();
                 }
             }
         }
+    }
+
+    /// The stream of this number, and its root.
+    fn stream(&mut self, id: u32) -> Option<(&mut P, &mut P::Stream)> {
+        let (root, stream) = self.streams.get_mut(&id)?;
+        Some((&mut self.roots.get_mut(root)?.plugin, stream))
     }
 }
 
@@ -123,11 +180,11 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Plugin {
+    struct Counting {
         requests: u32,
     }
 
-    impl Filter for Plugin {
+    impl Plugin for Counting {
         type Stream = Option<u32>;
 
         fn on_configure(&mut self) -> bool {
@@ -144,17 +201,22 @@ mod tests {
             tell("logged by the root".to_owned());
         }
 
-        fn on_request_headers(&mut self, stream: &mut Self::Stream) {
+        fn on_request_headers(&mut self, stream: &mut Self::Stream, part: Part) -> Action {
             self.requests += 1;
             *stream = Some(self.requests);
+            if part.is_end { Action::Pause } else { Action::Continue }
         }
 
         fn on_stream_log(&mut self, stream: &mut Self::Stream) {
             tell(format!("{stream:?} of {}", self.requests));
         }
+
+        fn on_stream_delete(&mut self, context: u32) {
+            tell(format!("deleted {context}"));
+        }
     }
 
-    impl Drop for Plugin {
+    impl Drop for Counting {
         fn drop(&mut self) {
             tell("dropped".to_owned());
         }
@@ -162,14 +224,14 @@ mod tests {
 
     #[test]
     fn streams_keep_what_is_theirs_and_know_their_root() {
-        let mut contexts = Contexts::<Plugin>::default();
+        let mut contexts = Contexts::<Counting>::default();
         contexts.create(1, 0);
         contexts.create(2, 0);
         for (stream, root) in [(3, 1), (4, 2), (5, 1), (6, 1)] {
             contexts.create(stream, root);
         }
         for stream in [3, 4, 5] {
-            contexts.request_headers(stream);
+            assert_eq!(contexts.request_headers(stream, false), Action::Continue);
         }
         for context in [5, 3, 4, 6, 1, 9] {
             contexts.log(context);
@@ -180,19 +242,19 @@ mod tests {
 
     #[test]
     fn a_root_stays_until_its_last_stream_is_gone() {
-        let mut contexts = Contexts::<Plugin>::default();
+        let mut contexts = Contexts::<Counting>::default();
         contexts.create(1, 0);
         contexts.create(2, 1);
-        contexts.request_headers(2);
+        contexts.request_headers(2, true);
         contexts.root(1).unwrap().on_done();
         contexts.delete(1);
         contexts.log(2);
         assert_eq!(told(), ["done", "Some(1) of 1"]);
         contexts.delete(2);
-        assert_eq!(told(), ["dropped"]);
+        assert_eq!(told(), ["deleted 2", "dropped"]);
         contexts.log(2);
         contexts.delete(2);
-        contexts.request_headers(2);
+        contexts.request_headers(2, true);
         contexts.create(3, 1);
         contexts.log(3);
         assert_eq!(told(), [""; 0]);

@@ -2,12 +2,9 @@
 
 use crate::{HostError, abi};
 
-/// The host's number of a queue, as `on_queue_ready` names it.
-pub type Token = u32;
-
 /// A queue that this VM registered or found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queue(Token);
+pub struct Queue(u32);
 
 impl Queue {
     /// Registers the queue under this VM's vm_id and takes over its wake-ups; what lies in it stays there.

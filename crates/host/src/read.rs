@@ -1,32 +1,18 @@
 //! What the host tells about itself and the current request.
 
-use crate::abi;
-
-/// How much a line in Envoy's log matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum LogLevel {
-    /// Of interest when something is looked into.
-    Debug = 1,
-    /// Of interest to know.
-    Info = 2,
-    /// Something is tried again.
-    Warn = 3,
-    /// Something is lost, or needs an operator.
-    Error = 4,
-    /// The plugin does not run.
-    Critical = 5,
-}
+use crate::{
+    LogLevel, abi,
+    number::{Buffer, Headers},
+};
 
 /// Writes a line to Envoy's log; a host that does not take it is not told twice.
 pub fn log(level: LogLevel, message: &str) {
-    let _ = abi::log(level as u32, message);
+    let _ = abi::log(level, message);
 }
 
 /// The plugin's configuration, empty when it has none.
 pub fn plugin_configuration() -> Vec<u8> {
-    const PLUGIN_CONFIGURATION: u32 = 7;
-    abi::buffer(PLUGIN_CONFIGURATION, usize::MAX).unwrap_or_default()
+    abi::buffer(Buffer::PluginConfiguration, usize::MAX).unwrap_or_default()
 }
 
 /// A variable of `vm_config.environment_variables`. One that is not UTF-8 is as absent.
@@ -42,12 +28,5 @@ pub fn property(path: &[u8]) -> Option<Vec<u8>> {
 
 /// The headers of the current request, to be read with [`pairs`](crate::pairs). Readable in on_http_request_headers and on_log.
 pub fn request_headers() -> Vec<u8> {
-    const REQUEST_HEADERS: u32 = 0;
-    abi::header_map(REQUEST_HEADERS).unwrap_or_default()
-}
-
-/// The headers of the answer to it. Readable from on_http_response_headers on.
-pub fn response_headers() -> Vec<u8> {
-    const RESPONSE_HEADERS: u32 = 2;
-    abi::header_map(RESPONSE_HEADERS).unwrap_or_default()
+    abi::header_map(Headers::Request).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Answers that a filter gives by itself.
 
-use crate::{HostError, abi, pairs::to_map};
+use crate::{HostError, abi, number::Buffer, pairs::to_map};
 
 /// Answers the current request.
 ///
@@ -20,6 +20,5 @@ pub fn set_effective_context(context: u32) -> Result<(), HostError> {
 
 /// The first `most` bytes of the current request's body, as far as they have come.
 pub fn request_body(most: usize) -> Vec<u8> {
-    const HTTP_REQUEST_BODY: u32 = 0;
-    abi::buffer(HTTP_REQUEST_BODY, most).unwrap_or_default()
+    abi::buffer(Buffer::RequestBody, most).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Envoy's own statistics: one number for all VMs and threads, shown as `wasmcustom.NAME`.
 
-use crate::{HostError, abi};
+use crate::{HostError, abi, number::StatKind};
 
 /// A counter.
 #[derive(Clone, Copy, Debug)]
@@ -12,8 +12,7 @@ impl Counter {
     /// # Errors
     /// What the host says.
     pub fn define(name: &str) -> Result<Self, HostError> {
-        const COUNTER: u32 = 0;
-        abi::define_metric(COUNTER, name).map(Self)
+        abi::define_metric(StatKind::Counter, name).map(Self)
     }
 
     /// Counts up. Nothing is asked of the host for zero, which it refuses.
@@ -39,8 +38,7 @@ impl Gauge {
     /// # Errors
     /// What the host says.
     pub fn define(name: &str) -> Result<Self, HostError> {
-        const GAUGE: u32 = 1;
-        abi::define_metric(GAUGE, name).map(Self)
+        abi::define_metric(StatKind::Gauge, name).map(Self)
     }
 
     /// Sets it; for a gauge that only one VM sets.

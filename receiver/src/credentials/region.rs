@@ -93,7 +93,8 @@ impl Lookup {
         }
         match self.session.text(answer).map(|text| Region::new(text.unwrap_or_default().trim())) {
             Ok(Ok(region)) => RegionStep::Found(region),
-            Ok(Err(error)) => RegionStep::Failed(format!("the metadata service's region: {error}")),
+            // What else it may be is not told: it may be a secret.
+            Ok(Err(_)) => RegionStep::Failed("the metadata service answered with what is no region's name".to_owned()),
             Err(reason) => RegionStep::Failed(reason),
         }
     }

@@ -1,7 +1,9 @@
 //! The distribution of one series over one window: exact count, sum, minimum and maximum, and values for percentiles.
 
+mod encoding;
+mod values;
+
 use crate::{
-    bytes::{Malformed, Reader, put_f64, put_varint},
     exact::ExactValues,
     histogram::Histogram,
     quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
@@ -209,79 +211,6 @@ impl Distribution {
         }
     }
 
-    /// Values with how often each occurred, in ascending order: CloudWatch's `Values` and `Counts`. Exact values are what
-    /// they are. A bucket of a histogram is told by the value with the least relative error over it, kept within minimum
-    /// and maximum; a histogram of one value, or of only two far enough apart (0 and 1), is exact. A statistic set has none.
-    pub fn values(&self) -> impl ExactSizeIterator<Item = (f64, u64)> {
-        let has_two_values = self.has_two_values();
-        let mut buckets = match &self.shape {
-            Shape::Histogram(histogram) => Some(histogram.values()),
-            Shape::Exact(_) | Shape::Set(_) => None,
-        };
-        let exact = match &self.shape {
-            Shape::Exact(exact) => exact.values(),
-            Shape::Histogram(_) | Shape::Set(_) => &[],
-        };
-        let length = self.bucket_count();
-        let last = length.saturating_sub(1);
-        (0..length).map(move |at| match buckets.as_mut().and_then(Iterator::next) {
-            None => exact.get(at).copied().unwrap_or_default(),
-            Some((value, count)) => {
-                let is_extreme = has_two_values || count == 1;
-                let value = match at {
-                    0 if is_extreme => self.min,
-                    at if at == last && is_extreme => self.max,
-                    // Not clamp(), whose panic would bring the formatting of doubles along.
-                    _ => value.max(self.min).min(self.max),
-                };
-                (value, count)
-            }
-        })
-    }
-
-    /// The same as distributions of which each makes one datum: exact values beyond 150 are dealt out, and CloudWatch adds
-    /// them up again.
-    pub fn into_data(self) -> Vec<Self> {
-        let Shape::Exact(exact) = &self.shape else { return vec![self] };
-        if exact.len() <= MAX_VALUES_PER_DATUM {
-            return vec![self];
-        }
-        let part = |values: &[(f64, u64)]| {
-            let mut part = Self::exact(exact.limit());
-            for (value, count) in values {
-                part.record_n(*value, *count);
-            }
-            part
-        };
-        exact.values().chunks(MAX_VALUES_PER_DATUM).map(part).collect()
-    }
-
-    /// Whether CloudWatch gets sum, minimum and maximum from the values and their counts, so that nothing need be said
-    /// beside them.
-    pub fn is_told_by_values(&self) -> bool {
-        let (mut sum, mut magnitude, mut min, mut max) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
-        for (value, count) in self.values() {
-            let product = value * count as f64;
-            sum += product;
-            magnitude += product.abs();
-            min = value.min(min);
-            max = value.max(max);
-        }
-        // The sum of exact values differs from the one that was kept by its rounding only.
-        let tolerance = if self.is_exact() { magnitude * 1e-12 } else { 0.0 };
-        (sum - self.sum).abs() <= tolerance && (min, max) == (self.min, self.max)
-    }
-
-    /// Two buckets whose values, taken as minimum and maximum, give the exact sum, hold nothing else.
-    fn has_two_values(&self) -> bool {
-        let Shape::Histogram(histogram) = &self.shape else { return false };
-        let mut counts = histogram.values().map(|(_, count)| count);
-        match (counts.next(), counts.next(), counts.next()) {
-            (Some(low), Some(high), None) => self.sum == self.min * low as f64 + self.max * high as f64,
-            _ => false,
-        }
-    }
-
     /// Exact values beyond their limit become a histogram.
     fn fit(&mut self) {
         let Shape::Exact(exact) = &self.shape else { return };
@@ -302,102 +231,13 @@ fn record_all(histogram: &mut Histogram, exact: &ExactValues) {
     exact.values().iter().for_each(|(value, count)| histogram.record_n(*value, *count));
 }
 
-/// How a distribution lies in a record.
-impl Distribution {
-    const HISTOGRAM: u8 = 0;
-    const CONSTANT: u8 = 1;
-    const EXACT: u8 = 2;
-    const EXACT_CONSTANT: u8 = 3;
-    const SET: u8 = 4;
-
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        // Most series count requests: every value is 1.
-        let is_constant = self.min.to_bits() == self.max.to_bits()
-            && self.sum == self.min * self.count as f64
-            && self.bucket_count() == 1;
-        match &self.shape {
-            Shape::Histogram(_) if is_constant => {
-                out.push(Self::CONSTANT);
-                put_varint(out, self.count);
-                put_f64(out, self.min);
-            }
-            Shape::Exact(exact) if is_constant && self.values().all(|(value, _)| value == self.min) => {
-                out.push(Self::EXACT_CONSTANT);
-                put_varint(out, u64::from(exact.limit()));
-                put_varint(out, self.count);
-                put_f64(out, self.min);
-            }
-            Shape::Histogram(histogram) => {
-                self.encode_statistics(Self::HISTOGRAM, out);
-                histogram.encode(out);
-            }
-            Shape::Exact(exact) => {
-                self.encode_statistics(Self::EXACT, out);
-                exact.encode(out);
-            }
-            Shape::Set(samples) => {
-                self.encode_statistics(Self::SET, out);
-                put_varint(out, self.count);
-                put_f64(out, *samples);
-            }
-        }
-    }
-
-    fn encode_statistics(&self, shape: u8, out: &mut Vec<u8>) {
-        out.push(shape);
-        put_f64(out, self.sum);
-        put_f64(out, self.min);
-        put_f64(out, self.max);
-    }
-
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        match reader.byte()? {
-            Self::CONSTANT => Self::new().decode_constant(reader),
-            Self::EXACT_CONSTANT => {
-                let limit = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
-                Self::exact(limit.max(1)).decode_constant(reader)
-            }
-            shape => Self::decode_general(shape, reader),
-        }
-    }
-
-    fn decode_constant(mut self, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let count = reader.varint()?;
-        let is_recorded = self.record_n(reader.f64()?, count);
-        if is_recorded && count > 0 { Ok(self) } else { Err(Malformed) }
-    }
-
-    fn decode_general(shape: u8, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let (sum, min, max) = (reader.f64()?, reader.f64()?, reader.f64()?);
-        if !sum.is_finite() || !is_value(min) || !is_value(max) || min > max {
-            return Err(Malformed);
-        }
-        let (shape, count) = match shape {
-            Self::HISTOGRAM => {
-                Histogram::decode(reader).map(|(histogram, count)| (Shape::Histogram(histogram), count))?
-            }
-            Self::EXACT => ExactValues::decode(reader).map(|(exact, count)| (Shape::Exact(exact), count))?,
-            Self::SET => {
-                let count = reader.varint()?;
-                let samples = reader.f64()?;
-                if count == 0 || !samples.is_finite() || samples <= 0.0 {
-                    return Err(Malformed);
-                }
-                (Shape::Set(samples), count)
-            }
-            _ => return Err(Malformed),
-        };
-        Ok(Self { count, sum, min, max, shape })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn of(values: &[f64]) -> Distribution {
+    pub(super) fn of(values: &[f64]) -> Distribution {
         let mut distribution = Distribution::new();
         for value in values {
             assert!(distribution.record(*value));
@@ -406,7 +246,7 @@ mod tests {
     }
 
     /// Whole numbers, so that sums do not depend on the order of additions.
-    fn values() -> impl Strategy<Value = Vec<f64>> {
+    pub(super) fn values() -> impl Strategy<Value = Vec<f64>> {
         let value = prop_oneof![
             4 => (0u32..2_000_000).prop_map(f64::from),
             1 => Just(0.0),
@@ -444,33 +284,6 @@ mod tests {
             let representatives: Vec<f64> = distribution.values().map(|(value, _)| value).collect();
             prop_assert!(representatives.windows(2).all(|pair| pair[0] < pair[1]));
         }
-
-        #[test]
-        fn a_value_stays_within_the_error_of_the_finest_scale(value in 1e-9f64..1e12) {
-            let mut distribution = of(&[value, value]);
-            distribution.merge(&of(&[1e-10, 1e-10, 1e13, 1e13]));
-            let near = distribution.values().map(|(kept, _)| (kept / value - 1.0).abs()).fold(f64::INFINITY, f64::min);
-            prop_assert!(near <= 0.0109, "{}", near);
-        }
-
-        #[test]
-        fn what_is_encoded_is_decoded(values in values()) {
-            prop_assume!(!values.is_empty());
-            let distribution = of(&values);
-            let mut bytes = Vec::new();
-            distribution.encode(&mut bytes);
-            let mut reader = Reader::new(&bytes);
-            prop_assert_eq!(Distribution::decode(&mut reader), Ok(distribution));
-            prop_assert!(reader.is_empty());
-        }
-
-        #[test]
-        fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>) {
-            if let Ok(mut distribution) = Distribution::decode(&mut Reader::new(&bytes)) {
-                distribution.merge(&of(&[1.0, -3.0, 0.0]));
-                prop_assert!(distribution.values().len() <= MAX_VALUES_PER_DATUM);
-            }
-        }
     }
 
     #[test]
@@ -492,16 +305,6 @@ mod tests {
         }
         assert_eq!(distribution, of(&[1.0]));
         assert!(distribution.record(MAX_VALUE) && distribution.record(-MAX_VALUE));
-    }
-
-    #[test]
-    fn one_value_and_zero_or_one_are_exact() {
-        let mut counts = Distribution::new();
-        counts.record_n(1.0, 12_345);
-        assert_eq!(counts.values().collect::<Vec<_>>(), [(1.0, 12_345)]);
-        let errors = of(&[0.0, 1.0, 0.0, 0.0, 1.0]);
-        assert_eq!(errors.values().collect::<Vec<_>>(), [(0.0, 3), (1.0, 2)]);
-        assert_eq!((errors.sum(), errors.count()), (2.0, 5));
     }
 
     #[test]
@@ -528,7 +331,7 @@ mod tests {
     }
 
     /// A distribution of any shape; `limit` is that of exact values.
-    fn any_shape(limit: u32) -> impl Strategy<Value = Distribution> {
+    pub(super) fn any_shape(limit: u32) -> impl Strategy<Value = Distribution> {
         let exact = values().prop_map(move |values| {
             let mut exact = Distribution::exact(limit);
             values.iter().for_each(|value| assert!(exact.record(*value)));
@@ -573,44 +376,6 @@ mod tests {
             prop_assert_eq!(sum, parts.iter().map(|part| part.2).sum::<f64>());
             prop_assert_eq!(min, parts.iter().map(|part| part.3).fold(f64::INFINITY, f64::min));
             prop_assert_eq!(max, parts.iter().map(|part| part.4).fold(f64::NEG_INFINITY, f64::max));
-        }
-
-        #[test]
-        fn every_shape_is_encoded_and_decoded_and_dealt_out_into_data(distribution in any_shape(400)) {
-            prop_assume!(!distribution.is_empty());
-            let mut bytes = Vec::new();
-            distribution.encode(&mut bytes);
-            let mut reader = Reader::new(&bytes);
-            prop_assert_eq!(&Distribution::decode(&mut reader).unwrap(), &distribution);
-            prop_assert!(reader.is_empty());
-            let mut again = Distribution::exact(400);
-            for part in distribution.clone().into_data() {
-                prop_assert!(part.bucket_count() <= MAX_VALUES_PER_DATUM);
-                again.merge(&part);
-            }
-            prop_assert_eq!(again, distribution);
-        }
-
-        #[test]
-        fn any_bytes_of_any_shape_are_decoded_or_refused(shape in 0u8..6, bytes: Vec<u8>) {
-            let bytes = [vec![shape], bytes].concat();
-            if let Ok(mut distribution) = Distribution::decode(&mut Reader::new(&bytes)) {
-                distribution.merge(&of(&[1.0, -3.0, 0.0]));
-                prop_assert!(distribution.values().all(|(value, _)| value.abs() <= MAX_VALUE));
-            }
-        }
-
-        #[test]
-        fn exact_values_are_what_was_recorded(values in prop::collection::vec(-1e6f64..1e6, 1..300)) {
-            let mut exact = Distribution::exact(300);
-            values.iter().for_each(|value| assert!(exact.record(*value)));
-            let mut kept: Vec<f64> =
-                exact.values().flat_map(|(value, count)| std::iter::repeat_n(value, count as usize)).collect();
-            let mut recorded = values;
-            recorded.sort_by(f64::total_cmp);
-            kept.sort_by(f64::total_cmp);
-            prop_assert_eq!(kept, recorded);
-            prop_assert!(exact.is_told_by_values());
         }
     }
 

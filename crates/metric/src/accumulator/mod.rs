@@ -1,71 +1,20 @@
 //! Distributions by series and period: what a module holds until it can hand it on.
 
-use std::mem::size_of;
+mod downsampling;
+mod period;
+
+use std::{collections::VecDeque, mem::size_of};
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
+pub use downsampling::Shrunk;
+pub use period::{Kind, PeriodKey};
+
 use crate::{
-    Dimensions, Distribution, Metric, Namespace, Origin, Record, StorageResolution, Timestamp,
-    dimension::BorrowedDimensions, quota::MAX_VALUE, record::RecordWriter,
+    Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, dimension::BorrowedDimensions,
+    quota::MAX_VALUE, record::RecordWriter,
 };
-
-/// Into periods of how many seconds data are merged where there is no room, from which age on.
-const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
-
-/// What values of the same series and time from several workers make together, and what their time is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// One distribution of all of them.
-    #[default]
-    Sample,
-    /// Their sum: each is one worker's share of what was at the end of a second. They are filed by the second, and are a
-    /// value of the series only when all workers have told theirs.
-    Gauge,
-    /// One distribution of all of the same second, by which they are filed.
-    Posted,
-    /// The same, with a timestamp that whoever posted them gave: no correction of this host's clock moves it.
-    Dated,
-}
-
-impl Kind {
-    /// By how many milliseconds data of this kind move when the clock is corrected by so many: whole periods, since where
-    /// in its period a value was measured is not known.
-    pub const fn correction(self, resolution: StorageResolution, millis: i64) -> i64 {
-        match self {
-            Self::Sample | Self::Posted => resolution.nearest_periods(millis),
-            Self::Gauge => StorageResolution::High.nearest_periods(millis),
-            Self::Dated => 0,
-        }
-    }
-}
-
-/// Where data are filed: CloudWatch's period, under its start.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PeriodKey {
-    /// The start of the period, a whole second. Samples of standard resolution are filed under whole minutes;
-    /// everything else under its second.
-    pub start: Timestamp,
-    /// How they merge.
-    pub kind: Kind,
-    /// Whose they are.
-    pub origin: Origin,
-}
-
-impl PeriodKey {
-    /// Where a metric's data of this time are filed.
-    pub fn new(time: Timestamp, kind: Kind, origin: Origin, metric: &Metric) -> Self {
-        Self { start: time.floor(resolution(kind, metric).seconds()), kind, origin }
-    }
-}
-
-/// The length of the periods in which data are filed.
-fn resolution(kind: Kind, metric: &Metric) -> StorageResolution {
-    match kind {
-        Kind::Sample => metric.resolution,
-        Kind::Gauge | Kind::Posted | Kind::Dated => StorageResolution::High,
-    }
-}
 
 /// The series of one set of dimensions within one period.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,21 +32,13 @@ impl Group {
     }
 }
 
-/// What became of values when room was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shrunk {
-    /// How many samples were made of gauges.
-    pub settled: u64,
-    /// How many values were dropped.
-    pub dropped: u64,
-}
-
 /// Merges distributions by series and period. Everything that was put in is in what comes out: counts, sums, minima and
 /// maxima exactly, in any order; of gauges the sums by second.
 #[derive(Debug, Default)]
 pub struct Accumulator {
-    /// The oldest first. They are few: a map of them would take more code than time.
-    periods: Vec<(PeriodKey, Period)>,
+    /// The oldest first. Of what is posted there is one for each second: in an outage they are many, and come and go at
+    /// the ends. A `BTreeMap` would add 12 KB to each module.
+    periods: VecDeque<(PeriodKey, Period)>,
     samples: u64,
     series: usize,
     bytes: usize,
@@ -167,53 +108,15 @@ impl Accumulator {
         *self = shifted;
     }
 
-    /// Merges the data of periods that begin before `before` into periods of `seconds` seconds. Nothing is lost but the time
-    /// at which it was measured, to within those seconds. What is held of gauges is taken as all there is, and each second
-    /// of them as a sample; gives how many.
-    pub fn coarsen(&mut self, seconds: u32, before: Timestamp) -> u64 {
-        let recent = self.periods.split_off(self.periods.partition_point(|(key, _)| key.start < before));
-        let samples = self.samples;
-        for (key, period) in std::mem::replace(&mut self.periods, recent) {
-            let kind = if key.kind == Kind::Gauge { Kind::Sample } else { key.kind };
-            let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin };
-            for (dimensions, distributions) in period {
-                let group = Group { dimensions, distributions };
-                self.forget(key.kind, &group);
-                let borrowed: Vec<_> = group.dimensions.iter().collect();
-                for (metric, distribution) in &group.distributions {
-                    self.add_borrowed(coarse.clone(), &borrowed, metric, distribution);
-                }
-            }
-        }
-        self.samples.saturating_sub(samples)
-    }
-
-    /// Makes it take at most `target` bytes: merges old minutes into five minutes, then into hours, and when that does not
-    /// suffice drops the oldest data.
-    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
-        let mut shrunk = Shrunk::default();
-        for (seconds, age) in COARSER {
-            if self.bytes <= target {
-                return shrunk;
-            }
-            let before = Timestamp::from_secs(now.as_secs().saturating_sub(age)).floor(seconds);
-            shrunk.settled = shrunk.settled.saturating_add(self.coarsen(seconds, before));
-        }
-        let before = self.samples;
-        while self.bytes > target && self.pop().is_some() {}
-        shrunk.dropped = before.saturating_sub(self.samples);
-        shrunk
-    }
-
     /// The start of the oldest period.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.periods.first().map(|(key, _)| key.start)
+        self.periods.front().map(|(key, _)| key.start)
     }
 
     /// Takes out one group of the oldest period.
     pub fn pop(&mut self) -> Option<(PeriodKey, Group)> {
         loop {
-            let (key, period) = self.periods.first_mut()?;
+            let (key, period) = self.periods.front_mut()?;
             match period.pop() {
                 Some((dimensions, distributions)) => {
                     let key = key.clone();
@@ -221,7 +124,7 @@ impl Accumulator {
                     self.forget(key.kind, &group);
                     return Some((key, group));
                 }
-                None => drop(self.periods.remove(0)),
+                None => drop(self.periods.pop_front()),
             }
         }
     }
@@ -229,14 +132,11 @@ impl Accumulator {
     /// Takes out the gauges of all seconds that start before `before`.
     pub fn take_gauges(&mut self, before: Timestamp) -> Self {
         let mut taken = Self::default();
-        let is_taken = |key: &PeriodKey| key.kind == Kind::Gauge && key.start < before;
-        let mut at = 0;
-        while let Some((key, _)) = self.periods.get(at) {
-            if !is_taken(key) {
-                at = at.saturating_add(1);
+        for (key, period) in std::mem::take(&mut self.periods) {
+            if key.kind != Kind::Gauge || key.start >= before {
+                self.periods.push_back((key, period));
                 continue;
             }
-            let (key, period) = self.periods.remove(at);
             for (dimensions, distributions) in period {
                 let group = Group { dimensions, distributions };
                 self.forget(key.kind, &group);
@@ -302,7 +202,10 @@ impl Accumulator {
         let at = match self.periods.binary_search_by(|(known, _)| known.cmp(&key)) {
             Ok(at) => at,
             Err(at) => {
-                self.periods.insert(at, (key, Period::default()));
+                let end = self.periods.len();
+                self.periods.push_back((key, Period::default()));
+                // Mostly no step. The library's insert() is larger than all that is saved by it.
+                (at..end).rev().for_each(|place| self.periods.swap(place, place.saturating_add(1)));
                 at
             }
         };
@@ -380,15 +283,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{DimensionName, DimensionValue, Entity, EntityText, MetricName, Unit, record::RecordError};
+    use crate::{
+        DimensionName, DimensionValue, Entity, EntityText, MetricName, StorageResolution, Unit, record::RecordError,
+    };
 
     /// One measurement: second, series, value.
-    type Sample = (u64, u8, u8);
+    pub(super) type Sample = (u64, u8, u8);
 
     /// The series that is a gauge.
     const GAUGE: u8 = 6;
 
-    fn samples() -> impl Strategy<Value = Vec<Sample>> {
+    pub(super) fn samples() -> impl Strategy<Value = Vec<Sample>> {
         prop::collection::vec((0u64..200, 0u8..=GAUGE, any::<u8>()), 0..200)
     }
 
@@ -396,7 +301,7 @@ mod tests {
         samples.iter().filter(|(_, series, _)| *series != GAUGE).count() as u64
     }
 
-    fn accumulator(samples: &[Sample]) -> Accumulator {
+    pub(super) fn accumulator(samples: &[Sample]) -> Accumulator {
         let mut accumulator = Accumulator::default();
         for (second, series, value) in samples {
             let mut distribution = Distribution::new();
@@ -526,26 +431,6 @@ mod tests {
         assert_eq!(accumulator(&seconds).series(), 180);
     }
 
-    proptest! {
-        #[test]
-        fn coarsening_merges_old_periods_and_loses_nothing(samples in samples(), before in 0u64..250) {
-            let before = Timestamp::from_secs(1_700_000_000 + before);
-            let mut coarse = accumulator(&samples);
-            let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());
-            let settled = coarse.coarsen(300, before);
-            prop_assert_eq!(coarse.samples(), count + settled);
-            prop_assert!(coarse.iter().all(|(key, ..)| key.kind != Kind::Gauge || key.start >= before));
-            prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
-            let mut sum = 0.0;
-            while let Some((key, group)) = coarse.pop() {
-                let is_coarse = key.start.floor(300) == key.start;
-                prop_assert!(key.start >= before || is_coarse || key.kind == Kind::Gauge);
-                sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
-            }
-            prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());
-        }
-    }
-
     #[test]
     fn what_is_posted_keeps_its_second_and_what_is_dated_is_not_moved() {
         let name = MetricName::new("Requests").unwrap();
@@ -584,6 +469,40 @@ mod tests {
         let mut accumulator = accumulator(&[(130, 0, 1), (3, 0, 1), (70, 0, 1)]);
         let starts: Vec<u64> = std::iter::from_fn(|| accumulator.pop()).map(|(key, _)| key.start.as_secs()).collect();
         assert_eq!(starts, [1_699_999_980, 1_700_000_040, 1_700_000_100]);
+    }
+
+    #[test]
+    fn an_outage_of_an_hour_is_held_and_let_go_by_the_second_in_no_time() {
+        const NAMESPACES: u64 = 20;
+        let name = MetricName::new("Requests").unwrap();
+        let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::High };
+        let origins: Vec<_> = (0..NAMESPACES)
+            .map(|n| Origin { namespace: Some(Namespace::new(&format!("N{n:02}")).unwrap()), ..Origin::default() })
+            .collect();
+        let mut one = Distribution::exact(10);
+        one.record(1.0);
+        let mut held = Accumulator::default();
+        for second in 0..3_600 {
+            // The last minute is still told of, the namespaces in any order.
+            for (n, origin) in (0..).zip(&origins) {
+                let start = Timestamp::from_secs(1_700_000_000 + second + n * 7 % 60);
+                held.file(
+                    PeriodKey::new(start, Kind::Posted, origin.clone(), &metric),
+                    &Dimensions::default(),
+                    &metric,
+                    &one,
+                );
+            }
+        }
+        assert_eq!(held.samples(), 3_600 * NAMESPACES);
+        held.shift(-1_000);
+        let mut last = None;
+        while let Some((key, group)) = held.pop() {
+            assert_eq!(group.samples(), 1);
+            assert!(last.is_none_or(|last| last < key));
+            last = Some(key);
+        }
+        assert_eq!((held.samples(), held.series(), held.bytes()), (0, 0, 0));
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! What agents, metadata services and STS, or something in their place, answer: it splits no header, leads nowhere else,
+//! and no secret of it is told.
+#![no_main]
+
+use std::time::Duration;
+
+use acpw_metric::{Accumulator, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution, Timestamp, Unit};
+use libfuzzer_sys::fuzz_target;
+use receiver::{
+    Config, Publisher,
+    credentials::{Call, Response},
+};
+
+/// 2026-08-22T12:36:00Z
+const START: u64 = 1_787_402_160;
+
+const SECRET: &str = "TOPSECRETKEY";
+
+const CONFIGURATIONS: [&str; 4] = [
+    r#"{"cloud_watch_cluster_name": "c", "cloud_watch_region": "eu-west-1",
+        "credentials": {"provider": "container", "cluster": "ecs"}}"#,
+    // Its region is asked for, too.
+    r#"{"cloud_watch_cluster_name": "c", "credentials": {"provider": "imds", "cluster": "imds"}}"#,
+    r#"{"cloud_watch_cluster_name": "c", "cloud_watch_region": "eu-west-1", "credentials": {"provider": "assume_role",
+        "cluster": "sts", "role_arn": "arn:aws:iam::123456789012:role/metrics", "source":
+        {"provider": "static", "access_key_id": "AKIASOURCE", "secret_access_key": "SOURCEKEY"}}}"#,
+    r#"{"cloud_watch_cluster_name": "c", "cloud_watch_region": "eu-west-1", "credentials": {"provider": "web_identity",
+        "cluster": "sts", "file_cluster": "files", "role_arn": "arn:aws:iam::123456789012:role/pod", "token_file": "/t",
+        "session_name": "s1"}}"#,
+];
+
+/// An answer: how it is made (mostly as what was asked for), its status, and what it is made of.
+type Answer<'a> = (u8, u16, [&'a [u8]; 4]);
+
+fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
+    let (configuration, answers) = input;
+    let has_secret = |part: &&[u8]| part.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
+    if answers.iter().any(|(_, _, parts)| parts.iter().any(has_secret)) {
+        return;
+    }
+    let mut publisher = publisher(CONFIGURATIONS[usize::from(configuration) % CONFIGURATIONS.len()]);
+    let mut seconds = 0;
+    for answer in &answers {
+        let now = Now { wall: Timestamp::from_secs(START + seconds), steady: Duration::from_secs(seconds) };
+        match publisher.poll_call(now) {
+            Some(call) => {
+                check_headers(&call.headers);
+                publisher.handle_call_answer(&response(answer, &call), now);
+            }
+            // It waits for a while, or has what it wants.
+            None => seconds += 600,
+        }
+        if let Some(transmit) = publisher.poll_transmit(now) {
+            check_headers(&transmit.headers);
+            publisher.handle_undispatched(transmit.id, "no connection", now);
+        }
+        while let Some((_, line)) = publisher.poll_line() {
+            assert!(!line.contains(SECRET) && !line.chars().any(char::is_control), "{line:?}");
+        }
+        assert!(!format!("{publisher:?}").contains(SECRET));
+        assert_eq!(publisher.held(), 1);
+    }
+});
+
+/// A publisher that has something to publish.
+fn publisher(configuration: &str) -> Publisher {
+    let environment =
+        |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").then(|| "/v2/credentials/id".to_owned());
+    let config = Config::from_json(configuration.as_bytes(), environment).expect("it is sound");
+    let mut publisher = Publisher::new(config, 7);
+    let name = MetricName::new("RequestCount").expect("it is a name");
+    let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
+    let mut one = Distribution::new();
+    one.record(1.0);
+    let mut data = Accumulator::default();
+    data.add(Timestamp::from_secs(START), None, &Dimensions::default(), &metric, &one);
+    for record in data.into_records(1 << 16) {
+        publisher.handle_record(&record, Now { wall: Timestamp::from_secs(START), steady: Duration::ZERO });
+    }
+    publisher
+}
+
+fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {
+    let [one, two, three, four] = parts;
+    let or = |part: &[u8], usual: &str| if part.is_empty() { usual.as_bytes().to_vec() } else { part.to_vec() };
+    let asked = call.headers.iter().find(|(name, _)| *name == ":path").map_or("", |(_, path)| path);
+    let is_document = asked.starts_with("/v2/credentials/") || asked.ends_with("/name");
+    let shape = match (shape % 9, call.cluster.as_str()) {
+        (shape @ 0..5, _) => shape,
+        (_, "sts") => 3,
+        (_, _) if is_document => 2,
+        (_, _) => 1,
+    };
+    let (id, token, expiration) = (or(one, "ASIAEXAMPLE"), or(two, "TOKEN"), or(three, "2026-08-22T18:36:00Z"));
+    let body = match shape {
+        0 => one.to_vec(),
+        // What is asked for on the way: a region, a token, a role.
+        1 if asked.ends_with("/region") => or(one, "eu-west-1"),
+        1 => or(one, "name"),
+        2 => [
+            br#"{"Code": "Success", "AccessKeyId": ""#.as_slice(),
+            &id,
+            br#"", "SecretAccessKey": ""#,
+            SECRET.as_bytes(),
+            four,
+            br#"", "Token": ""#,
+            &token,
+            br#"", "Expiration": ""#,
+            &expiration,
+            br#""}"#,
+        ]
+        .concat(),
+        3 => [
+            b"<Credentials><AccessKeyId>".as_slice(),
+            &id,
+            b"</AccessKeyId><SecretAccessKey>",
+            SECRET.as_bytes(),
+            four,
+            b"</SecretAccessKey><SessionToken>",
+            &token,
+            b"</SessionToken><Expiration>",
+            &expiration,
+            b"</Expiration></Credentials>",
+        ]
+        .concat(),
+        _ => [b"<Error><Code>".as_slice(), one, b"</Code><Message>", two, b"</Message></Error>"].concat(),
+    };
+    // Mostly good.
+    let status = if *status < 1 << 14 { status.to_string() } else { "200".to_owned() };
+    let headers = [(":status", status.as_bytes()), ("x-envoy-upstream-service-time", b"1"), ("date", four)];
+    Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), *value)), body)
+}
+
+fn check_headers(headers: &[(&str, String)]) {
+    for (name, value) in headers {
+        assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name}: {value:?}");
+        assert!(*name != ":path" || (value.starts_with('/') && !value.contains("..")), "{value:?}");
+    }
+}
