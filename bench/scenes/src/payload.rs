@@ -31,7 +31,8 @@ impl Encoding {
                 batch.push(&MetricDatum { name, metric, dimensions, timestamp: *start, kind: *kind, distribution });
             }
         }
-        batch.into_payload().expect("data")
+        let draft = batch.into_draft().expect("data");
+        draft.seal(&mut usize::MAX.clone()).expect("a budget that suffices")
     }
 }
 

@@ -59,7 +59,7 @@ impl Publication {
                 self.publisher.handle_answer(transmit.id, &reply, at(self.millis));
             }
             while self.publisher.poll_line().is_some() {}
-            self.millis = self.millis.saturating_add(200);
+            self.millis = self.millis.saturating_add(20);
         }
         sent.published = self.publisher.counts().published.saturating_sub(before);
         sent

@@ -51,14 +51,13 @@ impl Matching {
 #[derive(Debug)]
 pub struct Worker {
     sender: Sender,
-    properties: Vec<Option<Vec<u8>>>,
 }
 
 impl Worker {
     /// A worker with this configuration that begins now.
     pub fn new(configuration: &str, now: Now) -> Self {
         let config = Config::from_json(configuration.as_bytes(), |_| None).expect("a good configuration");
-        Self { sender: Sender::new(config, now), properties: Vec::new() }
+        Self { sender: Sender::new(config, now) }
     }
 
     /// A request of this path ends, of a route of this name, after so many nanoseconds. Tells whether it was observed.
@@ -74,22 +73,16 @@ impl Worker {
             (b"x-request-id", b"7c6d7b3a-52f4-4c1f-9d7e-0f3a5b8f5b5e"),
         ];
         let Some(observation) = self.sender.begin(headers.iter().copied(), Moment::Arrival) else { return false };
-        let readings = self.sender.readings(&observation);
-        // What Envoy hands over is allocated by the host, once for each property: not the sender's work.
-        self.properties.resize(readings.len(), None);
-        for (property, reading) in self.properties.iter_mut().zip(readings) {
-            let value = match reading.path() {
-                b"xds\0route_name" => route,
-                b"response\0code" => &200i64.to_le_bytes(),
-                b"request\0total_size" => &420i64.to_le_bytes(),
-                b"response\0total_size" => &1_337i64.to_le_bytes(),
-                _ => &nanoseconds.to_le_bytes(),
-            };
-            let property = property.get_or_insert_default();
-            property.clear();
-            property.extend_from_slice(value);
-        }
-        self.sender.finish(observation, &self.properties);
+        let [code, time] = [200, nanoseconds].map(i64::to_le_bytes);
+        let [received, sent] = [420i64, 1_337].map(i64::to_le_bytes);
+        let property = |path: &[u8]| match path {
+            b"xds\0route_name" => Some(route),
+            b"response\0code" => Some(code.as_slice()),
+            b"request\0total_size" => Some(received.as_slice()),
+            b"response\0total_size" => Some(sent.as_slice()),
+            _ => Some(time.as_slice()),
+        };
+        self.sender.finish(observation, property);
         true
     }
 
