@@ -23,7 +23,7 @@ gateway_MAX_BYTES := 341000
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch until Ctrl-C
@@ -56,6 +56,8 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both ta
 	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/node-exporter --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
+	cargo fmt --manifest-path bench/modules/Cargo.toml --all --check
+	cargo clippy --quiet --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
 	$(MAKE) --no-print-directory check-modules
@@ -65,6 +67,39 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 	@cargo run --quiet -p modules -- check sender.wasm $(sender_MAX_BYTES) $(sender_EVENTS)
 	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
 	@cargo run --quiet -p modules -- check gateway.wasm $(gateway_MAX_BYTES) $(gateway_EVENTS)
+
+# The modules that ours are compared with, a workspace of their own.
+BENCH_MODULES := $(CURDIR)/target/bench
+BENCH_BUILT := $(BENCH_MODULES)/wasm32-wasip1/release
+
+.PHONY: bench
+bench: build-bench ## measure what the modules cost: 10 minutes, BENCH_ROUNDS=9 fewer; needs wrk, which Debian has
+	@command -v wrk >/dev/null || { echo 'wrk is not installed: apt-get install wrk' >&2; exit 1; }
+	@cargo run --quiet -p bench -- request
+	@cargo run --quiet -p bench -- receiver
+
+.PHONY: bench-footprint
+bench-footprint: build-bench ## measure memory, and calls of CloudWatch: 5 minutes; needs wrk
+	@command -v wrk >/dev/null || { echo 'wrk is not installed: apt-get install wrk' >&2; exit 1; }
+	@cargo run --quiet -p bench -- footprint
+
+.PHONY: bench-micro
+bench-micro: ## time the pure parts of the modules, natively
+	cargo bench --quiet -p scenes
+
+.PHONY: check-instructions
+check-instructions: ## compare instructions of the hot path with the stored ones (UPDATE=true stores them anew); needs valgrind
+	@command -v valgrind >/dev/null || { echo 'valgrind is not installed: apt-get install valgrind' >&2; exit 1; }
+	@cargo build --quiet --release -p scenes
+	@cargo run --quiet -p bench -- instructions
+
+.PHONY: build-bench
+build-bench: build-all $(VENV)/done
+	@cargo build --quiet --release --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES)
+	@cargo run --quiet -p modules -- prune $(BENCH_BUILT)/raw.wasm $(BENCH_MODULES)/raw.wasm proxy_on_log proxy_on_request_headers
+	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
+	@cargo build --quiet --release -p scenes
+	@cargo build --quiet -p bench
 
 .PHONY: schema
 schema: ## write the JSON Schemas of the configurations anew

@@ -1,0 +1,48 @@
+//! A request of a known series allocates nothing.
+
+use allocation_counter::measure;
+use scenes::{FULL, Matching, SEED, UNMATCHED, Worker, at};
+
+const HOSTS: [&[u8]; 4] = [b"bench.example.com", b"Any.Example.Org:8080", b"unknown.example.com", b"\xff"];
+
+fn requests(worker: &mut Worker, times: usize) {
+    for request in 0..times {
+        let (path, route) = if request % 2 == 0 { ("/test", "main") } else { ("/other?query", "other") };
+        worker.request(path.as_bytes(), route.as_bytes(), 1_000_000 + request as i64 * 1_000);
+    }
+}
+
+#[test]
+fn a_request_of_a_known_series_allocates_nothing() {
+    for configuration in [SEED, FULL, UNMATCHED] {
+        let mut worker = Worker::new(configuration, at(0));
+        // Distributions have all the buckets that these values need.
+        requests(&mut worker, 20_000);
+        let allocations = measure(|| requests(&mut worker, 10_000));
+        assert_eq!(allocations.count_total, 0, "{configuration}");
+    }
+}
+
+#[test]
+fn a_new_series_allocates() {
+    let mut worker = Worker::new(SEED, at(0));
+    requests(&mut worker, 100);
+    assert!(measure(|| _ = worker.request(b"/new", b"main", 1_000_000)).count_total > 0);
+}
+
+#[test]
+fn a_known_series_still_allocates_nothing_after_a_flush() {
+    let mut worker = Worker::new(FULL, at(0));
+    requests(&mut worker, 20_000);
+    worker.flush(at(1_000));
+    let allocations = measure(|| requests(&mut worker, 10_000));
+    assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn matching_a_host_allocates_nothing() {
+    let mut matching = Matching::default();
+    HOSTS.iter().for_each(|host| _ = matching.matches(host));
+    let matched = measure(|| HOSTS.iter().for_each(|host| _ = matching.matches(host)));
+    assert_eq!(matched.count_total, 0);
+}

@@ -1,0 +1,287 @@
+//! Envoy's configuration for each variant.
+
+#![allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
+
+use std::net::SocketAddr;
+
+use scenes::{FULL, SEED, UNMATCHED};
+use serde_json::{Value, json};
+
+use crate::{
+    envoy::root,
+    variant::{Addition, Body, Module, Observed, Place, Variant},
+};
+
+/// The key that the receiver signs with.
+const KEY: (&str, &str) = local_cloudwatch::DEFAULT_KEY;
+
+/// The bootstrap of an Envoy that answers every request itself, with what the variant adds.
+pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
+    let mut manager = manager(variant.body);
+    let mut bootstrap = empty(cloudwatch);
+    match variant.addition {
+        Addition::Nothing => {}
+        Addition::Module(place, module) => {
+            attach(&mut manager, place, worker_plugin(place, module));
+            if let Module::Sender(_) = module {
+                bootstrap["stats_sinks"] = json!([receiver_sink(cloudwatch, &json!({}))]);
+            }
+            if module == Module::Enqueue {
+                let plugin = plugin("enqueue", "target/bench/enqueue.wasm", "enqueue-receiver", "receiver");
+                bootstrap["bootstrap_extensions"] = json!([singleton(plugin)]);
+            }
+        }
+        Addition::Lua => add_filter(&mut manager, "envoy.filters.http.lua", lua()),
+        Addition::JsonLog => manager["access_log"] = json!([json_log()]),
+        Addition::NativeStats => manager["access_log"] = json!([native_stats()]),
+    }
+    bootstrap["static_resources"]["listeners"] = json!([listener(&manager)]);
+    bootstrap
+}
+
+/// A bootstrap with a cluster that leads to CloudWatch, and nothing else.
+pub(crate) fn empty(cloudwatch: SocketAddr) -> Value {
+    json!({
+        "admin": { "address": socket_address(([127, 0, 0, 1], 0).into()) },
+        "static_resources": {
+            "clusters": [{
+                "name": "cloud_watch",
+                "type": "STATIC",
+                "connect_timeout": "2s",
+                "load_assignment": {
+                    "cluster_name": "cloud_watch",
+                    "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": socket_address(cloudwatch) } }] }],
+                },
+            }],
+        },
+    })
+}
+
+/// A listener with this connection manager.
+pub(crate) fn listener(manager: &Value) -> Value {
+    json!({
+        "name": "main",
+        "address": socket_address(([127, 0, 0, 1], 0).into()),
+        "filter_chains": [{
+            "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],
+        }],
+    })
+}
+
+/// A connection manager that answers every request itself.
+pub(crate) fn manager(body: Body) -> Value {
+    let mut answer = json!({ "status": 200 });
+    if body == Body::Megabyte {
+        answer["body"] = json!({ "inline_string": "x".repeat(1_000_000) });
+    }
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "main",
+        "route_config": {
+            "max_direct_response_body_size_bytes": 1_000_000,
+            "virtual_hosts": [{
+                "name": "all",
+                "domains": ["*"],
+                "routes": [{ "name": "main", "match": { "prefix": "/" }, "direct_response": answer }],
+            }],
+        },
+        "http_filters": [{
+            "name": "envoy.filters.http.router",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+        }],
+    })
+}
+
+/// Attaches a plugin to a connection manager.
+pub(crate) fn attach(manager: &mut Value, place: Place, plugin: Value) {
+    match place {
+        Place::Filter => {
+            let wasm = json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": plugin,
+            });
+            add_filter(manager, "envoy.filters.http.wasm", wasm);
+        }
+        Place::Logger => {
+            manager["access_log"] = json!([{
+                "name": "envoy.access_loggers.wasm",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog",
+                    "config": plugin,
+                },
+            }]);
+        }
+    }
+}
+
+/// The sender with this configuration.
+pub(crate) fn sender_plugin(configuration: &str) -> Value {
+    plugin("sender", "sender.wasm", "sender", configuration)
+}
+
+/// The receiver as a statistics sink with this configuration, beside the usual.
+pub(crate) fn receiver_sink(cloudwatch: SocketAddr, configuration: &Value) -> Value {
+    let usual = json!({
+        "cloud_watch_region": "us-east-1",
+        "cloud_watch_cluster_name": "cloud_watch",
+        "cloud_watch_host": cloudwatch.to_string(),
+        "aws_access_key_id": KEY.0,
+        "aws_secret_access_key": KEY.1,
+    });
+    json!({
+        "name": "envoy.stat_sinks.wasm",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.stat_sinks.wasm.v3.Wasm",
+            "config": plugin("receiver", "receiver.wasm", "receiver", &with(usual, configuration).to_string()),
+        },
+    })
+}
+
+/// A plugin that runs once, on the main thread.
+pub(crate) fn singleton(plugin: Value) -> Value {
+    json!({
+        "name": "envoy.bootstrap.wasm",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.wasm.v3.WasmService",
+            "singleton": true,
+            "config": plugin,
+        },
+    })
+}
+
+/// A plugin of a module, whose path is relative to the project's root, with this configuration.
+pub(crate) fn plugin(name: &str, module: &str, vm_id: &str, configuration: &str) -> Value {
+    json!({
+        "name": name,
+        "root_id": name,
+        "configuration": { "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration },
+        "vm_config": {
+            "vm_id": vm_id,
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": { "local": { "filename": root().join(module) } },
+        },
+    })
+}
+
+impl Observed {
+    /// The sender's configuration.
+    pub(crate) fn sender(self) -> &'static str {
+        match self {
+            Self::Seed => SEED,
+            Self::Unmatched => UNMATCHED,
+            Self::Full => FULL,
+        }
+    }
+
+    /// The properties that the sender reads with it.
+    pub(crate) fn properties(self) -> &'static [&'static str] {
+        match self {
+            Self::Seed => &["response.code"],
+            Self::Unmatched => &[],
+            Self::Full => &[
+                "response.code",
+                "request.duration",
+                "response.backend_latency",
+                "request.total_size",
+                "response.total_size",
+                "xds.route_name",
+            ],
+        }
+    }
+}
+
+fn worker_plugin(place: Place, module: Module) -> Value {
+    match module {
+        Module::Sdk => plugin("sdk", "target/bench/sdk.wasm", "sdk", ""),
+        Module::Sender(observed) => sender_plugin(observed.sender()),
+        Module::Raw(observed) => {
+            let place = match place {
+                Place::Filter => "filter",
+                Place::Logger => "logger",
+            };
+            let lines: Vec<_> = [place].iter().chain(observed.properties()).copied().collect();
+            plugin("raw", "target/bench/raw.wasm", "raw", &lines.join("\n"))
+        }
+        Module::Enqueue => plugin("enqueue", "target/bench/enqueue.wasm", "enqueue", ""),
+    }
+}
+
+fn add_filter(manager: &mut Value, name: &str, typed_config: Value) {
+    if let Some(filters) = manager.get_mut("http_filters").and_then(Value::as_array_mut) {
+        filters.insert(0, json!({ "name": name, "typed_config": typed_config }));
+    }
+}
+
+/// Reads what the seed configuration needs, and counts it.
+fn lua() -> Value {
+    const SCRIPT: &str = r#"
+        local counts = {}
+        function envoy_on_request(handle)
+          local headers = handle:headers()
+          handle:streamInfo():dynamicMetadata():set("acpw", "key",
+            headers:get(":authority") .. " " .. headers:get(":method") .. " " .. headers:get(":path"))
+        end
+        function envoy_on_response(handle)
+          local key = handle:streamInfo():dynamicMetadata():get("acpw")["key"] .. " " .. handle:headers():get(":status")
+          counts[key] = (counts[key] or 0) + 1
+        end
+    "#;
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": { "inline_string": SCRIPT },
+    })
+}
+
+fn json_log() -> Value {
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": "FOLDER/access.log",
+            "log_format": {
+                "json_format": {
+                    "host": "%REQ(:AUTHORITY)%",
+                    "method": "%REQ(:METHOD)%",
+                    "path": "%REQ(:PATH)%",
+                    "status": "%RESPONSE_CODE%",
+                },
+            },
+        },
+    })
+}
+
+/// The full set, as Envoy can keep it itself. The status class and both error counts follow from the code.
+fn native_stats() -> Value {
+    let tags = json!([
+        { "name": "host", "value_format": "%REQ(:AUTHORITY)%" },
+        { "name": "method", "value_format": "%REQ(:METHOD)%" },
+        { "name": "code", "value_format": "%RESPONSE_CODE%" },
+        { "name": "route", "value_format": "%ROUTE_NAME%" },
+    ]);
+    let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value });
+    json!({
+        "name": "envoy.access_loggers.stats",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
+            "stats_scope": { "prefix": "acpw" },
+            "counters": [{ "stat": { "name": "requests", "tags": tags }, "value_fixed": 1 }],
+            "histograms": [
+                histogram("latency", "Milliseconds", "%DURATION%"),
+                histogram("upstream", "Milliseconds", "%COMMON_DURATION(US_TX_END:US_RX_BEG:ms)%"),
+                histogram("request_bytes", "Bytes", "%BYTES_RECEIVED%"),
+                histogram("response_bytes", "Bytes", "%BYTES_SENT%"),
+            ],
+        },
+    })
+}
+
+fn socket_address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
+}
+
+fn with(mut usual: Value, other: &Value) -> Value {
+    if let (Some(usual), Some(other)) = (usual.as_object_mut(), other.as_object()) {
+        usual.extend(other.clone());
+    }
+    usual
+}

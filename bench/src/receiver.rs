@@ -1,0 +1,288 @@
+//! What the receiver does on Envoy's main thread, fed with records as senders make them.
+
+use std::{
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use acpw_metric::{Now, Timestamp};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::Args;
+use scenes::{Publication, Shape, records, shapes};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    bootstrap::{empty, plugin, receiver_sink, singleton},
+    cloudwatch::CloudWatch,
+    cpu,
+    cpu::Places,
+    document, envoy,
+    envoy::{Envoy, Start, pause},
+    results,
+    statistics::median,
+    table::table,
+    trace,
+    trace::{Callback, callbacks},
+};
+
+/// How long V8 has to compile what is hot for a second time.
+const WARM_UP: Duration = Duration::from_secs(8);
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Seconds to measure each scene for.
+    #[arg(long, env = "BENCH_RECEIVER_SECONDS", default_value_t = 15)]
+    seconds: u64,
+}
+
+/// The results.
+#[derive(Debug, Serialize)]
+struct Run {
+    machine: String,
+    publications: Vec<PublicationRow>,
+    merging: Merging,
+}
+
+/// Merging 10,000 series and publishing them, once a second.
+#[derive(Debug, Serialize)]
+struct PublicationRow {
+    name: &'static str,
+    series: usize,
+    record_bytes: usize,
+    /// Milliseconds of all callbacks in a second, in the middle of the seconds.
+    total: f64,
+    /// Milliseconds of the longest callback of a second, in the middle of the seconds.
+    longest: f64,
+    /// Which callback that was, most often.
+    longest_is: String,
+    /// The longest of all, those included that ran before V8 compiled the code for a second time, or that waited for a CPU.
+    longest_ever: f64,
+    /// Milliseconds of the same code, built natively.
+    native: f64,
+}
+
+/// Merging a million requests a second of 16 senders.
+#[derive(Debug, Serialize)]
+struct Merging {
+    observations: usize,
+    records: usize,
+    record_bytes: usize,
+    /// The share of a core that the receiver's callbacks take.
+    callbacks: f64,
+    /// The share of a core that Envoy's main thread takes, the feeding included.
+    main_thread: f64,
+    /// The same without records.
+    idle: f64,
+}
+
+/// What the same code takes natively, in milliseconds.
+#[derive(Debug, Deserialize)]
+struct Native {
+    counts: f64,
+    distributions: f64,
+}
+
+/// Measures the receiver, prints tables, and writes results and document.
+///
+/// # Errors
+/// When something does not run.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let places = Places::new()?;
+    let native = native(&places)?;
+    let publication = |name, shape, native| publication(name, shape, native, options, &places);
+    let run = Run {
+        machine: results::machine(),
+        publications: vec![
+            publication("counts", shapes::COUNTS, native.counts)?,
+            publication("full set", shapes::DISTRIBUTIONS, native.distributions)?,
+        ],
+        merging: merging(options, &places)?,
+    };
+    let text = text(&run);
+    println!("{text}");
+    results::write("receiver", &run)?;
+    document::replace("receiver", &text)
+}
+
+fn publication(
+    name: &'static str,
+    shape: Shape,
+    native: f64,
+    options: &Options,
+    places: &Places,
+) -> Result<PublicationRow, String> {
+    let records = records(shape, now());
+    let mut reference = Publication::default();
+    reference.merge(&records);
+    let envoy = Scene { records: Some(&records), interval: Duration::from_secs(1), is_traced: true };
+    let (envoy, cloudwatch) = envoy.start(places)?;
+    pause(WARM_UP + Duration::from_secs(options.seconds));
+    let log = envoy.log();
+    drop(envoy);
+    // For whoever wants to know what is done between two calls of the host.
+    let file = envoy::root().join("target/bench").join(format!("trace {name}.log"));
+    std::fs::write(&file, &log).map_err(|error| format!("{}: {error}", file.display()))?;
+    let data: usize = cloudwatch.server().calls().iter().filter(|call| call.is_stored).map(|call| call.data).sum();
+    if data < reference.series() {
+        return Err(format!("{name}: only {data} data of {} were stored", reference.series()));
+    }
+    let callbacks: Vec<Callback> = callbacks(&log).into_iter().filter(is_receivers).collect();
+    let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
+    let seconds = by_second(callbacks.iter().filter(|callback| callback.start >= warm));
+    let longest: Vec<&Callback> =
+        seconds.iter().filter_map(|second| second.iter().max_by_key(|callback| callback.time).copied()).collect();
+    let is_tick = |callback: &&&Callback| callback.name == "proxy_on_tick";
+    let ticks = longest.iter().filter(is_tick).count();
+    Ok(PublicationRow {
+        name,
+        series: reference.series(),
+        record_bytes: records.iter().map(Vec::len).sum(),
+        total: median(&totals(&seconds)),
+        longest: median(&longest.iter().map(|callback| milliseconds(callback.time)).collect::<Vec<_>>()),
+        longest_is: if ticks * 2 > longest.len() { "publishing" } else { "merging" }.to_owned(),
+        longest_ever: callbacks.iter().map(|callback| milliseconds(callback.time)).fold(0.0, f64::max),
+        native,
+    })
+}
+
+fn merging(options: &Options, places: &Places) -> Result<Merging, String> {
+    let records = records(shapes::MILLION, now());
+    let main_thread = |records: Option<&[Vec<u8>]>| {
+        let scene = Scene { records, interval: Duration::from_secs(60), is_traced: false };
+        let (envoy, _cloudwatch) = scene.start(places)?;
+        pause(WARM_UP);
+        let before = cpu::of_main_thread(envoy.id())?;
+        pause(Duration::from_secs(options.seconds));
+        let used = cpu::of_main_thread(envoy.id())?.saturating_sub(before);
+        Ok::<_, String>(used.as_secs_f64() / options.seconds as f64)
+    };
+    let scene = Scene { records: Some(&records), interval: Duration::from_secs(60), is_traced: true };
+    let (envoy, _cloudwatch) = scene.start(places)?;
+    pause(WARM_UP + Duration::from_secs(options.seconds));
+    let callbacks: Vec<Callback> = callbacks(&envoy.log()).into_iter().filter(is_receivers).collect();
+    drop(envoy);
+    let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
+    let seconds = by_second(callbacks.iter().filter(|callback| callback.start >= warm));
+    Ok(Merging {
+        observations: shapes::MILLION.senders.saturating_mul(shapes::MILLION.requests),
+        records: records.len(),
+        record_bytes: records.iter().map(Vec::len).sum(),
+        callbacks: median(&totals(&seconds)) / 1e3,
+        main_thread: main_thread(Some(&records))?,
+        idle: main_thread(None)?,
+    })
+}
+
+/// An Envoy with a receiver, to whom the same records are fed each second.
+struct Scene<'a> {
+    records: Option<&'a [Vec<u8>]>,
+    interval: Duration,
+    is_traced: bool,
+}
+
+impl Scene<'_> {
+    fn start(&self, places: &Places) -> Result<(Envoy, CloudWatch), String> {
+        let cloudwatch = CloudWatch::start()?;
+        let mut bootstrap = empty(cloudwatch.address());
+        let receiver = json!({
+            "publish_interval_millisecond": self.interval.as_millis() as u64,
+            "buffer_limit_bytes": 64 * 1024 * 1024,
+        });
+        let mut plugins = vec![("stats_sinks", receiver_sink(cloudwatch.address(), &receiver))];
+        plugins.extend(self.records.map(|records| ("bootstrap_extensions", singleton(feeder(records)))));
+        if let Some(bootstrap) = bootstrap.as_object_mut() {
+            bootstrap.extend(plugins.into_iter().map(|(key, plugin)| (key.to_owned(), json!([plugin]))));
+        }
+        let arguments: &[&str] = if self.is_traced { &trace::ARGUMENTS } else { &["--log-level", "error"] };
+        let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments }, places)?;
+        Ok((envoy, cloudwatch))
+    }
+}
+
+fn feeder(records: &[Vec<u8>]) -> Value {
+    const FOR_EVER: u32 = 0;
+    let mut configuration = FOR_EVER.to_le_bytes().to_vec();
+    for record in records {
+        configuration.extend(u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes());
+        configuration.extend(record);
+    }
+    let bytes = "type.googleapis.com/google.protobuf.BytesValue";
+    let mut plugin = plugin("feeder", "target/bench/feeder.wasm", "feeder", "");
+    if let Some(plugin) = plugin.as_object_mut() {
+        plugin.insert("configuration".to_owned(), json!({ "@type": bytes, "value": STANDARD.encode(configuration) }));
+    }
+    plugin
+}
+
+/// Whether a callback is the receiver's and not the feeder's, which resolves the queue each time.
+fn is_receivers(callback: &Callback) -> bool {
+    !callback.calls.iter().any(|call| call == "proxy_resolve_shared_queue")
+}
+
+/// The callbacks of each whole second.
+fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a Callback>> {
+    let mut seconds: Vec<Vec<&Callback>> = Vec::new();
+    let mut first = None;
+    for callback in callbacks {
+        let start = *first.get_or_insert(callback.start);
+        let second = callback.start.saturating_sub(start).as_secs() as usize;
+        seconds.resize(seconds.len().max(second.saturating_add(1)), Vec::new());
+        if let Some(second) = seconds.get_mut(second) {
+            second.push(callback);
+        }
+    }
+    // The last one is not whole.
+    seconds.pop();
+    seconds
+}
+
+/// Milliseconds of all callbacks of each second.
+fn totals(seconds: &[Vec<&Callback>]) -> Vec<f64> {
+    seconds.iter().map(|second| second.iter().map(|callback| milliseconds(callback.time)).sum()).collect()
+}
+
+fn native(places: &Places) -> Result<Native, String> {
+    let program = envoy::root().join("target/release/scenes");
+    let mut command = Command::new(&program);
+    let output = places.at_envoy(|| command.arg("times").output());
+    let output = output.map_err(|error| format!("{} does not run: {error}", program.display()))?;
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("{}: {error}", program.display()))
+}
+
+fn text(run: &Run) -> String {
+    let rows = run.publications.iter().map(|row| {
+        vec![
+            row.name.to_owned(),
+            row.series.to_string(),
+            format!("{:.1}", row.total),
+            format!("{:.1}", row.native),
+            format!("{:.2}", row.total / row.native),
+            format!("{:.1}", row.longest),
+            row.longest_is.clone(),
+            format!("{:.1}", row.longest_ever),
+        ]
+    });
+    let head = ["10,000 series", "series", "total ms", "native ms", "ratio", "longest ms", "which is", "ever ms"];
+    let publications = table(&head, rows);
+    let Merging { records, record_bytes, callbacks, main_thread, idle, .. } = run.merging;
+    let percent = |share: f64| format!("{:.2} %", share * 100.0);
+    let rows = [
+        ("records a second", records.to_string()),
+        ("bytes of records a second", record_bytes.to_string()),
+        ("receiver's callbacks, of a core", percent(callbacks)),
+        ("Envoy's main thread, of a core", percent(main_thread)),
+        ("the same without records", percent(idle)),
+    ];
+    let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+    format!("{publications}\n{}", table(&["1,000,000 requests a second from 16 senders", ""], rows))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn now() -> Now {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now { wall: Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap_or_default()), steady: Duration::ZERO }
+}
