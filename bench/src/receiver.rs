@@ -91,7 +91,7 @@ struct Native {
 /// When something does not run.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let places = Places::new()?;
-    let native = native(&places)?;
+    let native = native()?;
     let idle = main_thread(None, MINUTE, options, &places)?;
     let publication = |name, shape, native| publication(name, shape, (native, idle), options, &places);
     let run = Run {
@@ -239,10 +239,9 @@ fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a C
     seconds
 }
 
-fn native(places: &Places) -> Result<Native, String> {
+fn native() -> Result<Native, String> {
     let program = envoy::root().join("target/release/scenes");
-    let mut command = Command::new(&program);
-    let output = places.at_envoy(|| command.arg("times").output());
+    let output = Command::new(&program).arg("times").output();
     let output = output.map_err(|error| format!("{} does not run: {error}", program.display()))?;
     serde_json::from_slice(&output.stdout).map_err(|error| format!("{}: {error}", program.display()))
 }
