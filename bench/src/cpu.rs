@@ -32,45 +32,55 @@ fn of_file(file: &Path) -> Result<Duration, String> {
     nanoseconds.map(Duration::from_nanos).ok_or_else(|| format!("{}: no time in {text:?}", file.display()))
 }
 
-/// Which CPUs are whose, so that the load generator does not push Envoy from one to the other.
+/// Which CPUs are whose: the last one is the load generator's, the others are those of Envoy's workers, so that neither
+/// pushes the other around. Envoy's main thread has all of them: with a worker on the only one that is left, it would wake
+/// up later and have more to do at once than where it has one for itself. A single CPU is shared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places {
     all: CpuSet,
-    envoy: CpuSet,
+    workers: CpuSet,
     load: CpuSet,
 }
 
 impl Places {
-    /// The last CPU is the load generator's, the others are Envoy's; a single one is shared.
+    /// The places on this machine.
     ///
     /// # Errors
     /// When the system does not tell.
     pub(crate) fn new() -> Result<Self, String> {
         let all = sched_getaffinity(None).map_err(|error| format!("the CPUs of this process: {error}"))?;
-        let (mut envoy, mut load) = (all, CpuSet::new());
+        let (mut workers, mut load) = (all, CpuSet::new());
         let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| all.is_set(*cpu));
         if let Some(last) = last.filter(|_| all.count() > 1) {
-            envoy.unset(last);
+            workers.unset(last);
             load.set(last);
         } else {
             load = all;
         }
-        Ok(Self { all, envoy, load })
+        Ok(Self { all, workers, load })
     }
 
-    /// Does something, starting a process for instance, where Envoy's place is.
-    pub(crate) fn at_envoy<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.at(&self.envoy, act)
+    /// Gives an Envoy's workers their place.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub(crate) fn place_workers(&self, id: u32) -> Result<(), String> {
+        let folder = format!("/proc/{id}/task");
+        let entries = fs::read_dir(&folder).map_err(|error| format!("{folder}: {error}"))?;
+        for thread in entries.filter_map(Result::ok) {
+            let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+            let id = thread.file_name().to_string_lossy().parse().ok().and_then(Pid::from_raw);
+            if name.starts_with("wrk:worker") && id.is_some() {
+                // What is not granted only makes figures less steady; so below.
+                let _ = sched_setaffinity(id, &self.workers);
+            }
+        }
+        Ok(())
     }
 
-    /// Does something where the load generator's place is.
+    /// Does something, starting a process for instance, where the load generator's place is.
     pub(crate) fn at_load<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.at(&self.load, act)
-    }
-
-    fn at<T>(&self, place: &CpuSet, act: impl FnOnce() -> T) -> T {
-        // What is not granted only makes figures less steady.
-        let _ = sched_setaffinity(None::<Pid>, place);
+        let _ = sched_setaffinity(None::<Pid>, &self.load);
         let done = act();
         let _ = sched_setaffinity(None::<Pid>, &self.all);
         done

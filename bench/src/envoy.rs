@@ -44,7 +44,7 @@ impl Envoy {
     /// When it does not, with what it wrote.
     pub(crate) fn start(start: &Start<'_>, places: &Places) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| format!("no folder for temporary files: {error}"))?;
-        let mut child = places.at_envoy(|| spawn(start, folder.path()))?;
+        let mut child = spawn(start, folder.path())?;
         let begin = Instant::now();
         let admin = loop {
             if let Some(admin) = ready(folder.path()) {
@@ -59,6 +59,7 @@ impl Envoy {
             pause(Duration::from_millis(20));
         };
         let mut envoy = Self { child, folder, admin, listener: None };
+        places.place_workers(envoy.id())?;
         let listeners: Value = envoy.page("/listeners?format=json").and_then(|page| {
             serde_json::from_str(&page).map_err(|error| format!("Envoy's listeners are no JSON: {error}"))
         })?;

@@ -29,6 +29,9 @@ use crate::{
 /// How long V8 has to compile what is hot for a second time.
 const WARM_UP: Duration = Duration::from_secs(8);
 
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Seconds to measure each scene for.
@@ -50,7 +53,8 @@ struct PublicationRow {
     name: &'static str,
     series: usize,
     record_bytes: usize,
-    /// Milliseconds of all callbacks in a second, in the middle of the seconds.
+    /// Milliseconds of CPU that it adds to Envoy's main thread in a second: with the feeding, and with Envoy's own part in
+    /// the calls of CloudWatch.
     total: f64,
     /// Milliseconds of the longest callback of a second, in the middle of the seconds.
     longest: f64,
@@ -68,8 +72,6 @@ struct Merging {
     observations: usize,
     records: usize,
     record_bytes: usize,
-    /// The share of a core that the receiver's callbacks take.
-    callbacks: f64,
     /// The share of a core that Envoy's main thread takes, the feeding included.
     main_thread: f64,
     /// The same without records.
@@ -89,15 +91,16 @@ struct Native {
 /// When something does not run.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let places = Places::new()?;
-    let native = native(&places)?;
-    let publication = |name, shape, native| publication(name, shape, native, options, &places);
+    let native = native()?;
+    let idle = main_thread(None, MINUTE, options, &places)?;
+    let publication = |name, shape, native| publication(name, shape, (native, idle), options, &places);
     let run = Run {
         machine: results::machine(),
         publications: vec![
             publication("counts", shapes::COUNTS, native.counts)?,
             publication("full set", shapes::DISTRIBUTIONS, native.distributions)?,
         ],
-        merging: merging(options, &places)?,
+        merging: merging(idle, options, &places)?,
     };
     let text = text(&run);
     println!("{text}");
@@ -108,15 +111,16 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 fn publication(
     name: &'static str,
     shape: Shape,
-    native: f64,
+    (native, idle): (f64, f64),
     options: &Options,
     places: &Places,
 ) -> Result<PublicationRow, String> {
     let records = records(shape, now());
     let mut reference = Publication::default();
     reference.merge(&records);
-    let envoy = Scene { records: Some(&records), interval: Duration::from_secs(1), is_traced: true };
-    let (envoy, cloudwatch) = envoy.start(places)?;
+    let total = main_thread(Some(&records), SECOND, options, places)? - idle;
+    let scene = Scene { records: Some(&records), interval: SECOND, is_traced: true };
+    let (envoy, cloudwatch) = scene.start(places)?;
     pause(WARM_UP + Duration::from_secs(options.seconds));
     let log = envoy.log();
     drop(envoy);
@@ -138,7 +142,7 @@ fn publication(
         name,
         series: reference.series(),
         record_bytes: records.iter().map(Vec::len).sum(),
-        total: median(&totals(&seconds)),
+        total: total * 1e3,
         longest: median(&longest.iter().map(|callback| milliseconds(callback.time)).collect::<Vec<_>>()),
         longest_is: if ticks * 2 > longest.len() { "publishing" } else { "merging" }.to_owned(),
         longest_ever: callbacks.iter().map(|callback| milliseconds(callback.time)).fold(0.0, f64::max),
@@ -146,32 +150,30 @@ fn publication(
     })
 }
 
-fn merging(options: &Options, places: &Places) -> Result<Merging, String> {
+fn merging(idle: f64, options: &Options, places: &Places) -> Result<Merging, String> {
     let records = records(shapes::MILLION, now());
-    let main_thread = |records: Option<&[Vec<u8>]>| {
-        let scene = Scene { records, interval: Duration::from_secs(60), is_traced: false };
-        let (envoy, _cloudwatch) = scene.start(places)?;
-        pause(WARM_UP);
-        let before = cpu::of_main_thread(envoy.id())?;
-        pause(Duration::from_secs(options.seconds));
-        let used = cpu::of_main_thread(envoy.id())?.saturating_sub(before);
-        Ok::<_, String>(used.as_secs_f64() / options.seconds as f64)
-    };
-    let scene = Scene { records: Some(&records), interval: Duration::from_secs(60), is_traced: true };
-    let (envoy, _cloudwatch) = scene.start(places)?;
-    pause(WARM_UP + Duration::from_secs(options.seconds));
-    let callbacks: Vec<Callback> = callbacks(&envoy.log()).into_iter().filter(is_receivers).collect();
-    drop(envoy);
-    let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
-    let seconds = by_second(callbacks.iter().filter(|callback| callback.start >= warm));
     Ok(Merging {
         observations: shapes::MILLION.senders.saturating_mul(shapes::MILLION.requests),
         records: records.len(),
         record_bytes: records.iter().map(Vec::len).sum(),
-        callbacks: median(&totals(&seconds)) / 1e3,
-        main_thread: main_thread(Some(&records))?,
-        idle: main_thread(None)?,
+        main_thread: main_thread(Some(&records), MINUTE, options, places)?,
+        idle,
     })
+}
+
+/// The share of a core that Envoy's main thread takes.
+fn main_thread(
+    records: Option<&[Vec<u8>]>,
+    interval: Duration,
+    options: &Options,
+    places: &Places,
+) -> Result<f64, String> {
+    let (envoy, _cloudwatch) = Scene { records, interval, is_traced: false }.start(places)?;
+    pause(WARM_UP);
+    let before = cpu::of_main_thread(envoy.id())?;
+    pause(Duration::from_secs(options.seconds));
+    let used = cpu::of_main_thread(envoy.id())?.saturating_sub(before);
+    Ok(used.as_secs_f64() / options.seconds as f64)
 }
 
 /// An Envoy with a receiver, to whom the same records are fed each second.
@@ -237,15 +239,9 @@ fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a C
     seconds
 }
 
-/// Milliseconds of all callbacks of each second.
-fn totals(seconds: &[Vec<&Callback>]) -> Vec<f64> {
-    seconds.iter().map(|second| second.iter().map(|callback| milliseconds(callback.time)).sum()).collect()
-}
-
-fn native(places: &Places) -> Result<Native, String> {
+fn native() -> Result<Native, String> {
     let program = envoy::root().join("target/release/scenes");
-    let mut command = Command::new(&program);
-    let output = places.at_envoy(|| command.arg("times").output());
+    let output = Command::new(&program).arg("times").output();
     let output = output.map_err(|error| format!("{} does not run: {error}", program.display()))?;
     serde_json::from_slice(&output.stdout).map_err(|error| format!("{}: {error}", program.display()))
 }
@@ -265,12 +261,11 @@ fn text(run: &Run) -> String {
     });
     let head = ["10,000 series", "series", "total ms", "native ms", "ratio", "longest ms", "which is", "ever ms"];
     let publications = table(&head, rows);
-    let Merging { records, record_bytes, callbacks, main_thread, idle, .. } = run.merging;
+    let Merging { records, record_bytes, main_thread, idle, .. } = run.merging;
     let percent = |share: f64| format!("{:.2} %", share * 100.0);
     let rows = [
         ("records a second", records.to_string()),
         ("bytes of records a second", record_bytes.to_string()),
-        ("receiver's callbacks, of a core", percent(callbacks)),
         ("Envoy's main thread, of a core", percent(main_thread)),
         ("the same without records", percent(idle)),
     ];
