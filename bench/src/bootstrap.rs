@@ -71,8 +71,10 @@ pub(crate) fn listener(manager: &Value) -> Value {
 /// A connection manager that answers every request itself.
 pub(crate) fn manager(body: Body) -> Value {
     let mut answer = json!({ "status": 200 });
-    if body == Body::Megabyte {
-        answer["body"] = json!({ "inline_string": "x".repeat(1_000_000) });
+    match body {
+        Body::Empty => {}
+        Body::Small => answer["body"] = json!({ "inline_string": "OK\n" }),
+        Body::Megabyte => answer["body"] = json!({ "inline_string": "x".repeat(1_000_000) }),
     }
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
