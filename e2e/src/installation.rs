@@ -58,6 +58,16 @@ pub fn chromium() -> PathBuf {
     present(path, "Install Chromium, or set CHROMIUM to one")
 }
 
+/// Prometheus' exporter for machines: `NODE_EXPORTER`, else the one of Debian's prometheus-node-exporter.
+///
+/// # Panics
+/// When it is not there.
+pub fn node_exporter() -> PathBuf {
+    let debian = || PathBuf::from("/usr/bin/prometheus-node-exporter");
+    let path = env::var_os("NODE_EXPORTER").map_or_else(debian, PathBuf::from);
+    present(path, "Install prometheus-node-exporter, or set NODE_EXPORTER to one")
+}
+
 /// The AWS CLI, beside Python.
 ///
 /// # Panics

@@ -9,20 +9,14 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     ops::Range,
-    sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use e2e::{Counts, NAMESPACE, Pair, Request, Setup, counts, eventually, load, series};
+use e2e::{Counts, NAMESPACE, Pair, Relay, Request, Setup, counts, eventually, load, series};
 use local_cloudwatch::{Failure, Key, LocalCloudWatch, When};
 use serde_json::json;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    time::sleep,
-};
+use tokio::time::sleep;
 
 /// Half a minute after CloudWatch has refused the credentials, they are tried again.
 const LIMIT: Duration = Duration::from_secs(50);
@@ -243,32 +237,16 @@ async fn what_the_buffer_cannot_take_in_an_outage_is_dropped_and_counted() {
     pair.envoy.assert_sound();
 }
 
-/// A way to an address that becomes known later.
-async fn relay(to: Arc<OnceLock<SocketAddr>>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let Some(to) = to.get().copied() else { continue };
-            tokio::spawn(async move {
-                let mut far = TcpStream::connect(to).await?;
-                copy_bidirectional(&mut near, &mut far).await
-            });
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_envoy_that_drains_publishes_at_once() {
-    let admin = Arc::default();
+    let admin = Relay::start().await;
     let setup = Setup {
         receiver: json!({ "publish_interval_millisecond": 3_600_000, "admin_cluster_name": "admin" }),
-        clusters: vec![("admin", relay(Arc::clone(&admin)).await)],
+        clusters: vec![("admin", admin.address())],
         ..Setup::default()
     };
     let mut pair = Pair::start(setup).await;
-    admin.set(pair.envoy.admin().address()).unwrap();
+    admin.lead_to(pair.envoy.admin().address());
     let mut expected = send(&pair, 0..100).await;
     // The first data go out soon, and the next would in up to an hour.
     pair.settled(100).await;

@@ -11,8 +11,15 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "docs/configuration.md", "docs/credentials.md", "docs/gateway.md", "docs/metrics.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "docs/autoscaling.md",
+    "docs/configuration.md",
+    "docs/credentials.md",
+    "docs/gateway.md",
+    "docs/metrics.md",
+    "docs/sources.md",
+];
 
 /// A fenced block of a document.
 struct Block {
@@ -89,6 +96,7 @@ fn receiver(text: &[u8]) -> Result<(), String> {
             "ACPW_AWS_ACCESS_KEY_ID" => "AKIDEXAMPLE",
             "ACPW_AWS_SECRET_ACCESS_KEY" => "secret",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" => "/v2/credentials/id",
+            "ECS_CONTAINER_METADATA_URI_V4" => "http://169.254.170.2/v4/id",
             "AWS_ROLE_ARN" => "arn:aws:iam::123456789012:role/envoy",
             "AWS_WEB_IDENTITY_TOKEN_FILE" => "/var/run/secrets/eks.amazonaws.com/serviceaccount/token",
             _ => return None,

@@ -59,6 +59,7 @@ fn every_example_is_valid() {
             .env("ACPW_AWS_SESSION_TOKEN", "token")
             // What ECS and EKS set.
             .env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/id")
+            .env("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/id")
             .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
             .env(
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",

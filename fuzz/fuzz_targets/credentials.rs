@@ -8,7 +8,7 @@ use acpw_metric::{Accumulator, Dimensions, Distribution, Metric, MetricName, Now
 use libfuzzer_sys::fuzz_target;
 use receiver::{
     Config, Publisher,
-    credentials::{Call, Response},
+    call::{CREDENTIALS_LIMIT, Call, Response},
 };
 
 /// 2026-08-22T12:36:00Z
@@ -128,7 +128,7 @@ fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {
     // Mostly good.
     let status = if *status < 1 << 14 { status.to_string() } else { "200".to_owned() };
     let headers = [(":status", status.as_bytes()), ("x-envoy-upstream-service-time", b"1"), ("date", four)];
-    Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), *value)), body)
+    Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), *value)), body, CREDENTIALS_LIMIT)
 }
 
 fn check_headers(headers: &[(&str, String)]) {

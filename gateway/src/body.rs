@@ -1,8 +1,8 @@
 //! Bodies, decompressed within a bound.
 
-use std::{borrow::Cow, io::Read as _};
+use std::borrow::Cow;
 
-use flate2::read::MultiGzDecoder;
+use acpw_gzip::{GzipError, decompress};
 
 /// The longest body, as it is sent and decompressed: AWS's 1 MB for a PutMetricData request, and as much for a batch. It
 /// is also what Envoy buffers of a request unless the listener says otherwise.
@@ -24,7 +24,7 @@ pub enum BodyError {
     /// It is longer than [`MAX_BODY_BYTES`].
     TooLarge,
     /// It is not what its content-encoding says.
-    NotGzip(String),
+    NotGzip(GzipError),
 }
 
 impl Coding {
@@ -47,13 +47,11 @@ impl Coding {
         }
         match self {
             Self::Identity => Ok(Cow::Borrowed(body)),
-            Self::Gzip => {
-                let mut raw = Vec::new();
-                let most = (MAX_BODY_BYTES as u64).saturating_add(1);
-                let read = MultiGzDecoder::new(body).take(most).read_to_end(&mut raw);
-                read.map_err(|error| BodyError::NotGzip(error.to_string()))?;
-                if raw.len() > MAX_BODY_BYTES { Err(BodyError::TooLarge) } else { Ok(Cow::Owned(raw)) }
-            }
+            Self::Gzip => match decompress(body, MAX_BODY_BYTES) {
+                Ok(raw) => Ok(Cow::Owned(raw)),
+                Err(GzipError::TooLong) => Err(BodyError::TooLarge),
+                Err(error) => Err(BodyError::NotGzip(error)),
+            },
         }
     }
 }

@@ -126,7 +126,7 @@ impl Plugin for Root {
         Action::Pause
     }
 
-    fn on_stream_delete(&mut self, context: u32) {
+    fn on_stream_log(&mut self, _: Stream, context: u32) {
         if let Some(worker) = &mut self.worker {
             worker.flushes.retain(|flush| flush.context != context);
         }

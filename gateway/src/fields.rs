@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::DateTime;
+use acpw_metric::calendar::rfc_3339;
 
 use crate::{
     fault::{FaultKind, Faults, Path},
@@ -178,8 +178,7 @@ fn number(node: &Node<'_>) -> Option<f64> {
 }
 
 fn iso_8601(text: &str) -> Option<f64> {
-    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?;
-    Some(time.timestamp_millis() as f64 / 1_000.0)
+    Some(rfc_3339(text.trim())? as f64 / 1_000.0)
 }
 
 #[cfg(test)]

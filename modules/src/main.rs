@@ -5,14 +5,13 @@ mod prune;
 
 use std::{path::Path, process::ExitCode};
 
-/// What Envoy needs of every module. `proxy_on_delete` is where contexts are freed.
-const ALWAYS: [&str; 9] = [
+/// What Envoy needs of every module.
+const ALWAYS: [&str; 8] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
     "proxy_on_configure",
     "proxy_on_context_create",
-    "proxy_on_delete",
     "proxy_on_done",
     "proxy_on_memory_allocate",
     "proxy_on_vm_start",

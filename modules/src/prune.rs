@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
-use walrus::{ModuleConfig, passes};
+use walrus::{FunctionBuilder, FunctionKind, Module, ModuleConfig, passes};
 
 use crate::ALWAYS;
+
+/// Functions that nothing calls, though the linker cannot know: what std does with a panic when nobody says otherwise, and
+/// `plugin!` does. By the ends of their mangled names, before which comes the hash of the crate.
+const NEVER_CALLED: [&str; 1] = ["_3std9panicking12default_hook"];
 
 /// Writes the module at `input` to `output` with the exports that every module needs and those for `events`, and without
 /// what only the others reached. `plugin!` exports a function for every event that any plugin handles, and Envoy enters the
@@ -25,6 +29,23 @@ pub(crate) fn prune(input: &Path, output: &Path, events: &[&str]) -> Result<(), 
     for export in unused {
         module.exports.delete(export);
     }
+    for name in NEVER_CALLED {
+        empty(&mut module, name).map_err(named)?;
+    }
     passes::gc::run(&mut module);
     module.emit_wasm_file(output).map_err(|error| format!("{}: {error}", output.display()))
+}
+
+/// Puts a trap in the place of a function, so that what only it reached is reached no more.
+fn empty(module: &mut Module, name: &str) -> Result<(), String> {
+    let found =
+        module.funcs.iter().find(|function| function.name.as_deref().is_some_and(|found| found.ends_with(name)));
+    let function = found.map(|function| function.id()).ok_or_else(|| format!("there is no function …{name}"))?;
+    let (parameters, results) = module.types.params_results(module.funcs.get(function).ty());
+    let (parameters, results) = (parameters.to_vec(), results.to_vec());
+    let mut builder = FunctionBuilder::new(&mut module.types, &parameters, &results);
+    builder.func_body().unreachable();
+    let arguments = parameters.iter().map(|kind| module.locals.add(*kind)).collect();
+    module.funcs.get_mut(function).kind = FunctionKind::Local(builder.local_func(arguments));
+    Ok(())
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use acpw_metric::Timestamp;
-use chrono::DateTime;
-use serde::Deserialize;
+use acpw_metric::{Timestamp, calendar::http_date};
+use serde_json::Value;
 
 /// What came back, as far as the outcome depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,26 +91,18 @@ fn missing(body: &[u8]) -> Answer {
 
 /// Code and message of an error in AWS's JSON 1.0, or the text as the message when it is something else.
 fn error(body: &[u8]) -> (String, String) {
-    #[derive(Deserialize)]
-    struct Error {
-        #[serde(rename = "__type", default)]
-        code: String,
-        #[serde(alias = "Message", default)]
-        message: String,
-    }
-    match serde_json::from_slice::<Error>(body) {
-        Ok(Error { code, message }) => {
-            let code = code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default();
-            (code.to_owned(), message)
-        }
-        Err(_) => (String::new(), String::from_utf8_lossy(body).into_owned()),
-    }
+    let Ok(Value::Object(error)) = serde_json::from_slice(body) else {
+        return (String::new(), String::from_utf8_lossy(body).into_owned());
+    };
+    let text = |name: &str| error.get(name).and_then(Value::as_str);
+    let code = text("__type").unwrap_or_default().rsplit('#').next().unwrap_or_default();
+    let code = code.split(':').next().unwrap_or_default();
+    (code.to_owned(), text("message").or_else(|| text("Message")).unwrap_or_default().to_owned())
 }
 
 /// The time in an HTTP `Date`.
 pub(crate) fn date(value: &str) -> Option<Timestamp> {
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
-    u64::try_from(date.timestamp()).ok().map(Timestamp::from_secs)
+    u64::try_from(http_date(value)?).ok().map(Timestamp::from_millis)
 }
 
 #[cfg(test)]

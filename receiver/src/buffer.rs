@@ -69,6 +69,11 @@ impl Buffer {
         self.pending.merge(data);
     }
 
+    /// Adds data that are stamped right and due.
+    pub fn add_due(&mut self, data: Accumulator) {
+        self.outbox.add(data);
+    }
+
     /// Whether there are data that are not due.
     pub fn has_pending(&self) -> bool {
         self.pending.samples() > 0

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Secret, object, read};
+use acpw_config::{Faults, Field, Secret, object, read};
 use acpw_metric::{MetricName, Namespace};
 
 use crate::{
     credentials::{Keys, Provider, RawProviders, RegionSource, Set, from_keys},
     endpoint::{Region, region_of_host},
+    source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
 
 object! {
@@ -50,11 +51,17 @@ object! {
         admin_cluster_name: String,
         /// Whether the receiver's own counters are published too, once an interval. Default: false.
         self_metrics: bool,
+        /// The container stats of the Amazon ECS task that Envoy runs in. Default: none.
+        ecs_task: RawEcsTask,
+        /// Prometheus endpoints. Default: none.
+        scrape: Vec<Field<RawScrape>>,
+        /// Envoy's own stats. Default: none.
+        envoy_stats: RawEnvoyStats,
     }
 }
 
 /// A configuration that is sound.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// The region to publish to and sign for.
     pub region: RegionSource,
@@ -80,6 +87,8 @@ pub struct Config {
     pub admin_cluster: Option<String>,
     /// Whether the receiver's own counters are published.
     pub self_metrics: bool,
+    /// What else is asked for data.
+    pub sources: Vec<(SourceConfig, Reader)>,
 }
 
 /// What becomes of data that were sent and got no answer.
@@ -149,6 +158,8 @@ impl Config {
         };
         let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut faults);
         let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
+        let sources = RawSources { ecs_task: raw.ecs_task, scrape: raw.scrape, envoy_stats: raw.envoy_stats };
+        let sources = sources.check(environment, &mut faults);
 
         let (Some(region), Some(credentials), Some(cluster), Some(namespace), Some(request_count_name)) =
             (region, credentials, cluster, namespace, request_count_name)
@@ -168,6 +179,7 @@ impl Config {
             on_unknown_outcome,
             admin_cluster,
             self_metrics,
+            sources,
         })
     }
 

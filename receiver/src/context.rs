@@ -14,11 +14,13 @@ use acpw_metric::{
 
 use crate::{
     Answer, Config, Counts, Publisher, TransmitId,
-    credentials::{Provider, Response, call},
+    call::{CREDENTIALS_LIMIT, Response},
+    credentials::Provider,
     drain::DrainWatch,
     endpoint::Region,
     flush::Flushes,
     notice::Level,
+    source::{SourceId, Sources},
     status::StatusBook,
 };
 
@@ -46,6 +48,7 @@ struct Root {
 
 struct Receiver {
     publisher: Publisher,
+    sources: Sources,
     cluster: String,
     timeout: Duration,
     queue: Queue,
@@ -64,12 +67,14 @@ struct Receiver {
 enum Purpose {
     Publish(TransmitId),
     FetchCredentials,
+    AskSource(SourceId),
     AskReady,
 }
 
 impl Root {
     fn configure(&mut self) -> Result<String, String> {
-        let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
+        let mut config =
+            Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error}"))?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
@@ -96,6 +101,7 @@ impl Root {
             flushes: Flushes::default(),
             #[cfg(feature = "trap")]
             is_trap_asked: false,
+            sources: Sources::new(std::mem::take(&mut config.sources)),
             publisher: Publisher::new(config, random()),
         });
         Ok(summary)
@@ -133,6 +139,8 @@ impl Plugin for Root {
             receiver.drain(DRAIN_BYTES);
             receiver.ask_ready();
             receiver.fetch_credentials();
+            receiver.ask_sources();
+            receiver.read_sources();
             receiver.publish();
             receiver.report();
             receiver.tell();
@@ -193,6 +201,31 @@ impl Receiver {
         }
     }
 
+    fn ask_sources(&mut self) {
+        while let Some((id, call)) = self.sources.poll_call(self.publisher.corrected(now())) {
+            let headers: Vec<_> = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            match dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
+                Ok(callout) => {
+                    self.callouts.insert(callout, Purpose::AskSource(id));
+                }
+                Err(error) => {
+                    let now = self.publisher.corrected(now());
+                    self.sources.handle_answer(id, Response::Missing(error.to_string()), now);
+                }
+            }
+        }
+    }
+
+    fn read_sources(&mut self) {
+        for data in self.sources.poll_data() {
+            self.publisher.handle_data(data, now());
+        }
+        self.publisher.set_source_counts(self.sources.counts());
+        while let Some(notice) = self.sources.poll_notice() {
+            self.publisher.tell(&notice, now());
+        }
+    }
+
     fn publish(&mut self) {
         while let Some(transmit) = self.publisher.poll_transmit(now()) {
             let headers: Vec<_> = transmit.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -233,8 +266,13 @@ impl Receiver {
             }
             Some(Purpose::FetchCredentials) => {
                 let headers = call_response_headers();
-                let body = call_response_body(call::ANSWER_LIMIT.saturating_add(1));
-                self.publisher.handle_call_answer(&Response::new(pairs(&headers), body), now());
+                let body = call_response_body(CREDENTIALS_LIMIT.saturating_add(1));
+                self.publisher.handle_call_answer(&Response::new(pairs(&headers), body, CREDENTIALS_LIMIT), now());
+            }
+            Some(Purpose::AskSource(id)) => {
+                let (headers, limit) = (call_response_headers(), self.sources.answer_limit(id));
+                let answer = Response::new(pairs(&headers), call_response_body(limit.saturating_add(1)), limit);
+                self.sources.handle_answer(id, answer, self.publisher.corrected(now()));
             }
             Some(Purpose::AskReady) => {
                 if let Some((_, watch)) = &mut self.drain {

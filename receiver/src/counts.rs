@@ -56,6 +56,14 @@ counts! {
     credentials_failed = "credentials.failed",
     /// Records that could not be read.
     bad_records = "bad_records",
+    /// Answers of sources that were read.
+    source_answers = "sources.answers",
+    /// Requests to sources that failed.
+    source_failed = "sources.failed",
+    /// Values of sources that could not be had.
+    source_gaps = "sources.gaps",
+    /// Series of sources that were left out.
+    source_over_limit = "sources.over_limit",
     /// Values dropped because the bound on memory was reached, the oldest first.
     dropped_buffer_full = "dropped.buffer_full",
     /// Values dropped because CloudWatch refused exactly their data.

@@ -86,6 +86,18 @@ pub enum Notice {
         /// Whether there are no others, so that data are held.
         is_held: bool,
     },
+    /// A source of data does not answer, or not as it should.
+    SourceFailed {
+        /// The path of its key in the configuration.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// It answers again.
+    SourceRecovered {
+        /// The path of its key in the configuration.
+        name: String,
+    },
 }
 
 impl Notice {
@@ -93,11 +105,12 @@ impl Notice {
     pub fn level(&self) -> Level {
         match self {
             Self::Published { .. } => Level::Debug,
-            Self::Cost(_) | Self::CredentialsLoaded { .. } => Level::Info,
+            Self::Cost(_) | Self::CredentialsLoaded { .. } | Self::SourceRecovered { .. } => Level::Info,
             Self::Retrying { .. }
             | Self::ClockCorrected(_)
             | Self::Undispatched(_)
             | Self::Overflow { .. }
+            | Self::SourceFailed { .. }
             | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
             Self::Denied { .. }
             | Self::Dropped { .. }
@@ -120,6 +133,8 @@ impl Notice {
             Self::CredentialsLoaded { .. } => 9,
             Self::CredentialsFailed { is_held: false, .. } => 10,
             Self::CredentialsFailed { is_held: true, .. } => 11,
+            Self::SourceFailed { .. } => 12,
+            Self::SourceRecovered { .. } => 13,
         }
     }
 }
@@ -174,6 +189,10 @@ impl fmt::Display for Notice {
                 let seconds = delay.as_secs().max(1);
                 write!(f, "no new credentials; {meanwhile}, asking again in {seconds} s: {}", Printable(reason))
             }
+            Self::SourceFailed { name, reason } => {
+                write!(f, "{name} tells nothing, which leaves a gap in its metrics: {}", Printable(reason))
+            }
+            Self::SourceRecovered { name } => write!(f, "{name} answers again"),
         }
     }
 }
@@ -193,7 +212,7 @@ impl fmt::Display for Printable<'_> {
 /// level, are not limited.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 12],
+    kinds: [Option<(Duration, u64)>; 14],
 }
 
 impl Limiter {

@@ -1,12 +1,9 @@
 //! The body of one PutMetricData request: encoded and compressed once, immutable, unsigned.
 
-use std::{
-    io::{Read as _, Write as _},
-    ops::Range,
-};
+use std::ops::Range;
 
+use acpw_gzip::{Encoder, decompress};
 use acpw_metric::{Kind, StorageResolution};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
@@ -33,7 +30,7 @@ pub struct Draft {
     data: Vec<Span>,
     /// How much of it is compressed.
     fed: usize,
-    encoder: Box<GzEncoder<Vec<u8>>>,
+    encoder: Encoder,
 }
 
 /// A datum within the uncompressed body.
@@ -56,7 +53,7 @@ fn samples(data: &[Span]) -> u64 {
 impl Draft {
     /// A draft of a whole JSON document in which data lie at these places, in their order.
     pub(crate) fn new(raw: Vec<u8>, data: Vec<Span>) -> Self {
-        Self { raw, data, fed: 0, encoder: Box::new(GzEncoder::new(Vec::new(), Compression::fast())) }
+        Self { raw, data, fed: 0, encoder: Encoder::default() }
     }
 
     /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
@@ -70,11 +67,10 @@ impl Draft {
             let end = self.fed.saturating_add(STEP).min(raw_length);
             let step = self.raw.get(self.fed..end).unwrap_or_default();
             *budget = budget.saturating_sub(step.len());
-            // Writing to memory does not fail.
-            let _ = self.encoder.write_all(step);
+            self.encoder.write(step);
             self.fed = end;
             if end == raw_length {
-                let body = self.encoder.finish().unwrap_or_default();
+                let body = self.encoder.finish();
                 return Ok(Payload { body, is_compressed: true, raw_length, data: self.data });
             }
         }
@@ -93,7 +89,7 @@ impl Draft {
 
     /// How many bytes of memory it takes, about.
     pub fn bytes(&self) -> usize {
-        self.raw.len().saturating_add(self.encoder.get_ref().len())
+        self.raw.len().saturating_add(self.encoder.bytes())
     }
 
     /// The draft with every datum moved by so many milliseconds, as far as that moves it into another period.
@@ -188,9 +184,7 @@ impl Payload {
         if !self.is_compressed {
             return Some(self.body.clone());
         }
-        let mut raw = Vec::with_capacity(self.raw_length);
-        GzDecoder::new(self.body.as_slice()).read_to_end(&mut raw).ok()?;
-        Some(raw)
+        decompress(&self.body, self.raw_length).ok()
     }
 }
 

@@ -106,9 +106,9 @@ impl Plugin for Root {
         Action::Continue
     }
 
-    fn on_stream_log(&mut self, stage: &mut Stage) {
+    fn on_stream_log(&mut self, stage: Stage, _: u32) {
         let Some(worker) = &mut self.worker else { return };
-        match std::mem::replace(stage, Stage::Unobserved) {
+        match stage {
             Stage::Observed(observation) => event(|event| worker.finish(event, observation)),
             Stage::Unobserved => {}
             // A filter before this one has answered.

@@ -40,6 +40,14 @@ impl FromJson for u64 {
     }
 }
 
+impl FromJson for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    fn from_json(value: Value) -> Option<Self> {
+        value.as_f64()
+    }
+}
+
 /// The elements of a list are fields themselves, so that each can be at fault on its own.
 impl<T: FromJson> FromJson for Vec<Field<T>> {
     const EXPECTED: &'static str = "a list";

@@ -40,11 +40,9 @@ pub trait Plugin: Default {
         Action::Continue
     }
 
-    /// As a filter: a request has ended, whether its headers ever arrived or not.
-    fn on_stream_log(&mut self, _: &mut Self::Stream) {}
-
-    /// As a filter: a request's context is gone, by its number.
-    fn on_stream_delete(&mut self, _context: u32) {}
+    /// As a filter: a request has ended, whether its headers ever arrived or not. This is the last event of its context,
+    /// whose number is `_context`.
+    fn on_stream_log(&mut self, _: Self::Stream, _context: u32) {}
 }
 
 /// The host's number of a callout, as `on_http_call_response` names it.
@@ -71,6 +69,10 @@ pub enum Action {
 }
 
 /// All contexts of a VM. A VM can have several configurations, the old one and the new one during an update for instance.
+///
+/// Envoy logs a stream last, and once; a root that is done has no ticks any more, but may still be told of requests that
+/// have ended. So streams are dropped when they are logged, and roots when the next one begins: Envoy need not enter the
+/// VM once more for each request to tell that its context is gone.
 pub struct Contexts<P: Plugin> {
     roots: HashMap<u32, Root<P>, RandomState>,
     streams: HashMap<u32, (u32, P::Stream), RandomState>,
@@ -79,7 +81,7 @@ pub struct Contexts<P: Plugin> {
 struct Root<P> {
     plugin: P,
     streams: usize,
-    is_deleted: bool,
+    is_done: bool,
 }
 
 impl<P: Plugin> Default for Contexts<P> {
@@ -92,32 +94,19 @@ impl<P: Plugin> Contexts<P> {
     /// A context begins: a stream of a root, or with no root (0) a root itself.
     pub fn create(&mut self, id: u32, root: u32) {
         if root == 0 {
-            self.roots.insert(id, Root { plugin: P::default(), streams: 0, is_deleted: false });
+            self.roots.retain(|_, root| !root.is_done || root.streams > 0);
+            self.roots.insert(id, Root { plugin: P::default(), streams: 0, is_done: false });
         } else if let Some(parent) = self.roots.get_mut(&root) {
             parent.streams = parent.streams.saturating_add(1);
             self.streams.insert(id, (root, P::Stream::default()));
         }
     }
 
-    /// A context is gone. A root stays until its last stream is gone too.
-    pub fn delete(&mut self, id: u32) {
-        let root = match self.streams.remove(&id) {
-            Some((root, _)) => {
-                if let Some(parent) = self.roots.get_mut(&root) {
-                    parent.streams = parent.streams.saturating_sub(1);
-                    parent.plugin.on_stream_delete(id);
-                }
-                root
-            }
-            None => {
-                if let Some(root) = self.roots.get_mut(&id) {
-                    root.is_deleted = true;
-                }
-                id
-            }
-        };
-        if self.roots.get(&root).is_some_and(|root| root.is_deleted && root.streams == 0) {
-            self.roots.remove(&root);
+    /// A context is done. Of a stream nothing is to be done that is not done when it is logged.
+    pub fn done(&mut self, id: u32) {
+        if let Some(root) = self.roots.get_mut(&id) {
+            root.is_done = true;
+            root.plugin.on_done();
         }
     }
 
@@ -144,8 +133,13 @@ impl<P: Plugin> Contexts<P> {
 
     /// A request has ended.
     pub fn log(&mut self, id: u32) {
-        match self.stream(id) {
-            Some((plugin, stream)) => plugin.on_stream_log(stream),
+        match self.streams.remove(&id) {
+            Some((root, stream)) => {
+                if let Some(root) = self.roots.get_mut(&root) {
+                    root.streams = root.streams.saturating_sub(1);
+                    root.plugin.on_stream_log(stream, id);
+                }
+            }
             None => {
                 if let Some(plugin) = self.root(id) {
                     plugin.on_log();
@@ -207,12 +201,8 @@ mod tests {
             if part.is_end { Action::Pause } else { Action::Continue }
         }
 
-        fn on_stream_log(&mut self, stream: &mut Self::Stream) {
-            tell(format!("{stream:?} of {}", self.requests));
-        }
-
-        fn on_stream_delete(&mut self, context: u32) {
-            tell(format!("deleted {context}"));
+        fn on_stream_log(&mut self, stream: Self::Stream, context: u32) {
+            tell(format!("{context}: {stream:?} of {}", self.requests));
         }
     }
 
@@ -236,27 +226,36 @@ mod tests {
         for context in [5, 3, 4, 6, 1, 9] {
             contexts.log(context);
         }
-        assert_eq!(told(), ["Some(2) of 2", "Some(1) of 2", "Some(1) of 1", "None of 2", "logged by the root"]);
+        let expected = ["5: Some(2) of 2", "3: Some(1) of 2", "4: Some(1) of 1", "6: None of 2", "logged by the root"];
+        assert_eq!(told(), expected);
+        contexts.log(5);
+        assert_eq!(told(), [""; 0]);
         assert!(contexts.root(2).is_some() && contexts.root(3).is_none());
     }
 
     #[test]
-    fn a_root_stays_until_its_last_stream_is_gone() {
+    fn a_root_that_is_done_stays_until_another_begins_and_its_last_stream_has_ended() {
         let mut contexts = Contexts::<Counting>::default();
         contexts.create(1, 0);
         contexts.create(2, 1);
         contexts.request_headers(2, true);
-        contexts.root(1).unwrap().on_done();
-        contexts.delete(1);
-        contexts.log(2);
-        assert_eq!(told(), ["done", "Some(1) of 1"]);
-        contexts.delete(2);
-        assert_eq!(told(), ["deleted 2", "dropped"]);
-        contexts.log(2);
-        contexts.delete(2);
-        contexts.request_headers(2, true);
-        contexts.create(3, 1);
-        contexts.log(3);
+        contexts.done(2);
         assert_eq!(told(), [""; 0]);
+        contexts.done(1);
+        contexts.create(3, 0);
+        contexts.log(2);
+        contexts.log(1);
+        assert_eq!(told(), ["done", "2: Some(1) of 1", "logged by the root"]);
+        contexts.create(4, 0);
+        assert_eq!(told(), ["dropped"]);
+        for context in [1, 2, 3, 4] {
+            contexts.request_headers(context, true);
+            contexts.done(context);
+        }
+        contexts.create(5, 1);
+        contexts.log(5);
+        assert_eq!(told(), ["done", "done"]);
+        contexts.create(6, 0);
+        assert_eq!(told(), ["dropped", "dropped"]);
     }
 }

@@ -75,17 +75,8 @@ macro_rules! plugin {
 
         #[unsafe(no_mangle)]
         extern "C" fn proxy_on_done(id: u32) -> u32 {
-            CONTEXTS.with(|contexts| {
-                $crate::dispatcher::with(contexts, |contexts| {
-                    contexts.root(id).map($crate::Plugin::on_done);
-                });
-            });
+            CONTEXTS.with(|contexts| $crate::dispatcher::with(contexts, |contexts| contexts.done(id)));
             1
-        }
-
-        #[unsafe(no_mangle)]
-        extern "C" fn proxy_on_delete(id: u32) {
-            CONTEXTS.with(|contexts| $crate::dispatcher::with(contexts, |contexts| contexts.delete(id)));
         }
 
         #[unsafe(no_mangle)]

@@ -1,8 +1,7 @@
 //! The JSON documents in which ECS, EKS and EC2 hand out credentials.
 
-use acpw_metric::Timestamp;
+use acpw_metric::{Timestamp, calendar::rfc_3339};
 use acpw_sigv4::Credentials;
-use chrono::DateTime;
 use serde_json::Value;
 
 use super::Set;
@@ -39,8 +38,7 @@ pub(crate) fn code(body: &[u8]) -> String {
 
 /// A time in ISO 8601.
 pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
-    let millis = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
-    u64::try_from(millis).ok().map(Timestamp::from_millis)
+    u64::try_from(rfc_3339(text)?).ok().map(Timestamp::from_millis)
 }
 
 /// A code, without anything that no code has.

@@ -4,7 +4,6 @@
 //! callout it wants next, or ends with a set of credentials, with the word that there are none, or with a failure. The
 //! [`Chain`] asks the providers in their order, keeps the set that is in use and knows when the next one is due.
 
-pub mod call;
 pub mod chain;
 pub mod provider;
 pub mod raw;
@@ -24,7 +23,7 @@ mod static_keys;
 mod sts;
 mod web_identity;
 
-pub use call::{Call, Response};
+pub use crate::call::{Call, Response};
 pub use chain::{Chain, SetId, Signing};
 pub use profile::{FileKind, Profile, ProfileError, find as find_profile};
 pub use provider::Provider;

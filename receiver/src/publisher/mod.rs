@@ -31,6 +31,7 @@ use crate::{
     random::Random,
     schedule::Schedule,
     self_metrics::{Reading, SelfMetrics},
+    source::{Data, Publish, SourceCounts},
 };
 
 /// How long nothing is sent after CloudWatch has refused the credentials.
@@ -117,6 +118,29 @@ impl Publisher {
                 self.tell(&Notice::BadRecord(error.to_string()), now);
             }
         }
+    }
+
+    /// Takes in what a source has measured, stamped by [`corrected`](Self::corrected) time.
+    pub fn handle_data(&mut self, Data { data, publish }: Data, now: Now) {
+        self.counts.received = self.counts.received.saturating_add(data.samples());
+        match publish {
+            Publish::Interval => self.buffer.add(data),
+            Publish::Now => self.buffer.add_due(data),
+        }
+        let time = self.clock.read(now);
+        self.keep_within_limit(time, now);
+    }
+
+    /// Takes in what has happened with all sources since the start.
+    pub fn set_source_counts(&mut self, counts: SourceCounts) {
+        let SourceCounts { answers, failed, gaps, over_limit } = counts;
+        self.counts = Counts {
+            source_answers: answers,
+            source_failed: failed,
+            source_gaps: gaps,
+            source_over_limit: over_limit,
+            ..self.counts
+        };
     }
 
     /// Envoy is being drained, or no longer: publishes every second while it is.
@@ -311,7 +335,8 @@ impl Publisher {
         }
     }
 
-    fn corrected(&mut self, now: Now) -> Now {
+    /// The time with the wall clock corrected by what CloudWatch's answers have shown.
+    pub fn corrected(&mut self, now: Now) -> Now {
         Now { wall: self.clock.read(now), ..now }
     }
 
@@ -340,7 +365,8 @@ impl Publisher {
         }
     }
 
-    fn tell(&mut self, notice: &Notice, now: Now) {
+    /// Has this told in the log, if nothing like it was told lately.
+    pub fn tell(&mut self, notice: &Notice, now: Now) {
         self.log.tell(notice, now.steady);
     }
 }

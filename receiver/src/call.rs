@@ -1,4 +1,4 @@
-//! A provider's request, and what came back.
+//! A request to something other than CloudWatch, and what came back.
 
 use std::{fmt, time::Duration};
 
@@ -6,13 +6,13 @@ use acpw_metric::Timestamp;
 
 use crate::answer;
 
-/// As much of an answer as is taken in: one that is longer is refused. One byte more is to be read, to see that.
-pub const ANSWER_LIMIT: usize = 64 * 1024;
+/// As much of an answer to a provider of credentials as is taken in.
+pub const CREDENTIALS_LIMIT: usize = 64 * 1024;
 
 /// How long what runs beside Envoy (an agent, the metadata service, Envoy's own file server) may take to answer.
 const NEAR: Duration = Duration::from_secs(2);
 
-/// A request that a provider wants sent. Its `Debug` shows where it goes and nothing of what it carries.
+/// A request that is to be sent. Its `Debug` shows where it goes and nothing of what it carries.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// The Envoy cluster that it is for.
@@ -64,7 +64,7 @@ pub enum Response {
     Complete {
         /// The HTTP status.
         status: u16,
-        /// The whole body, at most [`ANSWER_LIMIT`] bytes.
+        /// The whole body.
         body: Vec<u8>,
         /// The time on the clock of who answered.
         date: Option<Timestamp>,
@@ -74,8 +74,8 @@ pub enum Response {
 }
 
 impl Response {
-    /// Reads an answer's headers and the first [`ANSWER_LIMIT`] + 1 bytes of its body.
-    pub fn new<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, body: Vec<u8>) -> Self {
+    /// Reads an answer's headers and the first `limit` + 1 bytes of its body; one that is longer than `limit` is refused.
+    pub fn new<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, body: Vec<u8>, limit: usize) -> Self {
         let mut status = 0;
         let mut date = None;
         let mut is_from_upstream = false;
@@ -92,8 +92,8 @@ impl Response {
         if status == 0 {
             return Self::Missing("the answer broke off".to_owned());
         }
-        if body.len() > ANSWER_LIMIT {
-            return Self::Missing(format!("the answer is longer than {ANSWER_LIMIT} bytes"));
+        if body.len() > limit {
+            return Self::Missing(format!("the answer is longer than {limit} bytes"));
         }
         if !is_from_upstream && matches!(status, 503 | 504) {
             return Self::Missing(String::from_utf8_lossy(&body).into_owned());
@@ -117,15 +117,17 @@ impl fmt::Debug for Response {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 1_000;
+
     fn response(headers: &[(&str, &str)], body: Vec<u8>) -> Response {
-        Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), body)
+        Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), body, LIMIT)
     }
 
     const GOOD: [(&str, &str); 2] = [(":status", "200"), ("x-envoy-upstream-service-time", "1")];
 
     #[test]
     fn an_answer_above_the_limit_is_refused() {
-        for (length, is_taken) in [(ANSWER_LIMIT - 1, true), (ANSWER_LIMIT, true), (ANSWER_LIMIT + 1, false)] {
+        for (length, is_taken) in [(LIMIT - 1, true), (LIMIT, true), (LIMIT + 1, false)] {
             let response = response(&GOOD, vec![b'x'; length]);
             assert_eq!(matches!(response, Response::Complete { .. }), is_taken, "{length}");
         }

@@ -1,0 +1,177 @@
+//! ECS's task metadata endpoint, as a task sees it.
+
+use std::{
+    convert::Infallible,
+    future::pending,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http_body_util::Full;
+use hyper::{Request, Response, StatusCode, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+};
+
+/// The path of its base.
+const BASE: &str = "/v4/0a1b2c3d4e5f60718293a4b5c6d7e8f9-2531612879";
+
+const WEB: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9-0527074092";
+const ENVOY: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9-2531612879";
+
+/// How it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// As the agent does.
+    #[default]
+    Good,
+    /// Never.
+    Hang,
+    /// With this status.
+    Status(u16),
+    /// With bytes that are no document.
+    Garbage,
+    /// With this document.
+    Document(&'static str),
+}
+
+/// A server on a free port that tells of a task of the service `checkout-web` in the cluster `shop`, of half a processor and
+/// 512 MiB. Its container `web` uses an eighth of a processor and 96 MiB, and `envoy` a sixteenth and 32 MiB; the task
+/// receives 1,000 bytes a second. It ends when it is dropped.
+#[derive(Debug)]
+pub struct TaskMetadata {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    task: AbortHandle,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    manner: Manner,
+    asked: Vec<String>,
+}
+
+impl TaskMetadata {
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::default();
+        let task = tokio::spawn(serve(listener, Arc::clone(&state))).abort_handle();
+        Self { address, state, task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The variable that ECS sets in every container.
+    pub fn variable(&self) -> (&'static str, String) {
+        ("ECS_CONTAINER_METADATA_URI_V4", format!("http://169.254.170.2{BASE}"))
+    }
+
+    /// How it answers from now on.
+    pub fn answer(&self, manner: Manner) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).manner = manner;
+    }
+
+    /// The paths that it was asked for, after its base, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
+    }
+}
+
+impl Drop for TaskMetadata {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) -> io::Result<Infallible> {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let state = Arc::clone(&state);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let path = request.uri().path().strip_prefix(BASE).unwrap_or_default().to_owned();
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.asked.push(path.clone());
+            answer(path, state.manner)
+        });
+        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+async fn answer(path: String, manner: Manner) -> io::Result<Response<Full<Bytes>>> {
+    let mut status = StatusCode::OK;
+    let body = match manner {
+        Manner::Hang => pending().await,
+        Manner::Garbage => b"\x00\xff{\"read\":".to_vec(),
+        Manner::Document(text) => text.as_bytes().to_vec(),
+        Manner::Status(code) => {
+            status = StatusCode::from_u16(code).map_err(io::Error::other)?;
+            b"ordered".to_vec()
+        }
+        Manner::Good => match path.as_str() {
+            "/task" => task().to_string().into_bytes(),
+            "/task/stats" => stats().to_string().into_bytes(),
+            _ => {
+                status = StatusCode::NOT_FOUND;
+                Vec::new()
+            }
+        },
+    };
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = status;
+    Ok(answer)
+}
+
+fn task() -> Value {
+    let container = |id: &str, name: &str, cpu: u64| {
+        json!({
+            "DockerId": id, "Name": name, "Type": "NORMAL", "KnownStatus": "RUNNING", "Limits": { "CPU": cpu },
+            "Networks": [{ "NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.0.7"] }],
+        })
+    };
+    json!({
+        "Cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/shop", "ServiceName": "checkout-web", "Family": "checkout",
+        "TaskARN": "arn:aws:ecs:us-east-1:123456789012:task/shop/0a1b2c3d4e5f60718293a4b5c6d7e8f9", "Revision": "3",
+        "Limits": { "CPU": 0.5, "Memory": 512 }, "LaunchType": "FARGATE",
+        "Containers": [container(WEB, "web", 384), container(ENVOY, "envoy", 128)],
+    })
+}
+
+/// Read anew whenever it is asked for, with counters that have grown evenly since 2026.
+fn stats() -> Value {
+    const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let time = |time: Duration| {
+        let time = chrono::DateTime::from_timestamp(time.as_secs() as i64, time.subsec_nanos()).unwrap_or_default();
+        time.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)
+    };
+    let nanos = |time: Duration| u64::try_from(time.saturating_sub(YEAR_2026).as_nanos()).unwrap_or_default();
+    let container = |share: u64, mebibytes: u64| {
+        let cpu = |time: Duration| {
+            json!({
+                "cpu_usage": { "total_usage": nanos(time) / share }, "system_cpu_usage": nanos(time) * 2, "online_cpus": 2,
+            })
+        };
+        let before = now.saturating_sub(Duration::from_secs(1));
+        json!({
+            "read": time(now), "preread": time(before), "cpu_stats": cpu(now), "precpu_stats": cpu(before),
+            "memory_stats": { "usage": (mebibytes + 10) << 20, "stats": { "file": 20 << 20, "inactive_file": 10 << 20 } },
+            "networks": { "eth1": { "rx_bytes": nanos(now) / 1_000_000, "tx_bytes": nanos(now) / 2_000_000 } },
+            "blkio_stats": { "io_service_bytes_recursive": [{ "major": 259, "minor": 0, "op": "read", "value": 4_096 }] },
+        })
+    };
+    json!({ WEB: container(8, 96), ENVOY: container(16, 32) })
+}

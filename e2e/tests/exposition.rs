@@ -1,0 +1,279 @@
+//! What the receiver reads of Prometheus' formats is what Prometheus' own client for Python reads.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use e2e::installation;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use receiver::source::{
+    reading::{Reading, Value},
+    scrape::exposition::Exposition,
+};
+use serde_json::json;
+
+/// As many texts of each format.
+const TEXTS: usize = 300;
+
+/// Reads a list of `[format, text]`, and writes a list of lists of readings.
+const PARSE: &str = r#"
+import json, math, struct, sys
+from prometheus_client.parser import text_string_to_metric_families as text_format
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+
+def number(value):
+    value = float(value) + 0.0
+    return "nan" if math.isnan(value) else struct.pack(">d", value).hex()
+
+def readings(families):
+    for family in families:
+        points = {}
+        for sample in family.samples:
+            labels = {name: value for name, value in sample.labels.items() if not (
+                name == "le" and family.type == "histogram" or name == "quantile" and family.type == "summary")}
+            name = family.name if family.type in ("histogram", "summary") else sample.name.removesuffix("_created")
+            name += "_total" if family.type == "counter" and not name.endswith("_total") else ""
+            point = points.setdefault((name, tuple(labels.items())), {"buckets": []})
+            part = sample.name.removeprefix(family.name) if family.type in ("counter", "histogram", "summary") else ""
+            if part == "_bucket":
+                point["buckets"].append([number(sample.labels["le"]), number(sample.value)])
+            else:
+                point[part] = number(sample.value)
+        for (name, labels), point in points.items():
+            many = [point["_count"], point["_sum"]] if "_count" in point else []
+            one = [] if many else [point["_total" if family.type == "counter" else ""]]
+            yield [family.type, name, [list(pair) for pair in labels], point["buckets"], many + one, point.get("_created")]
+
+texts = json.load(sys.stdin)
+parsers = {"text": text_format, "openmetrics": openmetrics}
+json.dump([list(readings(parsers[form](text))) for form, text in texts], sys.stdout)
+"#;
+
+/// A family of metrics with its series.
+#[derive(Clone, Debug)]
+struct Family {
+    kind: Kind,
+    help: String,
+    series: Vec<Series>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Counter,
+    Gauge,
+    Untyped,
+    Histogram,
+    Summary,
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    /// Values of the labels `a`, `b` and so on.
+    labels: Vec<String>,
+    value: f64,
+    /// Differences of bounds, and values between them.
+    buckets: Vec<(f64, u32)>,
+    /// Whether it has a timestamp, and an exemplar.
+    extras: (bool, bool),
+}
+
+fn numbers() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => (0u32..1_000_000).prop_map(f64::from),
+        4 => any::<f64>(),
+        1 => select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.1, 1e-9, 5e-324, 1.797e308]),
+    ]
+}
+
+fn families() -> impl Strategy<Value = Vec<Family>> {
+    let kinds = select(vec![Kind::Counter, Kind::Gauge, Kind::Untyped, Kind::Histogram, Kind::Summary]);
+    let text = "[a-z\\\\\"\n ,{}=#\u{e4}\u{1f600}]{0,12}";
+    let buckets = vec((0.001f64..1e6, 0u32..1_000), 0..6);
+    let series = (vec(text, 0..4), numbers(), buckets, any::<(bool, bool)>())
+        .prop_map(|(labels, value, buckets, extras)| Series { labels, value, buckets, extras });
+    let family =
+        (kinds, "[a-z\\\\\n ]{0,12}", vec(series, 0..5)).prop_map(|(kind, help, series)| Family { kind, help, series });
+    vec(family, 0..6)
+}
+
+/// Writes families as an exporter would.
+struct Writer {
+    text: String,
+    is_openmetrics: bool,
+}
+
+impl Writer {
+    fn write(families: &[Family], is_openmetrics: bool) -> String {
+        let mut writer = Self { text: String::new(), is_openmetrics };
+        for (at, family) in families.iter().enumerate() {
+            writer.family(&format!("family_{at}"), family);
+        }
+        if is_openmetrics {
+            writer.text.push_str("# EOF\n");
+        }
+        writer.text
+    }
+
+    fn family(&mut self, name: &str, family: &Family) {
+        let kind = match family.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Untyped if self.is_openmetrics => "unknown",
+            Kind::Untyped => "untyped",
+            Kind::Histogram => "histogram",
+            Kind::Summary => "summary",
+        };
+        let total = if family.kind == Kind::Counter { "_total" } else { "" };
+        let told = if self.is_openmetrics { name.to_owned() } else { format!("{name}{total}") };
+        let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
+        writeln!(self.text, "# HELP {told} {help}").unwrap();
+        // What is untyped may as well say nothing.
+        if family.kind != Kind::Untyped || self.is_openmetrics || family.help.len() > 5 {
+            writeln!(self.text, "# TYPE {told} {kind}").unwrap();
+        }
+        for (at, series) in family.series.iter().enumerate() {
+            let mut labels = vec![("n".to_owned(), at.to_string())];
+            labels.extend(
+                (b'a'..).zip(&series.labels).map(|(name, value)| (char::from(name).to_string(), value.clone())),
+            );
+            let not_negative = if series.value >= 0.0 && series.value.is_finite() { series.value } else { 1.5 };
+            match family.kind {
+                Kind::Counter => {
+                    self.sample(&format!("{name}_total"), &labels, not_negative, series, true);
+                    self.created(name, &labels, series);
+                }
+                Kind::Gauge | Kind::Untyped => self.sample(name, &labels, series.value, series, false),
+                Kind::Histogram => {
+                    let (mut bound, mut count) = (0.0, 0.0);
+                    for (width, values) in &series.buckets {
+                        bound += width;
+                        count += f64::from(*values);
+                        self.bucket(name, &labels, bound, count, series);
+                    }
+                    self.bucket(name, &labels, f64::INFINITY, count, series);
+                    self.sample(&format!("{name}_count"), &labels, count, series, false);
+                    self.sample(&format!("{name}_sum"), &labels, not_negative, series, false);
+                    self.created(name, &labels, series);
+                }
+                Kind::Summary => {
+                    for (at, (width, _)) in series.buckets.iter().enumerate() {
+                        let quantile = ("quantile".to_owned(), format!("0.{at}"));
+                        self.sample(name, &[labels.clone(), vec![quantile]].concat(), *width, series, false);
+                    }
+                    self.sample(&format!("{name}_count"), &labels, series.buckets.len() as f64, series, false);
+                    self.sample(&format!("{name}_sum"), &labels, not_negative, series, false);
+                    self.created(name, &labels, series);
+                }
+            }
+        }
+    }
+
+    fn bucket(&mut self, name: &str, labels: &[(String, String)], bound: f64, count: f64, series: &Series) {
+        let bound = if bound.is_infinite() { "+Inf".to_owned() } else { format!("{bound:?}") };
+        let labels = [labels, &[("le".to_owned(), bound)]].concat();
+        self.sample(&format!("{name}_bucket"), &labels, count, series, true);
+    }
+
+    fn created(&mut self, name: &str, labels: &[(String, String)], series: &Series) {
+        if self.is_openmetrics && series.extras.1 {
+            self.sample(&format!("{name}_created"), labels, 1_787_402_160.25, series, false);
+        }
+    }
+
+    fn sample(
+        &mut self,
+        name: &str,
+        labels: &[(String, String)],
+        value: f64,
+        series: &Series,
+        may_have_exemplar: bool,
+    ) {
+        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        // The text format lets blanks be, and a last comma.
+        let (open, between, close) = match self.is_openmetrics || series.extras.0 {
+            true => ("{", ",", "} "),
+            false => ("{ ", " , ", " ,}\t"),
+        };
+        write!(self.text, "{name}{open}{}{close}", labels.join(between)).unwrap();
+        match value {
+            value if value.is_nan() => self.text.push_str("NaN"),
+            value if value.is_infinite() => self.text.push_str(if value > 0.0 { "+Inf" } else { "-Inf" }),
+            value if value.to_bits() % 3 == 0 => write!(self.text, "{value:e}").unwrap(),
+            value if value.to_bits() % 3 == 1 => write!(self.text, "{value:?}").unwrap(),
+            value => write!(self.text, "{value}").unwrap(),
+        }
+        if series.extras.0 {
+            self.text.push_str(if self.is_openmetrics { " 1787402160.5" } else { " 1787402160500" });
+        }
+        if self.is_openmetrics && may_have_exemplar && series.extras.1 {
+            self.text.push_str(" # {trace_id=\"a # \\\"} 1\"} 0.67 1787402160.123");
+        }
+        self.text.push('\n');
+    }
+}
+
+fn number(value: f64) -> String {
+    if value.is_nan() { "nan".to_owned() } else { format!("{:016x}", (value + 0.0).to_bits()) }
+}
+
+/// What the receiver reads, a part of so many bytes at a time.
+fn read(text: &str, budget: usize) -> Vec<serde_json::Value> {
+    let mut exposition = Exposition::new(text.as_bytes().to_vec()).unwrap();
+    let mut readings = Vec::new();
+    let take = &mut |reading: &Reading<'_>| {
+        let (kind, buckets, numbers) = match reading.value {
+            Value::Counter(value) => ("counter", [].as_slice(), vec![value]),
+            Value::Gauge(value) => ("gauge", [].as_slice(), vec![value]),
+            Value::Untyped(value) => ("unknown", [].as_slice(), vec![value]),
+            Value::Histogram { buckets, count, sum } => ("histogram", buckets, vec![count, sum]),
+            Value::Summary { count, sum } => ("summary", [].as_slice(), vec![count, sum]),
+        };
+        let labels: Vec<_> = reading.labels.iter().map(|label| [label.name, &label.value]).collect();
+        let buckets: Vec<_> = buckets.iter().map(|bucket| [bucket.upper, bucket.cumulative].map(number)).collect();
+        let numbers: Vec<_> = numbers.into_iter().map(number).collect();
+        readings.push(json!([kind, reading.name, labels, buckets, numbers, reading.created.map(number)]));
+    };
+    while !exposition.read(&mut { budget }, &|_| true, take).unwrap() {}
+    readings
+}
+
+#[test]
+fn whatever_an_exporter_writes_is_read_as_prometheus_own_client_reads_it() {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut texts = Vec::new();
+    for at in 0..2 * TEXTS {
+        let families = families().new_tree(&mut runner).unwrap().current();
+        let is_openmetrics = at % 2 == 1;
+        let text = Writer::write(&families, is_openmetrics);
+        texts.push((if is_openmetrics { "openmetrics" } else { "text" }, text));
+    }
+
+    let mut python = Command::new(installation::python());
+    let mut python =
+        python.args(["-c", PARSE]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
+    python.stdin.take().unwrap().write_all(serde_json::to_string(&texts).unwrap().as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let expected: Vec<Vec<serde_json::Value>> = serde_json::from_slice(&output.stdout).unwrap();
+
+    assert_eq!(expected.len(), texts.len());
+    let readings: usize = expected.iter().map(Vec::len).sum();
+    assert!(readings > 5 * TEXTS, "{readings}");
+    for ((_, text), expected) in texts.iter().zip(&expected) {
+        for budget in [1, 500, usize::MAX] {
+            assert_eq!(&read(text, budget), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Prometheus' exporter for machines, as Debian has it, scraped through a real Envoy.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use e2e::{Connection, Pair, Request, Setup, eventually, installation};
+use local_cloudwatch::SeriesTotal;
+use serde_json::json;
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// An exporter that ends when it is dropped.
+struct Exporter {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Exporter {
+    async fn start() -> Self {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let process = Command::new(installation::node_exporter())
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let exporter = Self { process, address };
+        eventually("the exporter answers", LIMIT, async || {
+            Connection::new(exporter.address)
+                .send(&Request::get("exporter", "/"))
+                .await
+                .map_err(|error| error.to_string())
+        })
+        .await;
+        exporter
+    }
+
+    async fn page(&self) -> String {
+        let answer = Connection::new(self.address).send(&Request::get("exporter", "/metrics")).await.unwrap();
+        String::from_utf8(answer.body.to_vec()).unwrap()
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The number of one line of an exposition.
+fn number(page: &str, line: &str) -> f64 {
+    let found = page.lines().find_map(|candidate| candidate.strip_prefix(line));
+    found.unwrap_or_else(|| panic!("no {line} in {page}")).trim().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_published_as_its_exporter_tells() {
+    let exporter = Exporter::start().await;
+    let before = exporter.page().await;
+    let rule = |metric: &str, dimension: &str, label: &str| json!({ "metric": metric, "dimensions": { dimension: { "label": label } } });
+    let mut pair = Pair::start(Setup {
+        receiver: json!({ "scrape": [{
+            "cluster_name": "machine", "interval_millisecond": 1_000, "metric_namespace": "Machine", "max_series": 2_000,
+            "rules": [
+                rule("node_cpu_seconds_total", "Mode", "mode"),
+                { "metric": "go_memstats_alloc_bytes_total" },
+                { "metric": "node_memory_MemTotal_bytes", "name": "MemTotal" },
+                { "metric": "node_boot_time_seconds" },
+                { "metric": "go_gc_duration_seconds", "name": "GarbageCollection" },
+                rule("promhttp_metric_handler_requests_total", "Code", "code"),
+                // All there is, published together: nothing of it may be refused.
+                { "metric": "*", "name": "Everything", "unit": "None", "combine": "samples" },
+            ],
+        }] }),
+        clusters: vec![("machine", exporter.address)],
+        ..Setup::default()
+    })
+    .await;
+    let find = |name: &str, value: Option<&str>| {
+        let mut totals = pair.cloudwatch.totals("Machine").into_iter();
+        let is_it = |total: &SeriesTotal| {
+            total.metric_name == name && total.dimensions.values().next().map(String::as_str) == value
+        };
+        totals.find(is_it)
+    };
+    let allocated = eventually("it allocates memory for a while", LIMIT, async || {
+        let stats = pair.envoy.admin().acpw().await;
+        let allocated = find("go_memstats_alloc_bytes_total", None).filter(|allocated| allocated.count >= 5.0);
+        allocated.ok_or_else(|| format!("{stats:#?}"))
+    })
+    .await;
+    let after = exporter.page().await;
+    let line = "go_memstats_alloc_bytes_total ";
+    assert!(allocated.sum > 0.0 && allocated.sum <= number(&after, line) - number(&before, line), "{allocated:?}");
+    assert_eq!(allocated.unit, "Bytes");
+    let modes = ["user", "system", "idle"].map(|mode| find("node_cpu_seconds_total", Some(mode)).unwrap());
+    assert!(modes.iter().all(|mode| mode.unit == "Seconds" && mode.min >= 0.0), "{modes:#?}");
+    for (name, line, unit) in [
+        ("MemTotal", "node_memory_MemTotal_bytes ", "Bytes"),
+        ("node_boot_time_seconds", "node_boot_time_seconds ", "Seconds"),
+    ] {
+        let total = find(name, None).unwrap();
+        assert_eq!((total.min, total.max, total.unit.as_str()), (number(&before, line), number(&after, line), unit));
+    }
+    // Each scrape but the last is counted by the next.
+    let scrapes = find("promhttp_metric_handler_requests_total", Some("200")).unwrap();
+    assert_eq!((scrapes.min, scrapes.unit.as_str()), (1.0, "Count"));
+    // One scrape more for each page that was read here.
+    assert!(scrapes.sum <= scrapes.count + 1.0, "{scrapes:?}");
+    assert!(find("Everything", None).unwrap().count > 1_000.0);
+    let stats = pair.envoy.admin().acpw().await;
+    assert_eq!((stats["receiver.sources.failed"], stats["receiver.dropped.invalid"]), (0, 0), "{stats:#?}");
+    pair.envoy.assert_sound();
+}

@@ -1,0 +1,138 @@
+//! docs/sources.md and docs/autoscaling.md say what the code does, by the names that it publishes.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::{collections::BTreeMap, fs};
+
+use e2e::installation;
+use receiver::{
+    cost::CALLS_PER_CENT,
+    source::ecs::{EcsDimension, MEASURES, RawEcsTask},
+};
+use serde_json::Value;
+
+fn document(name: &str) -> String {
+    fs::read_to_string(installation::root().join("docs").join(name)).unwrap()
+}
+
+/// The rows of the table whose first heading this is, without the code marks.
+fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let lines = document.lines().skip_while(|line| !line.starts_with(&format!("| {heading} |")));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let inner = row.trim_start_matches('|').trim_end_matches('|').to_owned();
+        inner.split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn every_metric_and_dimension_of_a_task_is_there() {
+    let document = document("sources.md");
+    let told: Vec<_> = table(&document, "metric").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let expected = MEASURES.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
+    assert_eq!(told, expected);
+    let told: Vec<_> = table(&document, "dimension").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(told, EcsDimension::ALL.map(EcsDimension::name));
+}
+
+#[test]
+fn every_key_of_a_task_is_there() {
+    let document = document("sources.md");
+    let schema = serde_json::to_value(schemars::schema_for!(RawEcsTask)).unwrap();
+    for key in schema["properties"].as_object().unwrap().keys() {
+        assert!(document.contains(&format!("`{key}` (")), "{key}");
+    }
+}
+
+#[test]
+fn calls_and_what_they_cost_are_there() {
+    const SECONDS_OF_A_MONTH: u64 = 730 * 3_600;
+    let document = document("sources.md");
+    let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| `\"publish_")).collect();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>().parse::<u64>().unwrap();
+    assert_eq!(rows.len(), 3);
+    for (row, seconds) in rows.iter().zip([60, 10, 1]) {
+        let cells: Vec<_> = row.split('|').collect();
+        let calls = SECONDS_OF_A_MONTH / seconds;
+        assert_eq!(
+            (digits(cells[2]), digits(cells[3])),
+            (calls, (calls + CALLS_PER_CENT / 2) / CALLS_PER_CENT),
+            "{row}"
+        );
+    }
+}
+
+/// A resource of Terraform's, by its assignments in their order, without quotation marks.
+struct Resource(Vec<(String, String)>);
+
+impl Resource {
+    fn all(document: &str) -> Vec<Self> {
+        document.split("\nresource ").skip(1).map(|text| Self::read(text.split("\n```").next().unwrap())).collect()
+    }
+
+    fn read(text: &str) -> Self {
+        let assignments = text.lines().filter_map(|line| line.split_once('='));
+        Self(
+            assignments
+                .map(|(key, value)| (key.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
+                .collect(),
+        )
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
+    /// The dimensions, which an alarm has as `Name = value` and a policy as blocks with `name = Name`.
+    fn dimensions(&self) -> Vec<&str> {
+        let named = self.0.iter().map(|(key, value)| if key == "name" { value.as_str() } else { key.as_str() });
+        named.filter(|name| name.starts_with(char::is_uppercase)).collect()
+    }
+}
+
+#[test]
+fn alarms_and_policies_are_on_what_is_published() {
+    let document = document("autoscaling.md");
+    let block = document.split("```json receiver\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let configuration: Value = serde_json::from_str(block).unwrap();
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let published = texts(&configuration["ecs_task"]["metrics"]);
+    let set = texts(&configuration["ecs_task"]["dimension_sets"][0]);
+    let units: BTreeMap<_, _> = MEASURES.iter().map(|(name, unit, _)| (*name, *unit)).collect();
+
+    let mut seen = 0;
+    for resource in Resource::all(&document) {
+        let Some(metric) = resource.value("metric_name") else { continue };
+        seen += 1;
+        assert_eq!(resource.value("namespace"), configuration["metric_namespace"].as_str(), "{metric}");
+        let unit = match units.get(metric) {
+            Some(unit) => {
+                assert!(published.iter().any(|name| name == metric), "{metric} is not in the configuration");
+                assert_eq!(resource.dimensions(), set, "{metric}");
+                *unit
+            }
+            None => {
+                let found = sender::measure::MEASURES.iter().find(|(name, _)| *name == metric);
+                let (_, measure) = found.unwrap_or_else(|| panic!("{metric} is nobody's metric"));
+                measure.unit(acpw_metric::Unit::SECONDS).as_str()
+            }
+        };
+        assert_eq!(resource.value("unit"), Some(unit), "{metric}");
+        // An alarm of shorter periods than this would mostly see nothing.
+        let period = resource.value("period").map_or(60, |period| period.parse::<u64>().unwrap());
+        assert!(configuration["publish_interval_millisecond"].as_u64().unwrap() <= period * 1_000, "{metric}");
+    }
+    assert_eq!(seen, 4);
+    for word in document.split('`').skip(1).step_by(2).filter(|word| word.ends_with("Utilization")) {
+        let is_ours = units.contains_key(word) || sender::measure::MEASURES.iter().any(|(name, _)| *name == word);
+        assert!(is_ours, "{word}");
+    }
+}

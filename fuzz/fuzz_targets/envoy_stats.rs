@@ -1,0 +1,39 @@
+//! What Envoy's admin interface answers, cut into stats.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use receiver::source::{
+    SourceCounts,
+    envoy::{answer::Answer, known::Known, pattern::Pattern},
+};
+
+fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
+    let (answers, pattern) = input;
+    let (mut counters, mut histograms) = (Known::new(10), Known::new(10));
+    let mut counts = SourceCounts::default();
+    let pattern = Pattern::new(pattern);
+    for body in answers {
+        for begin in [&b"{\"stats\":["[..], b"{\"stats\":[{\"histograms\":{\"details\":[", b""] {
+            let bytes = [begin, &body].concat();
+            let length = bytes.len();
+            let Ok(mut answer) = Answer::new(bytes) else { continue };
+            answer.find("a");
+            let mut taken = 0;
+            while let Ok(Some((stat, bytes))) = answer.next_stat() {
+                taken += bytes;
+                if let Some(values) = pattern.as_ref().ok().and_then(|pattern| pattern.values(&stat.name)) {
+                    assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());
+                }
+                if let Some(value) = stat.value {
+                    counters.increase(&stat.name, value, &mut counts);
+                }
+                if let Some(totals) = stat.totals {
+                    histograms.increase(&stat.name, totals, &mut counts);
+                }
+            }
+            assert!(taken <= length);
+            counters.end();
+            histograms.end();
+        }
+    }
+});

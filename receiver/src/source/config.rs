@@ -1,0 +1,66 @@
+//! The keys of the configuration that name sources.
+
+use std::time::Duration;
+
+use acpw_config::{Faults, Field, Object};
+
+use super::{Publish, Reader, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape};
+
+/// Gives the value of an environment variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What all sources have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// The path of its key in the configuration.
+    pub name: String,
+    /// The Envoy cluster that leads to it.
+    pub cluster: String,
+    /// The `:authority` of requests.
+    pub authority: String,
+    /// How often it is asked.
+    pub interval: Duration,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+    /// As many bytes of an answer as are taken in; one that is longer is refused.
+    pub answer_limit: usize,
+    /// When its data are published.
+    pub publish: Publish,
+}
+
+/// The keys of the configuration that name sources.
+#[derive(Default)]
+pub struct RawSources {
+    /// The key `ecs_task`.
+    pub ecs_task: Field<RawEcsTask>,
+    /// The key `scrape`.
+    pub scrape: Field<Vec<Field<RawScrape>>>,
+    /// The key `envoy_stats`.
+    pub envoy_stats: Field<RawEnvoyStats>,
+}
+
+impl RawSources {
+    /// The sources, in the order of the keys.
+    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut Faults) -> Vec<(SourceConfig, Reader)> {
+        let mut sources = Vec::new();
+        if let Some(raw) = checked(self.ecs_task, "ecs_task", faults) {
+            sources.extend(raw.check("ecs_task", environment, faults));
+        }
+        for (index, raw) in self.scrape.optional("scrape", faults).into_iter().flatten().enumerate() {
+            let path = format!("scrape[{index}]");
+            if let Some(raw) = checked(raw, &path, faults) {
+                sources.extend(raw.check(&path, environment, faults));
+            }
+        }
+        if let Some(raw) = checked(self.envoy_stats, "envoy_stats", faults) {
+            sources.extend(raw.check("envoy_stats", environment, faults));
+        }
+        sources
+    }
+}
+
+fn checked<T: Object>(field: Field<T>, path: &str, faults: &mut Faults) -> Option<T> {
+    let raw = field.optional(path, faults)?;
+    raw.check_keys(path, faults);
+    Some(raw)
+}

@@ -1,0 +1,312 @@
+//! The key `envoy_stats` of the configuration.
+
+use std::{rc::Rc, time::Duration};
+
+use acpw_config::{Faults, Field, Members, Object, ShortOr};
+use acpw_metric::{DimensionName, Metric, MetricName, Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
+
+use super::{
+    EnvoyStats,
+    pattern::{Condition, Pattern},
+    ready::{GROUPS, Group, ReadyMetric},
+    rule::{Conditions, Kind, Rule, RuleMetric},
+};
+use crate::source::{
+    Publish, Reader, SourceConfig,
+    config::Environment,
+    rule::{RawRuleDimension, Source, checked, dimensions},
+};
+
+/// How long the admin interface may take: it answers on the main thread, when it comes to it.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most rules; their patterns go into the path of a request.
+const MAX_RULES: usize = 64;
+
+acpw_config::object! {
+    /// Envoy's own stats, by its admin interface.
+    pub struct RawEnvoyStats {
+        /// The name of the Envoy cluster that leads to the admin interface. Required.
+        cluster_name: String,
+        /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
+        metric_namespace: String,
+        /// How often it is asked, 1,000 to 3,600,000. Default: 10000.
+        interval_millisecond: u64,
+        /// Groups of ready rules for what Envoy keeps anyway: `upstream`, `downstream`, `virtual_host`, `server`. Default:
+        /// none.
+        groups: Vec<Field<String>>,
+        /// Which further stats are published, and as what. Default: none; some, or groups, are required.
+        rules: Vec<Field<RawStatsRule>>,
+        /// Dimensions by their names, besides the places of patterns: a text that is always the same, or an object that tells
+        /// where the value comes from; a `label` is a place. Texts and variables are dimensions of the groups too.
+        dimensions: Members<ShortOr<RawRuleDimension>>,
+        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 4194304.
+        answer_limit_bytes: u64,
+        /// How many counters, gauges and histograms are heeded, of each, 1 to 20,000. Default: 2000.
+        max_stats: u64,
+    }
+}
+
+acpw_config::object! {
+    /// Stats of one type and pattern, and what is published of them. Exactly one of `counter`, `gauge` and `histogram`.
+    pub struct RawStatsRule {
+        /// The names of counters, with places for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a part
+        /// without dots, `{name*}` for any text.
+        counter: String,
+        /// The names of gauges.
+        gauge: String,
+        /// The names of histograms.
+        histogram: String,
+        /// What is published: names of metrics, or objects. Required.
+        metrics: Vec<Field<ShortOr<RawStatsMetric>>>,
+        /// Lists of places and of names in `dimensions`: stats that differ in other places only are published together. A set
+        /// of which a value is empty is left out. Default: one set, of all places and of what is always the same.
+        dimension_sets: Vec<Field<Vec<Field<String>>>>,
+    }
+}
+
+acpw_config::object! {
+    /// One metric of stats.
+    pub struct RawStatsMetric {
+        /// The name in CloudWatch. Required.
+        name: String,
+        /// The unit in CloudWatch. A counter of unit Count publishes each event as a value of 1; one with another unit its
+        /// increase as one value. Default: Count, and Milliseconds for histograms.
+        unit: String,
+        /// What values are multiplied by, such as 0.001 for milliseconds of microseconds. Default: 1.
+        scale: f64,
+        /// Only stats with these values at these places: in a value, each `*` stands for any number of characters, and `!`
+        /// before it for everything else. Default: all.
+        only: Members<String>,
+        /// Of counters: events are 1 where these values are at these places and 0 elsewhere, so that Average is a rate.
+        /// Default: all are 1.
+        ones: Members<String>,
+        /// The length of CloudWatch's periods in seconds: 60 or, for high resolution, 1. Default: 60.
+        storage_resolution: u64,
+    }
+}
+
+impl RawEnvoyStats {
+    pub(in crate::source) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut Faults,
+    ) -> Option<(SourceConfig, Reader)> {
+        let key = |key: &str| [path, ".", key].concat();
+        let cluster = self.cluster_name.required(key("cluster_name"), faults);
+        let interval =
+            self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
+        let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
+        let namespace = namespace.and_then(|name| checked(&key("metric_namespace"), Namespace::new(&name), faults));
+        let limit = self.max_stats.within(&key("max_stats"), 1..=20_000, 2_000, faults);
+        let answer_limit =
+            self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 4 << 20, faults);
+        let defined = dimensions(self.dimensions, &key("dimensions"), environment, faults);
+        let mut rules = Vec::new();
+        for (index, group) in self.groups.optional(key("groups"), faults).into_iter().flatten().enumerate() {
+            let path = key(&format!("groups[{index}]"));
+            let Some(name) = group.required(&path, faults) else { continue };
+            match GROUPS.iter().find(|group| group.name == name) {
+                Some(group) => {
+                    for metric in group.metrics {
+                        rules.extend(ready(group, metric, &defined, &path, faults));
+                    }
+                }
+                None => {
+                    let known = GROUPS.map(|group| group.name).join(", ");
+                    faults
+                        .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
+                }
+            }
+        }
+        let raw_rules = self.rules.optional(key("rules"), faults).unwrap_or_default();
+        if raw_rules.len() > MAX_RULES {
+            faults.add(key("rules"), format_args!("has more than {MAX_RULES} rules"));
+        } else if raw_rules.is_empty() && rules.is_empty() && faults.is_empty() {
+            faults.add(path, "needs groups or rules");
+        }
+        for (index, rule) in raw_rules.into_iter().enumerate() {
+            let path = key(&format!("rules[{index}]"));
+            rules.extend(rule.required(&path, faults).and_then(|rule| rule.check(&defined, &path, faults)));
+        }
+        let cluster = cluster?;
+        let config = SourceConfig {
+            name: path.to_owned(),
+            authority: cluster.clone(),
+            cluster,
+            interval: Duration::from_millis(interval),
+            timeout: TIMEOUT,
+            answer_limit: usize::try_from(answer_limit).unwrap_or(usize::MAX),
+            publish: Publish::Interval,
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Some((config, Reader::Envoy(Box::new(EnvoyStats::new(rules, limit, namespace)))))
+    }
+}
+
+/// The rule of a metric of a group.
+fn ready(
+    group: &Group,
+    metric: &ReadyMetric,
+    defined: &[(DimensionName, Source)],
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Rule> {
+    let (pattern, name) = group.names(metric);
+    let (kind, _, _, unit) = *metric;
+    let pattern = Pattern::new(&pattern).ok()?;
+    let metric = Metric { name: MetricName::new(&name).ok()?, unit, resolution: StorageResolution::Standard };
+    let sets = vec![default_set(&pattern, defined, path, faults)];
+    let metrics = vec![RuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
+    Some(Rule { kind, pattern, metrics, sets })
+}
+
+impl RawStatsRule {
+    fn check(self, defined: &[(DimensionName, Source)], path: &str, faults: &mut Faults) -> Option<Rule> {
+        self.check_keys(path, faults);
+        let key = |key: &str| [path, ".", key].concat();
+        let keys = [
+            (Kind::Counter, "counter", self.counter),
+            (Kind::Gauge, "gauge", self.gauge),
+            (Kind::Histogram, "histogram", self.histogram),
+        ];
+        let mut given = keys.into_iter().filter(|(_, _, field)| !matches!(field, Field::Absent));
+        let (Some((kind, name, field)), None) = (given.next(), given.next()) else {
+            faults.add(path, "needs exactly one of counter, gauge and histogram");
+            return None;
+        };
+        let pattern = field.required(key(name), faults)?;
+        let pattern = checked(&key(name), Pattern::new(&pattern), faults)?;
+        let raw_metrics = self.metrics.required(key("metrics"), faults).unwrap_or_default();
+        if raw_metrics.is_empty() && faults.is_empty() {
+            faults.add(key("metrics"), "must have at least one metric");
+        }
+        let mut metrics = Vec::with_capacity(raw_metrics.len());
+        for (index, metric) in raw_metrics.into_iter().enumerate() {
+            let path = key(&format!("metrics[{index}]"));
+            let raw = match metric.required(&path, faults) {
+                Some(ShortOr::Short(name)) => RawStatsMetric { name: Field::Valid(name), ..RawStatsMetric::default() },
+                Some(ShortOr::Full(raw)) => raw,
+                None => continue,
+            };
+            metrics.extend(raw.check(kind, &pattern, &path, faults));
+        }
+        let path = key("dimension_sets");
+        let mut sets = Vec::new();
+        match self.dimension_sets.optional(&path, faults) {
+            Some(raw) => {
+                for (index, set) in raw.into_iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    let names = set.required(&path, faults).unwrap_or_default();
+                    sets.push(checked_set(names, &pattern, defined, &path, faults));
+                }
+            }
+            None => sets.push(default_set(&pattern, defined, &path, faults)),
+        }
+        Some(Rule { kind, pattern, metrics, sets })
+    }
+}
+
+impl RawStatsMetric {
+    fn check(self, kind: Kind, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<RuleMetric> {
+        self.check_keys(path, faults);
+        let key = |key: &str| [path, ".", key].concat();
+        let name = self.name.required(key("name"), faults);
+        let name = name.and_then(|name| checked(&key("name"), MetricName::new(&name), faults));
+        let unit = match self.unit.optional(key("unit"), faults) {
+            None if kind == Kind::Histogram => Unit::MILLISECONDS,
+            None => Unit::COUNT,
+            Some(name) => Unit::from_name(&name).unwrap_or_else(|| {
+                faults.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
+                Unit::NONE
+            }),
+        };
+        let scale = self.scale.optional(key("scale"), faults).unwrap_or(1.0);
+        if scale.is_nan() || scale <= 0.0 {
+            faults.add(key("scale"), "must be above 0");
+        }
+        let resolution = match self.storage_resolution.optional(key("storage_resolution"), faults) {
+            None | Some(60) => StorageResolution::Standard,
+            Some(1) => StorageResolution::High,
+            Some(_) => {
+                faults.add(key("storage_resolution"), "must be 1 or 60");
+                StorageResolution::Standard
+            }
+        };
+        let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
+        let ones = conditions(self.ones, pattern, &key("ones"), faults);
+        if ones.is_some() && kind != Kind::Counter {
+            faults.add(key("ones"), "is for counters");
+        }
+        Some(RuleMetric { metric: Metric { name: name?, unit, resolution }, scale, only, ones })
+    }
+}
+
+fn conditions(raw: Field<Members<String>>, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<Conditions> {
+    let mut conditions = Vec::new();
+    for (name, text) in raw.optional(path, faults)?.0 {
+        let path = format!("{path}.{}", name.escape_default());
+        let text = text.required(&path, faults);
+        match pattern.place(&name) {
+            Some(place) => conditions.extend(text.map(|text| (place, Condition::new(&text)))),
+            None => faults.add(path, "the pattern has no such place"),
+        }
+    }
+    Some(Conditions(Rc::from(conditions)))
+}
+
+/// All places, and what is always the same.
+fn default_set(
+    pattern: &Pattern,
+    defined: &[(DimensionName, Source)],
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<(DimensionName, Source)> {
+    let mut names = Vec::new();
+    for place in pattern.places() {
+        names.push(Field::Valid(place.to_owned()));
+    }
+    for (name, source) in defined {
+        if matches!(source, Source::Constant(_)) {
+            names.push(Field::Valid(name.as_str().to_owned()));
+        }
+    }
+    checked_set(names, pattern, defined, path, faults)
+}
+
+fn checked_set(
+    names: Vec<Field<String>>,
+    pattern: &Pattern,
+    defined: &[(DimensionName, Source)],
+    path: &str,
+    faults: &mut Faults,
+) -> Vec<(DimensionName, Source)> {
+    if names.len() > MAX_DIMENSIONS {
+        let count = names.len();
+        faults.add(path, format_args!("has {count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"));
+    }
+    let mut set: Vec<(DimensionName, Source)> = Vec::with_capacity(names.len());
+    for (index, name) in names.into_iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Some(name) = name.required(&path, faults) else { continue };
+        let source = match defined.iter().find(|(known, _)| known.as_str() == name) {
+            Some((_, source)) => source.clone(),
+            None => Source::Label(name.clone(), None),
+        };
+        if let Source::Label(place, _) = &source
+            && pattern.place(place).is_none()
+        {
+            let place = place.escape_default();
+            faults.add(path, format_args!("the pattern has no place \"{place}\", and no dimension is defined so"));
+            continue;
+        }
+        let Some(name) = checked(&path, DimensionName::new(&name), faults) else { continue };
+        if set.iter().any(|(known, _)| *known == name) {
+            faults.add(path, format_args!("\"{name}\" is there twice"));
+        } else {
+            set.push((name, source));
+        }
+    }
+    set
+}

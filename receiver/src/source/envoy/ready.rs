@@ -1,0 +1,99 @@
+//! Rules that need not be written: what Envoy keeps anyway, by groups.
+
+use acpw_metric::Unit;
+
+use super::rule::Kind;
+
+/// A group of metrics, for the key `groups`.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: &'static str,
+    /// What the names of its stats begin with. The places are the metrics' dimensions.
+    pub stats: &'static str,
+    /// What the names of most of its metrics begin with.
+    pub prefix: &'static str,
+    /// Its metrics.
+    pub metrics: &'static [ReadyMetric],
+}
+
+/// The type of a stat, the end of its name, and the metric's name, or its end after a `+`, and unit.
+pub type ReadyMetric = (Kind, &'static str, &'static str, Unit);
+
+impl Group {
+    /// The pattern of a metric's stats, and its name.
+    pub fn names(&self, metric: &ReadyMetric) -> (String, String) {
+        let (_, stat, name, _) = metric;
+        let name = name.strip_prefix('+').map_or_else(|| (*name).to_owned(), |end| [self.prefix, end].concat());
+        ([self.stats, stat].concat(), name)
+    }
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// All groups.
+pub const GROUPS: [Group; 4] = [
+    Group {
+        name: "upstream",
+        stats: "cluster.{Cluster}.",
+        prefix: "Upstream",
+        metrics: &[
+            (Counter, "upstream_rq_completed", "+RequestCount", Unit::COUNT),
+            (Counter, "upstream_rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_5xx", "+HTTPCode_5XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_retry", "+RetryCount", Unit::COUNT),
+            (Counter, "upstream_rq_timeout", "+TimeoutCount", Unit::COUNT),
+            (Counter, "upstream_rq_pending_overflow", "+OverflowCount", Unit::COUNT),
+            (Counter, "upstream_cx_connect_fail", "+ConnectionErrorCount", Unit::COUNT),
+            (Gauge, "upstream_rq_active", "+RequestsInProgress", Unit::COUNT),
+            (Gauge, "upstream_cx_active", "+Connections", Unit::COUNT),
+            (Gauge, "membership_healthy", "HealthyHostCount", Unit::COUNT),
+            (Gauge, "membership_total", "HostCount", Unit::COUNT),
+            (Histogram, "upstream_rq_time", "+ResponseTime", Unit::MILLISECONDS),
+        ],
+    },
+    Group {
+        name: "downstream",
+        stats: "http.{StatPrefix}.downstream_",
+        prefix: "Downstream",
+        metrics: &[
+            (Counter, "rq_completed", "+RequestCount", Unit::COUNT),
+            (Counter, "rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
+            (Counter, "rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
+            (Counter, "rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),
+            (Counter, "rq_5xx", "+HTTPCode_5XX_Count", Unit::COUNT),
+            (Gauge, "rq_active", "+RequestsInProgress", Unit::COUNT),
+            (Gauge, "cx_active", "+Connections", Unit::COUNT),
+            (Histogram, "rq_time", "+Latency", Unit::MILLISECONDS),
+        ],
+    },
+    Group {
+        name: "virtual_host",
+        stats: "vhost.{VirtualHost}.vcluster.{VirtualCluster}.",
+        prefix: "VirtualHost",
+        metrics: &[
+            (Counter, "upstream_rq_total", "+RequestCount", Unit::COUNT),
+            (Counter, "upstream_rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_5xx", "+HTTPCode_5XX_Count", Unit::COUNT),
+            (Counter, "upstream_rq_retry", "+RetryCount", Unit::COUNT),
+            (Counter, "upstream_rq_timeout", "+TimeoutCount", Unit::COUNT),
+            (Histogram, "upstream_rq_time", "+ResponseTime", Unit::MILLISECONDS),
+        ],
+    },
+    Group {
+        name: "server",
+        stats: "server.",
+        prefix: "",
+        metrics: &[
+            (Gauge, "memory_allocated", "MemoryAllocated", Unit::BYTES),
+            (Gauge, "memory_heap_size", "MemoryHeapSize", Unit::BYTES),
+            (Gauge, "memory_physical_size", "MemoryPhysicalSize", Unit::BYTES),
+            (Gauge, "total_connections", "ServerConnections", Unit::COUNT),
+            (Gauge, "uptime", "Uptime", Unit::SECONDS),
+        ],
+    },
+];

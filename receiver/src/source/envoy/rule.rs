@@ -1,0 +1,141 @@
+//! Which stats are published, and as what.
+
+use std::rc::Rc;
+
+use acpw_metric::{
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, Namespace, Timestamp, Unit,
+    quota::MAX_VALUES_PER_DATUM,
+};
+
+use super::{
+    answer::Bucket,
+    pattern::{Condition, Pattern},
+};
+use crate::source::rule::Source;
+
+/// The types of Envoy's stats; each is asked for by itself, since the JSON does not tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What only grows.
+    Counter,
+    /// What is now.
+    Gauge,
+    /// Values in buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// What Envoy calls it in `type=`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "Counters",
+            Self::Gauge => "Gauges",
+            Self::Histogram => "Histograms",
+        }
+    }
+
+    /// The one that is asked for after this one.
+    pub fn next(self) -> Option<Self> {
+        match self {
+            Self::Counter => Some(Self::Gauge),
+            Self::Gauge => Some(Self::Histogram),
+            Self::Histogram => None,
+        }
+    }
+}
+
+/// Stats of one pattern, and what is published of them.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Their type.
+    pub kind: Kind,
+    /// Their names.
+    pub pattern: Pattern,
+    /// What is published.
+    pub metrics: Vec<RuleMetric>,
+    /// Under which dimensions, each set by itself.
+    pub sets: Vec<Vec<(DimensionName, Source)>>,
+}
+
+/// One metric of a rule.
+#[derive(Clone, Debug)]
+pub struct RuleMetric {
+    /// What it is in CloudWatch.
+    pub metric: Metric,
+    /// What values are multiplied by.
+    pub scale: f64,
+    /// Only stats with these values at these places count.
+    pub only: Conditions,
+    /// Each event of a counter is 1 where these conditions are met, and 0 where they are not.
+    pub ones: Option<Conditions>,
+}
+
+/// Conditions on the values at places of a pattern; all are to be met.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions(pub Rc<[(usize, Condition)]>);
+
+impl Conditions {
+    fn are_met(&self, values: &[&str]) -> bool {
+        self.0.iter().all(|(place, condition)| values.get(*place).is_some_and(|value| condition.is_met(value)))
+    }
+}
+
+impl Rule {
+    /// Adds what a stat of this name has said since it was last asked, if it is one of these: by how much the buckets of a
+    /// histogram have grown, or the one of a counter; of a gauge, what it is. Gives to how many series it was added.
+    pub fn apply(
+        &self,
+        name: &str,
+        said: &[Bucket],
+        time: Timestamp,
+        namespace: Option<&Namespace>,
+        data: &mut Accumulator,
+    ) -> usize {
+        let mut series = 0usize;
+        let Some(values) = self.pattern.values(name) else { return series };
+        for RuleMetric { metric, scale, only, ones } in &self.metrics {
+            if !only.are_met(&values) {
+                continue;
+            }
+            let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
+            for bucket in said {
+                let (value, times) = match (self.kind, ones) {
+                    (Kind::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(&values))), bucket.count),
+                    // Events are values of 1, as senders have them, so Sum and SampleCount are their number.
+                    (Kind::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
+                    (Kind::Counter, None) => (bucket.count as f64, 1),
+                    (Kind::Gauge | Kind::Histogram, _) => (bucket.middle(), bucket.count),
+                };
+                told.record_n(value * scale, times);
+            }
+            for set in &self.sets {
+                if let Some(dimensions) = self.dimensions(set, &values).filter(|_| !told.is_empty()) {
+                    data.add(time, namespace.cloned(), &dimensions, metric, &told);
+                    series = series.saturating_add(1);
+                }
+            }
+        }
+        series
+    }
+
+    /// The dimensions of a set; nothing where a value is missing, as senders have it.
+    fn dimensions(&self, set: &[(DimensionName, Source)], values: &[&str]) -> Option<Dimensions> {
+        let mut dimensions = Vec::with_capacity(set.len());
+        for (name, source) in set {
+            let value = match source {
+                Source::Constant(value) => value.clone(),
+                Source::Label(place, default) => {
+                    let mut text = Vec::new();
+                    let value = self.pattern.place(place).and_then(|place| values.get(place))?;
+                    if DimensionValue::append_sanitized(&mut text, value.as_bytes()) {
+                        DimensionValue::new(std::str::from_utf8(&text).ok()?).ok()?
+                    } else {
+                        default.clone()?
+                    }
+                }
+            };
+            dimensions.push((name.clone(), value));
+        }
+        Dimensions::new(dimensions).ok()
+    }
+}

@@ -1,0 +1,496 @@
+//! Which metrics of a target are published, and as what.
+
+use acpw_config::{Faults, Field, Members, Object, ShortOr};
+use acpw_metric::{
+    DimensionName, DimensionValue, Dimensions, Metric, MetricName, StorageResolution, Unit, quota::MAX_DIMENSIONS,
+};
+
+use super::{
+    config::Environment,
+    reading::{Label, Reading, Value},
+};
+
+/// The most rules of a source.
+pub const MAX_RULES: usize = 1_000;
+
+acpw_config::object! {
+    /// Which metrics of a target are published, and as what. A metric is published by every rule that matches its name.
+    pub struct RawRule {
+        /// The metrics' name at the target, in which each `*` stands for any number of characters: that of a counter with its
+        /// `_total`, that of a histogram or summary without `_bucket`, `_count` and `_sum`. Required.
+        metric: String,
+        /// The name in CloudWatch. Metrics that are given the same one here are published together. Default: the one at the
+        /// target.
+        name: String,
+        /// The unit in CloudWatch. Default: `Seconds` where the target's name ends with `_seconds`, `Bytes` where with
+        /// `_bytes`, `_total` aside; else `Count` for counters and `None` for everything else.
+        unit: String,
+        /// What values are multiplied by, such as 1000 for milliseconds of seconds; needs `unit`. Default: 1.
+        scale: f64,
+        /// Dimensions by their names: a text that is always the same, or an object that tells where the value comes from.
+        /// Series that differ only in other labels are published together. They are added to the target's own. Default: none.
+        dimensions: Members<ShortOr<RawRuleDimension>>,
+        /// What becomes of gauges that are published together: `sum` adds them up; `samples` makes each a sample, so that
+        /// their minimum, average and maximum can be had. Default: `sum`.
+        combine: String,
+        /// `counter` or `gauge`: what single values are, whatever the target says. Default: what the target says, and
+        /// `gauge` where it says nothing.
+        metric_type: String,
+        /// The length of CloudWatch's periods in seconds: 60 or, for high resolution, 1. Default: 60.
+        storage_resolution: u64,
+    }
+}
+
+acpw_config::object! {
+    /// Where the value of a dimension comes from: exactly one of the keys besides `default`.
+    pub struct RawRuleDimension {
+        /// A text that is always the same.
+        value: String,
+        /// A variable of `vm_config.environment_variables`, read once.
+        environment: String,
+        /// A label of the metric.
+        label: String,
+        /// The value where there is no such label or variable. Default: series without it are not published by this rule.
+        default: String,
+    }
+}
+
+/// Which metrics of a target are published, and as what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The names of the metrics.
+    pub metric: Pattern,
+    /// The name in CloudWatch; the metric's own when there is none.
+    pub name: Option<MetricName>,
+    /// The unit in CloudWatch; what the metric's name tells when there is none.
+    pub unit: Option<Unit>,
+    /// What values are multiplied by, above zero.
+    pub scale: f64,
+    /// The length of CloudWatch's periods.
+    pub resolution: StorageResolution,
+    /// The dimensions.
+    pub dimensions: Vec<(DimensionName, Source)>,
+    /// What becomes of several gauges of the same series in CloudWatch.
+    pub combine: Combine,
+    /// What single values are, where the target is not to be asked.
+    pub single: Option<Single>,
+}
+
+/// Where the value of a dimension comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// It is always the same.
+    Constant(DimensionValue),
+    /// From a label, or else it is the default; without one, a series without the label is none of the rule's.
+    Label(String, Option<DimensionValue>),
+}
+
+/// What becomes of several gauges of the same series in CloudWatch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Combine {
+    /// Their sum is one sample.
+    #[default]
+    Sum,
+    /// Each is a sample.
+    Samples,
+}
+
+/// What a single value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Single {
+    /// How much there was since the series began.
+    Counter,
+    /// How much there is.
+    Gauge,
+}
+
+/// A name in which each `*` stands for any number of characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// The pattern as it is written.
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Whether a name is one of those.
+    pub fn matches(&self, name: &str) -> bool {
+        let Some((start, rest)) = self.0.split_once('*') else { return self.0 == name };
+        let Some(mut name) = name.strip_prefix(start) else { return false };
+        let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+        for part in middle.split('*') {
+            // The first place where a part can be leaves the most for the others.
+            let Some((_, after)) = name.split_once(part) else { return false };
+            name = after;
+        }
+        name.ends_with(end)
+    }
+}
+
+impl Rule {
+    /// A rule for metrics of these names that changes nothing about them.
+    pub fn new(metric: &str) -> Self {
+        Self {
+            metric: Pattern::new(metric),
+            name: None,
+            unit: None,
+            scale: 1.0,
+            resolution: StorageResolution::default(),
+            dimensions: Vec::new(),
+            combine: Combine::default(),
+            single: None,
+        }
+    }
+
+    /// What a reading is by this rule.
+    pub fn value_of<'a>(&self, reading: &Reading<'a>) -> Value<'a> {
+        match (self.single, reading.value) {
+            (Some(Single::Counter), Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value)) => {
+                Value::Counter(value)
+            }
+            (Some(Single::Gauge), Value::Counter(value) | Value::Gauge(value)) => Value::Gauge(value),
+            (_, Value::Untyped(value)) => Value::Gauge(value),
+            (_, value) => value,
+        }
+    }
+
+    /// What a metric is published as; nothing when CloudWatch takes no such name.
+    pub fn published(&self, name: &str, value: &Value<'_>) -> Option<Metric> {
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        let unit = self.unit.unwrap_or(match value {
+            _ if base.ends_with("_seconds") => Unit::SECONDS,
+            _ if base.ends_with("_bytes") => Unit::BYTES,
+            Value::Counter(_) => Unit::COUNT,
+            Value::Gauge(_) | Value::Untyped(_) | Value::Histogram { .. } | Value::Summary { .. } => Unit::NONE,
+        });
+        let name = self.name.clone().or_else(|| MetricName::new(name).ok())?;
+        Some(Metric { name, unit, resolution: self.resolution })
+    }
+
+    /// The dimensions of a series with these labels, what CloudWatch cannot store in them percent-encoded; nothing when one
+    /// is missing.
+    pub fn dimensions_of(&self, labels: &[Label<'_>]) -> Option<Dimensions> {
+        let mut dimensions = Vec::with_capacity(self.dimensions.len());
+        for (name, source) in &self.dimensions {
+            let value = match source {
+                Source::Constant(value) => value.clone(),
+                Source::Label(label, default) => {
+                    let mut text = Vec::new();
+                    let label = labels.iter().find(|known| known.name == label);
+                    match label {
+                        Some(label) if DimensionValue::append_sanitized(&mut text, label.value.as_bytes()) => {
+                            DimensionValue::new(std::str::from_utf8(&text).ok()?).ok()?
+                        }
+                        _ => default.clone()?,
+                    }
+                }
+            };
+            dimensions.push((name.clone(), value));
+        }
+        Dimensions::new(dimensions).ok()
+    }
+}
+
+/// The key `rules` of a source; `fixed` dimensions are those of all rules.
+pub(super) fn rules(
+    raw: Field<Vec<Field<RawRule>>>,
+    fixed: &[(DimensionName, Source)],
+    path: &str,
+    environment: Environment<'_>,
+    faults: &mut Faults,
+) -> Vec<Rule> {
+    let Some(raw) = raw.required(path, faults) else { return Vec::new() };
+    if !(1..=MAX_RULES).contains(&raw.len()) {
+        faults.add(path, format_args!("must have 1 to {MAX_RULES} rules"));
+    }
+    let mut rules = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.into_iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let rule = raw.required(&path, faults).and_then(|raw| raw.check(fixed, &path, environment, faults));
+        rules.extend(rule);
+    }
+    rules
+}
+
+impl RawRule {
+    fn check(
+        self,
+        fixed: &[(DimensionName, Source)],
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut Faults,
+    ) -> Option<Rule> {
+        self.check_keys(path, faults);
+        let key = |key: &str| [path, ".", key].concat();
+        let metric = self.metric.required(key("metric"), faults);
+        if metric.as_deref() == Some("") {
+            faults.add(key("metric"), "must not be empty");
+        }
+        let name = self.name.optional(key("name"), faults);
+        let name = name.and_then(|name| checked(&key("name"), MetricName::new(&name), faults));
+        let unit = self.unit.optional(key("unit"), faults).and_then(|name| {
+            let unit = Unit::from_name(&name);
+            if unit.is_none() {
+                faults.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
+            }
+            unit
+        });
+        let scale = self.scale.optional(key("scale"), faults);
+        if scale.is_some_and(|scale| scale.is_nan() || scale <= 0.0) {
+            faults.add(key("scale"), "must be above 0");
+        }
+        if scale.is_some() && unit.is_none() {
+            faults.add(key("unit"), "is required where there is a scale");
+        }
+        let resolution = match self.storage_resolution.optional(key("storage_resolution"), faults) {
+            None | Some(60) => StorageResolution::Standard,
+            Some(1) => StorageResolution::High,
+            Some(_) => {
+                faults.add(key("storage_resolution"), "must be 1 or 60");
+                StorageResolution::Standard
+            }
+        };
+        let combine = match self.combine.optional(key("combine"), faults).as_deref() {
+            None | Some("sum") => Combine::Sum,
+            Some("samples") => Combine::Samples,
+            Some(_) => {
+                faults.add(key("combine"), "must be \"sum\" or \"samples\"");
+                Combine::Sum
+            }
+        };
+        let single = match self.metric_type.optional(key("metric_type"), faults).as_deref() {
+            None => None,
+            Some("counter") => Some(Single::Counter),
+            Some("gauge") => Some(Single::Gauge),
+            Some(_) => {
+                faults.add(key("metric_type"), "must be \"counter\" or \"gauge\"");
+                None
+            }
+        };
+        let path = key("dimensions");
+        let mut dimensions = dimensions(self.dimensions, &path, environment, faults);
+        for (name, source) in fixed {
+            match dimensions.iter().any(|(known, _)| known == name) {
+                true => faults.add(&path, format_args!("\"{name}\" is one of all rules already")),
+                false => dimensions.push((name.clone(), source.clone())),
+            }
+        }
+        if dimensions.len() > MAX_DIMENSIONS {
+            let count = dimensions.len();
+            faults.add(&path, format_args!("has {count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"));
+        }
+        let metric = Pattern::new(&metric?);
+        let scale = scale.unwrap_or(1.0);
+        Some(Rule { metric, name, unit, scale, resolution, dimensions, combine, single })
+    }
+}
+
+/// Dimensions as they are written.
+pub(super) fn dimensions(
+    raw: Field<Members<ShortOr<RawRuleDimension>>>,
+    path: &str,
+    environment: Environment<'_>,
+    faults: &mut Faults,
+) -> Vec<(DimensionName, Source)> {
+    let mut dimensions = Vec::new();
+    for (name, raw) in raw.optional(path, faults).unwrap_or_default().0 {
+        let path = format!("{path}.{}", name.escape_default());
+        let name = checked(&path, DimensionName::new(&name), faults);
+        let source = match raw.required(&path, faults) {
+            Some(ShortOr::Short(text)) => checked(&path, DimensionValue::new(&text), faults).map(Source::Constant),
+            Some(ShortOr::Full(raw)) => raw.check(&path, environment, faults),
+            None => None,
+        };
+        dimensions.extend(name.zip(source));
+    }
+    dimensions
+}
+
+impl RawRuleDimension {
+    fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Source> {
+        self.check_keys(path, faults);
+        let key = |key: &str| [path, ".", key].concat();
+        let default = self.default.optional(key("default"), faults);
+        let default = default.and_then(|text| checked(&key("default"), DimensionValue::new(&text), faults));
+        let value = self.value.optional(key("value"), faults);
+        let variable = self.environment.optional(key("environment"), faults);
+        let label = self.label.optional(key("label"), faults);
+        match (value, variable, label) {
+            (Some(value), None, None) => {
+                checked(&key("value"), DimensionValue::new(&value), faults).map(Source::Constant)
+            }
+            (None, Some(variable), None) => match (environment(&variable), default) {
+                (Some(value), _) => {
+                    checked(&key("environment"), DimensionValue::new(&value), faults).map(Source::Constant)
+                }
+                (None, Some(default)) => Some(Source::Constant(default)),
+                (None, None) => {
+                    let name = variable.escape_default();
+                    let message =
+                        format!("the environment variable \"{name}\" is not set for this VM and has no default");
+                    faults.add(key("environment"), message);
+                    None
+                }
+            },
+            (None, None, Some(label)) => Some(Source::Label(label, default)),
+            _ => {
+                faults.add(path, "needs exactly one of value, environment and label");
+                None
+            }
+        }
+    }
+}
+
+pub(super) fn checked<T, E: std::fmt::Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            faults.add(path, error);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use acpw_config::FromJson;
+
+    use super::*;
+
+    fn read(document: serde_json::Value) -> (Vec<Rule>, Vec<String>) {
+        let mut faults = Faults::default();
+        let environment = |name: &str| (name == "SERVICE").then(|| "images".to_owned());
+        let fixed = [(DimensionName::new("Fixed").unwrap(), Source::Constant(DimensionValue::new("f").unwrap()))];
+        let rules = rules(Field::from_json(document), &fixed, "rules", &environment, &mut faults);
+        (rules, faults.lines().map(str::to_owned).collect())
+    }
+
+    fn labels<'a>(labels: &[(&'a str, &'a str)]) -> Vec<Label<'a>> {
+        labels.iter().map(|(name, value)| Label { name, value: Cow::Borrowed(*value) }).collect()
+    }
+
+    #[test]
+    fn a_star_stands_for_any_number_of_characters() {
+        for (pattern, name, is_match) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("a*", "a", true),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("*b", "aab", true),
+            ("*b", "aba", false),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1b2", false),
+            ("a*b*c", "abbcbc", true),
+            ("*ab*ab*", "xabab", true),
+            ("*ab*ab*", "xabb", false),
+            ("a**c", "abc", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(name), is_match, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_rule_says_what_a_metric_is_published_as() {
+        let (rules, faults) = read(serde_json::json!([
+            {"metric": "buffer_size_bytes", "name": "BufferSize", "dimensions": {
+                "BufferType": {"label": "type"}, "ServiceName": {"environment": "SERVICE"}, "Stage": "prod",
+                "Zone": {"label": "zone", "default": "none"}, "Of": {"environment": "ABSENT", "default": "d"}
+            }},
+            {"metric": "x_seconds_total", "scale": 1000, "unit": "Milliseconds", "storage_resolution": 1,
+             "combine": "samples", "metric_type": "counter"}
+        ]));
+        assert_eq!(faults, Vec::<String>::new());
+        let metric = rules[0].published("buffer_size_bytes", &Value::Gauge(1.0)).unwrap();
+        assert_eq!((metric.name.as_str(), metric.unit), ("BufferSize", Unit::BYTES));
+        let dimensions = rules[0].dimensions_of(&labels(&[("type", "downlo\u{e4}d"), ("other", "o")])).unwrap();
+        let expected = [
+            ("BufferType", "downlo%C3%A4d"),
+            ("Fixed", "f"),
+            ("Of", "d"),
+            ("ServiceName", "images"),
+            ("Stage", "prod"),
+            ("Zone", "none"),
+        ];
+        assert_eq!(dimensions.iter().collect::<Vec<_>>(), expected);
+        assert_eq!(rules[0].dimensions_of(&labels(&[("other", "o")])), None);
+        assert_eq!(rules[0].dimensions_of(&labels(&[("type", " ")])), None);
+        let metric = rules[1].published("x_seconds_total", &Value::Counter(1.0)).unwrap();
+        assert_eq!((metric.name.as_str(), metric.unit), ("x_seconds_total", Unit::MILLISECONDS));
+        assert_eq!(
+            (metric.resolution, rules[1].scale, rules[1].combine),
+            (StorageResolution::High, 1e3, Combine::Samples)
+        );
+    }
+
+    #[test]
+    fn units_follow_from_names() {
+        let unit = |name, value| Rule::new("*").published(name, &value).unwrap().unit;
+        assert_eq!(unit("a_seconds_total", Value::Counter(0.0)), Unit::SECONDS);
+        assert_eq!(unit("a_bytes", Value::Gauge(0.0)), Unit::BYTES);
+        assert_eq!(unit("a_total", Value::Counter(0.0)), Unit::COUNT);
+        assert_eq!(unit("a_total", Value::Gauge(0.0)), Unit::NONE);
+        assert_eq!(Rule::new("*").published(&"x".repeat(256), &Value::Gauge(0.0)), None);
+    }
+
+    #[test]
+    fn types_are_those_of_the_rule_then_of_the_target_then_gauges() {
+        let mut rule = Rule::new("*");
+        let value_of = |rule: &Rule, value| rule.value_of(&Reading { name: "a", labels: &[], value, created: None });
+        assert_eq!(value_of(&rule, Value::Untyped(1.0)), Value::Gauge(1.0));
+        assert_eq!(value_of(&rule, Value::Counter(1.0)), Value::Counter(1.0));
+        rule.single = Some(Single::Counter);
+        assert_eq!(value_of(&rule, Value::Untyped(1.0)), Value::Counter(1.0));
+        assert_eq!(value_of(&rule, Value::Gauge(1.0)), Value::Counter(1.0));
+        let summary = Value::Summary { count: 1.0, sum: 1.0 };
+        assert_eq!(value_of(&rule, summary), summary);
+        rule.single = Some(Single::Gauge);
+        assert_eq!(value_of(&rule, Value::Counter(1.0)), Value::Gauge(1.0));
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_path() {
+        let (_, faults) = read(serde_json::json!([
+            {"name": "", "unit": "Furlongs", "scale": 0, "combine": "max", "metric_type": "info", "storage_resolution": 5,
+             "dimensions": {":x": "y", "A": "", "B": {}, "C": {"environment": "NO"}, "D": {"label": 5}, "Fixed": "g"}},
+            {"metric": "a", "scale": 2, "nmae": "b"},
+            7
+        ]));
+        let starts = [
+            "rules[0].metric: is required",
+            "rules[0].name: must have at least one character",
+            "rules[0].unit: CloudWatch has no unit \"Furlongs\"",
+            "rules[0].scale: must be above 0",
+            "rules[0].unit: is required where there is a scale",
+            "rules[0].storage_resolution: must be 1 or 60",
+            "rules[0].combine: must be",
+            "rules[0].metric_type: must be",
+            "rules[0].dimensions.:x: must not start with",
+            "rules[0].dimensions.A: must have at least one character",
+            "rules[0].dimensions.B: needs exactly one of",
+            "rules[0].dimensions.C.environment: the environment variable \"NO\" is not set",
+            "rules[0].dimensions.D.label: must be a string",
+            "rules[0].dimensions.D: needs exactly one of",
+            "rules[0].dimensions: \"Fixed\" is one of all rules already",
+            "rules[1].nmae: unknown key",
+            "rules[1].unit: is required where there is a scale",
+            "rules[2]: must be an object",
+        ];
+        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+        for (fault, start) in faults.iter().zip(starts) {
+            assert!(fault.starts_with(start), "{fault} {start}");
+        }
+        assert_eq!(read(serde_json::json!(null)).1, ["rules: is required"]);
+        assert_eq!(read(serde_json::json!([])).1, ["rules: must have 1 to 1000 rules"]);
+        for (rules, is_good) in [(MAX_RULES - 1, true), (MAX_RULES, true), (MAX_RULES + 1, false)] {
+            let faults = read(vec![serde_json::json!({"metric": "a"}); rules].into()).1;
+            assert_eq!(faults.is_empty(), is_good, "{rules}");
+        }
+        assert!(f64::from_json(serde_json::json!(1)).is_some());
+    }
+}

@@ -1,0 +1,600 @@
+//! The source `ecs_task` in virtual time: task metadata of EC2 and Fargate, with cgroup v1 and v2 (`ecs_task/NAME/`),
+//! played on by an agent whose counters grow. What is told is compared with the formulas, computed here from the documents
+//! alone.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that traps has failed"
+)]
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use acpw_metric::{Now, Timestamp};
+use receiver::{
+    Config,
+    call::Response,
+    notice::Notice,
+    source::{Publish, SourceCounts, Sources, ecs::MEASURES},
+};
+use serde_json::{Value, json};
+
+/// 2026-11-20T10:00:00Z
+const START: u64 = 1_795_168_800;
+
+const RECORDINGS: [&str; 4] = ["ec2-cgroup-v1", "ec2-cgroup-v2", "fargate-cgroup-v1", "fargate-cgroup-v2"];
+
+/// What is told: metric and dimensions, by the second from the start.
+type Told = BTreeMap<(String, String, u64), f64>;
+
+/// The agent of a host.
+struct Agent {
+    task: Value,
+    recorded: Value,
+    /// Seconds between two readings.
+    period: u64,
+}
+
+impl Agent {
+    fn new(recording: &str) -> Self {
+        let read = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/ecs_task/{recording}/{name}.json"));
+            serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap()
+        };
+        Self { task: read("task"), recorded: read("stats"), period: if recording.starts_with("ec2") { 1 } else { 10 } }
+    }
+
+    /// The stats so many milliseconds after the start: the recorded ones, with counters that have grown since.
+    fn stats(&self, millis: u64) -> Value {
+        let mut stats = self.recorded.clone();
+        for (seed, container) in (1u64..).zip(stats.as_object_mut().unwrap().values_mut()) {
+            let readings = millis / (1_000 * self.period);
+            if !container.is_null() && readings > 0 {
+                *container = grown(container, seed, readings, self.period);
+            }
+        }
+        stats
+    }
+}
+
+/// A container's stats at a later reading.
+fn grown(container: &Value, seed: u64, readings: u64, period: u64) -> Value {
+    // Uneven, and the same whenever it is asked.
+    let growth = |readings: u64, most: u64| {
+        (1..=readings).map(|n| (n * 7_919 + seed * 104_729) * 31 % (most * period)).sum::<u64>()
+    };
+    let at = |readings: u64| {
+        let read = chrono::DateTime::parse_from_rfc3339(container["read"].as_str().unwrap()).unwrap();
+        let nanos = readings * period * 1_000_000_000 + readings * 17_003 % 1_000_000;
+        let later = read + chrono::TimeDelta::nanoseconds(nanos as i64);
+        later.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)
+    };
+    let cpu = |readings: u64| {
+        let mut cpu = container["cpu_stats"].clone();
+        let online = cpu["online_cpus"].as_u64().unwrap();
+        add(&mut cpu["cpu_usage"]["total_usage"], growth(readings, 150_000_000));
+        add(&mut cpu["system_cpu_usage"], readings * period * online * 990_000_000);
+        cpu
+    };
+    let mut grown = container.clone();
+    grown["read"] = at(readings).into();
+    grown["preread"] = at(readings - 1).into();
+    grown["cpu_stats"] = cpu(readings);
+    grown["precpu_stats"] = cpu(readings - 1);
+    add(&mut grown["memory_stats"]["usage"], growth(readings, 4_096) % 1_000_000);
+    for interface in grown["networks"].as_object_mut().unwrap().values_mut() {
+        add(&mut interface["rx_bytes"], growth(readings, 100_000));
+        add(&mut interface["tx_bytes"], growth(readings, 70_000));
+    }
+    for device in grown["blkio_stats"]["io_service_bytes_recursive"].as_array_mut().into_iter().flatten() {
+        add(&mut device["value"], growth(readings, 8_192));
+    }
+    grown
+}
+
+fn add(counter: &mut Value, more: u64) {
+    *counter = (counter.as_u64().unwrap() + more).into();
+}
+
+/// A receiver's sources with the task's, asked and read on every tick as the receiver does it.
+struct Scene {
+    sources: Sources,
+    /// Milliseconds since the start.
+    millis: u64,
+    told: Told,
+    requests: Vec<(u64, String)>,
+    published: Vec<Publish>,
+}
+
+impl Scene {
+    fn new(keys: Value) -> Self {
+        let mut ecs_task = json!({ "cluster_name": "ecs", "metrics": MEASURES.map(|(name, _, _)| name) });
+        ecs_task.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        let document = json!({
+            "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "cloud_watch",
+            "credentials": { "provider": "envoy" }, "ecs_task": ecs_task,
+        });
+        let environment =
+            |name: &str| (name == "ECS_CONTAINER_METADATA_URI_V4").then(|| "http://169.254.170.2/v4/0123".to_owned());
+        let config = Config::from_json(document.to_string().as_bytes(), environment).unwrap();
+        Self {
+            sources: Sources::new(config.sources),
+            // In the middle of a second, where rounds begin.
+            millis: 500,
+            told: Told::new(),
+            requests: Vec::new(),
+            published: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let steady = Duration::from_millis(self.millis);
+        Now { wall: Timestamp::from_millis(START * 1_000 + self.millis), steady }
+    }
+
+    /// Goes on for so many seconds. `answer` gives the answer to a request for a path, so many milliseconds after the start.
+    fn run(&mut self, seconds: u64, mut answer: impl FnMut(&str, u64) -> Response) {
+        for _ in 0..seconds * 5 {
+            while let Some((id, call)) = self.sources.poll_call(self.now()) {
+                let header = |name: &str| call.headers.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+                assert_eq!((call.cluster.as_str(), header(":authority").as_str()), ("ecs", "169.254.170.2"));
+                let path = header(":path").strip_prefix("/v4/0123").unwrap().to_owned();
+                let answer = answer(&path, self.millis);
+                self.requests.push((self.millis / 1_000, path));
+                self.millis += 3;
+                self.sources.handle_answer(id, answer, self.now());
+            }
+            for data in self.sources.poll_data() {
+                self.published.push(data.publish);
+                for (key, dimensions, distributions) in data.data.iter() {
+                    let dimensions: Vec<_> = dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                    for (metric, distribution) in distributions {
+                        let values: Vec<_> = distribution.values().collect();
+                        assert!(values.len() == 1 && distribution.is_told_by_values(), "{distribution:?}");
+                        let place = (metric.name.to_string(), dimensions.join(","), key.start.as_secs() - START);
+                        assert_eq!(self.told.insert(place.clone(), values[0].0), None, "{place:?}");
+                    }
+                }
+            }
+            self.millis = (self.millis / 200 + 1) * 200;
+        }
+    }
+
+    fn counts(&self) -> SourceCounts {
+        self.sources.counts()
+    }
+
+    /// The seconds in which there are values of a metric and dimensions.
+    fn seconds(&self, metric: &str, dimensions: &str) -> Vec<u64> {
+        let is_it = |(name, of, _): &&(String, String, u64)| name == metric && of == dimensions;
+        self.told.keys().filter(is_it).map(|(_, _, second)| *second).collect()
+    }
+
+    fn notices(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.sources.poll_notice()).map(|notice: Notice| notice.to_string()).collect()
+    }
+}
+
+fn good(document: &Value) -> Response {
+    Response::Complete { status: 200, body: document.to_string().into_bytes(), date: None }
+}
+
+fn status(status: u16) -> Response {
+    Response::Complete { status, body: b"Rate exceeded".to_vec(), date: None }
+}
+
+/// An agent's answers, as they should be.
+fn answers(agent: &Agent) -> impl FnMut(&str, u64) -> Response {
+    |path, millis| match path {
+        "/task" => good(&agent.task),
+        "/task/stats" => good(&agent.stats(millis)),
+        path => panic!("{path}"),
+    }
+}
+
+/// What one container tells, by the formulas: metric and value. `before` are its stats when they were asked for the last time.
+fn by_the_formulas(stats: &Value, before: &Value, container: &Value, task: &Value) -> BTreeMap<&'static str, f64> {
+    let nanos = |time: &Value| {
+        let time = chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap()).unwrap();
+        i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos())
+    };
+    let number = |value: &Value| i128::from(value.as_u64().unwrap());
+    let ratio = |over: i128, under: i128| over as f64 / under as f64;
+    let mut told = BTreeMap::new();
+    let used = number(&stats["cpu_stats"]["cpu_usage"]["total_usage"])
+        - number(&stats["precpu_stats"]["cpu_usage"]["total_usage"]);
+    let system = number(&stats["cpu_stats"]["system_cpu_usage"]) - number(&stats["precpu_stats"]["system_cpu_usage"]);
+    told.insert("CPUUsage", ratio(used * number(&stats["cpu_stats"]["online_cpus"]) * 100, system));
+    let vcpu = ratio(used, nanos(&stats["read"]) - nanos(&stats["preread"]));
+    told.insert("CpuUtilized", vcpu * 1_024.0);
+    let memory = &stats["memory_stats"];
+    let cache = if memory["stats"]["cache"].is_null() { "inactive_file" } else { "cache" };
+    let bytes = ratio(number(&memory["usage"]) - number(&memory["stats"][cache]), 1);
+    told.insert("MemoryUtilized", bytes / 1_048_576.0);
+    if let Some(limit) = task["Limits"]["CPU"].as_f64() {
+        told.insert("CPUUtilization", 100.0 * vcpu / limit);
+    }
+    if let Some(limit) = task["Limits"]["Memory"].as_f64() {
+        told.insert("MemoryUtilization", 100.0 * bytes / (limit * 1_048_576.0));
+    }
+    for (name, key) in [("CpuReserved", "CPU"), ("MemoryReserved", "Memory")] {
+        if let Some(limit) = container["Limits"][key].as_f64().filter(|limit| *limit > 0.0) {
+            told.insert(name, limit);
+        }
+    }
+    if before.is_null() {
+        return told;
+    }
+    let seconds = (nanos(&stats["read"]) - nanos(&before["read"])) as f64 / 1e9;
+    for (name, key) in [("NetworkRxBytes", "rx_bytes"), ("NetworkTxBytes", "tx_bytes")] {
+        let sum =
+            |stats: &Value| stats["networks"].as_object().unwrap().values().map(|one| number(&one[key])).sum::<i128>();
+        told.insert(name, (sum(stats) - sum(before)) as f64 / seconds);
+    }
+    for (name, op) in [("StorageReadBytes", "read"), ("StorageWriteBytes", "write")] {
+        let sum = |stats: &Value| {
+            let devices = stats["blkio_stats"]["io_service_bytes_recursive"].as_array().unwrap().iter();
+            let of_op = devices.filter(|device| device["op"].as_str().unwrap().to_lowercase() == op);
+            of_op.map(|device| number(&device["value"])).sum::<i128>()
+        };
+        told.insert(name, (sum(stats) - sum(before)) as f64);
+    }
+    told
+}
+
+/// Everything that is to be told of what was asked for at these times.
+fn expected(agent: &Agent, asked: &[u64]) -> Told {
+    let mut told = Told::new();
+    let task = &agent.task;
+    let cluster = task["Cluster"].as_str().unwrap().rsplit('/').next().unwrap();
+    let mut before = Value::Null;
+    for millis in asked {
+        let (second, stats) = (millis / 1_000, agent.stats(*millis));
+        let mut whole: BTreeMap<&str, f64> = BTreeMap::new();
+        for container in task["Containers"].as_array().unwrap() {
+            let (id, name) = (container["DockerId"].as_str().unwrap(), container["Name"].as_str().unwrap());
+            if container["Type"] != "NORMAL" || stats[id].is_null() {
+                continue;
+            }
+            let mut one = by_the_formulas(&stats[id], &before[id], container, task);
+            // A limit is known though nothing has been read anew.
+            one.retain(|metric, _| stats[id]["read"] != before[id]["read"] || metric.ends_with("Reserved"));
+            for (metric, value) in one {
+                let of = format!("ClusterName={cluster},ContainerName={name}");
+                told.insert((metric.to_owned(), of, second), value);
+                let is_shared = metric.starts_with("Network") && container["Networks"][0]["NetworkMode"] == "awsvpc";
+                match whole.get_mut(metric) {
+                    Some(_) if is_shared => {}
+                    Some(sum) => *sum += value,
+                    None => drop(whole.insert(metric, value)),
+                }
+            }
+        }
+        for (metric, key, unit) in [("CpuReserved", "CPU", 1_024.0), ("MemoryReserved", "Memory", 1.0)] {
+            whole.remove(metric);
+            whole.extend(task["Limits"][key].as_f64().map(|limit| (metric, limit * unit)));
+        }
+        let family = task["Family"].as_str().unwrap();
+        let mut sets = vec![String::new(), format!("ClusterName={cluster},TaskDefinitionFamily={family}")];
+        sets.extend(task["ServiceName"].as_str().map(|service| format!("ClusterName={cluster},ServiceName={service}")));
+        for set in sets {
+            told.extend(whole.iter().map(|(metric, value)| ((metric.to_string(), set.clone(), second), *value)));
+        }
+        before = stats;
+    }
+    told
+}
+
+#[test]
+fn three_minutes_of_each_recording_are_told_by_the_formulas() {
+    for recording in RECORDINGS {
+        let agent = Agent::new(recording);
+        let mut scene = Scene::new(json!({ "dimension_sets": [
+            [], ["ClusterName", "ServiceName"], ["TaskDefinitionFamily", "ClusterName"], ["ClusterName", "ContainerName"],
+        ] }));
+        let mut asked = Vec::new();
+        let mut answers = answers(&agent);
+        scene.run(180, |path, millis| {
+            asked.extend((path == "/task/stats").then_some(millis));
+            answers(path, millis)
+        });
+        assert_eq!(asked.len(), 180, "{recording}");
+        let expected = expected(&agent, &asked);
+        assert!(expected.keys().eq(scene.told.keys()), "{recording}: {:?}", differing(&expected, &scene.told));
+        for (place, value) in &expected {
+            let told = scene.told[place];
+            assert!((told - value).abs() <= 1e-9 * value.abs(), "{recording} {place:?}: {told} and not {value}");
+        }
+        // Each second, or whenever the agent has read.
+        let cpu = scene.seconds("CPUUsage", "");
+        assert_eq!(cpu.len() as u64, 180 / agent.period, "{recording}: {cpu:?}");
+        let containers = agent.recorded.as_object().unwrap().values().filter(|stats| !stats.is_null()).count()
+            - usize::from(recording == "ec2-cgroup-v2");
+        let possible = 180 * 11 * (3 + containers) as u64;
+        assert_eq!(scene.counts().gaps + scene.told.len() as u64, possible, "{recording}");
+        assert_eq!((scene.counts().failed, scene.counts().over_limit), (0, 0));
+        assert_eq!(scene.requests.iter().filter(|(_, path)| path == "/task").count(), 3, "{recording}");
+    }
+}
+
+/// The first places that only one of them has.
+fn differing<'a>(one: &'a Told, other: &'a Told) -> Vec<&'a (String, String, u64)> {
+    let only = |one: &'a Told, other: &'a Told| one.keys().filter(|place| !other.contains_key(*place));
+    only(one, other).chain(only(other, one)).take(10).collect()
+}
+
+#[test]
+fn a_task_without_limits_has_neither_utilization_nor_reservations_of_its_own() {
+    let agent = Agent::new("ec2-cgroup-v2");
+    let mut scene = Scene::new(json!({ "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(10, answers(&agent));
+    for metric in ["CPUUtilization", "MemoryUtilization", "CpuReserved", "MemoryReserved"] {
+        assert!(scene.seconds(metric, "").is_empty(), "{metric}");
+    }
+    assert!(scene.seconds("CpuUtilized", "").len() >= 9);
+    assert!(scene.seconds("CpuReserved", "ContainerName=web").len() >= 9);
+    assert!(scene.seconds("CpuReserved", "ContainerName=envoy").is_empty());
+    assert!(!scene.told.keys().any(|(_, of, _)| of.contains("pause")), "{:?}", scene.told.keys());
+}
+
+#[test]
+fn one_container_is_told_alone_and_utilization_stays_that_of_the_task() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let (mut all, mut one) = (Scene::new(json!({ "dimension_sets": [[], ["ContainerName"]] })), {
+        Scene::new(json!({ "dimension_sets": [[], ["ContainerName"]], "container_name": "web" }))
+    });
+    all.run(5, answers(&agent));
+    one.run(5, answers(&agent));
+    assert!(!one.told.keys().any(|(_, of, _)| of == "ContainerName=envoy"));
+    let of = |scene: &Scene, metric: &str, of: &str| scene.told[&(metric.to_owned(), of.to_owned(), 3)];
+    assert_eq!(of(&one, "CPUUsage", ""), of(&all, "CPUUsage", "ContainerName=web"));
+    for metric in ["CPUUtilization", "MemoryUtilization", "NetworkTxBytes"] {
+        assert_eq!(of(&one, metric, ""), of(&all, metric, ""));
+    }
+    let mut none =
+        Scene::new(json!({ "dimension_sets": [["ContainerName"]], "container_name": "wep", "metrics": ["CPUUsage"] }));
+    none.run(5, answers(&agent));
+    assert_eq!((none.told.len(), none.counts().gaps), (0, none.counts().answers - 1));
+}
+
+#[test]
+fn a_service_that_is_not_told_is_the_configurations_or_leaves_the_set_out() {
+    let agent = Agent::new("fargate-cgroup-v1");
+    for (keys, of) in
+        [(json!({}), None), (json!({ "service_name": "mine" }), Some("ClusterName=shop-fargate,ServiceName=mine"))]
+    {
+        let mut scene = Scene::new(keys);
+        scene.run(5, answers(&agent));
+        assert_eq!(scene.told.is_empty(), of.is_none());
+        assert!(scene.told.keys().all(|(_, known, _)| Some(known.as_str()) == of));
+        assert!(scene.counts().gaps > 0);
+    }
+}
+
+/// Makes an answer.
+type Answer = fn() -> Response;
+
+#[test]
+fn whatever_fails_is_a_gap_and_costs_nothing_else() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let broken: Vec<(&str, Answer)> = vec![
+        ("answered 404", || status(404)),
+        ("answered 429", || status(429)),
+        ("answered 500", || status(500)),
+        ("upstream request timeout", || Response::Missing("upstream request timeout".to_owned())),
+        ("answered what is not JSON", || Response::Complete { status: 200, body: b"{\"a\":".to_vec(), date: None }),
+        ("answered what is not JSON", || Response::Complete { status: 200, body: Vec::new(), date: None }),
+        ("answered no ", || good(&Value::Null)),
+        ("answered no ", || good(&json!([]))),
+    ];
+    for (path, (reason, broken)) in
+        ["/task", "/task/stats"].iter().flat_map(|path| broken.iter().map(move |one| (path, one)))
+    {
+        let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[]] }));
+        let mut answers = answers(&agent);
+        scene.run(20, |asked, millis| {
+            let is_broken = asked == *path && (5_000..10_000).contains(&millis)
+                || asked == "/task" && *path == "/task" && millis < 5_000;
+            if is_broken { broken() } else { answers(asked, millis) }
+        });
+        let seconds = scene.seconds("MemoryUtilized", "");
+        let expected: Vec<u64> = if *path == "/task" { (10..20).collect() } else { (0..5).chain(10..20).collect() };
+        assert_eq!(seconds, expected, "{path} {reason}");
+        let notices = scene.notices();
+        assert!(
+            notices[0].starts_with("ecs_task tells nothing") && notices[0].contains(&format!("{path}: {reason}")),
+            "{notices:?}"
+        );
+        assert_eq!(notices.last().map(String::as_str), Some("ecs_task answers again"));
+        assert!(scene.counts().failed >= 5, "{:?}", scene.counts());
+    }
+}
+
+#[test]
+fn a_task_that_cannot_be_asked_again_is_known_on() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut scene = Scene::new(json!({ "metrics": ["CPUUsage"], "dimension_sets": [[]] }));
+    let mut answers = answers(&agent);
+    scene.run(150, |path, millis| if path == "/task" && millis > 1_000 { status(500) } else { answers(path, millis) });
+    assert_eq!(scene.seconds("CPUUsage", "").len(), 150);
+    let again: Vec<_> = scene.requests.iter().filter(|(_, path)| path == "/task").map(|(second, _)| *second).collect();
+    assert_eq!(again.len(), 3, "{again:?}");
+}
+
+/// The stats of a container, whose place in the recording this is.
+fn container<'a>(stats: &'a mut Value, task: &Value, index: usize) -> &'a mut Value {
+    &mut stats[task["Containers"][index]["DockerId"].as_str().unwrap()]
+}
+
+#[test]
+fn null_and_empty_stats_are_gaps_of_their_container_and_of_the_task() {
+    for silent in [Value::Null, json!({})] {
+        let agent = Agent::new("ec2-cgroup-v1");
+        let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[], ["ContainerName"]] }));
+        scene.run(30, |path, millis| {
+            let mut stats = agent.stats(millis);
+            if (5_000..8_000).contains(&millis) {
+                *container(&mut stats, &agent.task, 0) = silent.clone();
+            }
+            if path == "/task" { good(&agent.task) } else { good(&stats) }
+        });
+        let with_gap: Vec<u64> = (0..5).chain(8..30).collect();
+        assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=web"), with_gap);
+        assert_eq!(scene.seconds("MemoryUtilized", ""), with_gap);
+        assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=envoy").len(), 30);
+        assert_eq!(scene.counts().gaps, 6);
+    }
+}
+
+#[test]
+fn a_restarted_container_is_a_gap_and_never_a_negative_value() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut scene = Scene::new(json!({ "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(20, |path, millis| {
+        let mut stats = agent.stats(millis);
+        if millis >= 10_000 {
+            // All of its counters begin anew.
+            let web = container(&mut stats, &agent.task, 0);
+            let base = agent.stats(10_000);
+            let base = &base[agent.task["Containers"][0]["DockerId"].as_str().unwrap()];
+            let less = |counter: &mut Value, base: &Value| {
+                *counter = (counter.as_u64().unwrap() - base.as_u64().unwrap() + 5).into();
+            };
+            less(&mut web["cpu_stats"]["cpu_usage"]["total_usage"], &base["cpu_stats"]["cpu_usage"]["total_usage"]);
+            if millis >= 11_000 {
+                less(
+                    &mut web["precpu_stats"]["cpu_usage"]["total_usage"],
+                    &base["cpu_stats"]["cpu_usage"]["total_usage"],
+                );
+            }
+            for key in ["rx_bytes", "tx_bytes"] {
+                less(&mut web["networks"]["eth0"][key], &base["networks"]["eth0"][key]);
+            }
+        }
+        if path == "/task" { good(&agent.task) } else { good(&stats) }
+    });
+    for metric in ["CPUUsage", "CPUUtilization", "NetworkRxBytes"] {
+        for of in ["", "ContainerName=web"] {
+            let seconds = scene.seconds(metric, of);
+            assert!(
+                !seconds.contains(&10) && (11..20).all(|second| seconds.contains(&second)),
+                "{metric} {of}: {seconds:?}"
+            );
+        }
+        assert!(scene.seconds(metric, "ContainerName=envoy").contains(&10));
+    }
+    assert!(scene.seconds("MemoryUtilization", "").contains(&10));
+    assert!(scene.told.values().all(|value| value.is_finite() && *value >= 0.0));
+}
+
+#[test]
+fn a_reading_that_is_no_newer_is_a_gap() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut scene = Scene::new(json!({ "dimension_sets": [[]] }));
+    scene.run(10, |path, millis| match path {
+        "/task" => good(&agent.task),
+        _ => good(&agent.stats(millis.min(4_000))),
+    });
+    let is_measured = |(metric, _, _): &&(String, String, u64)| !metric.ends_with("Reserved");
+    assert_eq!(scene.told.keys().filter(is_measured).map(|(_, _, second)| *second).max(), Some(4));
+    // All of the last five seconds but the limits, and what needs two readings in the first.
+    assert_eq!(scene.counts().gaps, 5 * 9 + 4);
+}
+
+#[test]
+fn a_new_container_makes_the_task_asked_at_once_and_one_that_has_ended_soon() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut early = agent.task.clone();
+    early["Containers"].as_array_mut().unwrap().truncate(1);
+    let mut late = agent.task.clone();
+    late["Containers"][1]["KnownStatus"] = "STOPPED".into();
+    let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(60, |path, millis| {
+        let mut stats = agent.stats(millis);
+        match millis {
+            ..10_000 => {
+                drop(stats.as_object_mut().unwrap().remove(agent.task["Containers"][1]["DockerId"].as_str().unwrap()))
+            }
+            40_000.. => *container(&mut stats, &agent.task, 1) = Value::Null,
+            _ => {}
+        }
+        match (path, millis) {
+            ("/task", ..10_000) => good(&early),
+            ("/task", 10_000..43_000) => good(&agent.task),
+            ("/task", _) => good(&late),
+            _ => good(&stats),
+        }
+    });
+    let asked: Vec<_> = scene.requests.iter().filter(|(_, path)| path == "/task").map(|(second, _)| *second).collect();
+    // At the start; when the new one is seen; when it is silent, and once more since it is said to run.
+    assert_eq!(asked, [0, 10, 40, 51]);
+    let whole = scene.seconds("MemoryUtilized", "");
+    assert_eq!(whole, (0..10).chain(11..40).chain(52..60).collect::<Vec<_>>());
+    assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=envoy"), (11..40).collect::<Vec<_>>());
+    assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=web").len(), 60);
+}
+
+#[test]
+fn a_container_that_has_ended_counts_no_more_until_it_runs_again() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut task = agent.task.clone();
+    task["Containers"][1]["KnownStatus"] = "STOPPED".into();
+    let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(20, |path, millis| {
+        let mut stats = agent.stats(millis);
+        if millis < 10_000 {
+            // Its last ones.
+            *container(&mut stats, &agent.task, 1) = container(&mut agent.stats(0), &agent.task, 1).clone();
+        }
+        if path == "/task" { good(&task) } else { good(&stats) }
+    });
+    assert_eq!(scene.seconds("MemoryUtilized", ""), (0..20).collect::<Vec<_>>());
+    assert_eq!(scene.seconds("MemoryUtilized", "ContainerName=envoy"), (10..20).collect::<Vec<_>>());
+    let of = |of: &str, second: u64| scene.told[&("MemoryUtilized".to_owned(), of.to_owned(), second)];
+    assert_eq!(of("", 5), of("ContainerName=web", 5));
+    assert_eq!(of("", 15), of("ContainerName=web", 15) + of("ContainerName=envoy", 15));
+}
+
+#[test]
+fn stats_of_what_the_task_does_not_list_are_not_the_tasks() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let mut task = agent.task.clone();
+    task["Containers"].as_array_mut().unwrap().truncate(1);
+    let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(50, |path, millis| if path == "/task" { good(&task) } else { good(&agent.stats(millis)) });
+    assert!((1..50).all(|second| scene.seconds("MemoryUtilized", "").contains(&second)));
+    for second in 1..50 {
+        let of = |of: &str| scene.told[&("MemoryUtilized".to_owned(), of.to_owned(), second)];
+        assert_eq!(of(""), of("ContainerName=web"));
+    }
+    assert_eq!(scene.requests.iter().filter(|(_, path)| path == "/task").count(), 2);
+}
+
+#[test]
+fn more_containers_than_the_limit_are_counted_and_the_task_is_not_told_of_a_part() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    let (mut task, mut stats) = (agent.task.clone(), agent.recorded.clone());
+    for n in 0..40 {
+        let mut one = task["Containers"][0].clone();
+        one["DockerId"] = format!("{n}").into();
+        one["Name"] = format!("more-{n}").into();
+        stats[format!("{n}")] = container(&mut stats, &agent.task, 0).clone();
+        task["Containers"].as_array_mut().unwrap().push(one);
+    }
+    let mut scene = Scene::new(json!({ "metrics": ["MemoryUtilized"], "dimension_sets": [[], ["ContainerName"]] }));
+    scene.run(1, |path, _| if path == "/task" { good(&task) } else { good(&stats) });
+    assert!(scene.seconds("MemoryUtilized", "").is_empty());
+    assert_eq!((scene.told.len(), scene.counts().over_limit), (32, 10));
+}
+
+#[test]
+fn data_are_published_when_the_configuration_says() {
+    let agent = Agent::new("ec2-cgroup-v1");
+    for (keys, publish) in [(json!({}), Publish::Interval), (json!({ "publish_immediately": true }), Publish::Now)] {
+        let mut scene = Scene::new(keys);
+        scene.run(5, answers(&agent));
+        assert!(scene.published.len() >= 4 && scene.published.iter().all(|one| *one == publish));
+    }
+}

@@ -1,0 +1,347 @@
+//! Envoy's admin interface that answers, fails, hangs and lies, through minutes of virtual time.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use acpw_metric::{Accumulator, Distribution, Now, Timestamp};
+use receiver::{
+    Config,
+    call::Response,
+    source::{SourceCounts, SourceId, Sources},
+};
+use serde_json::{Value, json};
+
+const START: u64 = 1_787_402_160_000;
+
+/// No earlier receiver has read an answer.
+const FIRST: (&str, u64) = ("wasmcustom.acpw.receiver.sources.answers", 0);
+
+fn config(envoy_stats: &Value) -> Result<Config, Vec<String>> {
+    let document = json!({
+        "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
+        "aws_secret_access_key": "secret", "envoy_stats": envoy_stats,
+    });
+    Config::from_json(document.to_string().as_bytes(), |_| None)
+        .map_err(|faults| faults.lines().map(str::to_owned).collect())
+}
+
+fn counter(pattern: &str, metrics: Value) -> Value {
+    json!({ "cluster_name": "admin", "rules": [{ "counter": pattern, "metrics": metrics }] })
+}
+
+/// What `/stats?format=json` tells of counters or gauges.
+fn numbers(stats: &[(&str, u64)]) -> String {
+    let stats: Vec<_> = stats.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    json!({ "stats": stats }).to_string()
+}
+
+/// Lower bound, width and count.
+type Bucket = (f64, f64, u64);
+
+/// What it tells of histograms.
+fn histograms(stats: &[(&str, &[Bucket])]) -> String {
+    let details = stats.iter().map(|(name, totals)| {
+        let totals = totals.iter().map(|(lower_bound, width, count)| {
+            format!(r#"{{"lower_bound":{lower_bound},"width":{width},"count":{count}}}"#)
+        });
+        format!(
+            r#"{{"name":"{name}","totals":[{}],"intervals":[],"percentiles":[]}}"#,
+            totals.collect::<Vec<_>>().join(",")
+        )
+    });
+    let details = details.collect::<Vec<_>>().join(",");
+    format!(r#"{{"stats":[{{"histograms":{{"supported_percentiles":[0,25],"details":[{details}]}}}}]}}"#)
+}
+
+/// Sources that tick five times a second.
+struct Clock {
+    sources: Sources,
+    millis: u64,
+    data: Accumulator,
+}
+
+impl Clock {
+    fn new(envoy_stats: &Value) -> Self {
+        Self { sources: Sources::new(config(envoy_stats).unwrap().sources), millis: 0, data: Accumulator::default() }
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: Timestamp::from_millis(START + self.millis), steady: Duration::from_millis(self.millis) }
+    }
+
+    /// Ticks until the next request; gives its path.
+    fn asked(&mut self) -> (SourceId, String) {
+        for _ in 0..100 {
+            if let Some((id, call)) = self.sources.poll_call(self.now()) {
+                let path = call.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.clone();
+                return (id, path);
+            }
+            self.tick();
+        }
+        panic!("nothing is asked")
+    }
+
+    fn tick(&mut self) {
+        self.millis += 200;
+        for data in self.sources.poll_data() {
+            self.data.merge(data.data);
+        }
+    }
+
+    /// Answers the next request; gives its path.
+    fn answer(&mut self, body: &str) -> String {
+        let (id, path) = self.asked();
+        let answer = Response::Complete { status: 200, body: body.as_bytes().to_vec(), date: None };
+        let now = self.now();
+        self.sources.handle_answer(id, answer, now);
+        self.tick();
+        path
+    }
+
+    /// What was published since this was last asked: name with dimension values, samples and sum.
+    fn told(&mut self) -> Vec<(String, f64, f64)> {
+        let all = self.distributions().into_iter();
+        all.map(|(name, told)| (name, told.sample_count(), told.sum())).collect()
+    }
+
+    fn distributions(&mut self) -> Vec<(String, Distribution)> {
+        let data = std::mem::take(&mut self.data);
+        let of =
+            |(_, dimensions, distributions): (_, &acpw_metric::Dimensions, &[(acpw_metric::Metric, Distribution)])| {
+                let values: String = dimensions.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+                let named = distributions
+                    .iter()
+                    .map(|(metric, told)| (format!("{}{values} {}", metric.name, metric.unit), told.clone()));
+                named.collect::<Vec<_>>()
+            };
+        let mut all: Vec<_> = data.iter().flat_map(of).collect();
+        all.sort_by(|left, right| left.0.cmp(&right.0));
+        all
+    }
+
+    fn counts(&self) -> SourceCounts {
+        self.sources.counts()
+    }
+}
+
+fn told(name: &str, samples: f64, sum: f64) -> (String, f64, f64) {
+    (name.to_owned(), samples, sum)
+}
+
+#[test]
+fn each_type_is_asked_for_with_a_filter() {
+    let mut clock = Clock::new(&json!({
+        "cluster_name": "admin",
+        "rules": [
+            { "counter": "a.{x}.b", "metrics": ["A"] },
+            { "counter": "c-d", "metrics": ["C"] },
+            { "gauge": "e.{y*}", "metrics": ["E"] },
+            { "histogram": "f.{z}", "metrics": ["F"] },
+        ],
+    }));
+    let base = "/stats?format=json&type=";
+    assert_eq!(
+        clock.answer(&numbers(&[])),
+        format!(
+            "{base}Counters&filter=%5E%28%3F%3Aa%5C.%5B%5E.%5D%2A%5C.b%7Cc%5C-d%7Cwasmcustom.acpw.receiver.sources.answers%29%24"
+        )
+    );
+    assert_eq!(clock.answer(&numbers(&[])), format!("{base}Gauges&filter=%5E%28%3F%3Ae%5C..%2A%29%24"));
+    let histograms =
+        format!("{base}Histograms&usedonly&histogram_buckets=detailed&filter=%5E%28%3F%3Af%5C.%5B%5E.%5D%2A%29%24");
+    assert_eq!(clock.answer(&numbers(&[])), histograms);
+    let first = clock.millis;
+    let counters = format!("{base}Counters&usedonly&filter=%5E%28%3F%3Aa%5C.%5B%5E.%5D%2A%5C.b%7Cc%5C-d%29%24");
+    assert_eq!(clock.answer(&numbers(&[])), counters);
+    assert!((9_000..=10_800).contains(&(clock.millis - first)), "{}", clock.millis - first);
+    assert_eq!(clock.counts().answers, 4);
+}
+
+#[test]
+fn events_are_ones_and_errors_are_zeros_and_ones() {
+    let mut clock = Clock::new(&json!({
+        "cluster_name": "admin",
+        "dimensions": { "Service": "shop" },
+        "rules": [{
+            "counter": "rq.host.{host*}.status.{status}.by.{by}",
+            "metrics": [
+                "RequestCount",
+                { "name": "5XXError", "ones": { "status": "5*" } },
+                { "name": "Own", "only": { "by": "!target" } },
+                { "name": "Whole", "unit": "Bytes", "scale": 2.5 },
+            ],
+            "dimension_sets": [["host", "Service"]],
+        }],
+    }));
+    clock.answer(&numbers(&[
+        FIRST,
+        ("rq.host.a.b.status.200.by.target", 5),
+        ("rq.host.a.b.status.503.by.envoy", 2),
+        ("rq.host..status.200.by.target", 9),
+    ]));
+    let expected = [
+        told("5XXError Service=shop host=a.b Count", 7.0, 2.0),
+        told("Own Service=shop host=a.b Count", 2.0, 2.0),
+        told("RequestCount Service=shop host=a.b Count", 7.0, 7.0),
+        told("Whole Service=shop host=a.b Bytes", 2.0, 17.5),
+    ];
+    assert_eq!(clock.told(), expected);
+    // Nothing new is nothing to tell; a stat that appears has counted since the last round.
+    clock.answer(&numbers(&[
+        ("rq.host.a.b.status.200.by.target", 5),
+        ("rq.host.a.b.status.503.by.envoy", 2),
+        ("rq.host.a.b.status.404.by.envoy", 1),
+    ]));
+    assert_eq!(clock.told()[2], told("RequestCount Service=shop host=a.b Count", 1.0, 1.0));
+    assert_eq!(clock.counts().gaps, 0);
+}
+
+#[test]
+fn after_an_earlier_receiver_the_first_answer_is_only_compared_with() {
+    for answers in [&[][..], &[(FIRST.0, 1)]] {
+        let mut clock = Clock::new(&counter("a.{x}", json!(["A"])));
+        clock.answer(&numbers(&[answers, &[("a.1", 5)]].concat()));
+        assert_eq!(clock.told(), []);
+        clock.answer(&numbers(&[("a.1", 8), ("a.2", 1)]));
+        assert_eq!(clock.told(), [told("A x=1 Count", 3.0, 3.0), told("A x=2 Count", 1.0, 1.0)]);
+        assert_eq!(clock.counts().gaps, 1);
+    }
+}
+
+#[test]
+fn histograms_are_told_by_the_middles_of_what_came_to_their_buckets() {
+    let mut clock = Clock::new(&json!({
+        "cluster_name": "admin",
+        "rules": [{ "histogram": "t.{x}", "metrics": [{ "name": "T", "scale": 0.001 }] }],
+    }));
+    clock.answer(&numbers(&[FIRST]));
+    clock.answer(&histograms(&[("t.1", &[(0.0, 0.0, 1), (97.0, 1.0, 2), (480.0, 10.0, 1)])]));
+    let all = clock.distributions();
+    let values: Vec<_> = all[0].1.values().collect();
+    assert_eq!((all[0].0.as_str(), values), ("T x=1 Milliseconds", vec![(0.0, 1), (0.097, 2), (0.4845, 1)]));
+    clock.answer(&histograms(&[("t.1", &[(0.0, 0.0, 1), (97.0, 1.0, 2), (480.0, 10.0, 3), (1e5, 1e4, 1)])]));
+    let values: Vec<_> = clock.distributions()[0].1.values().collect();
+    assert_eq!(values, [(0.4845, 2), (104.9995, 1)]);
+}
+
+#[test]
+fn gauges_are_told_each_time() {
+    let mut clock = Clock::new(&json!({
+        "cluster_name": "admin", "max_stats": 2,
+        "rules": [{ "gauge": "g.{x}", "metrics": ["G"], "dimension_sets": [[]] }],
+    }));
+    clock.answer(&numbers(&[FIRST]));
+    clock.answer(&numbers(&[("g.1", 3), ("g.2", 0), ("g.3", 100)]));
+    assert_eq!(clock.told(), [told("G Count", 2.0, 3.0)]);
+    assert_eq!(clock.counts().over_limit, 1);
+}
+
+#[test]
+fn a_large_answer_is_read_across_ticks() {
+    const STATS: u64 = 2_000;
+    let mut clock = Clock::new(&counter("a.{x}", json!(["A"])));
+    let names: Vec<_> = (0..STATS).map(|n| format!("a.{n:0>60}")).collect();
+    let stats: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    clock.answer(&numbers(&[&[FIRST], stats.as_slice()].concat()));
+    let mut ticks = 1;
+    while clock.counts().answers == 0 {
+        clock.tick();
+        ticks += 1;
+    }
+    assert!((9..=12).contains(&ticks), "{ticks}");
+    assert_eq!(clock.told().len() as u64, STATS);
+}
+
+#[test]
+fn what_fails_hangs_or_lies_is_a_round_less() {
+    let mut clock = Clock::new(&json!({
+        "cluster_name": "admin", "interval_millisecond": 1000,
+        "rules": [{ "counter": "a", "metrics": ["A"] }, { "histogram": "h", "metrics": ["H"] }],
+    }));
+    clock.answer(&numbers(&[FIRST, ("a", 1)]));
+    clock.answer(&histograms(&[]));
+    let broken = histograms(&[("h", &[(1.0, 0.1, 1)])]);
+    let complete = |status, body: &str| Response::Complete { status, body: body.as_bytes().to_vec(), date: None };
+    let answers = [
+        Response::Missing("upstream request timeout".to_owned()),
+        complete(400, "Invalid regex"),
+        complete(200, "<html></html>"),
+        complete(200, &broken[..broken.len() - 6]),
+        complete(200, r#"{"stats":[{"name":7,"value":1}]}"#),
+        complete(200, r#"{"stats":[{"value":1}]}"#),
+    ];
+    for (failed, answer) in (1..).zip(answers) {
+        let (id, path) = clock.asked();
+        assert!(path.contains("type=Counters"), "{path}");
+        let now = clock.now();
+        clock.sources.handle_answer(id, answer, now);
+        clock.tick();
+        assert_eq!(clock.counts().failed, failed);
+    }
+    // Counters without a number are gaps.
+    clock.answer(
+        r#"{"stats":[{"name":"a","value":null},{"name":"a"},{"name":"a","value":"5"},{"name":"a","value":-1}]}"#,
+    );
+    assert_eq!(clock.counts().gaps, 4);
+    clock.answer(&histograms(&[]));
+    // The last numbers are those of before.
+    clock.told();
+    clock.answer(&numbers(&[("a", 4)]));
+    assert_eq!(clock.told(), [told("A Count", 4.0, 4.0)]);
+}
+
+#[test]
+fn every_fault_has_its_path() {
+    let rule = |rule: Value| json!({ "cluster_name": "admin", "rules": [rule] });
+    for (envoy_stats, fault) in [
+        (json!({ "groups": ["server"] }), "envoy_stats.cluster_name: is required"),
+        (json!({ "cluster_name": "admin" }), "envoy_stats: needs groups or rules"),
+        (json!({ "cluster_name": "a", "groups": ["servers"] }), "envoy_stats.groups[0]: there is no group \"servers\""),
+        (
+            json!({ "cluster_name": "a", "groups": ["server"], "max_stats": 0 }),
+            "envoy_stats.max_stats: 0 is not within",
+        ),
+        (
+            json!({ "cluster_name": "a", "groups": ["server"], "metric_namespace": "AWS/X" }),
+            "envoy_stats.metric_namespace: ",
+        ),
+        (rule(json!({ "metrics": ["A"] })), "envoy_stats.rules[0]: needs exactly one of"),
+        (rule(json!({ "counter": "a", "gauge": "a", "metrics": ["A"] })), "envoy_stats.rules[0]: needs exactly one of"),
+        (rule(json!({ "counter": "a.{", "metrics": ["A"] })), "envoy_stats.rules[0].counter: has a {"),
+        (rule(json!({ "counter": "a" })), "envoy_stats.rules[0].metrics: is required"),
+        (rule(json!({ "counter": "a", "metrics": [] })), "envoy_stats.rules[0].metrics: must have"),
+        (rule(json!({ "counter": "a", "metrics": [{}] })), "envoy_stats.rules[0].metrics[0].name: is required"),
+        (
+            rule(json!({ "counter": "a", "metrics": [{ "name": "A", "unit": "Pounds" }] })),
+            "envoy_stats.rules[0].metrics[0].unit: CloudWatch has no unit",
+        ),
+        (
+            rule(json!({ "counter": "a", "metrics": [{ "name": "A", "scale": 0.0 }] })),
+            "envoy_stats.rules[0].metrics[0].scale: must be above 0",
+        ),
+        (
+            rule(json!({ "counter": "a.{x}", "metrics": [{ "name": "A", "only": { "y": "1" } }] })),
+            "envoy_stats.rules[0].metrics[0].only.y: the pattern has no such place",
+        ),
+        (
+            rule(json!({ "gauge": "a.{x}", "metrics": [{ "name": "A", "ones": { "x": "1" } }] })),
+            "envoy_stats.rules[0].metrics[0].ones: is for counters",
+        ),
+        (
+            rule(json!({ "counter": "a.{x}", "metrics": ["A"], "dimension_sets": [["x", "y"]] })),
+            "envoy_stats.rules[0].dimension_sets[0][1]: the pattern has no place \"y\"",
+        ),
+        (
+            rule(json!({ "counter": "a.{x}", "metrics": ["A"], "dimension_sets": [["x", "x"]] })),
+            "envoy_stats.rules[0].dimension_sets[0][1]: \"x\" is there twice",
+        ),
+    ] {
+        let faults = config(&envoy_stats).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].starts_with(fault), "{envoy_stats}: {faults:?}");
+    }
+    for (rules, is_taken) in [(63, true), (64, true), (65, false)] {
+        let rules = vec![json!({ "counter": "a", "metrics": ["A"] }); rules];
+        assert_eq!(config(&json!({ "cluster_name": "a", "rules": rules })).is_ok(), is_taken);
+    }
+}
