@@ -115,6 +115,17 @@ const fn with_body(name: &'static str, body: Body, addition: Addition) -> Varian
     Variant { name, addition, body, floor: None }
 }
 
+impl Variant {
+    /// Whether its requests are to come to a receiver of ours.
+    pub(crate) fn is_observed(&self) -> bool {
+        match self.addition {
+            Addition::Module(_, Module::Sender(observed)) => observed != Observed::Unmatched,
+            Addition::NativeStats => true,
+            Addition::Nothing | Addition::Module(..) | Addition::Lua | Addition::JsonLog => false,
+        }
+    }
+}
+
 impl Body {
     /// The variant that others with this body are compared with.
     pub(crate) fn base(self) -> &'static str {
