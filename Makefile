@@ -96,8 +96,7 @@ check-instructions: ## compare instructions of the hot path with the stored ones
 .PHONY: build-bench
 build-bench: build-all $(VENV)/done
 	@cargo build --quiet --release --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES)
-	@cargo run --quiet -p modules -- prune $(BENCH_BUILT)/raw.wasm $(BENCH_MODULES)/raw.wasm proxy_on_log proxy_on_request_headers
-	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
+	@cp $(BENCH_BUILT)/raw.wasm $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
 	@cargo build --quiet --release -p scenes
 	@cargo build --quiet -p bench
 

@@ -2,9 +2,9 @@
 
 #![allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
-use scenes::{FULL, SEED, UNMATCHED};
+use scenes::{FULL, HOST, SEED, UNMATCHED};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,7 +33,15 @@ pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
         }
         Addition::Lua => add_filter(&mut manager, "envoy.filters.http.lua", lua()),
         Addition::JsonLog => manager["access_log"] = json!([json_log()]),
-        Addition::NativeStats => manager["access_log"] = json!([native_stats()]),
+        Addition::NativeStats => {
+            manager["access_log"] = native_stats();
+            // The receiver must know where the administration interface is.
+            let admin = free_port();
+            bootstrap["admin"]["address"] = socket_address(admin);
+            bootstrap["static_resources"]["clusters"] =
+                json!([cluster("cloud_watch", cloudwatch), cluster("envoy_admin", admin)]);
+            bootstrap["stats_sinks"] = json!([receiver_sink(cloudwatch, &envoy_stats())]);
+        }
     }
     bootstrap["static_resources"]["listeners"] = json!([listener(&manager)]);
     bootstrap
@@ -43,17 +51,7 @@ pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
 pub(crate) fn empty(cloudwatch: SocketAddr) -> Value {
     json!({
         "admin": { "address": socket_address(([127, 0, 0, 1], 0).into()) },
-        "static_resources": {
-            "clusters": [{
-                "name": "cloud_watch",
-                "type": "STATIC",
-                "connect_timeout": "2s",
-                "load_assignment": {
-                    "cluster_name": "cloud_watch",
-                    "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": socket_address(cloudwatch) } }] }],
-                },
-            }],
-        },
+        "static_resources": { "clusters": [cluster("cloud_watch", cloudwatch)] },
     })
 }
 
@@ -71,8 +69,10 @@ pub(crate) fn listener(manager: &Value) -> Value {
 /// A connection manager that answers every request itself.
 pub(crate) fn manager(body: Body) -> Value {
     let mut answer = json!({ "status": 200 });
-    if body == Body::Megabyte {
-        answer["body"] = json!({ "inline_string": "x".repeat(1_000_000) });
+    match body {
+        Body::Empty => {}
+        Body::Small => answer["body"] = json!({ "inline_string": "OK\n" }),
+        Body::Megabyte => answer["body"] = json!({ "inline_string": "x".repeat(1_000_000) }),
     }
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -250,27 +250,85 @@ fn json_log() -> Value {
     })
 }
 
-/// The full set, as Envoy can keep it itself. The status class and both error counts follow from the code.
+/// The full set, as Envoy can keep it itself, in the way of envoy/native.yaml. Both error counts follow from the status.
 fn native_stats() -> Value {
+    let host = json!({ "header_filter": {
+        "header": { "name": ":authority", "string_match": { "exact": HOST } },
+    } });
+    let has_answer = json!({ "extension_filter": { "name": "answered", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        "expression": "has(response.backend_latency)",
+    } } });
     let tags = json!([
-        { "name": "host", "value_format": "%REQ(:AUTHORITY)%" },
+        { "name": "host", "value_format": HOST },
         { "name": "method", "value_format": "%REQ(:METHOD)%" },
-        { "name": "code", "value_format": "%RESPONSE_CODE%" },
+        { "name": "status", "value_format": "%RESPONSE_CODE%" },
         { "name": "route", "value_format": "%ROUTE_NAME%" },
     ]);
-    let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value });
-    json!({
-        "name": "envoy.access_loggers.stats",
-        "typed_config": {
+    let logger = |filter: &Value, stats: Value| {
+        let mut config = json!({
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
             "stats_scope": { "prefix": "acpw" },
-            "counters": [{ "stat": { "name": "requests", "tags": tags }, "value_fixed": 1 }],
-            "histograms": [
-                histogram("latency", "Milliseconds", "%DURATION%"),
-                histogram("upstream", "Milliseconds", "%COMMON_DURATION(US_TX_END:US_RX_BEG:ms)%"),
-                histogram("request_bytes", "Bytes", "%BYTES_RECEIVED%"),
-                histogram("response_bytes", "Bytes", "%BYTES_SENT%"),
-            ],
+        });
+        if let (Some(config), Value::Object(stats)) = (config.as_object_mut(), stats) {
+            config.extend(stats);
+        }
+        json!({ "name": "envoy.access_loggers.stats", "filter": filter, "typed_config": config })
+    };
+    let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value });
+    let of_all = json!({
+        "counters": [{ "stat": { "name": "requests", "tags": tags }, "value_fixed": 1 }],
+        "histograms": [
+            histogram("latency", "Microseconds", "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"),
+            histogram("request_bytes", "Bytes", "%BYTES_RECEIVED%"),
+            histogram("response_bytes", "Bytes", "%BYTES_SENT%"),
+        ],
+    });
+    let of_answered = json!({
+        "histograms": [histogram("target_time", "Microseconds", "%COMMON_DURATION(US_TX_END:US_RX_BEG:us)%")],
+    });
+    let is_both = json!({ "and_filter": { "filters": [&host, &has_answer] } });
+    json!([logger(&host, of_all), logger(&is_both, of_answered)])
+}
+
+/// How the receiver reads that: every ten seconds.
+fn envoy_stats() -> Value {
+    let sets = json!([["host", "method", "status", "route"]]);
+    let rule = |kind: &str, name: &str, metrics: Value| {
+        let pattern = format!("acpw.{name}.host.{{host*}}.method.{{method}}.status.{{status}}.route.{{route}}");
+        json!({ kind: pattern, "metrics": metrics, "dimension_sets": sets })
+    };
+    json!({ "envoy_stats": {
+        "cluster_name": "envoy_admin",
+        "interval_millisecond": 10_000,
+        "rules": [
+            rule("counter", "requests", json!([
+                "RequestCount",
+                { "name": "4XXError", "ones": { "status": "4*" } },
+                { "name": "5XXError", "ones": { "status": "5*" } },
+            ])),
+            rule("histogram", "latency", json!([{ "name": "Latency", "scale": 0.001 }])),
+            rule("histogram", "target_time", json!([{ "name": "TargetResponseTime", "scale": 0.001 }])),
+            rule("histogram", "request_bytes", json!(["RequestBytes"])),
+            rule("histogram", "response_bytes", json!(["ResponseBytes"])),
+        ],
+    } })
+}
+
+/// A port that nothing listens on.
+fn free_port() -> SocketAddr {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    TcpListener::bind(any).and_then(|listener| listener.local_addr()).unwrap_or(any)
+}
+
+fn cluster(name: &str, address: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": socket_address(address) } }] }],
         },
     })
 }

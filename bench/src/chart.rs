@@ -34,7 +34,8 @@ const STYLE: &str = "
 
 /// The chart of variants with an empty body.
 pub(crate) fn chart(rows: &[Row]) -> String {
-    let rows: Vec<&Row> = rows.iter().filter(|row| !row.name.ends_with("1 MB")).skip(1).collect();
+    let rows: Vec<&Row> =
+        rows.iter().filter(|row| !row.name.ends_with(" B") && !row.name.ends_with(" MB")).skip(1).collect();
     let most = rows.iter().map(|row| row.added + row.spread).fold(1.0, f64::max);
     let scale = (WIDTH - LABELS - NUMBERS) / most;
     let height = TOP + STEP * rows.len() as f64 + BOTTOM;

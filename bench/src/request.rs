@@ -1,6 +1,10 @@
 //! CPU per request: an Envoy for each variant, load on one after the other, round after round.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -129,7 +133,27 @@ fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, Str
             }
         }
     }
+    for (variant, envoy) in variants.iter().zip(&envoys).filter(|(variant, _)| variant.is_observed()) {
+        check_received(envoy).map_err(|error| format!("{}: {error}", variant.name))?;
+    }
     Ok(measured)
+}
+
+/// The receiver had something to publish: a module that does not work is cheap.
+fn check_received(envoy: &Envoy) -> Result<(), String> {
+    const LIMIT: Duration = Duration::from_secs(15);
+    let begin = Instant::now();
+    loop {
+        let page = envoy.page("/stats?filter=acpw.receiver.received")?;
+        let received = page.trim().rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
+        if received.is_some_and(|received| received > 0) {
+            return Ok(());
+        }
+        if begin.elapsed() > LIMIT {
+            return Err(format!("the receiver has received nothing: {page}\n{}", envoy.log()));
+        }
+        envoy::pause(Duration::from_millis(200));
+    }
 }
 
 fn rows(variants: &[Variant], measured: &[Vec<f64>]) -> Vec<Row> {

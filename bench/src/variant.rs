@@ -58,6 +58,8 @@ pub(crate) enum Observed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Empty,
+    /// `OK` and a line break.
+    Small,
     Megabyte,
 }
 
@@ -67,7 +69,7 @@ pub(crate) const NONE: &str = "no Wasm";
 pub(crate) const EMPTY_FILTER: &str = "empty SDK filter";
 
 /// All variants. Those of a body are compared with the first of that body.
-pub(crate) const VARIANTS: [Variant; 23] = [
+pub(crate) const VARIANTS: [Variant; 26] = [
     variant(NONE, Addition::Nothing),
     variant(EMPTY_FILTER, Addition::Module(Place::Filter, Module::Sdk)),
     variant("empty SDK logger", Addition::Module(Place::Logger, Module::Sdk)),
@@ -87,6 +89,9 @@ pub(crate) const VARIANTS: [Variant; 23] = [
     variant("Lua", Addition::Lua),
     variant("JSON access log", Addition::JsonLog),
     variant("native stats", Addition::NativeStats),
+    with_body("no Wasm, 3 B", Body::Small, Addition::Nothing),
+    with_body("empty SDK filter, 3 B", Body::Small, Addition::Module(Place::Filter, Module::Sdk)),
+    with_body("sender filter, full, 3 B", Body::Small, Addition::Module(Place::Filter, Module::Sender(Observed::Full))),
     large("no Wasm, 1 MB", Addition::Nothing),
     large("empty SDK filter, 1 MB", Addition::Module(Place::Filter, Module::Sdk)),
     large("sender filter, full, 1 MB", Addition::Module(Place::Filter, Module::Sender(Observed::Full))),
@@ -103,7 +108,22 @@ const fn sender(name: &'static str, place: Place, observed: Observed, floor: &'s
 }
 
 const fn large(name: &'static str, addition: Addition) -> Variant {
-    Variant { name, addition, body: Body::Megabyte, floor: None }
+    with_body(name, Body::Megabyte, addition)
+}
+
+const fn with_body(name: &'static str, body: Body, addition: Addition) -> Variant {
+    Variant { name, addition, body, floor: None }
+}
+
+impl Variant {
+    /// Whether its requests are to come to a receiver of ours.
+    pub(crate) fn is_observed(&self) -> bool {
+        match self.addition {
+            Addition::Module(_, Module::Sender(observed)) => observed != Observed::Unmatched,
+            Addition::NativeStats => true,
+            Addition::Nothing | Addition::Module(..) | Addition::Lua | Addition::JsonLog => false,
+        }
+    }
 }
 
 impl Body {
@@ -111,6 +131,7 @@ impl Body {
     pub(crate) fn base(self) -> &'static str {
         match self {
             Self::Empty => NONE,
+            Self::Small => "no Wasm, 3 B",
             Self::Megabyte => "no Wasm, 1 MB",
         }
     }
