@@ -1,5 +1,5 @@
 //! The floor of an attachment: a module without the SDK that makes the host calls of the sender in the same place and
-//! throws the answers away. What the sender costs above it is its own work.
+//! throws the answers away, and that Envoy enters as often. What the sender costs above it is its own work.
 //!
 //! Its configuration is lines: `filter` or `logger`, then the properties to read at the end of each request, with dots.
 //! What the host hands over goes into an arena that each event empties.
@@ -117,9 +117,6 @@ extern "C" fn proxy_on_configure(_: u32, length: usize) -> u32 {
 extern "C" fn proxy_on_done(_: u32) -> u32 {
     1
 }
-
-#[unsafe(no_mangle)]
-extern "C" fn proxy_on_delete(_: u32) {}
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(_: u32, _: u32, _: u32) -> u32 {
