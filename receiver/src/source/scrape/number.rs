@@ -77,7 +77,7 @@ fn scaled(significand: u64, exponent: i32) -> f64 {
         // More bits than an `f64` has, the last of them saying whether others follow.
         let shift = significand.leading_zeros();
         let numerator = significand << shift;
-        let quotient = numerator / power | u128::from(numerator % power != 0);
+        let quotient = (numerator / power) | u128::from(numerator % power != 0);
         return quotient as f64 / (1_u128 << shift) as f64;
     }
     // In two steps, since neither the power nor what is between may be infinite or nothing when the number is not.
