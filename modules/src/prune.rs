@@ -6,9 +6,15 @@ use walrus::{FunctionBuilder, FunctionKind, Module, ModuleConfig, passes};
 
 use crate::ALWAYS;
 
-/// Functions that nothing calls, though the linker cannot know: what std does with a panic when nobody says otherwise, and
-/// `plugin!` does. By the ends of their mangled names, before which comes the hash of the crate.
-const NEVER_CALLED: [&str; 1] = ["_3std9panicking12default_hook"];
+/// Functions that are not needed, though the linker cannot know. By the ends of their mangled names, before which comes the hash
+/// of the crate.
+const UNNEEDED: [&str; 2] = [
+    // What std does with a panic when nobody says otherwise, and `plugin!` does.
+    "_3std9panicking12default_hook",
+    // What std says of text that is cut amiss, which nothing of ours can do: 4 KB, since it shows the text and where it would be cut. It
+    // traps either way.
+    "_4core3str19slice_error_fail_rt",
+];
 
 /// Writes the module at `input` to `output` with the exports that every module needs and those for `events`, and without
 /// what only the others reached. `plugin!` exports a function for every event that any plugin handles, and Envoy enters the
@@ -29,7 +35,7 @@ pub(crate) fn prune(input: &Path, output: &Path, events: &[&str]) -> Result<(), 
     for export in unused {
         module.exports.delete(export);
     }
-    for name in NEVER_CALLED {
+    for name in UNNEEDED {
         empty(&mut module, name).map_err(named)?;
     }
     passes::gc::run(&mut module);

@@ -9,6 +9,11 @@ pub struct Faults(Vec<String>);
 impl Faults {
     /// Notes a fault of the key at `path`; an empty path stands for the whole document.
     pub fn add(&mut self, path: impl Display, message: impl Display) {
+        self.push(&path, &message);
+    }
+
+    /// Not generic: it is in every module once, and not once for each pair of types.
+    fn push(&mut self, path: &dyn Display, message: &dyn Display) {
         let path = path.to_string();
         self.0.push(if path.is_empty() { message.to_string() } else { format!("{path}: {message}") });
     }

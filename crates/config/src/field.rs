@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Faults, FromJson};
 
@@ -26,18 +26,34 @@ impl<T: FromJson> Field<T> {
         }
         match T::from_json(value) {
             Some(value) => Self::Valid(value),
-            None => Self::Invalid(["must be ", T::EXPECTED].concat()),
+            None => Self::Invalid(must_be(T::EXPECTED)),
         }
     }
+
+    /// The field of the member `key`, which leaves `null` in its place.
+    #[inline(never)]
+    pub fn take(members: &mut Map<String, Value>, key: &str) -> Self {
+        Self::from_json(taken(members, key))
+    }
+}
+
+fn must_be(expected: &str) -> String {
+    ["must be ", expected].concat()
+}
+
+fn taken(members: &mut Map<String, Value>, key: &str) -> Value {
+    members.get_mut(key).map(Value::take).unwrap_or_default()
 }
 
 impl<T> Field<T> {
     /// The value, noting a fault when it is absent or of the wrong type.
     pub fn required(self, path: impl Display, faults: &mut Faults) -> Option<T> {
-        if matches!(self, Self::Absent) {
-            faults.add(&path, "is required");
+        match self {
+            Self::Absent => faults.add(path, "is required"),
+            Self::Valid(value) => return Some(value),
+            Self::Invalid(message) => faults.add(path, message),
         }
-        self.optional(path, faults)
+        None
     }
 
     /// The value if there is one, noting a fault when it is of the wrong type.

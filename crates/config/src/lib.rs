@@ -14,7 +14,7 @@ mod value;
 pub use fault::Faults;
 pub use field::Field;
 pub use members::{Members, ShortOr};
-pub use object::{Object, read};
+pub use object::{Object, read, unknown_keys};
 pub use secret::Secret;
 pub use value::FromJson;
 

@@ -1,6 +1,6 @@
 //! A JSON object with known keys.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Faults, FromJson};
 
@@ -14,11 +14,15 @@ pub trait Object: FromJson {
 
     /// Notes a fault for every unknown key; `parent` is the path of the object, empty for the document itself.
     fn check_keys(&self, parent: &str, faults: &mut Faults) {
-        let dot = if parent.is_empty() { "" } else { "." };
-        for key in self.unknown_keys() {
-            let known = Self::KEYS.join(", ");
-            faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
-        }
+        check_keys(self.unknown_keys(), Self::KEYS, parent, faults);
+    }
+}
+
+fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut Faults) {
+    let dot = if parent.is_empty() { "" } else { "." };
+    for key in unknown {
+        let known = known.join(", ");
+        faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
     }
 }
 
@@ -42,6 +46,12 @@ pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
         Err(error) => faults.add("", format_args!("the configuration is not JSON: {error}")),
     }
     Err(faults)
+}
+
+/// The keys of an object that are not `known`.
+#[doc(hidden)]
+pub fn unknown_keys(members: &Map<String, Value>, known: &[&str]) -> Vec<String> {
+    members.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect()
 }
 
 /// Declares a raw configuration type: a struct whose every field is a [`Field`](crate::Field) under the key of its name,
@@ -77,15 +87,12 @@ macro_rules! object {
             const EXPECTED: &'static str = "an object";
 
             fn from_json(value: $crate::serde_json::Value) -> Option<Self> {
-                let $crate::serde_json::Value::Object(members) = value else { return None };
-                let mut object = Self::default();
-                for (key, value) in members {
-                    match key.as_str() {
-                        $(stringify!($field) => object.$field = $crate::Field::from_json(value),)*
-                        _ => object.unknown_keys.push(key),
-                    }
-                }
-                Some(object)
+                let $crate::serde_json::Value::Object(mut members) = value else { return None };
+                let members = &mut members;
+                Some(Self {
+                    $($field: $crate::Field::take(members, stringify!($field)),)*
+                    unknown_keys: $crate::unknown_keys(members, <Self as $crate::Object>::KEYS),
+                })
             }
         }
     };

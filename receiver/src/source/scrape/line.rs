@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::number::number;
 use crate::source::reading::Label;
 
 /// What a line says.
@@ -93,11 +94,6 @@ impl<'a> Sample<'a> {
         }
         number(value)
     }
-}
-
-/// A number as both formats write it, NaN and the infinities too.
-pub(super) fn number(text: &str) -> Option<f64> {
-    text.parse().ok()
 }
 
 const BLANK: [char; 3] = [' ', '\t', '\r'];

@@ -4,6 +4,7 @@ pub mod exposition;
 pub mod line;
 
 mod config;
+mod number;
 mod point;
 
 use acpw_metric::{Accumulator, Now};

@@ -1,6 +1,6 @@
 //! Lines that tell of the same series at the same time: the parts of a histogram or a summary.
 
-use super::line::{FamilyType, number};
+use super::{line::FamilyType, number::number};
 use crate::source::reading::{Bucket, Label, Reading, Value};
 
 /// What a sample tells of its series.
