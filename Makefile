@@ -17,7 +17,7 @@ sender_RUSTFLAGS := -Cllvm-args=-inline-threshold=50
 receiver_PROFILE := small
 gateway_PROFILE := small
 sender_MAX_BYTES := 235500
-receiver_MAX_BYTES := 404500
+receiver_MAX_BYTES := 532000
 gateway_MAX_BYTES := 341000
 
 .DEFAULT_GOAL := help

@@ -86,6 +86,11 @@ impl Buffer {
         self.outbox.add(due);
     }
 
+    /// Merges what became due with what was, for about as many bytes as `budget` has.
+    pub fn gather(&mut self, budget: &mut usize) {
+        self.outbox.gather(budget);
+    }
+
     /// The next draft of data that are due, once it is encoded; that takes about as many bytes from `budget`.
     /// `cardinality` takes in what is encoded.
     pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {

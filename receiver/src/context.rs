@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(200);
 const BUSY_TICK: Duration = Duration::from_millis(20);
 
 /// As many bytes of records are merged in one tick: a few milliseconds of work. Each record has a wake-up of its own beside.
-const DRAIN_BYTES: usize = 128 * 1024;
+const DRAIN_BYTES: usize = 64 * 1024;
 
 /// As much of an answer's body as is read: an error that names a thousand data fits.
 const ANSWER_LIMIT: usize = 256 * 1024;

@@ -12,6 +12,9 @@ use crate::{Batch, cardinality::Cardinality, datum::MetricDatum, payload::Draft}
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
 
+/// To merge a group is as much work as to encode and compress so many bytes.
+const MERGE_WORK: usize = 64;
+
 /// What the data of senders are called in CloudWatch.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -39,6 +42,8 @@ impl Names {
 pub struct Outbox {
     names: Names,
     due: Accumulator,
+    /// What came while there were others, and is to be merged with them.
+    incoming: Accumulator,
     /// The group that did not fit into the last payload whole.
     rest: Option<(PeriodKey, Group)>,
     /// What is encoded so far of the next payload.
@@ -56,17 +61,32 @@ struct Encoding {
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        Self { names, due: Accumulator::default(), rest: None, encoding: None, cut: Vec::new() }
+        let (due, incoming) = (Accumulator::default(), Accumulator::default());
+        Self { names, due, incoming, rest: None, encoding: None, cut: Vec::new() }
     }
 
-    /// Adds data.
+    /// Adds data. They are at once part of what it holds; [`gather`](Self::gather) merges them with what was there.
     pub fn add(&mut self, data: Accumulator) {
-        self.due.merge(data);
+        if self.due.is_empty() && self.incoming.is_empty() {
+            self.due = data;
+        } else {
+            self.incoming.merge(data);
+        }
+    }
+
+    /// Merges for about as many bytes as `budget` has, and takes them from it.
+    pub fn gather(&mut self, budget: &mut usize) {
+        while *budget > 0 {
+            let Some((key, group)) = self.incoming.pop() else { return };
+            self.due.merge_group(&key, &group);
+            *budget = budget.saturating_sub(MERGE_WORK);
+        }
     }
 
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
+        let is_merged = self.due.is_empty() && self.incoming.is_empty();
+        is_merged && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
     }
 
     /// How many values it holds.
@@ -74,40 +94,45 @@ impl Outbox {
         let rest = self.rest.as_ref().map_or(0, |(_, group)| group.samples());
         let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.samples());
         let cut: u64 = self.cut.iter().map(Draft::samples).sum();
-        self.due.samples().saturating_add(rest).saturating_add(encoding).saturating_add(cut)
+        let merged = self.due.samples().saturating_add(self.incoming.samples());
+        merged.saturating_add(rest).saturating_add(encoding).saturating_add(cut)
     }
 
     /// How many data it holds.
     pub fn series(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, |(_, group)| group.distributions.len());
-        self.due.series().saturating_add(rest)
+        self.due.series().saturating_add(self.incoming.series()).saturating_add(rest)
     }
 
     /// About how many bytes of memory it holds.
     pub fn bytes(&self) -> usize {
         let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.length());
         let cut: usize = self.cut.iter().map(Draft::bytes).sum();
-        self.due.bytes().saturating_add(encoding).saturating_add(cut)
+        self.due.bytes().saturating_add(self.incoming.bytes()).saturating_add(encoding).saturating_add(cut)
     }
 
     /// The start of the oldest period.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.rest.as_ref().map(|(key, _)| key.start).or_else(|| self.due.oldest())
+        let rest = self.rest.as_ref().map(|(key, _)| key.start);
+        rest.or_else(|| [self.due.oldest(), self.incoming.oldest()].into_iter().flatten().min())
     }
 
     /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped.
     pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        self.gather_all();
         self.due.shrink(target, now)
     }
 
     /// Takes out the oldest group; gives how many values it held, and nothing when there was none.
     pub fn drop_oldest(&mut self) -> Option<u64> {
+        self.gather_all();
         let (_, group) = self.rest.take().or_else(|| self.due.pop())?;
         Some(group.samples())
     }
 
     /// Moves all data by so many milliseconds.
     pub fn shift(&mut self, millis: i64) {
+        self.gather_all();
         if let Some((key, group)) = self.rest.take() {
             for (metric, distribution) in &group.distributions {
                 self.due.file(key.clone(), &group.dimensions, metric, distribution);
@@ -165,8 +190,15 @@ impl Outbox {
         None
     }
 
+    fn gather_all(&mut self) {
+        self.due.merge(std::mem::take(&mut self.incoming));
+    }
+
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
         self.rest.take().or_else(|| {
+            if self.due.is_empty() {
+                self.due = std::mem::take(&mut self.incoming);
+            }
             let (key, mut group) = self.due.pop()?;
             if group.distributions.iter().any(|(_, distribution)| distribution.bucket_count() > MAX_VALUES_PER_DATUM) {
                 let data = |(metric, distribution): (Metric, Distribution)| {
@@ -278,10 +310,34 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_later_is_held_at_once_and_merged_in_steps() {
+        let mut outbox = Outbox::new(names());
+        outbox.add(data(100, None));
+        let (samples, series, bytes) = (outbox.samples(), outbox.series(), outbox.bytes());
+        outbox.add(data(100, None));
+        outbox.add(data(100, None));
+        assert_eq!((outbox.samples(), outbox.series()), (3 * samples, 2 * series));
+        for _ in 0..100 {
+            assert_eq!(outbox.samples(), 3 * samples);
+            outbox.gather(&mut 1);
+        }
+        assert_eq!((outbox.samples(), outbox.series(), outbox.bytes()), (3 * samples, series, bytes));
+        outbox.add(data(7, None));
+        assert_eq!(outbox.oldest(), Some(Timestamp::from_secs(1_787_402_160)));
+        let mut dropped = 0;
+        while let Some(samples) = outbox.drop_oldest() {
+            dropped += samples;
+        }
+        assert_eq!(dropped, 3 * samples + 42);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
     fn data_join_those_that_wait() {
         let mut outbox = Outbox::new(names());
         outbox.add(data(1, None));
         outbox.add(data(1, None));
+        outbox.gather(&mut usize::MAX.clone());
         let payloads = payloads(&mut outbox);
         assert_eq!(payloads.len(), 1);
         assert_eq!(payloads[0]["MetricData"][0]["Counts"], serde_json::json!([6]));

@@ -40,8 +40,9 @@ impl HostMatcher {
     /// `out`: lower-case, without the port unless the entry that matches has one.
     pub fn matches(&self, authority: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        out.extend(authority.iter().map(u8::to_ascii_lowercase));
-        let lower = out.get(start..).unwrap_or_default();
+        out.extend_from_slice(authority);
+        let lower = out.get_mut(start..).unwrap_or_default();
+        lower.make_ascii_lowercase();
         let name = split_port(lower).0;
         let length = if self.is_empty() || self.has(name) {
             name.len()

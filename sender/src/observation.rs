@@ -21,11 +21,11 @@ pub struct Observation {
 impl Observation {
     /// Forgets everything but keeps the memory, for another request with so many dimensions.
     pub(crate) fn reset(&mut self, dimensions: usize) {
-        let Self { mut bytes, mut spans, .. } = std::mem::take(self);
+        let Self { bytes, spans, is_grpc, begun, overflowed } = self;
         bytes.clear();
         spans.clear();
         spans.resize(dimensions, None);
-        *self = Self { bytes, spans, ..Self::default() };
+        (*is_grpc, *begun, *overflowed) = (false, 0, 0);
     }
 
     /// Sets the text of the dimension in this place to what CloudWatch can store of the bytes that a stranger sent, or

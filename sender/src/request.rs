@@ -22,6 +22,10 @@ impl<'a> Request<'a> {
     pub fn new(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, moment: Moment) -> Self {
         let mut request = Self::default();
         for (name, value) in headers {
+            // Most headers are others.
+            if !matches!(name.first(), Some(b':' | b'c' | b'x')) {
+                continue;
+            }
             let field = match (name, moment) {
                 (b":authority", _) => &mut request.authority,
                 (b":method", _) => &mut request.method,

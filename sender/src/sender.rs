@@ -15,6 +15,9 @@ use crate::{
 /// Observations kept for later requests: as many as are commonly in flight on one worker.
 const MAX_SPARES: usize = 256;
 
+/// A host name of 253 characters with a port is shorter.
+const MAX_AUTHORITY: usize = 260;
+
 /// One worker's sender.
 ///
 /// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
@@ -36,8 +39,11 @@ pub struct Sender {
     buffer: Buffer,
     since: Timestamp,
     spares: Vec<Observation>,
-    // What every request needs for a moment, so that it allocates nothing.
+    /// The authority of the last request, which is likely to be that of the next one, and whether its host is observed.
+    authority: (Vec<u8>, bool),
+    /// The host under which it counts.
     host: Vec<u8>,
+    // What every request needs for a moment, so that it allocates nothing.
     text: Vec<u8>,
     key: Vec<u8>,
     values: Vec<(usize, f64)>,
@@ -107,6 +113,7 @@ impl Sender {
             buffer: Buffer::default(),
             since: now.wall,
             spares: Vec::new(),
+            authority: (Vec::new(), false),
             host: Vec::new(),
             text: Vec::new(),
             key: Vec::new(),
@@ -122,8 +129,7 @@ impl Sender {
         moment: Moment,
     ) -> Option<Observation> {
         let request = Request::new(headers.clone(), moment);
-        self.host.clear();
-        if !self.hosts.matches(request.authority(), &mut self.host) {
+        if !self.is_observed(request.authority()) {
             return None;
         }
         let mut observation = self.spares.pop().unwrap_or_default();
@@ -269,6 +275,19 @@ impl Sender {
     /// What has become of values since this was last called.
     pub fn take_counts(&mut self) -> Counts {
         self.buffer.take_counts()
+    }
+
+    /// Whether requests for this authority are observed; if so, `host` is under what they count.
+    fn is_observed(&mut self, authority: &[u8]) -> bool {
+        let (known, is_observed) = &mut self.authority;
+        if known != authority || authority.is_empty() {
+            known.clear();
+            // What is as long as no host is, is not kept.
+            known.extend_from_slice(authority.get(..MAX_AUTHORITY).map_or(authority, |_| &[]));
+            self.host.clear();
+            *is_observed = self.hosts.matches(authority, &mut self.host);
+        }
+        *is_observed
     }
 
     fn set_status(&mut self, observation: &mut Observation, outcome: &Outcome) {

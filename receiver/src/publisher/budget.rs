@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// So many bytes are encoded and compressed within so much time: a few milliseconds of work, and then as much time at
 /// least for everything else that Envoy's main thread does.
-const BYTES: usize = 128 * 1024;
+const BYTES: usize = 64 * 1024;
 const INTERVAL: Duration = Duration::from_millis(15);
 
 #[derive(Debug, Default)]

@@ -160,6 +160,7 @@ impl Publisher {
         if is_due || is_flushing {
             self.buffer.release();
         }
+        self.buffer.gather(&mut self.budget.left);
         if !self.backoff.allows(now.steady, self.payloads.in_flight()) {
             return None;
         }

@@ -88,10 +88,15 @@ impl Accumulator {
             return;
         }
         while let Some((key, group)) = other.pop() {
-            let borrowed: Vec<_> = group.dimensions.iter().collect();
-            for (metric, distribution) in &group.distributions {
-                self.add_borrowed(key.clone(), &borrowed, metric, distribution);
-            }
+            self.merge_group(&key, &group);
+        }
+    }
+
+    /// Adds a group that was taken out of another.
+    pub fn merge_group(&mut self, key: &PeriodKey, group: &Group) {
+        let borrowed: Vec<_> = group.dimensions.iter().collect();
+        for (metric, distribution) in &group.distributions {
+            self.add_borrowed(key.clone(), &borrowed, metric, distribution);
         }
     }
 
