@@ -91,8 +91,8 @@ bench-footprint: build-bench ## measure memory, and calls of CloudWatch: 5 minut
 
 .PHONY: bench-micro
 bench-micro: ## time the pure parts of the modules, natively
-	@# Elsewhere than what is built for release: modules have one file name for both, and a benchmark's panics unwind.
-	cargo bench --quiet --target-dir target/micro -p scenes
+	@# A benchmark's panics unwind, and cargo has one file name for a module's library however its panics end.
+	CARGO_PROFILE_RELEASE_PANIC=unwind cargo bench --quiet --target-dir target/micro -p scenes --bench scenes
 
 .PHONY: check-instructions
 check-instructions: ## compare instructions of the hot path with the stored ones (UPDATE=true stores them anew); needs valgrind
