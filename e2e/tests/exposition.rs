@@ -242,7 +242,7 @@ fn is_near(left: &str, right: &str) -> bool {
     let bits = |text: &str| u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16);
     let (Some(left), Some(right)) = (bits(left), bits(right)) else { return false };
     let is_far = |bits: u64| !(1e-19..1e19).contains(&f64::from_bits(bits).abs());
-    is_far(left) && is_far(right) && left.abs_diff(right) <= 64
+    is_far(left) && is_far(right) && left.abs_diff(right) <= 8
 }
 
 /// What the receiver reads, a part of so many bytes at a time.
