@@ -243,14 +243,8 @@ impl RawRule {
         if scale.is_some() && unit.is_none() {
             faults.add(key("unit"), "is required where there is a scale");
         }
-        let resolution = match self.storage_resolution.optional(key("storage_resolution"), faults) {
-            None | Some(60) => StorageResolution::Standard,
-            Some(1) => StorageResolution::High,
-            Some(_) => {
-                faults.add(key("storage_resolution"), "must be 1 or 60");
-                StorageResolution::Standard
-            }
-        };
+        let resolution =
+            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
         let combine = match self.combine.optional(key("combine"), faults).as_deref() {
             None | Some("sum") => Combine::Sum,
             Some("samples") => Combine::Samples,
@@ -348,6 +342,24 @@ pub(super) fn checked<T, E: std::fmt::Display>(path: &str, result: Result<T, E>,
         Err(error) => {
             faults.add(path, error);
             None
+        }
+    }
+}
+
+/// The resolution that a key `storage_resolution` says.
+pub(super) fn resolution(
+    field: Field<u64>,
+    default: StorageResolution,
+    path: &str,
+    faults: &mut Faults,
+) -> StorageResolution {
+    match field.optional(path, faults) {
+        None => default,
+        Some(1) => StorageResolution::High,
+        Some(60) => StorageResolution::Standard,
+        Some(_) => {
+            faults.add(path, "must be 1 or 60");
+            default
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::is_host,
-    source::{Publish, Reader, SourceConfig, config::Environment},
+    source::{Publish, Reader, SourceConfig, config::Environment, rule::resolution},
 };
 
 object! {
@@ -93,14 +93,8 @@ impl RawEcsTask {
         let service = service.and_then(|name| good(DimensionValue::new(&name), &at("service_name"), faults));
         let namespace = self.metric_namespace.optional(at("metric_namespace"), faults);
         let namespace = namespace.and_then(|name| good(Namespace::new(&name), &at("metric_namespace"), faults));
-        let resolution = match self.storage_resolution.optional(at("storage_resolution"), faults) {
-            None | Some(1) => StorageResolution::High,
-            Some(60) => StorageResolution::Standard,
-            Some(_) => {
-                faults.add(at("storage_resolution"), "must be 1 or 60");
-                StorageResolution::default()
-            }
-        };
+        let resolution =
+            resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), faults);
         let is_immediate = self.publish_immediately.optional(at("publish_immediately"), faults).unwrap_or(false);
         let (cluster, (authority, base)) = (cluster?, endpoint?);
         let config = SourceConfig {

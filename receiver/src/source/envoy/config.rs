@@ -14,7 +14,7 @@ use super::{
 use crate::source::{
     Publish, Reader, SourceConfig,
     config::Environment,
-    rule::{RawRuleDimension, Source, checked, dimensions},
+    rule::{RawRuleDimension, Source, checked, dimensions, resolution},
 };
 
 /// How long the admin interface may take: it answers on the main thread, when it comes to it.
@@ -226,14 +226,8 @@ impl RawStatsMetric {
         if scale.is_nan() || scale <= 0.0 {
             faults.add(key("scale"), "must be above 0");
         }
-        let resolution = match self.storage_resolution.optional(key("storage_resolution"), faults) {
-            None | Some(60) => StorageResolution::Standard,
-            Some(1) => StorageResolution::High,
-            Some(_) => {
-                faults.add(key("storage_resolution"), "must be 1 or 60");
-                StorageResolution::Standard
-            }
-        };
+        let resolution =
+            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
         let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
         let ones = conditions(self.ones, pattern, &key("ones"), faults);
         if ones.is_some() && kind != Kind::Counter {
