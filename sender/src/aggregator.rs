@@ -62,14 +62,15 @@ impl Aggregator {
 
     /// Adds one request: `key` has a value for each dimension that is not a constant, in their order, with [`SEPARATOR`]
     /// after each; `values` are what was measured, each with the place of its metric. A series that is new has a place if
-    /// there is `room` for all its metrics.
-    pub fn observe(&mut self, key: &[u8], values: &[(usize, f64)], room: usize) {
-        let (entry, _) = self.entry(key, room);
+    /// there is `room` for all its metrics. Tells how many series are new.
+    pub fn observe(&mut self, key: &[u8], values: &[(usize, f64)], room: usize) -> usize {
+        let (entry, _, added) = self.entry(key, room);
         for (metric, value) in values {
             if let Some(distribution) = entry.distributions.get_mut(*metric) {
                 distribution.record(*value);
             }
         }
+        added
     }
 
     /// Whether it counts what is in progress.
@@ -82,11 +83,11 @@ impl Aggregator {
         self.gauges.clear();
     }
 
-    /// A request begins in this second.
-    pub fn begin(&mut self, key: &[u8], second: u64, room: usize) -> Place {
-        let (entry, place) = self.entry(key, room);
+    /// A request begins in this second. Tells how many series are new, too.
+    pub fn begin(&mut self, key: &[u8], second: u64, room: usize) -> (Place, usize) {
+        let (entry, place, added) = self.entry(key, room);
         entry.progress.begin(second);
-        place
+        (place, added)
     }
 
     /// A request ends that was counted in this place.
@@ -121,21 +122,29 @@ impl Aggregator {
         self.metrics.len().saturating_add(self.gauges.len())
     }
 
-    /// The entry of the key, if it has one or there is room for it, or else the overflow.
-    fn entry(&mut self, key: &[u8], room: usize) -> (&mut Entry, Place) {
-        let place = self.entries.get_index_of(key).or_else(|| {
-            if self.series_of_an_entry() > room {
-                return None;
-            }
-            let values = key.split(|byte| *byte == SEPARATOR);
-            let values = values.map(|value| std::str::from_utf8(value).unwrap_or_default());
-            let entry = Entry::new(&self.names, values, self.metrics.len());
-            Some(self.entries.insert_full(key.into(), entry).0)
-        });
+    /// The entry of the key, if it has one or there is room for it, or else the overflow; and how many series are new.
+    fn entry(&mut self, key: &[u8], room: usize) -> (&mut Entry, Place, usize) {
+        let (place, added) = match self.entries.get_index_of(key) {
+            Some(place) => (Some(place), 0),
+            None => self.add(key, room),
+        };
         match place.and_then(|place| self.entries.get_index_mut(place)) {
-            Some((_, entry)) => (entry, Place::Own),
-            None => (&mut self.overflow, Place::Overflow),
+            Some((_, entry)) => (entry, Place::Own, added),
+            None => (&mut self.overflow, Place::Overflow, 0),
         }
+    }
+
+    /// Adds an entry for the key, if there is room.
+    #[cold]
+    fn add(&mut self, key: &[u8], room: usize) -> (Option<usize>, usize) {
+        let added = self.series_of_an_entry();
+        if added > room {
+            return (None, 0);
+        }
+        let values = key.split(|byte| *byte == SEPARATOR);
+        let values = values.map(|value| std::str::from_utf8(value).unwrap_or_default());
+        let entry = Entry::new(&self.names, values, self.metrics.len());
+        (Some(self.entries.insert_full(key.into(), entry).0), added)
     }
 }
 
@@ -274,8 +283,8 @@ mod tests {
         let names = vec![(DimensionName::new("host").unwrap(), None)];
         let mut aggregator = Aggregator::new(names, Vec::new(), gauges);
         let second = |second: u64| 1_700_000_000 + second;
-        assert_eq!(aggregator.begin(b"a\0", second(0), 2), Place::Own);
-        assert_eq!(aggregator.begin(b"b\0", second(0), 0), Place::Overflow);
+        assert_eq!(aggregator.begin(b"a\0", second(0), 2), (Place::Own, 2));
+        assert_eq!(aggregator.begin(b"b\0", second(0), 0), (Place::Overflow, 0));
         let told = flushed(&mut aggregator, at(2));
         assert_eq!(told.len(), 8);
         let sum = |host: &str| told.iter().filter(|(of, _)| of == host).map(|(_, sum)| sum).sum::<f64>();

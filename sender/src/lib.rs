@@ -2,7 +2,7 @@
 //! streams, aggregates them per worker, and hands one record per interval to the receiver over a shared queue.
 //!
 //! The walk of one request: header bytes → [`Request`] → [`HostMatcher`] (a miss ends it) → [`Observation`] → at the end of
-//! the stream, with the properties that the configured metrics and dimensions need ([`Reading`]) → [`Outcome`] → values →
+//! the stream, with the properties that the configured metrics and dimensions need → [`Outcome`] → values →
 //! an [`Aggregator`] for each dimension set. On every tick the aggregators are emptied into what the sender holds, and
 //! that goes onto the queue as records. `context` is the only file that talks to Envoy.
 
@@ -16,7 +16,6 @@ pub mod observation;
 pub mod outcome;
 pub mod path_template;
 pub mod progress;
-pub mod reading;
 pub mod request;
 pub mod sender;
 
@@ -29,6 +28,5 @@ pub use config::Config;
 pub use host_matcher::HostMatcher;
 pub use observation::Observation;
 pub use outcome::Outcome;
-pub use reading::Reading;
 pub use request::Request;
 pub use sender::{Moment, Sender};

@@ -7,9 +7,10 @@ use crate::{aggregator::SEPARATOR, dimension::Dimension};
 /// Texts for the dimensions of one request, each a dimension value, as they become known.
 #[derive(Debug, Default)]
 pub struct Observation {
+    /// The texts, a separator after each.
     bytes: Vec<u8>,
-    /// For each dimension where its text lies; `None` while there is none.
-    spans: Vec<Option<(usize, usize)>>,
+    /// For each dimension where its text and the separator lie; an empty span while there is none.
+    spans: Vec<(usize, usize)>,
     /// Whether its content type is one of gRPC.
     pub(crate) is_grpc: bool,
     /// The sets, as bits, in which it is counted as in progress.
@@ -24,7 +25,7 @@ impl Observation {
         let Self { bytes, spans, is_grpc, begun, overflowed } = self;
         bytes.clear();
         spans.clear();
-        spans.resize(dimensions, None);
+        spans.resize(dimensions, (0, 0));
         (*is_grpc, *begun, *overflowed) = (false, 0, 0);
     }
 
@@ -38,21 +39,36 @@ impl Observation {
             let Some(text) = default.or(dimension.source.placeholder()) else { return };
             self.bytes.extend_from_slice(text);
         }
+        self.bytes.push(SEPARATOR);
         if let Some(span) = self.spans.get_mut(place) {
-            *span = Some((start, self.bytes.len()));
+            *span = (start, self.bytes.len());
         }
     }
 
-    /// Writes the texts of these dimensions to `key`, a separator after each; tells whether all of them are there.
-    pub(crate) fn write_key(&self, places: &[usize], key: &mut Vec<u8>) -> bool {
-        key.clear();
-        for place in places {
-            let span = self.spans.get(*place).copied().flatten();
-            let Some(text) = span.and_then(|(start, end)| self.bytes.get(start..end)) else { return false };
-            key.extend_from_slice(text);
-            key.push(SEPARATOR);
+    /// The texts of these dimensions, a separator after each, if all of them are there. `copy` is memory for them.
+    pub(crate) fn key<'k>(&'k self, places: &[usize], copy: &'k mut Vec<u8>) -> Option<&'k [u8]> {
+        let spans = || places.iter().map(|place| self.spans.get(*place).copied().unwrap_or_default());
+        let (mut begin, mut end, mut is_copied) = (0, 0, false);
+        for (number, span) in spans().enumerate() {
+            if span.0 == span.1 {
+                return None;
+            }
+            // Mostly they lie there as they are to be.
+            if number == 0 {
+                begin = span.0;
+            } else if span.0 != end {
+                is_copied = true;
+            }
+            end = span.1;
         }
-        true
+        if !is_copied {
+            return self.bytes.get(begin..end);
+        }
+        copy.clear();
+        for (begin, end) in spans() {
+            copy.extend_from_slice(self.bytes.get(begin..end)?);
+        }
+        Some(copy)
     }
 }
 
@@ -75,9 +91,9 @@ mod tests {
         for (place, (dimension, value)) in values.iter().enumerate() {
             observation.set(place, dimension, *value);
         }
-        let mut key = b"old".to_vec();
+        let mut copy = b"old".to_vec();
         let places: Vec<_> = (0..values.len()).collect();
-        observation.write_key(&places, &mut key).then(|| String::from_utf8(key).unwrap())
+        observation.key(&places, &mut copy).map(|key| String::from_utf8(key.to_vec()).unwrap())
     }
 
     #[test]
@@ -89,6 +105,26 @@ mod tests {
         assert_eq!(key(&values(Some("none"), Some(b"v"))).as_deref(), Some("-\0v\0"));
         assert_eq!(key(&values(None, None)), None);
         assert_eq!(key(&[]).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_key_has_its_texts_in_the_order_that_is_asked_for() {
+        let dimension = dimension(Source::Path, None);
+        let mut observation = Observation::default();
+        observation.reset(3);
+        for (place, text) in [(2, b"c"), (0, b"a"), (1, b"b")] {
+            observation.set(place, &dimension, Some(text));
+        }
+        for (places, expected) in [
+            (&[0, 1, 2][..], &b"a\0b\0c\0"[..]),
+            (&[2, 0, 1], b"c\0a\0b\0"),
+            (&[0, 1], b"a\0b\0"),
+            (&[1], b"b\0"),
+            (&[], b""),
+        ] {
+            assert_eq!(observation.key(places, &mut b"old".to_vec()), Some(expected));
+        }
+        assert_eq!(observation.key(&[0, 3], &mut Vec::new()), None);
     }
 
     proptest! {

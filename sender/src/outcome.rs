@@ -51,12 +51,19 @@ impl Number {
             Self::GrpcStatus => "response\0grpc_status",
         }
     }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
 }
 
 /// The numbers of one request, as far as they were asked for and are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    numbers: [Option<i64>; Number::ALL.len()],
+    /// Of those that are there.
+    numbers: [i64; Number::ALL.len()],
+    /// A bit for each number that is there.
+    known: u16,
     /// Whether its content type is one of gRPC.
     pub is_grpc: bool,
 }
@@ -70,14 +77,17 @@ impl Outcome {
     /// Sets a number to the eight bytes, least significant first, that Envoy gives; other bytes are none.
     pub fn set(&mut self, number: Number, bytes: Option<&[u8]>) {
         let value = bytes.and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
-        if let Some(known) = self.numbers.get_mut(number as usize) {
+        self.known &= !number.bit();
+        if let (Some(known), Some(value)) = (self.numbers.get_mut(number as usize), value) {
             *known = value;
+            self.known |= number.bit();
         }
     }
 
     /// A number.
     pub fn number(&self, number: Number) -> Option<i64> {
-        self.numbers.get(number as usize).copied().flatten()
+        let value = self.numbers.get(number as usize).copied();
+        value.filter(|_| self.known & number.bit() != 0)
     }
 
     /// The status sent to the client.

@@ -3,13 +3,12 @@
 use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
-    Aggregator, Buffer, Config, Counts, HostMatcher, Observation, Outcome, Reading, Request,
+    Aggregator, Buffer, Config, Counts, HostMatcher, Observation, Outcome, Request,
     aggregator::Place,
     dimension::{Dimension, Source, append_number},
     measure::Measure,
     outcome::Number,
     path_template::{OTHER, PathTemplates, append_normalized},
-    reading::Target,
 };
 
 /// Observations kept for later requests: as many as are commonly in flight on one worker.
@@ -30,11 +29,14 @@ pub struct Sender {
     path_templates: PathTemplates,
     /// All that are not constants.
     dimensions: Vec<Dimension>,
-    readings: Vec<Reading>,
+    /// What is read of a request when it ends, beside dimensions.
+    numbers: Vec<Number>,
     measures: Vec<Measure>,
     time_unit: f64,
     sets: Vec<Set>,
     max_series: usize,
+    /// How many have a place, in all sets.
+    series: usize,
     origin: Origin,
     buffer: Buffer,
     since: Timestamp,
@@ -103,12 +105,13 @@ impl Sender {
         Self {
             hosts: config.hosts,
             path_templates: config.path_templates,
-            readings: Reading::all(&measures, &dimensions),
+            numbers: numbers(&measures, &dimensions),
             dimensions,
             measures,
             time_unit: config.metrics.time_unit,
             sets,
             max_series: config.max_series,
+            series: 0,
             origin: config.origin,
             buffer: Buffer::default(),
             since: now.wall,
@@ -163,26 +166,30 @@ impl Sender {
 
     /// A request begins, and is in progress from now on.
     pub fn enter(&mut self, observation: &mut Observation, now: Timestamp) {
-        let mut series = self.series();
         for (set, bit) in self.sets.iter_mut().zip(bits()) {
-            if set.aggregator.has_gauges() && observation.write_key(&set.places, &mut self.key) {
-                let before = set.aggregator.series();
-                let room = self.max_series.saturating_sub(series);
-                if set.aggregator.begin(&self.key, now.as_secs(), room) == Place::Overflow {
-                    observation.overflowed |= bit;
-                }
-                observation.begun |= bit;
-                series = series.saturating_add(set.aggregator.series()).saturating_sub(before);
+            if !set.aggregator.has_gauges() {
+                continue;
             }
+            let Some(key) = observation.key(&set.places, &mut self.key) else { continue };
+            let room = self.max_series.saturating_sub(self.series);
+            let (place, added) = set.aggregator.begin(key, now.as_secs(), room);
+            self.series = self.series.saturating_add(added);
+            if place == Place::Overflow {
+                observation.overflowed |= bit;
+            }
+            observation.begun |= bit;
         }
     }
 
     /// A request that began is no longer in progress.
     pub fn leave(&mut self, observation: &Observation, now: Timestamp) {
         for (set, bit) in self.sets.iter_mut().zip(bits()) {
-            if observation.begun & bit != 0 && observation.write_key(&set.places, &mut self.key) {
+            if observation.begun & bit == 0 {
+                continue;
+            }
+            if let Some(key) = observation.key(&set.places, &mut self.key) {
                 let place = if observation.overflowed & bit == 0 { Place::Own } else { Place::Overflow };
-                set.aggregator.end(&self.key, place, now.as_secs());
+                set.aggregator.end(key, place, now.as_secs());
             }
         }
     }
@@ -190,41 +197,27 @@ impl Sender {
     /// What is in progress is no longer counted: there will be no more ticks to tell it.
     pub fn end_progress(&mut self) {
         self.sets.iter_mut().for_each(|set| set.aggregator.drop_gauges());
+        self.series = self.series();
     }
 
     /// Counts a request that has ended; `property` gives what Envoy has under a path, and is asked for what is needed, once
     /// each.
     pub fn finish<'p>(&mut self, mut observation: Observation, mut property: impl FnMut(&[u8]) -> Option<&'p [u8]>) {
         let mut outcome = Outcome::new(observation.is_grpc);
-        for reading in &self.readings {
-            match reading.target {
-                Target::Number(Number::GrpcStatus) if !observation.is_grpc => {}
-                Target::Number(number) => outcome.set(number, property(reading.path())),
-                Target::Dimension(place) => {
-                    let Some(dimension) = self.dimensions.get(place) else { continue };
-                    let bytes = property(reading.path());
-                    let number = bytes.filter(|_| dimension.source.is_number());
-                    match number.and_then(|bytes| bytes.try_into().ok()) {
-                        Some(bytes) => {
-                            self.text.clear();
-                            append_number(&mut self.text, i64::from_le_bytes(bytes));
-                            observation.set(place, dimension, Some(&self.text));
-                        }
-                        None => observation.set(place, dimension, bytes),
-                    }
-                }
+        for number in &self.numbers {
+            if *number != Number::GrpcStatus || observation.is_grpc {
+                outcome.set(*number, property(number.path().as_bytes()));
             }
         }
-        self.set_status(&mut observation, &outcome);
+        self.set_rest(&mut observation, &outcome, &mut property);
         self.values.clear();
         let values = self.measures.iter().enumerate();
         self.values.extend(values.filter_map(|(at, measure)| Some((at, measure.of(&outcome, self.time_unit)?))));
-        let mut series = self.series();
         for set in &mut self.sets {
-            if observation.write_key(&set.places, &mut self.key) {
-                let before = set.aggregator.series();
-                set.aggregator.observe(&self.key, &self.values, self.max_series.saturating_sub(series));
-                series = series.saturating_add(set.aggregator.series()).saturating_sub(before);
+            if let Some(key) = observation.key(&set.places, &mut self.key) {
+                let room = self.max_series.saturating_sub(self.series);
+                let added = set.aggregator.observe(key, &self.values, room);
+                self.series = self.series.saturating_add(added);
                 self.buffer.observe(self.values.len() as u64);
             }
         }
@@ -239,6 +232,7 @@ impl Sender {
         for set in &mut self.sets {
             set.aggregator.flush_into(self.buffer.held_mut(), &self.origin, self.since, now);
         }
+        self.series = self.series();
         self.since = now.wall;
         self.buffer.keep_within_limit(self.since);
     }
@@ -290,26 +284,56 @@ impl Sender {
         *is_observed
     }
 
-    fn set_status(&mut self, observation: &mut Observation, outcome: &Outcome) {
-        let code = outcome.code();
+    /// Sets the dimensions that are known when a request has ended.
+    fn set_rest<'p>(
+        &mut self,
+        observation: &mut Observation,
+        outcome: &Outcome,
+        property: &mut impl FnMut(&[u8]) -> Option<&'p [u8]>,
+    ) {
         for (place, dimension) in self.dimensions.iter().enumerate() {
             self.text.clear();
-            match (&dimension.source, code) {
-                (Source::Status, Some(code)) => append_number(&mut self.text, code.into()),
+            let value = match (&dimension.source, outcome.code()) {
+                (Source::Status, Some(code)) => {
+                    append_number(&mut self.text, code.into());
+                    Some(self.text.as_slice())
+                }
                 (Source::StatusClass, Some(code)) => {
                     append_number(&mut self.text, i64::from(code / 100));
                     self.text.extend_from_slice(b"XX");
+                    Some(self.text.as_slice())
                 }
-                (Source::Status | Source::StatusClass, None) => {}
+                (Source::Status | Source::StatusClass, None) => None,
+                (Source::Property(path), _) => {
+                    let bytes = property(path.as_bytes());
+                    let number = bytes.filter(|_| dimension.source.is_number());
+                    match number.and_then(|bytes| bytes.try_into().ok()) {
+                        Some(bytes) => {
+                            append_number(&mut self.text, i64::from_le_bytes(bytes));
+                            Some(self.text.as_slice())
+                        }
+                        None => bytes,
+                    }
+                }
                 _ => continue,
-            }
-            observation.set(place, dimension, Some(&self.text));
+            };
+            observation.set(place, dimension, value);
         }
     }
 
     fn series(&self) -> usize {
         self.sets.iter().map(|set| set.aggregator.series()).sum()
     }
+}
+
+/// The numbers that these metrics and dimensions need.
+fn numbers(measures: &[Measure], dimensions: &[Dimension]) -> Vec<Number> {
+    let needs_status = |dimension: &Dimension| matches!(dimension.source, Source::Status | Source::StatusClass);
+    let is_needed = |number: &Number| {
+        measures.iter().any(|measure| measure.needs().contains(number))
+            || (*number == Number::Code && dimensions.iter().any(needs_status))
+    };
+    Number::ALL.into_iter().filter(is_needed).collect()
 }
 
 /// A bit for each dimension set.
