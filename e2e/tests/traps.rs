@@ -89,6 +89,8 @@ async fn with_a_trapped_sender(sender_attachment: SenderAttachment) -> (Pair, Ve
     let statuses = load(pair.address(), 4, requests.collect()).await;
     pair.envoy.assert_running();
     assert_eq!(pair.envoy.traps(), 1, "{}", pair.envoy.log());
+    // What says why has passed all that is taken out of a module.
+    assert!(pair.envoy.log().contains("a test has asked for it"), "{}", pair.envoy.log());
     (pair, statuses.into_iter().enumerate().filter(|(_, status)| *status != 200).collect())
 }
 

@@ -39,7 +39,11 @@ impl Faults {
 
 impl Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+        for (number, fault) in self.0.iter().enumerate() {
+            f.write_str(if number == 0 { "" } else { "; " })?;
+            f.write_str(fault)?;
+        }
+        Ok(())
     }
 }
 

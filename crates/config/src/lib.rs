@@ -6,6 +6,7 @@
 
 mod fault;
 mod field;
+mod list;
 mod members;
 mod object;
 mod secret;
@@ -13,6 +14,7 @@ mod value;
 
 pub use fault::Faults;
 pub use field::Field;
+pub use list::list;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
 pub use secret::Secret;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Faults, FromJson};
+use crate::{Faults, FromJson, list};
 
 /// A type declared with [`object!`](crate::object!).
 pub trait Object: FromJson {
@@ -21,7 +21,7 @@ pub trait Object: FromJson {
 fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut Faults) {
     let dot = if parent.is_empty() { "" } else { "." };
     for key in unknown {
-        let known = known.join(", ");
+        let known = list(&mut known.iter().copied());
         faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
     }
 }

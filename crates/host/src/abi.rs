@@ -70,6 +70,12 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn environ_sizes_get(count: *mut usize, length: *mut usize) -> u16;
+    fn environ_get(addresses: *mut *mut u8, bytes: *mut u8) -> u16;
+}
+
 /// What the host answered instead of Ok: Proxy-Wasm's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError(pub(crate) u32);
@@ -281,6 +287,21 @@ pub(crate) fn http_call(
         )
     })?;
     Ok(callout)
+}
+
+/// All variables of the environment, each as `NAME=value` with a NUL after it; none where the host has no environment.
+pub(crate) fn environment() -> Option<Vec<u8>> {
+    let (mut count, mut length) = (0, 0);
+    // SAFETY: the host writes two integers.
+    let status = unsafe { environ_sizes_get(&raw mut count, &raw mut length) };
+    if status != 0 {
+        return None;
+    }
+    let mut addresses = vec![std::ptr::null_mut(); count];
+    let mut bytes = vec![0; length];
+    // SAFETY: there is room for as many addresses and bytes as the host has said.
+    let status = unsafe { environ_get(addresses.as_mut_ptr(), bytes.as_mut_ptr()) };
+    (status == 0).then_some(bytes)
 }
 
 pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {

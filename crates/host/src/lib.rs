@@ -17,6 +17,8 @@ mod contexts;
 #[cfg(target_arch = "wasm32")]
 pub mod dispatcher;
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only Wasm has a host"))]
+mod environment;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only Wasm has a host"))]
 mod number;
 pub mod pairs;
 #[cfg(target_arch = "wasm32")]
@@ -38,8 +40,9 @@ pub use {
     abi::HostError,
     call::{call_response_body, call_response_headers, dispatch_http_call},
     clock::{now, random, set_tick_period, wall_clock},
+    environment::environment,
     queue::Queue,
-    read::{environment, log, plugin_configuration, property, request_headers},
+    read::{log, plugin_configuration, property, request_headers},
     response::{request_body, send_response, set_effective_context},
     shared::{raise_shared_number, set_shared_data, shared_data, shared_number},
     stat::{Counter, Gauge},

@@ -15,12 +15,6 @@ pub fn plugin_configuration() -> Vec<u8> {
     abi::buffer(Buffer::PluginConfiguration, usize::MAX).unwrap_or_default()
 }
 
-/// A variable of `vm_config.environment_variables`. One that is not UTF-8 is as absent.
-pub fn environment(name: &str) -> Option<String> {
-    #[allow(clippy::disallowed_methods, reason = "this is where the environment is read")]
-    std::env::var(name).ok()
-}
-
 /// A property of the current request, its path's parts separated by NUL, as the bytes that Envoy has for it.
 pub fn property(path: &[u8]) -> Option<Vec<u8>> {
     abi::property(path).ok()

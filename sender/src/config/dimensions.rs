@@ -1,6 +1,6 @@
 //! What requests are told apart by.
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr};
+use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
 use acpw_metric::{DimensionName, DimensionValue, quota::MAX_DIMENSIONS};
 
 use super::raw::RawDimension;
@@ -160,8 +160,8 @@ fn place_of(name: &str, used: &mut Vec<Dimension>, defined: &[Dimension]) -> Opt
     Some(used.len().saturating_sub(1))
 }
 
-fn unknown<'a>(path: String, name: &str, known: impl Iterator<Item = &'a str>, faults: &mut Faults) {
-    let known = known.collect::<Vec<_>>().join(", ");
+fn unknown<'a>(path: String, name: &str, mut known: impl Iterator<Item = &'a str>, faults: &mut Faults) {
+    let known = list(&mut known);
     faults.add(path, format_args!("there is no dimension \"{}\"; known are {known}", name.escape_default()));
 }
 

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use acpw_config::{Faults, Field, Object, ShortOr};
+use acpw_config::{Faults, Field, Object, ShortOr, list};
 use acpw_metric::{Kind, Metric, MetricName, StorageResolution, Unit};
 
 use super::raw::RawMetric;
@@ -89,7 +89,7 @@ fn metric(
     };
     let measure = Measure::from_name(&name);
     if measure.is_none() {
-        let known = MEASURES.map(|(name, _)| name).join(", ");
+        let known = list(&mut MEASURES.iter().map(|(name, _)| *name));
         faults.add(path, format_args!("there is no metric \"{}\"; known are {known}", name.escape_default()));
     }
     let measure = measure?;

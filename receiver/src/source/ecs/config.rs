@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, object};
+use acpw_config::{Faults, Field, list, object};
 use acpw_metric::{DimensionValue, MetricName, Namespace, StorageResolution};
 
 use super::{
@@ -198,7 +198,7 @@ fn places(names: Vec<Field<String>>, what: &str, known: &[&str], path: &str, fau
             Some(place) if places.contains(&place) => faults.add(path, format_args!("\"{name}\" is there twice")),
             Some(place) => places.push(place),
             None => {
-                let (name, known) = (name.escape_default(), known.join(", "));
+                let (name, known) = (name.escape_default(), list(&mut known.iter().copied()));
                 faults.add(path, format_args!("there is no {what} \"{name}\"; known are {known}"));
             }
         }

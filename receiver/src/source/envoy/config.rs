@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr};
+use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
 use acpw_metric::{DimensionName, Metric, MetricName, Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
 
 use super::{
@@ -114,7 +114,7 @@ impl RawEnvoyStats {
                     }
                 }
                 None => {
-                    let known = GROUPS.map(|group| group.name).join(", ");
+                    let known = list(&mut GROUPS.iter().map(|group| group.name));
                     faults
                         .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
                 }
