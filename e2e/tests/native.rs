@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw};
+use e2e::{
+    Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw, table,
+};
 use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
 use receiver::source::envoy::ready::{GROUPS, ReadyMetric};
@@ -71,18 +73,9 @@ fn names(rules: &[Value]) -> BTreeSet<String> {
     metrics.map(|metric| metric.as_str().or(metric["name"].as_str()).unwrap().to_owned()).collect()
 }
 
-/// The rows of a document's table whose first headings these are, without the code marks.
-fn table(document: &str, headings: &str) -> Vec<Vec<String>> {
-    let text = file(document);
-    let lines = text.lines().skip_while(|line| !line.starts_with(headings));
-    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect())
-        .collect()
-}
-
 #[test]
 fn every_group_is_in_the_document() {
-    let told = table("docs/sources.md", "| group | metric |");
+    let told = table(&file("docs/sources.md"), "| group | metric |");
     let expected: Vec<_> = GROUPS
         .iter()
         .flat_map(|group| {
@@ -98,7 +91,7 @@ fn every_group_is_in_the_document() {
 
 #[test]
 fn the_document_says_what_native_mode_tells() {
-    let rows = table("docs/metrics.md", "| metric | unit |");
+    let rows = table(&file("docs/metrics.md"), "| metric | unit |");
     let marked =
         |mark: &str| rows.iter().filter(|row| row[5] == mark).map(|row| row[0].clone()).collect::<BTreeSet<_>>();
     assert_eq!(marked("native"), names(&native().1));
