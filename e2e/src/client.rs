@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Method,
+    HeaderMap, Method,
     body::Bytes,
     client::conn::http1::{self, SendRequest},
     header,
@@ -27,6 +27,8 @@ pub struct Request {
 pub struct Answer {
     /// The status.
     pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
 }
@@ -92,7 +94,7 @@ impl Connection {
         let (parts, body) = sender.send_request(request.to_hyper()).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         self.sender = Some(sender);
-        Ok(Answer { status: parts.status.as_u16(), body })
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 

@@ -113,6 +113,15 @@ impl Gateway {
         (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
     }
 
+    /// What `/status` says.
+    ///
+    /// # Panics
+    /// When there is no answer, or it is no JSON.
+    pub async fn status(&self) -> Value {
+        let answer = self.send(&Request::get("localhost", "/status")).await;
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
     /// Flushes, and gives what CloudWatch has stored of a namespace, by name and dimensions.
     ///
     /// # Panics

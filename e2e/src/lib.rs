@@ -33,6 +33,7 @@ mod relay;
 mod route;
 mod series;
 mod steady_load;
+mod table;
 mod task_metadata;
 mod upstream;
 
@@ -52,5 +53,6 @@ pub use relay::Relay;
 pub use route::Route;
 pub use series::{Counts, Series, counts, series, stored};
 pub use steady_load::{Connections, SteadyLoad};
+pub use table::table;
 pub use task_metadata::{Manner, TaskMetadata};
 pub use upstream::{Seen, Upstream};

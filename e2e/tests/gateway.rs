@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use e2e::{Gateway, GatewaySetup, Request, json_post};
+use e2e::{Gateway, GatewaySetup, Request, eventually, json_post};
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// How long the receiver may take to tell of itself, or to reach CloudWatch again.
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// As the HTTP gateway for CloudWatch documents it.
 const EXAMPLE: &str = r#"{
@@ -99,8 +105,7 @@ async fn posts_are_published_and_what_is_refused_leaves_nothing() {
         ]
     );
 
-    let status: serde_json::Value =
-        serde_json::from_slice(&gateway.send(&Request::get("localhost", "/status")).await.body).unwrap();
+    let status = gateway.status().await;
     assert_eq!((&status["gateway"]["accepted"], &status["gateway"]["enqueued"]), (&json!(4), &json!(5)), "{status}");
     assert!(!status.to_string().contains("local\""), "a status shows a key: {status}");
     gateway.envoy.assert_sound();
@@ -130,6 +135,73 @@ async fn a_flush_waits_for_cloudwatch_and_tells_what_is_left() {
     gateway.cloudwatch.resume().await.unwrap();
     let stored = gateway.flushed("Batch").await;
     assert_eq!(stored.values().map(|total| (total.count, total.sum)).collect::<Vec<_>>(), [(3.0, 6.0)]);
+}
+
+/// A PutMetricData input of so many series, which no one of another number has.
+fn series(number: u32, count: u32) -> Value {
+    let row = |at| {
+        let dimensions = json!([{ "Name": "Row", "Value": format!("{number}.{at}") }]);
+        json!({ "MetricName": "Rows", "Value": number + 1, "Dimensions": dimensions })
+    };
+    json!({ "Namespace": "Backlog", "MetricData": (0..count).map(row).collect::<Vec<_>>() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_buffer_refuses_posts_until_cloudwatch_has_what_is_held() {
+    // The gateway learns once a second what the receiver holds. What is posted meanwhile has to fit into the last quarter.
+    const SERIES: u32 = 25;
+    let mut gateway = Gateway::start(GatewaySetup {
+        receiver: json!({ "buffer_limit_bytes": 1 << 16 }),
+        workers: 1,
+        ..GatewaySetup::default()
+    })
+    .await;
+    gateway.cloudwatch.pause().await;
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = gateway.send(&json_post("/metrics", series(accepted, SERIES))).await;
+        if answer.status != 202 {
+            break answer;
+        }
+        accepted += 1;
+        let values = accepted * SERIES;
+        eventually("the receiver tells that it holds all", LIMIT, async || {
+            let status = gateway.status().await;
+            if status["receiver"]["held"] == values { Ok(()) } else { Err(format!("{values} values: {status}")) }
+        })
+        .await;
+    };
+    // AWS's protocols say so too, as a client of theirs understands it.
+    let api = Request::new(Method::POST, "localhost", "/")
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-target", "GraniteServiceVersion20100801.PutMetricData")
+        .body(series(accepted, SERIES).to_string());
+    let throttled = gateway.send(&api).await;
+    for (answer, name, error) in [(&refused, "error", "Throttling"), (&throttled, "__type", "ThrottlingException")] {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, answer.headers["retry-after"].as_bytes()), (429, b"5".as_slice()), "{body}");
+        assert!(body[name].as_str().unwrap().ends_with(error), "{body}");
+    }
+    let healthcheck = Request::get("localhost", "/healthcheck");
+    assert_eq!(gateway.send(&healthcheck).await.status, 503);
+    assert_eq!(gateway.envoy.admin().acpw().await["gateway.refused.buffer_full"], 2);
+
+    gateway.cloudwatch.resume().await.unwrap();
+    eventually("posts are taken again", LIMIT, async || match gateway.send(&healthcheck).await.status {
+        200 => Ok(()),
+        status => Err(status),
+    })
+    .await;
+    assert_eq!(gateway.send(&api).await.status, 200);
+    let stored = gateway.flushed("Backlog").await;
+    let expected = (0..=accepted).flat_map(|number| {
+        (0..SERIES).map(move |at| (format!(r#"Rows None {{"Row": "{number}.{at}"}}"#), (1.0, f64::from(number + 1))))
+    });
+    let stored: BTreeMap<_, _> = stored.into_iter().map(|(name, total)| (name, (total.count, total.sum))).collect();
+    assert_eq!(stored, expected.collect());
+    let stats = gateway.envoy.admin().acpw().await;
+    assert_eq!((stats["receiver.dropped.buffer_full"], stats["receiver.held"]), (0, 0), "{stats:#?}");
+    gateway.envoy.assert_sound();
 }
 
 #[tokio::test(flavor = "multi_thread")]

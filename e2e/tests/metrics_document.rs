@@ -5,7 +5,7 @@
 use std::fs;
 
 use acpw_metric::{Kind, Unit};
-use e2e::installation;
+use e2e::{installation, table};
 use receiver::cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS};
 use sender::{
     dimension::{BUILT_INS, Source},
@@ -14,18 +14,6 @@ use sender::{
 
 fn document() -> String {
     fs::read_to_string(installation::root().join("docs/metrics.md")).unwrap()
-}
-
-/// The rows of the table whose first heading this is, without the code marks.
-fn table(heading: &str) -> Vec<Vec<String>> {
-    let document = document();
-    let lines = document.lines().skip_while(|line| !line.starts_with(&format!("| {heading} |")));
-    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
-    let cells = |row: &str| {
-        let inner = row.trim_start_matches('|').trim_end_matches('|').to_owned();
-        inner.split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect()
-    };
-    rows.map(cells).collect()
 }
 
 #[test]
@@ -42,16 +30,12 @@ fn every_metric_is_there_with_its_unit_and_what_is_read() {
             (name.to_string(), unit.to_owned(), read.join(" "))
         })
         .collect();
-    let told: Vec<_> =
-        table("metric").into_iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
+    let rows = table(&document(), "| metric |");
+    let told: Vec<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
     assert_eq!(told, expected);
     let by_second: Vec<_> = MEASURES.iter().filter(|(_, measure)| measure.kind() == Kind::Gauge).collect();
     assert!(
-        table("metric")
-            .iter()
-            .filter(|row| row[3] == "see below")
-            .map(|row| &row[0])
-            .eq(by_second.iter().map(|(name, _)| *name))
+        rows.iter().filter(|row| row[3] == "see below").map(|row| &row[0]).eq(by_second.iter().map(|(name, _)| *name))
     );
 }
 
@@ -65,7 +49,8 @@ fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
             (name.to_string(), missing.to_owned())
         })
         .collect();
-    let told: Vec<_> = table("dimension").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
+    let told: Vec<_> =
+        table(&document(), "| dimension |").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
     assert_eq!(told, expected);
     // What can tell requests in progress apart, as the prose has it.
     let late = BUILT_INS.iter().filter(|name| !Source::built_in(name).unwrap().is_known_at_start());
@@ -79,7 +64,7 @@ fn every_source_of_a_dimension_is_there() {
     let schema = serde_json::to_value(schemars::schema_for!(sender::config::RawDimension)).unwrap();
     let keys = schema["properties"].as_object().unwrap().keys();
     let mut expected: Vec<_> = keys.filter(|key| *key != "default").cloned().collect();
-    let mut told: Vec<_> = table("key").into_iter().map(|row| row[0].clone()).collect();
+    let mut told: Vec<_> = table(&document(), "| key |").into_iter().map(|row| row[0].clone()).collect();
     expected.sort();
     told.sort();
     assert_eq!(told, expected);
@@ -108,7 +93,7 @@ fn the_prices_are_there() {
             vec![series, cents.to_string()]
         })
         .collect();
-    assert_eq!(table("series"), expected);
+    assert_eq!(table(&document(), "| series |"), expected);
     assert_eq!((FREE_CALLS, CALLS_PER_CENT), (1_000_000, 1_000));
     assert!(document().contains("a cent for every 1,000 calls after the first million"));
 }

@@ -15,7 +15,9 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw};
+use e2e::{
+    Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw, table,
+};
 use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
 use receiver::source::envoy::ready::{GROUPS, ReadyMetric};
@@ -71,18 +73,9 @@ fn names(rules: &[Value]) -> BTreeSet<String> {
     metrics.map(|metric| metric.as_str().or(metric["name"].as_str()).unwrap().to_owned()).collect()
 }
 
-/// The rows of a document's table whose first headings these are, without the code marks.
-fn table(document: &str, headings: &str) -> Vec<Vec<String>> {
-    let text = file(document);
-    let lines = text.lines().skip_while(|line| !line.starts_with(headings));
-    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.trim_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect())
-        .collect()
-}
-
 #[test]
 fn every_group_is_in_the_document() {
-    let told = table("docs/sources.md", "| group | metric |");
+    let told = table(&file("docs/sources.md"), "| group | metric |");
     let expected: Vec<_> = GROUPS
         .iter()
         .flat_map(|group| {
@@ -98,7 +91,7 @@ fn every_group_is_in_the_document() {
 
 #[test]
 fn the_document_says_what_native_mode_tells() {
-    let rows = table("docs/metrics.md", "| metric | unit |");
+    let rows = table(&file("docs/metrics.md"), "| metric | unit |");
     let marked =
         |mark: &str| rows.iter().filter(|row| row[5] == mark).map(|row| row[0].clone()).collect::<BTreeSet<_>>();
     assert_eq!(marked("native"), names(&native().1));
@@ -326,5 +319,95 @@ async fn what_envoy_keeps_anyway_is_told_by_groups() {
     assert!(of("UpstreamConnections", "Count", &cluster).max >= 1.0);
     assert!(of("MemoryAllocated", "Bytes", &[]).min > 1e6);
     assert!(of("Uptime", "Seconds", &[]).max >= 1.0);
+    pair.envoy.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn virtual_clusters_are_told_by_their_group() {
+    let (admin, upstream) = (Relay::start().await, Upstream::start().await);
+    let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+    let of_prefix =
+        |name, prefix| json!({ "name": name, "headers": [{ "name": ":path", "string_match": { "prefix": prefix } }] });
+    let route = |prefix, action| json!({ "match": { "prefix": prefix }, "route": action });
+    let retry = json!({ "retry_on": "5xx", "num_retries": 1 });
+    // Virtual hosts are mostly named by what they serve, with dots.
+    let virtual_host = json!({
+        "name": "shop.example.com",
+        "domains": ["*"],
+        "virtual_clusters": [
+            of_prefix("status", "/status"),
+            of_prefix("flaky.reads", "/flaky"),
+            of_prefix("refused", "/refused"),
+            of_prefix("slow", "/hang"),
+            of_prefix("direct", "/direct"),
+        ],
+        "routes": [
+            { "match": { "prefix": "/direct" }, "direct_response": { "status": 503 } },
+            route("/refused", json!({ "cluster": "nowhere" })),
+            route("/hang", json!({ "cluster": "upstream", "timeout": "0.2s" })),
+            route("/", json!({ "cluster": "upstream", "retry_policy": retry })),
+        ],
+    });
+    let mut pair = Pair::start(Setup {
+        receiver: json!({ "envoy_stats": {
+            "cluster_name": "envoy_admin",
+            "metric_namespace": NATIVE,
+            "interval_millisecond": 1_000,
+            "groups": ["virtual_host"],
+        } }),
+        listener: Listener::new("main").with("route_config", json!({ "virtual_hosts": [virtual_host] })),
+        clusters: vec![("upstream", upstream.address()), ("nowhere", nowhere), ("envoy_admin", admin.address())],
+        ..Setup::default()
+    })
+    .await;
+    let kinds = [
+        ("/status/200", 5),
+        ("/status/302", 3),
+        ("/status/404", 2),
+        ("/flaky/1/a", 1),
+        ("/flaky/1/b", 1),
+        ("/refused", 4),
+        ("/hang", 1),
+        ("/direct", 2),
+        ("/bytes/5", 6),
+    ];
+    let requests = kinds.iter().flat_map(|(path, times)| (0..*times).map(|_| Request::get("example.com", path)));
+    load(pair.address(), 4, requests.collect()).await;
+    admin.lead_to(pair.envoy.admin().address());
+
+    // A request counts once, however often it was tried, and one that no upstream has seen counts too. What Envoy answers
+    // itself has no stats, and what took too long no time.
+    let expected = [
+        ("status", "HTTPCode_2XX_Count", 5.0),
+        ("status", "HTTPCode_3XX_Count", 3.0),
+        ("status", "HTTPCode_4XX_Count", 2.0),
+        ("status", "RequestCount", 10.0),
+        ("status", "ResponseTime", 10.0),
+        ("flaky.reads", "HTTPCode_2XX_Count", 2.0),
+        ("flaky.reads", "RequestCount", 2.0),
+        ("flaky.reads", "ResponseTime", 2.0),
+        ("flaky.reads", "RetryCount", 2.0),
+        ("refused", "HTTPCode_5XX_Count", 4.0),
+        ("refused", "RequestCount", 4.0),
+        ("slow", "HTTPCode_5XX_Count", 1.0),
+        ("slow", "RequestCount", 1.0),
+        ("slow", "TimeoutCount", 1.0),
+        ("other", "HTTPCode_2XX_Count", 6.0),
+        ("other", "RequestCount", 6.0),
+        ("other", "ResponseTime", 6.0),
+    ];
+    let key = |name: &str, metric: &str| {
+        let unit = if metric == "ResponseTime" { "Milliseconds" } else { "Count" };
+        let dimensions = [("VirtualHost", "shop.example.com"), ("VirtualCluster", name)];
+        let dimensions = dimensions.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        (format!("VirtualHost{metric}"), unit.to_owned(), BTreeMap::from(dimensions))
+    };
+    let expected: BTreeMap<Key, f64> = expected.map(|(name, metric, count)| (key(name, metric), count)).into();
+    eventually("all virtual clusters are told", LIMIT, async || {
+        let told = totals(&pair.cloudwatch, NATIVE).into_iter().map(|(key, total)| (key, total.count));
+        let told: BTreeMap<_, _> = told.collect();
+        if told == expected { Ok(()) } else { Err(format!("{told:#?}")) }
+    })
+    .await;
     pair.envoy.assert_sound();
 }

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use e2e::installation;
+use e2e::{installation, table};
 use receiver::{
     cost::CALLS_PER_CENT,
     source::ecs::{EcsDimension, MEASURES, RawEcsTask},
@@ -20,24 +20,13 @@ fn document(name: &str) -> String {
     fs::read_to_string(installation::root().join("docs").join(name)).unwrap()
 }
 
-/// The rows of the table whose first heading this is, without the code marks.
-fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
-    let lines = document.lines().skip_while(|line| !line.starts_with(&format!("| {heading} |")));
-    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
-    let cells = |row: &str| {
-        let inner = row.trim_start_matches('|').trim_end_matches('|').to_owned();
-        inner.split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect()
-    };
-    rows.map(cells).collect()
-}
-
 #[test]
 fn every_metric_and_dimension_of_a_task_is_there() {
     let document = document("sources.md");
-    let told: Vec<_> = table(&document, "metric").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let told: Vec<_> = table(&document, "| metric |").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
     let expected = MEASURES.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
     assert_eq!(told, expected);
-    let told: Vec<_> = table(&document, "dimension").into_iter().map(|row| row[0].clone()).collect();
+    let told: Vec<_> = table(&document, "| dimension |").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, EcsDimension::ALL.map(EcsDimension::name));
 }
 

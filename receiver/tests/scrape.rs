@@ -238,9 +238,9 @@ fn every_fault_is_told_with_its_path() {
         "scrape[0].interval_millisecond: 999 is not within 1000 and 3600000",
         "scrape[0].answer_limit_bytes: 1 is not within 1024 and 16777216",
         "scrape[0].max_series: 0 is not within 1 and 20000",
+        "scrape[0].metric_namespace: must not start with",
         "scrape[0].dimensions.a: must have at least one character",
         "scrape[0].rules: must have 1 to 1000 rules",
-        "scrape[0].metric_namespace: must not start with",
         "scrape[1].rules[0].metric: must not be empty",
         "scrape[2]: must be an object",
     ];

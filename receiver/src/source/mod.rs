@@ -16,6 +16,7 @@ pub mod rule;
 pub mod scrape;
 
 mod config;
+mod key;
 
 use std::collections::VecDeque;
 

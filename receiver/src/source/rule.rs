@@ -1,12 +1,11 @@
 //! Which metrics of a target are published, and as what.
 
 use acpw_config::{Faults, Field, Members, Object, ShortOr};
-use acpw_metric::{
-    DimensionName, DimensionValue, Dimensions, Metric, MetricName, StorageResolution, Unit, quota::MAX_DIMENSIONS,
-};
+use acpw_metric::{DimensionName, DimensionValue, Dimensions, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
     config::Environment,
+    key::{check_dimension_count, checked, resolution, unit_and_scale},
     reading::{Label, Reading, Value},
 };
 
@@ -229,17 +228,7 @@ impl RawRule {
         }
         let name = self.name.optional(key("name"), faults);
         let name = name.and_then(|name| checked(&key("name"), MetricName::new(&name), faults));
-        let unit = self.unit.optional(key("unit"), faults).and_then(|name| {
-            let unit = Unit::from_name(&name);
-            if unit.is_none() {
-                faults.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
-            }
-            unit
-        });
-        let scale = self.scale.optional(key("scale"), faults);
-        if scale.is_some_and(|scale| scale.is_nan() || scale <= 0.0) {
-            faults.add(key("scale"), "must be above 0");
-        }
+        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
         if scale.is_some() && unit.is_none() {
             faults.add(key("unit"), "is required where there is a scale");
         }
@@ -270,10 +259,7 @@ impl RawRule {
                 false => dimensions.push((name.clone(), source.clone())),
             }
         }
-        if dimensions.len() > MAX_DIMENSIONS {
-            let count = dimensions.len();
-            faults.add(&path, format_args!("has {count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"));
-        }
+        check_dimension_count(dimensions.len(), &path, faults);
         let metric = Pattern::new(&metric?);
         let scale = scale.unwrap_or(1.0);
         Some(Rule { metric, name, unit, scale, resolution, dimensions, combine, single })
@@ -332,34 +318,6 @@ impl RawRuleDimension {
                 faults.add(path, "needs exactly one of value, environment and label");
                 None
             }
-        }
-    }
-}
-
-pub(super) fn checked<T, E: std::fmt::Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            faults.add(path, error);
-            None
-        }
-    }
-}
-
-/// The resolution that a key `storage_resolution` says.
-pub(super) fn resolution(
-    field: Field<u64>,
-    default: StorageResolution,
-    path: &str,
-    faults: &mut Faults,
-) -> StorageResolution {
-    match field.optional(path, faults) {
-        None => default,
-        Some(1) => StorageResolution::High,
-        Some(60) => StorageResolution::Standard,
-        Some(_) => {
-            faults.add(path, "must be 1 or 60");
-            default
         }
     }
 }

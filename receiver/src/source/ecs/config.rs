@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     config::is_host,
-    source::{Publish, Reader, SourceConfig, config::Environment, rule::resolution},
+    source::{
+        Publish, Reader, SourceConfig,
+        config::Environment,
+        key::{checked, namespace, resolution},
+    },
 };
 
 object! {
@@ -90,9 +94,8 @@ impl RawEcsTask {
         let metrics = metrics(self.metrics, &at("metrics"), faults);
         let sets = sets(self.dimension_sets, &at("dimension_sets"), faults);
         let service = self.service_name.optional(at("service_name"), faults);
-        let service = service.and_then(|name| good(DimensionValue::new(&name), &at("service_name"), faults));
-        let namespace = self.metric_namespace.optional(at("metric_namespace"), faults);
-        let namespace = namespace.and_then(|name| good(Namespace::new(&name), &at("metric_namespace"), faults));
+        let service = service.and_then(|name| checked(&at("service_name"), DimensionValue::new(&name), faults));
+        let namespace = namespace(self.metric_namespace, &at("metric_namespace"), faults);
         let resolution =
             resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), faults);
         let is_immediate = self.publish_immediately.optional(at("publish_immediately"), faults).unwrap_or(false);
@@ -204,10 +207,6 @@ fn places(names: Vec<Field<String>>, what: &str, known: &[&str], path: &str, fau
         }
     }
     places
-}
-
-fn good<T, E: std::fmt::Display>(result: Result<T, E>, path: &str, faults: &mut Faults) -> Option<T> {
-    result.map_err(|error| faults.add(path, error)).ok()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
-use acpw_metric::{DimensionName, Metric, MetricName, Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
+use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
     EnvoyStats,
@@ -14,7 +14,8 @@ use super::{
 use crate::source::{
     Publish, Reader, SourceConfig,
     config::Environment,
-    rule::{RawRuleDimension, Source, checked, dimensions, resolution},
+    key::{check_dimension_count, checked, namespace, resolution, unit_and_scale},
+    rule::{RawRuleDimension, Source, dimensions},
 };
 
 /// How long the admin interface may take: it answers on the main thread, when it comes to it.
@@ -97,8 +98,7 @@ impl RawEnvoyStats {
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
         let interval =
             self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
-        let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
-        let namespace = namespace.and_then(|name| checked(&key("metric_namespace"), Namespace::new(&name), faults));
+        let namespace = namespace(self.metric_namespace, &key("metric_namespace"), faults);
         let limit = self.max_stats.within(&key("max_stats"), 1..=20_000, 2_000, faults);
         let answer_limit =
             self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 4 << 20, faults);
@@ -214,18 +214,8 @@ impl RawStatsMetric {
         let key = |key: &str| [path, ".", key].concat();
         let name = self.name.required(key("name"), faults);
         let name = name.and_then(|name| checked(&key("name"), MetricName::new(&name), faults));
-        let unit = match self.unit.optional(key("unit"), faults) {
-            None if kind == Kind::Histogram => Unit::MILLISECONDS,
-            None => Unit::COUNT,
-            Some(name) => Unit::from_name(&name).unwrap_or_else(|| {
-                faults.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
-                Unit::NONE
-            }),
-        };
-        let scale = self.scale.optional(key("scale"), faults).unwrap_or(1.0);
-        if scale.is_nan() || scale <= 0.0 {
-            faults.add(key("scale"), "must be above 0");
-        }
+        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
+        let unit = unit.unwrap_or(if kind == Kind::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
         let resolution =
             resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
         let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
@@ -233,7 +223,7 @@ impl RawStatsMetric {
         if ones.is_some() && kind != Kind::Counter {
             faults.add(key("ones"), "is for counters");
         }
-        Some(RuleMetric { metric: Metric { name: name?, unit, resolution }, scale, only, ones })
+        Some(RuleMetric { metric: Metric { name: name?, unit, resolution }, scale: scale.unwrap_or(1.0), only, ones })
     }
 }
 
@@ -276,10 +266,7 @@ fn checked_set(
     path: &str,
     faults: &mut Faults,
 ) -> Vec<(DimensionName, Source)> {
-    if names.len() > MAX_DIMENSIONS {
-        let count = names.len();
-        faults.add(path, format_args!("has {count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"));
-    }
+    check_dimension_count(names.len(), path, faults);
     let mut set: Vec<(DimensionName, Source)> = Vec::with_capacity(names.len());
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");

@@ -71,10 +71,12 @@ pub const GROUPS: [Group; 4] = [
     },
     Group {
         name: "virtual_host",
-        stats: "vhost.{VirtualHost}.vcluster.{VirtualCluster}.",
+        // Names of virtual hosts mostly have dots. They may, since nothing else is named like these stats; a cluster has
+        // `cluster.x.canary.upstream_rq_2xx` too.
+        stats: "vhost.{VirtualHost*}.vcluster.{VirtualCluster*}.",
         prefix: "VirtualHost",
         metrics: &[
-            (Counter, "upstream_rq_total", "+RequestCount", Unit::COUNT),
+            (Counter, "upstream_rq_completed", "+RequestCount", Unit::COUNT),
             (Counter, "upstream_rq_2xx", "+HTTPCode_2XX_Count", Unit::COUNT),
             (Counter, "upstream_rq_3xx", "+HTTPCode_3XX_Count", Unit::COUNT),
             (Counter, "upstream_rq_4xx", "+HTTPCode_4XX_Count", Unit::COUNT),

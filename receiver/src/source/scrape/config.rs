@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use acpw_config::{Faults, Field, Members, ShortOr};
-use acpw_metric::Namespace;
 
 use super::Scrape;
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
         Publish, Reader, SourceConfig,
         collector::Collector,
         config::Environment,
+        key::namespace,
         rule::{RawRule, RawRuleDimension, dimensions, rules},
     },
 };
@@ -68,17 +68,9 @@ impl RawScrape {
         let interval = Duration::from_millis(interval);
         let limit = self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 1 << 20, faults);
         let max_series = self.max_series.within(&key("max_series"), 1..=20_000, 1_000, faults);
-        let namespace = self.metric_namespace.optional(key("metric_namespace"), faults);
-        let namespace = namespace.map(|namespace| Namespace::new(&namespace)).transpose();
+        let namespace = namespace(self.metric_namespace, &key("metric_namespace"), faults);
         let fixed = dimensions(self.dimensions, &key("dimensions"), environment, faults);
         let rules = rules(self.rules, &fixed, &key("rules"), environment, faults);
-        let namespace = match namespace {
-            Ok(namespace) => namespace,
-            Err(error) => {
-                faults.add(key("metric_namespace"), error);
-                None
-            }
-        };
         let cluster = cluster?;
         let config = SourceConfig {
             name: path.to_owned(),

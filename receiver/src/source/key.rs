@@ -1,0 +1,123 @@
+//! Keys that several sources have, each read in one way and with the same faults.
+
+use std::fmt::Display;
+
+use acpw_config::{Faults, Field};
+use acpw_metric::{Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
+
+/// What became of the value at `path`, noting what is wrong with it.
+pub(super) fn checked<T, E: Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) => {
+            faults.add(path, error);
+            None
+        }
+    }
+}
+
+/// The namespace that a key `metric_namespace` says, where it is not the receiver's.
+pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut Faults) -> Option<Namespace> {
+    let name = field.optional(path, faults)?;
+    checked(path, Namespace::new(&name), faults)
+}
+
+/// What the keys `unit` and `scale` of the object at `path` say; what stands for a key that is not there is the source's.
+pub(super) fn unit_and_scale(
+    unit: Field<String>,
+    scale: Field<f64>,
+    path: &str,
+    faults: &mut Faults,
+) -> (Option<Unit>, Option<f64>) {
+    let key = |key: &str| [path, ".", key].concat();
+    let unit = unit.optional(key("unit"), faults).and_then(|name| {
+        let unit = Unit::from_name(&name);
+        if unit.is_none() {
+            faults.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
+        }
+        unit
+    });
+    let scale = scale.optional(key("scale"), faults);
+    if scale.is_some_and(|scale| scale.is_nan() || scale <= 0.0) {
+        faults.add(key("scale"), "must be above 0");
+    }
+    (unit, scale)
+}
+
+/// The resolution that a key `storage_resolution` says.
+pub(super) fn resolution(
+    field: Field<u64>,
+    default: StorageResolution,
+    path: &str,
+    faults: &mut Faults,
+) -> StorageResolution {
+    match field.optional(path, faults) {
+        None => default,
+        Some(1) => StorageResolution::High,
+        Some(60) => StorageResolution::Standard,
+        Some(_) => {
+            faults.add(path, "must be 1 or 60");
+            default
+        }
+    }
+}
+
+/// Notes a fault where there are more dimensions than CloudWatch takes.
+pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut Faults) {
+    if count > MAX_DIMENSIONS {
+        faults.add(path, format_args!("has {count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a reading of keys gives, and the faults that it tells.
+    fn told<T>(read: impl FnOnce(&mut Faults) -> T) -> (T, Vec<String>) {
+        let mut faults = Faults::default();
+        let value = read(&mut faults);
+        (value, faults.lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn units_and_scales_are_read_and_their_faults_name_the_key() {
+        let read = |unit, scale| told(|faults| unit_and_scale(unit, scale, "a[0]", faults));
+        let text = |text: &str| Field::Valid(text.to_owned());
+        assert_eq!(read(Field::Absent, Field::Absent), ((None, None), vec![]));
+        assert_eq!(read(text("Percent"), Field::Valid(1e-3)), ((Some(Unit::PERCENT), Some(1e-3)), vec![]));
+        let (values, faults) = read(text("per\"cent"), Field::Valid(0.0));
+        assert_eq!(values.0, None);
+        assert_eq!(faults, ["a[0].unit: CloudWatch has no unit \"per\\\"cent\"", "a[0].scale: must be above 0"]);
+        for (scale, is_good) in [(f64::MIN_POSITIVE, true), (-1.0, false), (f64::NAN, false)] {
+            assert_eq!(read(Field::Absent, Field::Valid(scale)).1.is_empty(), is_good, "{scale}");
+        }
+    }
+
+    #[test]
+    fn namespaces_and_resolutions_are_read_and_their_faults_name_the_key() {
+        let (shop, faults) = told(|faults| namespace(Field::Valid("Shop".to_owned()), "n", faults));
+        assert_eq!((shop.unwrap().as_str(), faults), ("Shop", vec![]));
+        assert_eq!(told(|faults| namespace(Field::Absent, "n", faults)), (None, vec![]));
+        let (none, faults) = told(|faults| namespace(Field::Valid("AWS/Shop".to_owned()), "n", faults));
+        assert!(none.is_none() && faults.len() == 1 && faults[0].starts_with("n: must not start"), "{faults:?}");
+
+        let default = StorageResolution::High;
+        for (field, expected, fault) in [
+            (Field::Absent, default, None),
+            (Field::Valid(1), StorageResolution::High, None),
+            (Field::Valid(60), StorageResolution::Standard, None),
+            (Field::Valid(10), default, Some("r: must be 1 or 60".to_owned())),
+        ] {
+            let faults = fault.into_iter().collect::<Vec<_>>();
+            assert_eq!(told(|faults| resolution(field, default, "r", faults)), (expected, faults));
+        }
+    }
+
+    #[test]
+    fn as_many_dimensions_as_cloudwatch_takes_are_no_fault() {
+        for (count, is_good) in [(MAX_DIMENSIONS - 1, true), (MAX_DIMENSIONS, true), (MAX_DIMENSIONS + 1, false)] {
+            assert_eq!(told(|faults| check_dimension_count(count, "d", faults)).1.is_empty(), is_good, "{count}");
+        }
+    }
+}
