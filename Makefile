@@ -15,7 +15,7 @@ receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tic
 gateway_EVENTS := proxy_on_log proxy_on_request_body proxy_on_request_headers proxy_on_tick
 # What rustc's own features for this target are, and nothing beyond. Its linker puts data and stack above the first kilobyte.
 WASM_OPT_FLAGS := --enable-bulk-memory --enable-multivalue --enable-mutable-globals --enable-nontrapping-float-to-int \
-	--enable-reference-types --enable-sign-ext --low-memory-unused --generate-global-effects -Oz
+	--enable-reference-types --enable-sign-ext --low-memory-unused --generate-global-effects --strip-producers --strip-target-features -Oz
 # Less inlining than for speed alone: 4 % of the module, and requests take no longer.
 sender_RUSTFLAGS := -Cllvm-args=-inline-threshold=50
 # What a panic says of its place, without the home of who builds: shorter, and the same everywhere.

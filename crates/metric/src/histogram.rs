@@ -178,12 +178,19 @@ fn representative(key: i32, scale: i32) -> f64 {
     if key == 0 {
         return 0.0;
     }
-    let index = f64::from(key.saturating_abs() - OFFSET);
-    let width = f64::exp2(-f64::from(scale));
-    let lower = f64::exp2(index * width);
-    let ratio = f64::exp2(width);
+    let lower = boundary(key.saturating_abs().saturating_sub(OFFSET), scale);
+    let ratio = boundary(1, scale);
     let value = lower * (2.0 * ratio / (1.0 + ratio));
     if key < 0 { -value } else { value }
+}
+
+/// 2^(index / 2^scale), the lower bound of the bucket of this index, to the last bit. Beyond normal doubles it is about the last
+/// one of them.
+fn boundary(index: i32, scale: i32) -> f64 {
+    let finest = index.saturating_mul(1 << (MAX_SCALE - scale));
+    let exponent = finest.div_euclid(1 << MAX_SCALE).saturating_add(1023).clamp(0, 2046);
+    let fraction = BOUNDARIES.get(finest.rem_euclid(1 << MAX_SCALE) as usize).copied().unwrap_or_default();
+    f64::from_bits((exponent as u64) << 52 | fraction)
 }
 
 /// The 52 fraction bits of 2^(k/32), k = 0 … 31: the lower bounds of the buckets between 1 and 2 at the finest scale.
@@ -202,6 +209,29 @@ const BOUNDARIES: [u64; 32] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn boundaries_are_powers_of_two() {
+        for scale in MIN_SCALE..=MAX_SCALE {
+            for index in -1_000..1_000 {
+                let exponent = f64::from(index) * f64::exp2(f64::from(-scale));
+                let told = boundary(index, scale);
+                if (-1_022.0..1_023.0).contains(&exponent) {
+                    let expected = f64::exp2(exponent);
+                    assert!(
+                        (told / expected - 1.0).abs() <= f64::EPSILON,
+                        "{index} at {scale}: {told} and not {expected}"
+                    );
+                }
+                assert!(
+                    told.is_finite() && told < boundary(index + 1, scale) || exponent.abs() >= 1_022.0,
+                    "{index} at {scale}"
+                );
+            }
+        }
+        // What no value has, but what a record may.
+        assert!([i32::MIN, i32::MAX].iter().all(|index| boundary(*index, MIN_SCALE).is_finite()));
+    }
 
     #[test]
     fn buckets_have_the_bounds_of_opentelemetry() {

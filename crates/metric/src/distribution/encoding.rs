@@ -25,7 +25,7 @@ impl Distribution {
                 put_varint(out, self.count);
                 put_f64(out, self.min);
             }
-            Shape::Exact(exact) if is_constant && self.values().all(|(value, _)| value == self.min) => {
+            Shape::Exact(exact) if is_constant && exact.values().iter().all(|(value, _)| *value == self.min) => {
                 out.push(Self::EXACT_CONSTANT);
                 put_varint(out, u64::from(exact.limit()));
                 put_varint(out, self.count);
