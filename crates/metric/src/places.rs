@@ -54,7 +54,7 @@ impl Places {
 
     /// Adds a place that it does not have.
     pub fn insert(&mut self, hash: u32, place: usize) {
-        const FEWEST: usize = 8;
+        const FEWEST: usize = 4;
         self.count = self.count.saturating_add(1);
         if self.count > self.slots.len() / 2 {
             let slots = vec![FREE; self.slots.len().saturating_mul(2).max(FEWEST)];
@@ -218,7 +218,7 @@ mod tests {
     fn at_most_half_is_taken_and_what_is_given_back_is_taken_again() {
         let mut list = List::default();
         assert_eq!((list.find(0), list.places.slots.len()), (None, 0));
-        for (keys, slots) in [(1, 8), (4, 8), (5, 16), (1_000, 2_048)] {
+        for (keys, slots) in [(1, 4), (2, 4), (3, 8), (1_000, 2_048)] {
             (0..keys).for_each(|key| list.insert(key));
             assert_eq!((list.places.count, list.places.slots.len()), (keys as usize, slots), "{keys}");
         }
