@@ -116,8 +116,11 @@ impl Aggregator {
         let is_kept =
             |entry: &Entry| !entry.progress.is_idle() || now.steady.saturating_sub(entry.last_seen) < IDLE_LIMIT;
         if !entries.iter().all(is_kept) {
-            keys.retain(|number| entries.get(number).is_some_and(is_kept));
-            entries.retain(is_kept);
+            let known = std::mem::take(keys);
+            for (key, entry) in known.iter().zip(std::mem::take(entries)).filter(|(_, entry)| is_kept(entry)) {
+                keys.insert(key);
+                entries.push(entry);
+            }
         }
     }
 
@@ -167,7 +170,7 @@ impl Entry {
         });
         Self {
             dimensions: Dimensions::new(pairs.collect()).unwrap_or_default(),
-            distributions: vec![Distribution::new(); metrics],
+            distributions: (0..metrics).map(|_| Distribution::new()).collect(),
             progress: Progress::default(),
             last_seen: Duration::ZERO,
         }
