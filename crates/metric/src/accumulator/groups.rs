@@ -1,5 +1,7 @@
 //! What one period holds.
 
+use std::hash::{Hash, Hasher};
+
 use super::Group;
 use crate::{Dimensions, Places};
 
@@ -15,7 +17,7 @@ pub(super) struct Groups {
 impl Groups {
     /// The group of these dimensions, which are in the order of their names, and whether it is new.
     pub(super) fn entry(&mut self, names: &[(&str, &str)]) -> Option<(&mut Group, bool)> {
-        let hash = self.places.hash(names);
+        let hash = self.places.hash(Key(names));
         let end = self.groups.len();
         let place = self.places.find(hash, |place| {
             self.groups.get(place).is_some_and(|(_, group)| group.dimensions.iter().eq(names.iter().copied()))
@@ -37,6 +39,15 @@ impl Groups {
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().map(|(_, group)| group)
+    }
+}
+
+/// Names and values without what `Hash` puts between texts: where one ends tells in this hash, since its length does.
+struct Key<'a>(&'a [(&'a str, &'a str)]);
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.iter().flat_map(|(name, value)| [name, value]).for_each(|text| hasher.write(text.as_bytes()));
     }
 }
 
