@@ -22,9 +22,9 @@ sender_RUSTFLAGS := -Cllvm-args=-inline-threshold=50
 ALL_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/index.crates.io-1949cf8c6b5b557f=.
 receiver_PROFILE := small
 gateway_PROFILE := small
-sender_MAX_BYTES := 190500
-receiver_MAX_BYTES := 437000
-gateway_MAX_BYTES := 288000
+sender_MAX_BYTES := 166000
+receiver_MAX_BYTES := 428000
+gateway_MAX_BYTES := 270000
 
 .DEFAULT_GOAL := help
 .PHONY: help

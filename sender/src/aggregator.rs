@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Kind, Metric, Now, Origin, PeriodKey,
-    Timestamp, dimension::OVERFLOW_VALUE,
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Interner, Kind, Metric, Now, Origin,
+    PeriodKey, Timestamp, dimension::OVERFLOW_VALUE,
 };
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 
 use crate::progress::Progress;
 
@@ -26,7 +24,9 @@ pub struct Aggregator {
     metrics: Vec<Metric>,
     /// Metrics of what is in progress, with the value of one request.
     gauges: Vec<(Metric, f64)>,
-    entries: IndexMap<Box<[u8]>, Entry, RandomState>,
+    keys: Interner,
+    /// One for each key.
+    entries: Vec<Entry>,
     overflow: Entry,
 }
 
@@ -57,7 +57,7 @@ impl Aggregator {
         gauges: Vec<(Metric, f64)>,
     ) -> Self {
         let overflow = Entry::new(&names, std::iter::repeat(OVERFLOW_VALUE), metrics.len());
-        Self { names, metrics, gauges, entries: IndexMap::default(), overflow }
+        Self { names, metrics, gauges, keys: Interner::default(), entries: Vec::new(), overflow }
     }
 
     /// Adds one request: `key` has a value for each dimension that is not a constant, in their order, with [`SEPARATOR`]
@@ -93,7 +93,7 @@ impl Aggregator {
     /// A request ends that was counted in this place.
     pub fn end(&mut self, key: &[u8], place: Place, second: u64) {
         let entry = match place {
-            Place::Own => self.entries.get_mut(key),
+            Place::Own => self.keys.get(key).and_then(|number| self.entries.get_mut(number)),
             Place::Overflow => Some(&mut self.overflow),
         };
         if let Some(entry) = entry {
@@ -109,13 +109,19 @@ impl Aggregator {
     /// Moves everything observed into `held`, as observed since `since`. Series keep their places, unless they were not
     /// seen for an hour.
     pub fn flush_into(&mut self, held: &mut Accumulator, origin: &Origin, since: Timestamp, now: Now) {
-        let Self { metrics, gauges, entries, overflow, .. } = self;
-        for entry in entries.values_mut().chain([overflow]) {
+        let Self { metrics, gauges, keys, entries, overflow, .. } = self;
+        for entry in entries.iter_mut().chain([overflow]) {
             entry.flush_into(metrics, gauges, held, origin, since, now);
         }
         let is_kept =
             |entry: &Entry| !entry.progress.is_idle() || now.steady.saturating_sub(entry.last_seen) < IDLE_LIMIT;
-        entries.retain(|_, entry| is_kept(entry));
+        if !entries.iter().all(is_kept) {
+            let known = std::mem::take(keys);
+            for (key, entry) in known.iter().zip(std::mem::take(entries)).filter(|(_, entry)| is_kept(entry)) {
+                keys.insert(key);
+                entries.push(entry);
+            }
+        }
     }
 
     fn series_of_an_entry(&self) -> usize {
@@ -124,12 +130,12 @@ impl Aggregator {
 
     /// The entry of the key, if it has one or there is room for it, or else the overflow; and how many series are new.
     fn entry(&mut self, key: &[u8], room: usize) -> (&mut Entry, Place, usize) {
-        let (place, added) = match self.entries.get_index_of(key) {
-            Some(place) => (Some(place), 0),
+        let (number, added) = match self.keys.get(key) {
+            Some(number) => (Some(number), 0),
             None => self.add(key, room),
         };
-        match place.and_then(|place| self.entries.get_index_mut(place)) {
-            Some((_, entry)) => (entry, Place::Own, added),
+        match number.and_then(|number| self.entries.get_mut(number)) {
+            Some(entry) => (entry, Place::Own, added),
             None => (&mut self.overflow, Place::Overflow, 0),
         }
     }
@@ -144,7 +150,8 @@ impl Aggregator {
         let values = key.split(|byte| *byte == SEPARATOR);
         let values = values.map(|value| std::str::from_utf8(value).unwrap_or_default());
         let entry = Entry::new(&self.names, values, self.metrics.len());
-        (Some(self.entries.insert_full(key.into(), entry).0), added)
+        self.entries.push(entry);
+        (Some(self.keys.insert(key)), added)
     }
 }
 
@@ -163,7 +170,7 @@ impl Entry {
         });
         Self {
             dimensions: Dimensions::new(pairs.collect()).unwrap_or_default(),
-            distributions: vec![Distribution::new(); metrics],
+            distributions: (0..metrics).map(|_| Distribution::new()).collect(),
             progress: Progress::default(),
             last_seen: Duration::ZERO,
         }
@@ -275,6 +282,29 @@ mod tests {
             let sums = flushed(&mut aggregator, at(60 * minutes));
             assert_eq!(sums[0].0.contains(OVERFLOW_VALUE), is_other, "{minutes}");
         }
+    }
+
+    #[test]
+    fn those_that_stay_keep_what_is_theirs() {
+        let mut aggregator = aggregator();
+        let observe = |aggregator: &mut Aggregator, hosts: &str| {
+            for host in hosts.chars() {
+                aggregator.observe(format!("/x\0{host}\0").as_bytes(), &[(0, 1.0)], 10);
+            }
+        };
+        let told = |aggregator: &mut Aggregator, minutes: u64| {
+            let sums = flushed(aggregator, at(60 * minutes)).into_iter();
+            sums.map(|(of, sum)| (of.split(['=', ' ']).nth(3).unwrap().to_owned(), sum)).collect::<Vec<_>>()
+        };
+        observe(&mut aggregator, "abcde");
+        assert_eq!(told(&mut aggregator, 0).len(), 5);
+        observe(&mut aggregator, "bd");
+        told(&mut aggregator, 30);
+        told(&mut aggregator, 60);
+        assert_eq!(aggregator.series(), 2);
+        observe(&mut aggregator, "ddabd");
+        let sums = [("a", 1.0), ("b", 1.0), ("d", 3.0)].map(|(host, sum)| (host.to_owned(), sum));
+        assert_eq!(told(&mut aggregator, 61), sums);
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Which hosts' requests are observed.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
-use foldhash::fast::RandomState;
+use acpw_metric::Interner;
 
 /// Matches the authority of requests against `match_hosts`. Without an entry every host matches.
 #[derive(Clone, Debug, Default)]
 pub struct HostMatcher {
     /// Whole names, lower-case, with the port where the entry has one.
-    names: HashSet<Vec<u8>, RandomState>,
+    names: Interner,
     /// What follows `*` in an entry, from the dot on.
-    suffixes: HashSet<Vec<u8>, RandomState>,
+    suffixes: Interner,
 }
 
 impl HostMatcher {
@@ -30,8 +30,8 @@ impl HostMatcher {
             return Err(HostError(entry.to_owned()));
         }
         match suffix {
-            Some(suffix) => self.suffixes.insert(suffix.as_bytes().to_vec()),
-            None => self.names.insert(lower.as_bytes().to_vec()),
+            Some(suffix) => self.suffixes.insert(suffix.as_bytes()),
+            None => self.names.insert(lower.as_bytes()),
         };
         Ok(())
     }
@@ -61,14 +61,14 @@ impl HostMatcher {
     }
 
     fn has(&self, host: &[u8]) -> bool {
-        if self.names.contains(host) {
+        if self.names.get(host).is_some() {
             return true;
         }
         if self.suffixes.is_empty() {
             return false;
         }
         let mut dots = host.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'.');
-        dots.any(|(at, _)| host.get(at..).is_some_and(|suffix| self.suffixes.contains(suffix)))
+        dots.any(|(at, _)| host.get(at..).is_some_and(|suffix| self.suffixes.get(suffix).is_some()))
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use acpw_metric::DimensionValue;
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
+use acpw_metric::{DimensionValue, Interner};
 
 /// What a path is counted as that no template matches.
 pub const OTHER: &[u8] = b"other";
@@ -26,10 +24,27 @@ pub struct PathTemplates {
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    texts: IndexMap<Box<[u8]>, usize, RandomState>,
+    texts: Interner,
+    /// The node below each text.
+    below: Vec<usize>,
     any: Option<usize>,
     /// The template that ends here.
     template: Option<Box<str>>,
+}
+
+impl Node {
+    /// The node below a text: the next one, if there was none.
+    fn below_text(&mut self, text: &[u8], next: usize) -> usize {
+        let number = self.texts.insert(text);
+        if number == self.below.len() {
+            self.below.push(next);
+        }
+        self.below.get(number).copied().unwrap_or(next)
+    }
+
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        self.below.get(self.texts.get(text)?).copied()
+    }
 }
 
 impl Default for PathTemplates {
@@ -56,7 +71,7 @@ impl PathTemplates {
             let next = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { break };
             at = match Segment::new(segment) {
-                Some(Segment::Text(text)) => *node.texts.entry(text.into()).or_insert(next),
+                Some(Segment::Text(text)) => node.below_text(text, next),
                 _ => *node.any.get_or_insert(next),
             };
             if at == next {
@@ -92,9 +107,9 @@ impl PathTemplates {
             Some(slash) => (path.get(..slash)?, path.get(slash.saturating_add(1)..)),
             None => (path, None),
         };
-        let below = |next: Option<&usize>| self.find_below(self.nodes.get(*next?)?, rest);
-        let any = if segment.is_empty() { None } else { node.any.as_ref() };
-        below(node.texts.get(segment)).or_else(|| below(any))
+        let below = |next: Option<usize>| self.find_below(self.nodes.get(next?)?, rest);
+        let any = if segment.is_empty() { None } else { node.any };
+        below(node.find(segment)).or_else(|| below(any))
     }
 }
 
@@ -250,7 +265,7 @@ mod tests {
             let node = &templates.nodes[node];
             let Some((segment, rest)) = rest.split_first() else { return node.template.is_some() };
             *looks += 1;
-            let next = [node.texts.get(*segment).copied(), node.any];
+            let next = [node.find(segment), node.any];
             next.into_iter().flatten().any(|next| below(templates, next, rest, looks))
         }
         let segments: Vec<_> = segments(path.as_bytes()).collect();

@@ -1,8 +1,6 @@
 //! The contexts of a VM: roots, and the streams that belong to them.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
+use acpw_metric::Places;
 
 /// A plugin configuration's root context, with the events of the streams that belong to it. Events come one after the
 /// other: what a host call leads to, Envoy tells when the event in which it was made is over.
@@ -74,37 +72,49 @@ pub enum Action {
 /// have ended. So streams are dropped when they are logged, and roots when the next one begins: Envoy need not enter the
 /// VM once more for each request to tell that its context is gone.
 pub struct Contexts<P: Plugin> {
-    roots: HashMap<u32, Root<P>, RandomState>,
-    streams: HashMap<u32, (u32, P::Stream), RandomState>,
+    /// Few: mostly one.
+    roots: Vec<Root<P>>,
+    /// In any order.
+    streams: Vec<Stream<P::Stream>>,
+    /// Of streams, by their numbers.
+    places: Places,
 }
 
 struct Root<P> {
+    id: u32,
     plugin: P,
     streams: usize,
     is_done: bool,
 }
 
+struct Stream<S> {
+    id: u32,
+    root: u32,
+    kept: S,
+}
+
 impl<P: Plugin> Default for Contexts<P> {
     fn default() -> Self {
-        Self { roots: HashMap::default(), streams: HashMap::default() }
+        Self { roots: Vec::new(), streams: Vec::new(), places: Places::default() }
     }
 }
 
 impl<P: Plugin> Contexts<P> {
-    /// A context begins: a stream of a root, or with no root (0) a root itself.
+    /// A context begins: a stream of a root, or with no root (0) a root itself. Its number is that of no other.
     pub fn create(&mut self, id: u32, root: u32) {
         if root == 0 {
-            self.roots.retain(|_, root| !root.is_done || root.streams > 0);
-            self.roots.insert(id, Root { plugin: P::default(), streams: 0, is_done: false });
-        } else if let Some(parent) = self.roots.get_mut(&root) {
+            self.roots.retain(|root| !root.is_done || root.streams > 0);
+            self.roots.push(Root { id, plugin: P::default(), streams: 0, is_done: false });
+        } else if let Some(parent) = root_of(&mut self.roots, root) {
             parent.streams = parent.streams.saturating_add(1);
-            self.streams.insert(id, (root, P::Stream::default()));
+            self.places.insert(self.places.hash(id), self.streams.len());
+            self.streams.push(Stream { id, root, kept: P::Stream::default() });
         }
     }
 
     /// A context is done. Of a stream nothing is to be done that is not done when it is logged.
     pub fn done(&mut self, id: u32) {
-        if let Some(root) = self.roots.get_mut(&id) {
+        if let Some(root) = root_of(&mut self.roots, id) {
             root.is_done = true;
             root.plugin.on_done();
         }
@@ -112,7 +122,7 @@ impl<P: Plugin> Contexts<P> {
 
     /// The root context of this number.
     pub fn root(&mut self, id: u32) -> Option<&mut P> {
-        self.roots.get_mut(&id).map(|root| &mut root.plugin)
+        root_of(&mut self.roots, id).map(|root| &mut root.plugin)
     }
 
     /// A request's headers have arrived.
@@ -133,11 +143,11 @@ impl<P: Plugin> Contexts<P> {
 
     /// A request has ended.
     pub fn log(&mut self, id: u32) {
-        match self.streams.remove(&id) {
-            Some((root, stream)) => {
-                if let Some(root) = self.roots.get_mut(&root) {
+        match self.end(id) {
+            Some(stream) => {
+                if let Some(root) = root_of(&mut self.roots, stream.root) {
                     root.streams = root.streams.saturating_sub(1);
-                    root.plugin.on_stream_log(stream, id);
+                    root.plugin.on_stream_log(stream.kept, id);
                 }
             }
             None => {
@@ -148,11 +158,34 @@ impl<P: Plugin> Contexts<P> {
         }
     }
 
+    /// Takes out the stream of this number; the last one takes its place.
+    fn end(&mut self, id: u32) -> Option<Stream<P::Stream>> {
+        let place = self.place(id)?;
+        self.places.remove(self.places.hash(id), place);
+        let last = self.streams.pop()?;
+        let end = self.streams.len();
+        match self.streams.get_mut(place) {
+            Some(stream) => {
+                self.places.replace(self.places.hash(last.id), end, place);
+                Some(std::mem::replace(stream, last))
+            }
+            None => Some(last),
+        }
+    }
+
     /// The stream of this number, and its root.
     fn stream(&mut self, id: u32) -> Option<(&mut P, &mut P::Stream)> {
-        let (root, stream) = self.streams.get_mut(&id)?;
-        Some((&mut self.roots.get_mut(root)?.plugin, stream))
+        let stream = self.place(id).and_then(|place| self.streams.get_mut(place))?;
+        Some((&mut root_of(&mut self.roots, stream.root)?.plugin, &mut stream.kept))
     }
+
+    fn place(&self, id: u32) -> Option<usize> {
+        self.places.find(self.places.hash(id), |place| self.streams.get(place).is_some_and(|stream| stream.id == id))
+    }
+}
+
+fn root_of<P>(roots: &mut [Root<P>], id: u32) -> Option<&mut Root<P>> {
+    roots.iter_mut().find(|root| root.id == id)
 }
 
 #[cfg(test)]
@@ -231,6 +264,27 @@ mod tests {
         contexts.log(5);
         assert_eq!(told(), [""; 0]);
         assert!(contexts.root(2).is_some() && contexts.root(3).is_none());
+    }
+
+    #[test]
+    fn streams_end_in_any_order() {
+        const STREAMS: u32 = 10_000;
+        let mut contexts = Contexts::<Counting>::default();
+        contexts.create(1, 0);
+        let ids = || (0..STREAMS).map(|n| 2 + n * 7_919 % STREAMS);
+        for _ in 0..2 {
+            (2..STREAMS + 2).for_each(|id| contexts.create(id, 1));
+            ids().for_each(|id| _ = contexts.request_headers(id, true));
+            ids().step_by(3).for_each(|id| contexts.log(id));
+            ids().for_each(|id| contexts.log(id));
+            let told = told();
+            assert_eq!(told.len(), STREAMS as usize);
+            let of = contexts.root(1).map(|root| root.requests);
+            for (id, request) in ids().zip(of.unwrap_or_default() - STREAMS + 1..).step_by(997) {
+                assert!(told.contains(&format!("{id}: Some({request}) of {}", of.unwrap())), "{id}");
+            }
+        }
+        assert!(contexts.streams.is_empty());
     }
 
     #[test]

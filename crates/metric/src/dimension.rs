@@ -137,17 +137,6 @@ impl Dimensions {
     }
 }
 
-/// A set of dimensions still lying in a record, in the order of their names: finds its [`Dimensions`] in a map without
-/// a copy. Both hash alike, since a slice of pairs of texts does, whoever owns the texts.
-#[derive(Hash)]
-pub(crate) struct BorrowedDimensions<'a>(pub(crate) &'a [(&'a str, &'a str)]);
-
-impl indexmap::Equivalent<Dimensions> for BorrowedDimensions<'_> {
-    fn equivalent(&self, key: &Dimensions) -> bool {
-        self.0.iter().copied().eq(key.iter())
-    }
-}
-
 /// Why dimensions are no set that CloudWatch takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

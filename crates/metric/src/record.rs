@@ -9,11 +9,8 @@
 
 use std::fmt;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexSet;
-
 use crate::{
-    DimensionName, Dimensions, Distribution, Entity, EntityText, Kind, Metric, MetricName, Namespace, Origin,
+    DimensionName, Dimensions, Distribution, Entity, EntityText, Interner, Kind, Metric, MetricName, Namespace, Origin,
     StorageResolution, Timestamp, Unit,
     bytes::{Malformed, Reader, put_signed, put_text, put_varint},
     quota::MAX_DIMENSION_VALUE_LENGTH,
@@ -175,8 +172,12 @@ fn decode_index(reader: &mut Reader<'_>, length: usize) -> Result<usize, Malform
 pub(crate) struct RecordWriter {
     origin: Origin,
     limit: usize,
-    metrics: IndexSet<Metric, RandomState>,
-    dimension_sets: IndexSet<Vec<String>, RandomState>,
+    /// As bytes of the record.
+    metrics: Interner,
+    /// The same.
+    dimension_sets: Interner,
+    /// An entry that is looked up in them.
+    entry: Vec<u8>,
     table_bytes: usize,
     groups: Vec<u8>,
     /// The start of the last group, in seconds.
@@ -188,8 +189,9 @@ impl RecordWriter {
         Self {
             origin,
             limit,
-            metrics: IndexSet::default(),
-            dimension_sets: IndexSet::default(),
+            metrics: Interner::default(),
+            dimension_sets: Interner::default(),
+            entry: Vec::new(),
             table_bytes: 0,
             groups: Vec::new(),
             start: 0,
@@ -231,16 +233,9 @@ impl RecordWriter {
         put_text(&mut out, entity.map_or("", |entity| entity.service.as_str()));
         put_text(&mut out, entity.map_or("", |entity| entity.environment.as_str()));
         put_varint(&mut out, self.origin.zero_minutes.into());
-        put_varint(&mut out, self.metrics.len() as u64);
-        for metric in &self.metrics {
-            put_text(&mut out, metric.name.as_str());
-            out.push(metric.unit.code());
-            out.push(metric.resolution.seconds() as u8);
-        }
-        put_varint(&mut out, self.dimension_sets.len() as u64);
-        for names in &self.dimension_sets {
-            put_varint(&mut out, names.len() as u64);
-            names.iter().for_each(|name| put_text(&mut out, name));
+        for table in [&self.metrics, &self.dimension_sets] {
+            put_varint(&mut out, table.len() as u64);
+            table.iter().for_each(|entry| out.extend_from_slice(entry));
         }
         out.append(&mut self.groups);
         *self = Self::new(std::mem::take(&mut self.origin), self.limit);
@@ -262,24 +257,19 @@ impl RecordWriter {
             Kind::Posted => 2,
             Kind::Dated => 3,
         });
-        let names: Vec<String> = dimensions.iter().map(|(name, _)| name.to_owned()).collect();
-        let names_bytes: usize = names.iter().map(|name| name.len().saturating_add(2)).sum();
-        let (set, is_new) = self.dimension_sets.insert_full(names);
-        if is_new {
-            self.table_bytes = self.table_bytes.saturating_add(names_bytes).saturating_add(1);
-        }
-        put_varint(&mut self.groups, set as u64);
+        self.entry.clear();
+        put_varint(&mut self.entry, dimensions.len() as u64);
+        dimensions.iter().for_each(|(name, _)| put_text(&mut self.entry, name));
+        let set = place(&mut self.dimension_sets, &self.entry, &mut self.table_bytes);
+        put_varint(&mut self.groups, set);
         dimensions.iter().for_each(|(_, value)| put_text(&mut self.groups, value));
         put_varint(&mut self.groups, distributions.len() as u64);
         for (metric, distribution) in distributions {
-            let index = match self.metrics.get_index_of(metric) {
-                Some(index) => index,
-                None => {
-                    self.table_bytes = self.table_bytes.saturating_add(metric.name.as_str().len()).saturating_add(4);
-                    self.metrics.insert_full(metric.clone()).0
-                }
-            };
-            put_varint(&mut self.groups, index as u64);
+            self.entry.clear();
+            put_text(&mut self.entry, metric.name.as_str());
+            self.entry.extend([metric.unit.code(), metric.resolution.seconds() as u8]);
+            let metric = place(&mut self.metrics, &self.entry, &mut self.table_bytes);
+            put_varint(&mut self.groups, metric);
             distribution.encode(&mut self.groups);
         }
     }
@@ -293,6 +283,16 @@ impl RecordWriter {
         let environment = entity.map_or(0, |entity| entity.environment.as_str().len());
         [FIXED, namespace, service, environment, self.table_bytes, self.groups.len()].iter().sum()
     }
+}
+
+/// The place of an entry in a table, and how many bytes there are in tables with it.
+fn place(table: &mut Interner, entry: &[u8], bytes: &mut usize) -> u64 {
+    let end = table.len();
+    let place = table.insert(entry);
+    if place == end {
+        *bytes = bytes.saturating_add(entry.len());
+    }
+    place as u64
 }
 
 /// Why bytes are no record.

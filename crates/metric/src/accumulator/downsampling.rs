@@ -1,6 +1,6 @@
 //! What an accumulator does where there is no room: old data become coarser before any are dropped.
 
-use super::{Accumulator, Group, Kind, PeriodKey};
+use super::{Accumulator, Kind, PeriodKey};
 use crate::Timestamp;
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
@@ -28,8 +28,7 @@ impl Accumulator {
             }
             let kind = if key.kind == Kind::Gauge { Kind::Sample } else { key.kind };
             let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin };
-            for (dimensions, distributions) in period {
-                let group = Group { dimensions, distributions };
+            for group in period {
                 self.forget(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
                 for (metric, distribution) in &group.distributions {

@@ -1,19 +1,18 @@
 //! Distributions by series and period: what a module holds until it can hand it on.
 
 mod downsampling;
+mod groups;
 mod period;
 
 use std::{collections::VecDeque, mem::size_of};
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 pub use downsampling::Shrunk;
 pub use period::{Kind, PeriodKey};
 
+use groups::Groups;
+
 use crate::{
-    Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, dimension::BorrowedDimensions,
-    quota::MAX_VALUE, record::RecordWriter,
+    Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, quota::MAX_VALUE, record::RecordWriter,
 };
 
 /// The series of one set of dimensions within one period.
@@ -38,13 +37,11 @@ impl Group {
 pub struct Accumulator {
     /// The oldest first. Of what is posted there is one for each second: in an outage they are many, and come and go at
     /// the ends. A `BTreeMap` would add 12 KB to each module.
-    periods: VecDeque<(PeriodKey, Period)>,
+    periods: VecDeque<(PeriodKey, Groups)>,
     samples: u64,
     series: usize,
     bytes: usize,
 }
-
-type Period = IndexMap<Dimensions, Vec<(Metric, Distribution)>, RandomState>;
 
 impl Accumulator {
     /// Adds what a record carries, filed by the period in which its windows start on a clock that is so many milliseconds
@@ -123,9 +120,8 @@ impl Accumulator {
         loop {
             let (key, period) = self.periods.front_mut()?;
             match period.pop() {
-                Some((dimensions, distributions)) => {
+                Some(group) => {
                     let key = key.clone();
-                    let group = Group { dimensions, distributions };
                     self.forget(key.kind, &group);
                     return Some((key, group));
                 }
@@ -142,8 +138,7 @@ impl Accumulator {
                 self.periods.push_back((key, period));
                 continue;
             }
-            for (dimensions, distributions) in period {
-                let group = Group { dimensions, distributions };
+            for group in period {
                 self.forget(key.kind, &group);
                 for (metric, distribution) in &group.distributions {
                     taken.file(key.clone(), &group.dimensions, metric, distribution);
@@ -156,7 +151,7 @@ impl Accumulator {
     /// Everything that it holds, the oldest period first.
     pub fn iter(&self) -> impl Iterator<Item = (&PeriodKey, &Dimensions, &[(Metric, Distribution)])> {
         self.periods.iter().flat_map(|(key, period)| {
-            period.iter().map(move |(dimensions, distributions)| (key, dimensions, distributions.as_slice()))
+            period.iter().map(move |group| (key, &group.dimensions, group.distributions.as_slice()))
         })
     }
 
@@ -171,8 +166,8 @@ impl Accumulator {
                 writers.push(RecordWriter::new(key.origin, limit));
             }
             let Some(writer) = writers.get_mut(at) else { continue };
-            for (dimensions, distributions) in &period {
-                records.extend(writer.push(key.start, key.kind, dimensions, distributions));
+            for group in period.iter() {
+                records.extend(writer.push(key.start, key.kind, &group.dimensions, &group.distributions));
             }
         }
         records.extend(writers.iter_mut().filter_map(RecordWriter::finish));
@@ -208,24 +203,17 @@ impl Accumulator {
             Ok(at) => at,
             Err(at) => {
                 let end = self.periods.len();
-                self.periods.push_back((key, Period::default()));
+                self.periods.push_back((key, Groups::default()));
                 // Mostly no step. The library's insert() is larger than all that is saved by it.
                 (at..end).rev().for_each(|place| self.periods.swap(place, place.saturating_add(1)));
                 at
             }
         };
         let Some((_, period)) = self.periods.get_mut(at) else { return };
-        let distributions = match period.get_index_of(&BorrowedDimensions(names)) {
-            Some(index) => match period.get_index_mut(index) {
-                Some((_, distributions)) => distributions,
-                None => return,
-            },
-            None => {
-                let dimensions = Dimensions::from_borrowed(names);
-                self.bytes = self.bytes.saturating_add(group_bytes(&dimensions));
-                period.entry(dimensions).or_default()
-            }
-        };
+        let Some((Group { dimensions, distributions }, is_new)) = period.entry(names) else { return };
+        if is_new {
+            self.bytes = self.bytes.saturating_add(group_bytes(dimensions));
+        }
         if kind != Kind::Gauge {
             self.samples = self.samples.saturating_add(distribution.count());
         }
