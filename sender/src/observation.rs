@@ -39,6 +39,17 @@ impl Observation {
             let Some(text) = default.or(dimension.source.placeholder()) else { return };
             self.bytes.extend_from_slice(text);
         }
+        self.end(place, start);
+    }
+
+    /// Sets the text of the dimension in this place to what `write` appends, which is a dimension value.
+    pub(crate) fn write(&mut self, place: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.end(place, start);
+    }
+
+    fn end(&mut self, place: usize, start: usize) {
         self.bytes.push(SEPARATOR);
         if let Some(span) = self.spans.get_mut(place) {
             *span = (start, self.bytes.len());

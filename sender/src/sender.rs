@@ -292,32 +292,27 @@ impl Sender {
         property: &mut impl FnMut(&[u8]) -> Option<&'p [u8]>,
     ) {
         for (place, dimension) in self.dimensions.iter().enumerate() {
-            self.text.clear();
-            let value = match (&dimension.source, outcome.code()) {
+            match (&dimension.source, outcome.code()) {
                 (Source::Status, Some(code)) => {
-                    append_number(&mut self.text, code.into());
-                    Some(self.text.as_slice())
+                    observation.write(place, |text| append_number(text, code.into()));
                 }
-                (Source::StatusClass, Some(code)) => {
-                    append_number(&mut self.text, i64::from(code / 100));
-                    self.text.extend_from_slice(b"XX");
-                    Some(self.text.as_slice())
-                }
-                (Source::Status | Source::StatusClass, None) => None,
+                (Source::StatusClass, Some(code)) => observation.write(place, |text| {
+                    append_number(text, i64::from(code / 100));
+                    text.extend_from_slice(b"XX");
+                }),
+                (Source::Status | Source::StatusClass, None) => observation.set(place, dimension, None),
                 (Source::Property(path), _) => {
                     let bytes = property(path.as_bytes());
                     let number = bytes.filter(|_| dimension.source.is_number());
                     match number.and_then(|bytes| bytes.try_into().ok()) {
                         Some(bytes) => {
-                            append_number(&mut self.text, i64::from_le_bytes(bytes));
-                            Some(self.text.as_slice())
+                            observation.write(place, |text| append_number(text, i64::from_le_bytes(bytes)));
                         }
-                        None => bytes,
+                        None => observation.set(place, dimension, bytes),
                     }
                 }
-                _ => continue,
-            };
-            observation.set(place, dimension, value);
+                _ => {}
+            }
         }
     }
 
