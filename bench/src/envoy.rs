@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -101,6 +102,30 @@ impl Envoy {
     /// When it has ended.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
         cpu::of_process(self.id()).map_err(|error| format!("{error}\n{}", self.log()))
+    }
+
+    /// Stops it where it is, so that its timers take no time from another one, and nothing of that one's out of the caches.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn freeze(&self) -> Result<(), String> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on, and do what its timers have waited with.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn thaw(&self) -> Result<(), String> {
+        const CATCH_UP: Duration = Duration::from_millis(200);
+        self.signal(Signal::CONT)?;
+        pause(CATCH_UP);
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), String> {
+        let process = i32::try_from(self.id()).ok().and_then(Pid::from_raw).ok_or("Envoy has no process")?;
+        kill_process(process, signal).map_err(|error| format!("{error}\n{}", self.log()))
     }
 
     /// What it has written.

@@ -106,14 +106,17 @@ fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, Str
     });
     let envoys = envoys.collect::<Result<Vec<_>, _>>()?;
     let round = |variant: &Variant, envoy: &Envoy, seconds: u64| {
+        envoy.thaw()?;
         let before = envoy.cpu()?;
         let load = load(envoy.address()?, seconds, &places).map_err(|error| format!("{}: {error}", variant.name))?;
         let used = envoy.cpu()?.saturating_sub(before);
+        envoy.freeze()?;
         // An access log would fill the disk.
         let log = File::options().write(true).open(envoy.folder().join("access.log"));
         let _ = log.map(|log| log.set_len(0));
         Ok::<_, String>(used.as_secs_f64() * 1e6 / load.requests as f64)
     };
+    envoys.iter().try_for_each(Envoy::freeze)?;
     for (variant, envoy) in variants.iter().zip(&envoys) {
         // V8 compiles what is hot for a second time.
         round(variant, envoy, 1)?;
@@ -142,6 +145,7 @@ fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, Str
 /// The receiver had something to publish: a module that does not work is cheap.
 fn check_received(envoy: &Envoy) -> Result<(), String> {
     const LIMIT: Duration = Duration::from_secs(15);
+    envoy.thaw()?;
     let begin = Instant::now();
     loop {
         let page = envoy.page("/stats?filter=acpw.receiver.received")?;
