@@ -4,7 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use receiver::source::{
     SourceCounts,
-    envoy::{answer::Answer, known::Known, pattern::Pattern},
+    envoy::{
+        answer::{Answer, Bucket},
+        known::Known,
+        pattern::Pattern,
+    },
 };
 
 fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
@@ -25,7 +29,7 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
                     assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());
                 }
                 if let Some(value) = stat.value {
-                    counters.increase(&stat.name, value, &mut counts);
+                    counters.increase(&stat.name, Bucket::of_counter(value), &mut counts);
                 }
                 if let Some(totals) = stat.totals {
                     histograms.increase(&stat.name, totals, &mut counts);
