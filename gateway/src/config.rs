@@ -76,7 +76,7 @@ impl Config {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", &mut faults).unwrap_or_default();
         let namespaces = items(raw.namespaces, "namespaces", &mut faults, |name, path, faults| {
-            checked(Namespace::new(&name), path, faults)
+            faults.checked(path, Namespace::new(&name))
         });
         let default_dimensions = items(raw.default_dimensions, "default_dimensions", &mut faults, dimension);
         if let Err(error) = Dimensions::new(default_dimensions.clone()) {
@@ -120,17 +120,13 @@ fn items<T: acpw_config::FromJson, U>(
     parsed
 }
 
-fn checked<T, E: std::fmt::Display>(result: Result<T, E>, path: &str, faults: &mut Faults) -> Option<T> {
-    result.map_err(|error| faults.add(path, error)).ok()
-}
-
 fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(DimensionName, DimensionValue)> {
     raw.check_keys(path, faults);
     let (name_path, value_path) = (format!("{path}.name"), format!("{path}.value"));
     let name = raw.name.required(&name_path, faults);
-    let name = name.and_then(|name| checked(DimensionName::new(&name), &name_path, faults));
+    let name = name.and_then(|name| faults.checked(&name_path, DimensionName::new(&name)));
     let value = raw.value.required(&value_path, faults);
-    let value = value.and_then(|value| checked(DimensionValue::new(&value), &value_path, faults));
+    let value = value.and_then(|value| faults.checked(&value_path, DimensionValue::new(&value)));
     name.zip(value)
 }
 
@@ -140,7 +136,7 @@ fn access_key(raw: RawAccessKey, path: &str, faults: &mut Faults) -> Option<Acce
     let secret = raw.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
     let (id, secret) = id.zip(secret)?;
     // What cannot be signed with is told now, and not to each client.
-    checked(acpw_sigv4::Credentials::new(&id, secret.expose(), None), path, faults)?;
+    faults.checked(path, acpw_sigv4::Credentials::new(&id, secret.expose(), None))?;
     Some(AccessKey { id, secret })
 }
 

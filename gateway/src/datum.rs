@@ -1,5 +1,6 @@
 //! `MetricDatum`: one item of a request, validated.
 
+use acpw_config::list;
 use acpw_metric::{
     DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, StorageResolution, Timestamp,
     Unit,
@@ -137,8 +138,8 @@ fn read_unit(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<Unit> {
     }
     let unit = Unit::from_name(fields.text("Unit", faults)?);
     if unit.is_none() {
-        let units: Vec<_> = Unit::all().map(Unit::as_str).collect();
-        let message = format_args!("must be one of {}", units.join(", "));
+        let units = list(&mut Unit::all().map(Unit::as_str));
+        let message = format_args!("must be one of {units}");
         faults.add(FaultKind::Value, &Path::Field(fields.path(), "Unit"), message);
     }
     unit

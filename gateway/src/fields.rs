@@ -1,5 +1,6 @@
 //! A structure of a request: its fields are read by name and type, and a fault names the path.
 
+use acpw_config::list;
 use std::borrow::Cow;
 
 use acpw_metric::calendar::rfc_3339;
@@ -47,7 +48,8 @@ impl<'n, 'p> Fields<'n, 'p> {
                     seen |= bit;
                 }
                 None if unknown == UnknownFields::Refused => {
-                    let message = format_args!("is not known; known are {}", known.join(", "));
+                    let known = list(&mut known.iter().copied());
+                    let message = format_args!("is not known; known are {known}");
                     let name: String = name.chars().take(100).collect();
                     faults.add(FaultKind::Type, &Path::Field(path, &name), message);
                 }

@@ -1,5 +1,6 @@
 //! The input of PutMetricData: all data of a request are good, or none is taken.
 
+use acpw_config::list;
 use acpw_metric::{Accumulator, Kind, Namespace, Origin, PeriodKey, Timestamp, quota::MAX_DATA_PER_REQUEST};
 
 use crate::{
@@ -126,8 +127,8 @@ fn allowed(
     if namespaces.is_empty() || namespaces.contains(&namespace) {
         return Some(namespace);
     }
-    let names: Vec<_> = namespaces.iter().map(Namespace::as_str).collect();
-    let message = format_args!("must be one that this gateway takes: {}", names.join(", "));
+    let names = list(&mut namespaces.iter().map(Namespace::as_str));
+    let message = format_args!("must be one that this gateway takes: {names}");
     faults.add(FaultKind::Value, &Path::Field(fields.path(), "Namespace"), message);
     None
 }

@@ -133,8 +133,8 @@ impl Config {
         let namespace = Namespace::new(namespace.as_deref().unwrap_or("AWSCloudWatchProxyWasm"));
         let name = raw.metric_name.optional("metric_name", &mut faults);
         let name = MetricName::new(name.as_deref().unwrap_or("RequestCount"));
-        let namespace = checked("metric_namespace", Some(namespace), &mut faults);
-        let request_count_name = checked("metric_name", Some(name), &mut faults);
+        let namespace = faults.checked("metric_namespace", namespace);
+        let request_count_name = faults.checked("metric_name", name);
         let timeout = raw.http_request_timeout_millisecond.within(
             "http_request_timeout_millisecond",
             100..=60_000,
@@ -187,17 +187,6 @@ impl Config {
     pub fn host(&self) -> Option<String> {
         let of_region = || self.region.region().map(Region::cloud_watch_host);
         self.host.clone().or_else(of_region)
-    }
-}
-
-/// The value, or a fault at `path` that says why there is none.
-fn checked<T, E: std::fmt::Display>(path: &str, result: Option<Result<T, E>>, faults: &mut Faults) -> Option<T> {
-    match result? {
-        Ok(value) => Some(value),
-        Err(error) => {
-            faults.add(path, error);
-            None
-        }
     }
 }
 

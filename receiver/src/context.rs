@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use acpw_config::list;
 use acpw_host::{
     Callout, Counter, Gauge, HostError, LogLevel, Plugin, Queue, call_response_body, call_response_headers,
     dispatch_http_call, environment, log, now, pairs::pairs, plugin, plugin_configuration, random, set_shared_data,
@@ -78,7 +79,7 @@ impl Root {
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error}"))?;
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        let providers: Vec<&str> = config.credentials.iter().map(Provider::name).collect();
+        let providers = list(&mut config.credentials.iter().map(Provider::name));
         let summary = format!(
             "{} publishes {} to {} of {} every {} ms with credentials from {}",
             env!("CARGO_PKG_VERSION"),
@@ -86,7 +87,7 @@ impl Root {
             config.host().as_deref().unwrap_or("CloudWatch"),
             config.region.region().map_or("the instance's region", Region::as_str),
             config.publish_interval.as_millis(),
-            providers.join(", ")
+            providers
         );
         self.receiver = Some(Receiver {
             cluster: config.cluster.clone(),

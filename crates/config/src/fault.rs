@@ -18,6 +18,11 @@ impl Faults {
         self.0.push(if path.is_empty() { message.to_string() } else { format!("{path}: {message}") });
     }
 
+    /// The value, or a fault of the key at `path` that says why there is none.
+    pub fn checked<T, E: Display>(&mut self, path: impl Display, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(path, error)).ok()
+    }
+
     /// `value`, when nothing was found at fault.
     ///
     /// # Errors

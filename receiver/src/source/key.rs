@@ -1,25 +1,12 @@
 //! Keys that several sources have, each read in one way and with the same faults.
 
-use std::fmt::Display;
-
 use acpw_config::{Faults, Field};
 use acpw_metric::{Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
-
-/// What became of the value at `path`, noting what is wrong with it.
-pub(super) fn checked<T, E: Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            faults.add(path, error);
-            None
-        }
-    }
-}
 
 /// The namespace that a key `metric_namespace` says, where it is not the receiver's.
 pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut Faults) -> Option<Namespace> {
     let name = field.optional(path, faults)?;
-    checked(path, Namespace::new(&name), faults)
+    faults.checked(path, Namespace::new(&name))
 }
 
 /// What the keys `unit` and `scale` of the object at `path` say; what stands for a key that is not there is the source's.

@@ -5,7 +5,7 @@ use acpw_metric::{DimensionName, DimensionValue, Dimensions, Metric, MetricName,
 
 use super::{
     config::Environment,
-    key::{check_dimension_count, checked, resolution, unit_and_scale},
+    key::{check_dimension_count, resolution, unit_and_scale},
     reading::{Label, Reading, Value},
 };
 
@@ -227,7 +227,7 @@ impl RawRule {
             faults.add(key("metric"), "must not be empty");
         }
         let name = self.name.optional(key("name"), faults);
-        let name = name.and_then(|name| checked(&key("name"), MetricName::new(&name), faults));
+        let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
         let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
         if scale.is_some() && unit.is_none() {
             faults.add(key("unit"), "is required where there is a scale");
@@ -276,9 +276,9 @@ pub(super) fn dimensions(
     let mut dimensions = Vec::new();
     for (name, raw) in raw.optional(path, faults).unwrap_or_default().0 {
         let path = format!("{path}.{}", name.escape_default());
-        let name = checked(&path, DimensionName::new(&name), faults);
+        let name = faults.checked(&path, DimensionName::new(&name));
         let source = match raw.required(&path, faults) {
-            Some(ShortOr::Short(text)) => checked(&path, DimensionValue::new(&text), faults).map(Source::Constant),
+            Some(ShortOr::Short(text)) => faults.checked(&path, DimensionValue::new(&text)).map(Source::Constant),
             Some(ShortOr::Full(raw)) => raw.check(&path, environment, faults),
             None => None,
         };
@@ -292,17 +292,17 @@ impl RawRuleDimension {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let default = self.default.optional(key("default"), faults);
-        let default = default.and_then(|text| checked(&key("default"), DimensionValue::new(&text), faults));
+        let default = default.and_then(|text| faults.checked(key("default"), DimensionValue::new(&text)));
         let value = self.value.optional(key("value"), faults);
         let variable = self.environment.optional(key("environment"), faults);
         let label = self.label.optional(key("label"), faults);
         match (value, variable, label) {
             (Some(value), None, None) => {
-                checked(&key("value"), DimensionValue::new(&value), faults).map(Source::Constant)
+                faults.checked(key("value"), DimensionValue::new(&value)).map(Source::Constant)
             }
             (None, Some(variable), None) => match (environment(&variable), default) {
                 (Some(value), _) => {
-                    checked(&key("environment"), DimensionValue::new(&value), faults).map(Source::Constant)
+                    faults.checked(key("environment"), DimensionValue::new(&value)).map(Source::Constant)
                 }
                 (None, Some(default)) => Some(Source::Constant(default)),
                 (None, None) => {

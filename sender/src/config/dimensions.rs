@@ -21,10 +21,10 @@ pub(super) fn definitions(
         if BUILT_INS.contains(&name.as_str()) {
             faults.add(&path, "is built in; give another name");
         }
-        let checked_name = checked(&path, DimensionName::new(&name), faults);
+        let checked_name = faults.checked(&path, DimensionName::new(&name));
         let definition = match definition.required(&path, faults) {
             Some(ShortOr::Short(text)) => {
-                checked(&path, DimensionValue::new(&text), faults).map(|value| (Source::Constant(value), None))
+                faults.checked(&path, DimensionValue::new(&text)).map(|value| (Source::Constant(value), None))
             }
             Some(ShortOr::Full(raw)) => definition_of(raw, &path, environment, faults),
             None => None,
@@ -47,7 +47,7 @@ fn definition_of(
     raw.check_keys(path, faults);
     let default_path = format!("{path}.default");
     let default = raw.default.optional(&default_path, faults);
-    let default = default.and_then(|text| checked(&default_path, DimensionValue::new(&text), faults));
+    let default = default.and_then(|text| faults.checked(&default_path, DimensionValue::new(&text)));
     let keys = [
         ("value", raw.value),
         ("environment", raw.environment),
@@ -65,9 +65,9 @@ fn definition_of(
     let path = format!("{path}.{key}");
     let text = field.required(&path, faults)?;
     let source = match key {
-        "value" => Source::Constant(checked(&path, DimensionValue::new(&text), faults)?),
+        "value" => Source::Constant(faults.checked(&path, DimensionValue::new(&text))?),
         "environment" => match environment(&text).as_deref().map(DimensionValue::new) {
-            Some(value) => Source::Constant(checked(&path, value, faults)?),
+            Some(value) => Source::Constant(faults.checked(&path, value)?),
             None if default.is_some() => Source::Constant(default.clone()?),
             None => {
                 let name = text.escape_default();
@@ -173,14 +173,4 @@ fn header_name(path: &str, text: &str, faults: &mut Faults) -> Option<String> {
     }
     faults.add(path, format_args!("\"{}\" is not the name of a header", text.escape_default()));
     None
-}
-
-fn checked<T, E: std::fmt::Display>(path: &str, result: Result<T, E>, faults: &mut Faults) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            faults.add(path, error);
-            None
-        }
-    }
 }

@@ -61,13 +61,13 @@ impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let header = |name| self.get_http_request_header(name).unwrap_or_default();
+        let header = |name| text(self.get_http_request_header_bytes(name));
         (self.host, self.method, self.path) = (header(":authority"), header(":method"), header(":path"));
         Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        let status = self.get_http_response_header(":status").unwrap_or_default();
+        let status = text(self.get_http_response_header_bytes(":status"));
         if let Some(queue) = self.queue {
             let Self { host, method, path, .. } = self;
             let json = format!(r#"{{"host":"{host}","method":"{method}","path":"{path}","status":"{status}"}}"#);
@@ -75,4 +75,9 @@ impl HttpContext for Stream {
         }
         Action::Continue
     }
+}
+
+/// The SDK's own getters of text trap on a header that is not UTF-8.
+fn text(bytes: Option<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }

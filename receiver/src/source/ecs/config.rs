@@ -15,7 +15,7 @@ use crate::{
     source::{
         Publish, Reader, SourceConfig,
         config::Environment,
-        key::{checked, namespace, resolution},
+        key::{namespace, resolution},
     },
 };
 
@@ -94,7 +94,7 @@ impl RawEcsTask {
         let metrics = metrics(self.metrics, &at("metrics"), faults);
         let sets = sets(self.dimension_sets, &at("dimension_sets"), faults);
         let service = self.service_name.optional(at("service_name"), faults);
-        let service = service.and_then(|name| checked(&at("service_name"), DimensionValue::new(&name), faults));
+        let service = service.and_then(|name| faults.checked(at("service_name"), DimensionValue::new(&name)));
         let namespace = namespace(self.metric_namespace, &at("metric_namespace"), faults);
         let resolution =
             resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), faults);

@@ -14,7 +14,7 @@ use super::{
 use crate::source::{
     Publish, Reader, SourceConfig,
     config::Environment,
-    key::{check_dimension_count, checked, namespace, resolution, unit_and_scale},
+    key::{check_dimension_count, namespace, resolution, unit_and_scale},
     rule::{RawRuleDimension, Source, dimensions},
 };
 
@@ -177,7 +177,7 @@ impl RawStatsRule {
             return None;
         };
         let pattern = field.required(key(name), faults)?;
-        let pattern = checked(&key(name), Pattern::new(&pattern), faults)?;
+        let pattern = faults.checked(key(name), Pattern::new(&pattern))?;
         let raw_metrics = self.metrics.required(key("metrics"), faults).unwrap_or_default();
         if raw_metrics.is_empty() && faults.is_empty() {
             faults.add(key("metrics"), "must have at least one metric");
@@ -213,7 +213,7 @@ impl RawStatsMetric {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let name = self.name.required(key("name"), faults);
-        let name = name.and_then(|name| checked(&key("name"), MetricName::new(&name), faults));
+        let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
         let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
         let unit = unit.unwrap_or(if kind == Kind::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
         let resolution =
@@ -282,7 +282,7 @@ fn checked_set(
             faults.add(path, format_args!("the pattern has no place \"{place}\", and no dimension is defined so"));
             continue;
         }
-        let Some(name) = checked(&path, DimensionName::new(&name), faults) else { continue };
+        let Some(name) = faults.checked(&path, DimensionName::new(&name)) else { continue };
         if set.iter().any(|(known, _)| *known == name) {
             faults.add(path, format_args!("\"{name}\" is there twice"));
         } else {
