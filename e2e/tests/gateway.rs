@@ -231,3 +231,31 @@ async fn without_a_receiver_and_without_a_token_nothing_is_taken() {
     }
     assert_eq!(alone.send(&Request::get("localhost", "/healthcheck")).await.status, 503);
 }
+
+/// The SDK passes no response code details, so an access log recognises the gateway's answers by filter state.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_log_recognises_the_gateways_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let format = "%RESPONSE_CODE% %FILTER_STATE(wasm.acpw_gateway:PLAIN)%\n";
+    let access_log = json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": path,
+            "log_format": { "text_format_source": { "inline_string": format } },
+        },
+    }]);
+    let gateway =
+        Gateway::start(GatewaySetup { fields: vec![("access_log", access_log)], ..GatewaySetup::default() }).await;
+    let (status, answer) = gateway.post("/flush", "").await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(gateway.send(&json_post("/metrics", "{")).await.status, 400);
+    eventually("the access log has both answers", LIMIT, async || {
+        let lines = std::fs::read_to_string(&path).unwrap_or_default();
+        // Others are those of `/healthcheck`.
+        let has = |line: &str| lines.lines().any(|known| known == line);
+        (has("200 answered") && has("400 answered") && !lines.contains(" -\n")).then_some(()).ok_or(lines)
+    })
+    .await;
+}

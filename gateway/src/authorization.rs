@@ -105,7 +105,7 @@ fn expected(
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let mut headers = Vec::new();
     for name in names.split(';').filter(|name| !WRITTEN.contains(name)) {
-        for value in request.all(name) {
+        if let Some(value) = request.header(name) {
             headers.push((name, std::str::from_utf8(value).map_err(|error| told(&error))?));
         }
     }
@@ -197,7 +197,10 @@ mod tests {
     }
 
     fn request(pairs: &[(String, String)]) -> Request {
-        Request::new(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        Request::new(|name| {
+            let (_, value) = pairs.iter().find(|(known, _)| known == name)?;
+            Some(value.as_bytes().to_vec())
+        })
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
-    Aggregator, Buffer, Config, Counts, HostMatcher, Observation, Outcome, Request,
+    Aggregator, Buffer, Config, Counts, HeaderPhase, HostMatcher, Observation, Outcome, RequestHeaders,
     aggregator::Place,
     dimension::{Dimension, Source, append_number},
     measure::Measure,
@@ -41,6 +41,8 @@ pub struct Sender {
     buffer: Buffer,
     since: Timestamp,
     spares: Vec<Observation>,
+    /// The metrics need to know which requests are gRPC.
+    needs_grpc: bool,
     /// The authority of the last request, which is likely to be that of the next one, and whether its host is observed.
     authority: (Vec<u8>, bool),
     /// The host under which it counts.
@@ -57,15 +59,6 @@ struct Set {
     /// The places of its dimensions that are not constants.
     places: Vec<usize>,
     aggregator: Aggregator,
-}
-
-/// When a request's headers are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// When they arrive.
-    Arrival,
-    /// At the end of the stream.
-    End,
 }
 
 impl Sender {
@@ -102,6 +95,8 @@ impl Sender {
             let gauges = if is_known_at_start { gauges.clone() } else { Vec::new() };
             sets.push(Set { places, aggregator: Aggregator::new(names, metrics.clone(), gauges) });
         }
+        let needs_grpc =
+            measures.iter().any(|measure| matches!(measure, Measure::GrpcRequestCount | Measure::GrpcError));
         Self {
             hosts: config.hosts,
             path_templates: config.path_templates,
@@ -116,6 +111,7 @@ impl Sender {
             buffer: Buffer::default(),
             since: now.wall,
             spares: Vec::new(),
+            needs_grpc,
             authority: (Vec::new(), false),
             host: Vec::new(),
             text: Vec::new(),
@@ -124,37 +120,42 @@ impl Sender {
         }
     }
 
-    /// Begins to observe a request with these headers, if its host is one that is observed. Nothing more need be read of
-    /// one that is not.
-    pub fn begin<'a>(
-        &mut self,
-        headers: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
-        moment: Moment,
-    ) -> Option<Observation> {
-        let request = Request::new(headers.clone(), moment);
-        if !self.is_observed(request.authority()) {
+    /// Starts to observe a request if its host matches. `header` reads one request header by its lower-case name.
+    ///
+    /// Reads the authority first, so a host that does not match costs nothing more; then only what the configured
+    /// dimensions and metrics need.
+    pub fn begin(&mut self, header: impl FnMut(&str) -> Option<Vec<u8>>, phase: HeaderPhase) -> Option<Observation> {
+        let mut request = RequestHeaders::new(header, phase);
+        if !self.is_observed(&request.authority()) {
             return None;
         }
         let mut observation = self.spares.pop().unwrap_or_default();
         observation.reset(self.dimensions.len());
-        observation.is_grpc = request.is_grpc();
+        observation.is_grpc = self.needs_grpc && request.is_grpc();
+        // Two dimensions may need the path.
+        let mut path = None;
         for (place, dimension) in self.dimensions.iter().enumerate() {
-            let value = match &dimension.source {
-                Source::Host => Some(self.host.as_slice()),
-                Source::Method => Some(request.method()),
-                Source::Path => Some(request.path()),
-                Source::PathTemplate if self.path_templates.is_empty() => {
-                    self.text.clear();
-                    append_normalized(&mut self.text, request.path());
-                    Some(self.text.as_slice())
+            match &dimension.source {
+                Source::Host => observation.set(place, dimension, Some(&self.host)),
+                Source::Method => observation.set(place, dimension, Some(&request.method())),
+                Source::Path => {
+                    let path = path.get_or_insert_with(|| request.path());
+                    observation.set(place, dimension, Some(path));
                 }
-                Source::PathTemplate => Some(self.path_templates.find(request.path()).map_or(OTHER, str::as_bytes)),
-                Source::RequestHeader(name) => {
-                    headers.clone().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+                Source::PathTemplate => {
+                    let path = path.get_or_insert_with(|| request.path());
+                    if self.path_templates.is_empty() {
+                        self.text.clear();
+                        append_normalized(&mut self.text, path);
+                        observation.set(place, dimension, Some(&self.text));
+                    } else {
+                        let template = self.path_templates.find(path).map_or(OTHER, str::as_bytes);
+                        observation.set(place, dimension, Some(template));
+                    }
                 }
-                Source::Constant(_) | Source::Status | Source::StatusClass | Source::Property(_) => continue,
-            };
-            observation.set(place, dimension, value);
+                Source::RequestHeader(name) => observation.set(place, dimension, request.header(name).as_deref()),
+                Source::Constant(_) | Source::Status | Source::StatusClass | Source::Property(_) => {}
+            }
         }
         Some(observation)
     }
@@ -200,13 +201,13 @@ impl Sender {
         self.series = self.series();
     }
 
-    /// Counts a request that has ended; `property` gives what Envoy has under a path, and is asked for what is needed, once
-    /// each.
-    pub fn finish<'p>(&mut self, mut observation: Observation, mut property: impl FnMut(&[u8]) -> Option<&'p [u8]>) {
+    /// Counts a request that has ended. `property` reads one attribute of Envoy's by its path, whose parts NUL separates; it
+    /// is called once for each attribute that the configuration needs.
+    pub fn finish(&mut self, mut observation: Observation, mut property: impl FnMut(&str) -> Option<Vec<u8>>) {
         let mut outcome = Outcome::new(observation.is_grpc);
         for number in &self.numbers {
             if *number != Number::GrpcStatus || observation.is_grpc {
-                outcome.set(*number, property(number.path().as_bytes()));
+                outcome.set(*number, property(number.path()).as_deref());
             }
         }
         self.set_rest(&mut observation, &outcome, &mut property);
@@ -285,11 +286,11 @@ impl Sender {
     }
 
     /// Sets the dimensions that are known when a request has ended.
-    fn set_rest<'p>(
+    fn set_rest(
         &mut self,
         observation: &mut Observation,
         outcome: &Outcome,
-        property: &mut impl FnMut(&[u8]) -> Option<&'p [u8]>,
+        property: &mut impl FnMut(&str) -> Option<Vec<u8>>,
     ) {
         for (place, dimension) in self.dimensions.iter().enumerate() {
             match (&dimension.source, outcome.code()) {
@@ -302,7 +303,8 @@ impl Sender {
                 }),
                 (Source::Status | Source::StatusClass, None) => observation.set(place, dimension, None),
                 (Source::Property(path), _) => {
-                    let bytes = property(path.as_bytes());
+                    let bytes = property(path);
+                    let bytes = bytes.as_deref();
                     let number = bytes.filter(|_| dimension.source.is_number());
                     match number.and_then(|bytes| bytes.try_into().ok()) {
                         Some(bytes) => {
@@ -361,19 +363,26 @@ mod tests {
         vec![(b":authority", host), (b":method", b"GET"), (b":path", path)]
     }
 
+    fn reader(headers: &Headers<'_>) -> impl FnMut(&str) -> Option<Vec<u8>> {
+        |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name.as_bytes())?;
+            Some(value.to_vec())
+        }
+    }
+
     /// What Envoy would have of a request.
     type Properties<'a> = &'a [(&'a str, &'a [u8])];
 
     fn finish(sender: &mut Sender, observation: Observation, properties: Properties<'_>) {
-        let property = |path: &[u8]| {
-            let known = properties.iter().find(|(known, _)| known.as_bytes() == path);
-            known.map(|(_, value)| *value)
+        let property = |path: &str| {
+            let known = properties.iter().find(|(known, _)| *known == path);
+            known.map(|(_, value)| value.to_vec())
         };
         sender.finish(observation, property);
     }
 
     fn observe_with(sender: &mut Sender, headers: &Headers<'_>, properties: Properties<'_>) {
-        if let Some(observation) = sender.begin(headers.iter().copied(), Moment::End) {
+        if let Some(observation) = sender.begin(reader(headers), HeaderPhase::End) {
             finish(sender, observation, properties);
         }
     }
@@ -469,30 +478,49 @@ mod tests {
         assert_eq!(sender.take_counts().observed, 20);
     }
 
-    #[test]
-    fn only_what_is_needed_is_read() {
-        let paths = |rest: &str, content_type: &[u8]| {
-            let mut sender = sender(rest);
-            let mut headers = headers(b"example.com", b"/");
-            headers.push((b"content-type", content_type));
-            let observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
-            let mut asked: Vec<String> = Vec::new();
+    /// The headers and attributes that the sender reads of one request.
+    fn reads(rest: &str, host: &[u8], content_type: &[u8], phase: HeaderPhase) -> Vec<String> {
+        let mut sender = sender(rest);
+        let mut headers = headers(host, b"/");
+        headers.push((b"content-type", content_type));
+        let names = std::cell::RefCell::new(Vec::new());
+        let mut header = reader(&headers);
+        let logged = |name: &str| {
+            names.borrow_mut().push(name.to_owned());
+            header(name)
+        };
+        if let Some(observation) = sender.begin(logged, phase) {
             sender.finish(observation, |path| {
-                asked.push(String::from_utf8(path.to_vec()).unwrap().replace('\0', "."));
+                names.borrow_mut().push(path.replace('\0', "."));
                 None
             });
-            asked
-        };
-        let read = |rest: &str| -> Vec<String> { paths(rest, b"text/plain") };
-        assert_eq!(read(""), ["response.code"]);
-        assert_eq!(read(r#", "dimension_sets": [["host"]]"#), Vec::<String>::new());
+        }
+        names.into_inner()
+    }
+
+    #[test]
+    fn the_sender_reads_only_what_the_configuration_needs() {
+        let read = |rest: &str| reads(rest, b"example.com", b"text/plain", HeaderPhase::Arrival);
+        assert_eq!(read(""), [":authority", ":method", ":path", "response.code"]);
+        assert_eq!(read(r#", "dimension_sets": [["host"]]"#), [":authority"]);
+        let sets = r#", "normalize_path": true, "dimensions": { "tenant": { "request_header": "x-tenant" } },
+            "dimension_sets": [["path", "path_template"], ["path", "tenant"]]"#;
+        assert_eq!(read(sets), [":authority", ":path", "x-tenant"]);
         let rest = r#", "metrics": ["GrpcError", "Latency", "HTTPCode_Target_5XX_Count"],
             "dimension_sets": [["host", "route"], ["route", "status"]]"#;
-        let expected = ["response.code", "request.duration", "response.backend_latency", "xds.route_name"];
-        assert_eq!(read(rest), expected);
-        let mut grpc = paths(rest, b"application/grpc");
-        assert_eq!(grpc.remove(3), "response.grpc_status");
-        assert_eq!(grpc, expected);
+        let headers = [":authority", "content-type"];
+        let attributes = ["response.code", "request.duration", "response.backend_latency"];
+        let expected = |more: &[&'static str]| [&headers, &attributes[..], more].concat();
+        assert_eq!(read(rest), expected(&["xds.route_name"]));
+        let grpc = reads(rest, b"example.com", b"application/grpc", HeaderPhase::Arrival);
+        assert_eq!(grpc, expected(&["response.grpc_status", "xds.route_name"]));
+    }
+
+    #[test]
+    fn a_host_that_does_not_match_costs_one_read_as_a_filter_and_two_as_an_access_logger() {
+        let read = |phase| reads(r#", "match_hosts": ["example.org"]"#, b"example.com", b"", phase);
+        assert_eq!(read(HeaderPhase::Arrival), [":authority"]);
+        assert_eq!(read(HeaderPhase::End), ["x-envoy-original-host", ":authority"]);
     }
 
     #[test]
@@ -535,7 +563,7 @@ mod tests {
         assert!(sender.counts_progress());
         let enter = |sender: &mut Sender, second| {
             let headers = headers(b"h", b"/");
-            let mut observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
+            let mut observation = sender.begin(reader(&headers), HeaderPhase::Arrival).unwrap();
             sender.enter(&mut observation, at(second).wall);
             observation
         };

@@ -8,7 +8,7 @@ use std::{
 use acpw_metric::{Now, Record, Timestamp, dimension::OVERFLOW_VALUE};
 use fastrand::Rng;
 use receiver::{Answer, Counts, Publisher, TransmitId};
-use sender::{Moment, Sender};
+use sender::{HeaderPhase, Sender};
 
 use crate::{Cloud, Fault, Schedule};
 
@@ -209,12 +209,16 @@ impl World {
                 _ if is_burst => format!("/{}", self.rng.u16(..)),
                 n => format!("/{}", n % 8),
             };
-            let headers: [(&[u8], &[u8]); 3] =
-                [(b":authority", b"example.com"), (b":method", b"GET"), (b":path", path.as_bytes())];
+            let header = |name: &str| match name {
+                ":authority" => Some(b"example.com".to_vec()),
+                ":method" => Some(b"GET".to_vec()),
+                ":path" => Some(path.as_bytes().to_vec()),
+                _ => None,
+            };
             if let Some(Worker { sender, unflushed }) = self.senders.get_mut(place)
-                && let Some(observation) = sender.begin(headers.into_iter(), Moment::Arrival)
+                && let Some(observation) = sender.begin(header, HeaderPhase::Arrival)
             {
-                sender.finish(observation, |_| Some(&OK));
+                sender.finish(observation, |_| Some(OK.to_vec()));
                 *unflushed += 1;
                 self.truth.observed += 1;
                 *self.truth.by_path.entry(path).or_default() += 1;

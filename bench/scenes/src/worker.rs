@@ -2,7 +2,7 @@
 
 use acpw_metric::Now;
 use fastrand::Rng;
-use sender::{Config, HostMatcher, Moment, Sender};
+use sender::{Config, HeaderPhase, HostMatcher, Sender};
 
 /// The host of all requests.
 pub const HOST: &str = "bench.example.com";
@@ -80,15 +80,22 @@ impl Worker {
             (b"x-forwarded-proto", b"http"),
             (b"x-request-id", b"7c6d7b3a-52f4-4c1f-9d7e-0f3a5b8f5b5e"),
         ];
-        let Some(observation) = self.sender.begin(headers.iter().copied(), Moment::Arrival) else { return false };
+        let header = |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name.as_bytes())?;
+            Some(value.to_vec())
+        };
+        let Some(observation) = self.sender.begin(header, HeaderPhase::Arrival) else { return false };
         let [code, time] = [200, nanoseconds].map(i64::to_le_bytes);
         let [received, sent] = [420i64, 1_337].map(i64::to_le_bytes);
-        let property = |path: &[u8]| match path {
-            b"xds\0route_name" => Some(route),
-            b"response\0code" => Some(code.as_slice()),
-            b"request\0total_size" => Some(received.as_slice()),
-            b"response\0total_size" => Some(sent.as_slice()),
-            _ => Some(time.as_slice()),
+        let property = |path: &str| {
+            let value = match path {
+                "xds\0route_name" => route,
+                "response\0code" => code.as_slice(),
+                "request\0total_size" => received.as_slice(),
+                "response\0total_size" => sent.as_slice(),
+                _ => time.as_slice(),
+            };
+            Some(value.to_vec())
         };
         self.sender.finish(observation, property);
         true
