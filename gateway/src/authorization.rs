@@ -1,8 +1,8 @@
 //! Whether a request may: a bearer token, or a signature of Signature Version 4.
 
 use acpw_config::Secret;
+use acpw_metric::datetime::parse_iso_8601_basic;
 use acpw_sigv4::{Credentials, PayloadHash, Request as SignedRequest, Scope, Signer};
-use chrono::NaiveDate;
 
 use crate::request::Request;
 
@@ -76,8 +76,8 @@ impl Authorization {
             return Err("The security token included in the request is invalid.".to_owned());
         };
         let stamp = request.text("x-amz-date").unwrap_or_default();
-        let time =
-            seconds(stamp).filter(|_| stamp.starts_with(date)).ok_or("x-amz-date is missing or not the scope's")?;
+        let millis = parse_iso_8601_basic(stamp).filter(|_| stamp.starts_with(date));
+        let time = millis.ok_or("x-amz-date is missing or not the scope's")? / 1_000;
         if time.abs_diff(now) > MAX_SKEW.unsigned_abs() {
             let when = if time < now { "expired" } else { "not yet current" };
             return Err(format!("Signature {when}: {stamp} is more than 5 minutes from this host's clock."));
@@ -129,19 +129,6 @@ fn expected(
     let authorization = signed.headers().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
     let signature = authorization.and_then(|value| value.rsplit_once('=')).map(|(_, signature)| signature);
     signature.map(str::to_owned).ok_or_else(|| "The request cannot be signed.".to_owned())
-}
-
-/// Seconds since the epoch of `20261120T093000Z`.
-fn seconds(stamp: &str) -> Option<i64> {
-    let (date, time) = stamp.strip_suffix('Z')?.split_once('T')?;
-    let number = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
-    if date.len() != 8 || time.len() != 6 {
-        return None;
-    }
-    let date =
-        NaiveDate::from_ymd_opt(i32::try_from(number(date, 0, 4)?).ok()?, number(date, 4, 6)?, number(date, 6, 8)?)?;
-    let time = date.and_hms_opt(number(time, 0, 2)?, number(time, 2, 4)?, number(time, 4, 6)?)?;
-    Some(time.and_utc().timestamp())
 }
 
 /// Compares in a time that does not tell where two secrets differ.

@@ -3,7 +3,7 @@
 use acpw_config::list;
 use std::borrow::Cow;
 
-use acpw_metric::calendar::rfc_3339;
+use acpw_metric::datetime::parse_rfc_3339;
 
 use crate::{
     fault::{FaultKind, Faults, Path},
@@ -180,7 +180,7 @@ fn number(node: &Node<'_>) -> Option<f64> {
 }
 
 fn iso_8601(text: &str) -> Option<f64> {
-    Some(rfc_3339(text.trim())? as f64 / 1_000.0)
+    Some(parse_rfc_3339(text.trim())? as f64 / 1_000.0)
 }
 
 #[cfg(test)]

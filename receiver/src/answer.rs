@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_metric::{Timestamp, calendar::http_date};
+use acpw_metric::{Timestamp, datetime::parse_http_date};
 use serde_json::Value;
 
 /// What came back, as far as the outcome depends on it.
@@ -96,7 +96,7 @@ fn error(body: &[u8]) -> (String, String) {
 
 /// The time in an HTTP `Date`.
 pub(crate) fn date(value: &str) -> Option<Timestamp> {
-    u64::try_from(http_date(value)?).ok().map(Timestamp::from_millis)
+    u64::try_from(parse_http_date(value)?).ok().map(Timestamp::from_millis)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! from another version of the sender, and a dimension value from a stranger's request.
 
 pub mod accumulator;
-pub mod calendar;
+pub mod datetime;
 pub mod dimension;
 pub mod distribution;
 pub mod map;

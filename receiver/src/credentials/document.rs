@@ -1,6 +1,6 @@
 //! The JSON documents in which ECS, EKS and EC2 hand out credentials.
 
-use acpw_metric::{Timestamp, calendar::rfc_3339};
+use acpw_metric::{Timestamp, datetime::parse_rfc_3339};
 use acpw_sigv4::Credentials;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(crate) fn code(body: &[u8]) -> String {
 
 /// A time in ISO 8601.
 pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
-    u64::try_from(rfc_3339(text)?).ok().map(Timestamp::from_millis)
+    u64::try_from(parse_rfc_3339(text)?).ok().map(Timestamp::from_millis)
 }
 
 /// A code, without anything that no code has.

@@ -1,6 +1,6 @@
 //! What a container has used, by Docker's stats of it.
 
-use acpw_metric::calendar::rfc_3339_nanos;
+use acpw_metric::datetime::parse_rfc_3339_nanos;
 use serde_json::Value;
 
 /// What Docker's stats tell of a container at one time.
@@ -150,7 +150,7 @@ fn number(object: &Value, key: &str) -> Option<u64> {
 
 fn time(stats: &Value, key: &str) -> Option<i64> {
     // Docker's zero time is in the year 1, which has no nanoseconds since 1970.
-    let nanos = rfc_3339_nanos(stats.get(key)?.as_str()?)?;
+    let nanos = parse_rfc_3339_nanos(stats.get(key)?.as_str()?)?;
     (nanos > 0).then_some(nanos)
 }
 
