@@ -132,7 +132,8 @@ impl Reader {
     fn poll_remark(&mut self) -> Option<String> {
         match self {
             Self::Ecs(reader) => reader.poll_remark(),
-            Self::Scrape(_) | Self::Envoy(_) => None,
+            Self::Envoy(reader) => reader.poll_remark(),
+            Self::Scrape(_) => None,
         }
     }
 
