@@ -458,3 +458,16 @@ fn a_name_that_no_gauge_shows_is_left_out_and_logged_once() {
     let expected = [told("A c=a Count", 5.0, 5.0), told("A c=graph.example.com Count", 7.0, 7.0)];
     assert_eq!((clock.told(), clock.counts().gaps), (expected.to_vec(), 0));
 }
+
+#[test]
+fn the_documents_condition_takes_each_request_once() {
+    let metrics = json!([{ "name": "A", "only": { "code": "*xx" } }]);
+    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_{code}", metrics));
+    clock.answer(&clusters(&["a"]));
+    let stats = ["200", "2xx", "completed", "total", "external.upstream_rq_2xx"]
+        .map(|end| format!("cluster.a.upstream_rq_{end}"));
+    let mut stats: Vec<_> = stats.iter().map(|name| (name.as_str(), 3)).collect();
+    stats.extend([FIRST, ("cluster.a.external.upstream_rq_2xx", 3)]);
+    clock.answer(&numbers(&stats));
+    assert_eq!(clock.told(), [told("A c=a code=2xx Count", 3.0, 3.0)]);
+}
