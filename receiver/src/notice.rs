@@ -93,6 +93,13 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// A source answers what its configuration does not fit, or what cannot be true. The source says each once.
+    SourceRemark {
+        /// The path of its key in the configuration.
+        name: String,
+        /// The fact, and what to change.
+        remark: String,
+    },
     /// It answers again.
     SourceRecovered {
         /// The path of its key in the configuration.
@@ -111,6 +118,7 @@ impl Notice {
             | Self::Undispatched(_)
             | Self::Overflow { .. }
             | Self::SourceFailed { .. }
+            | Self::SourceRemark { .. }
             | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
             Self::Denied { .. }
             | Self::Dropped { .. }
@@ -135,6 +143,7 @@ impl Notice {
             Self::CredentialsFailed { is_held: true, .. } => 11,
             Self::SourceFailed { .. } => 12,
             Self::SourceRecovered { .. } => 13,
+            Self::SourceRemark { .. } => 14,
         }
     }
 }
@@ -192,6 +201,7 @@ impl fmt::Display for Notice {
             Self::SourceFailed { name, reason } => {
                 write!(f, "{name} tells nothing, which leaves a gap in its metrics: {}", Printable(reason))
             }
+            Self::SourceRemark { name, remark } => write!(f, "{name}: {}", Printable(remark)),
             Self::SourceRecovered { name } => write!(f, "{name} answers again"),
         }
     }
@@ -209,16 +219,16 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// Lets a line of each kind through once a minute, with the number of those that were kept back. Publications, at debug
-/// level, are not limited.
+/// level, and remarks, of which each is made once, are not limited.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 14],
+    kinds: [Option<(Duration, u64)>; 15],
 }
 
 impl Limiter {
     /// The line to write, if one is to be written now, by the steady clock.
     pub fn line(&mut self, notice: &Notice, now: Duration) -> Option<String> {
-        if notice.level() == Level::Debug {
+        if notice.level() == Level::Debug || matches!(notice, Notice::SourceRemark { .. }) {
             return Some(notice.to_string());
         }
         let kind = self.kinds.get_mut(notice.kind())?;

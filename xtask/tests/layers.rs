@@ -7,15 +7,14 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 
 /// For each crate of the modules, the crates of this project that it may depend on.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 7] = [
     ("acpw-metric", &[]),
     ("acpw-sigv4", &[]),
     ("acpw-config", &[]),
-    ("acpw-gzip", &[]),
     ("acpw-host", &["acpw-metric"]),
     ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
-    ("acpw-gateway", &["acpw-config", "acpw-gzip", "acpw-metric", "acpw-sigv4", "acpw-host"]),
-    ("acpw-receiver", &["acpw-config", "acpw-gzip", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
 ];
 
 /// The crates that talk to Envoy. Only `context.rs`, which is compiled for Wasm alone, can name them.

@@ -17,6 +17,7 @@ pub mod scrape;
 
 mod config;
 mod key;
+mod remark;
 
 use std::collections::VecDeque;
 
@@ -127,6 +128,15 @@ impl Reader {
         }
     }
 
+    /// The next remark for the operator, if there is one.
+    fn poll_remark(&mut self) -> Option<String> {
+        match self {
+            Self::Ecs(reader) => reader.poll_remark(),
+            Self::Envoy(reader) => reader.poll_remark(),
+            Self::Scrape(_) => None,
+        }
+    }
+
     /// Reads on for about `budget` bytes, takes from it what was read, and adds what was measured to `data`.
     fn read(&mut self, budget: &mut usize, data: &mut Accumulator, counts: &mut SourceCounts) -> Result<(), String> {
         match self {
@@ -199,6 +209,9 @@ impl Sources {
             let read = source.reader.read(&mut { share }, &mut data, &mut self.counts);
             if !data.is_empty() {
                 all.push(Data { data, publish: source.config.publish });
+            }
+            while let Some(remark) = source.reader.poll_remark() {
+                self.notices.push_back(Notice::SourceRemark { name: source.config.name.clone(), remark });
             }
             match read {
                 Err(reason) => self.fail(SourceId(index), reason),

@@ -65,6 +65,8 @@ const URI_VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
 pub struct Settings {
     /// The path of the endpoint's base, without a slash at its end.
     pub base: String,
+    /// How often it is asked.
+    pub interval: Duration,
     /// The container that container metrics are about; every one otherwise.
     pub container: Option<String>,
     /// Each metric once.
@@ -109,7 +111,8 @@ impl RawEcsTask {
             answer_limit: ANSWER_LIMIT,
             publish: if is_immediate { Publish::Now } else { Publish::Interval },
         };
-        let settings = Settings { base, container, metrics, sets, service, namespace, resolution };
+        let interval = config.interval;
+        let settings = Settings { base, interval, container, metrics, sets, service, namespace, resolution };
         Some((config, Reader::Ecs(Box::new(EcsTask::new(settings)))))
     }
 }

@@ -1,12 +1,17 @@
 //! The container stats of an Amazon ECS task, by its task metadata endpoint, version 4.
 //!
 //! A round asks `/task/stats`, and `/task` before the first one and again now and then: it says which containers there are
-//! and what they may use. A value that cannot be right is none: counters that have gone back, a reading that is no newer
-//! than the last one, a sum over containers of which one tells nothing.
+//! and what they may use. Rates are differences to the last reading of the same container. The agent reads each container
+//! by a ticker of its own, every second or every ten, so the newest of each is kept, and the task's sum is published when
+//! the last of them is new. A value that cannot be true is a gap: counters that have gone back, more CPU than the
+//! processors have, a sum over containers of which one says nothing.
 
+mod advice;
 mod config;
 mod dimension;
+mod known;
 mod measure;
+mod reading;
 mod task;
 mod usage;
 
@@ -19,18 +24,27 @@ use serde_json::{Map, Value};
 
 pub use config::{RawEcsTask, Settings};
 pub use dimension::EcsDimension;
+use known::Known;
 pub use measure::{MEASURES, Measure};
+use reading::Reading;
 use task::{Container, Limits, Stage, Task};
-use usage::{Reading, Usage};
+use usage::{Bounds, Usage};
 
-use super::SourceCounts;
+use super::{SourceCounts, remark::Remarks};
 use crate::call::Response;
 
-/// How old what `/task` told may become.
+/// How old the answer of `/task` may become.
 const TASK_AGE: Duration = Duration::from_secs(60);
 
-/// The same while a container that ran tells nothing. ECS's agent takes 40 requests a second from all tasks of a host.
+/// The same while a container that ran says nothing, or the configured one is missing. ECS's agent takes 40 requests a second from all tasks of a host.
 const DOUBTFUL_TASK_AGE: Duration = Duration::from_secs(10);
+
+/// The longest time between two readings of which a rate is computed, and the age of the oldest reading in a sum: this
+/// many intervals, and never less than [`LEAST_LONGEST`].
+const LONGEST_INTERVALS: u32 = 10;
+
+/// ECS's agent reads every second, or by `ECS_POLLING_METRICS_WAIT_DURATION` every 5 to 20 seconds; on Fargate every ten.
+const LEAST_LONGEST: Duration = Duration::from_secs(30);
 
 /// The container stats of an Amazon ECS task, by its task metadata endpoint, version 4.
 #[derive(Debug)]
@@ -47,8 +61,11 @@ pub struct EcsTask {
     /// When `/task` was last asked, by the steady clock.
     task_asked: Duration,
     is_task_due: bool,
-    /// Each container's last reading, by its id.
-    readings: Vec<(String, Reading)>,
+    /// The containers that have had a reading.
+    known: Vec<Known>,
+    /// Since when the task has had no container of the configured name, by the steady clock.
+    missing: Option<Duration>,
+    remarks: Remarks,
     /// Ids that had stats when those were last read, and that `/task` has not listed before.
     unlisted: Vec<String>,
     /// Ids that had stats and that `/task` has not listed since: they are not the task's.
@@ -97,7 +114,9 @@ impl EcsTask {
             task: None,
             task_asked: Duration::ZERO,
             is_task_due: false,
-            readings: Vec::new(),
+            known: Vec::new(),
+            missing: None,
+            remarks: Remarks::default(),
             unlisted: Vec::new(),
             strangers: Vec::new(),
         }
@@ -134,6 +153,10 @@ impl EcsTask {
         self.answer.is_some()
     }
 
+    pub(super) fn poll_remark(&mut self) -> Option<String> {
+        self.remarks.poll()
+    }
+
     pub(super) fn read(
         &mut self,
         budget: &mut usize,
@@ -151,6 +174,10 @@ impl EcsTask {
             Document::Task => {
                 let Some(task) = Task::read(&document) else { return Err(self.failed("answered no task")) };
                 counts.over_limit = counts.over_limit.saturating_add(task.over_limit);
+                self.missing = self.settings.lacks_container(&task).then(|| self.missing.unwrap_or(now.steady));
+                let missing = self.missing.map(|since| now.steady.saturating_sub(since));
+                self.settings.advise(&task, missing, &mut self.remarks);
+                self.known.iter_mut().for_each(|known| known.has_moved = false);
                 self.task = Some(task);
                 self.strangers = std::mem::take(&mut self.unlisted);
             }
@@ -179,38 +206,58 @@ impl EcsTask {
         data: &mut Accumulator,
         counts: &mut SourceCounts,
     ) {
-        let mut readings = Vec::new();
+        let longest = LEAST_LONGEST.max(self.settings.interval.saturating_mul(LONGEST_INTERVALS));
+        let mut before = std::mem::take(&mut self.known);
         let mut containers = Vec::new();
-        let mut has_silent = false;
+        let (mut has_doubt, mut is_due) = (false, true);
         for container in &task.containers {
+            let earlier = before.iter().position(|known| known.id == container.id).map(|at| before.swap_remove(at));
             let reading = stats.get(&container.id).and_then(Reading::read);
-            let earlier = self.readings.iter().find(|(id, _)| *id == container.id).map(|(_, earlier)| earlier);
-            let usage = reading.as_ref().map_or_else(Usage::default, |reading| Usage::new(earlier, reading));
-            let is_moving = reading.as_ref().zip(earlier).is_some_and(|(reading, earlier)| reading.is_after(earlier));
+            let bounds = Bounds { limit: task.limits.vcpu.or(container.limits.vcpu), longest };
+            let (known, doubt) = Known::advance(earlier, &container.id, reading, bounds, now.steady);
+            if let Some(doubt) = doubt {
+                let name = container.name.as_ref().map_or(container.id.as_str(), DimensionValue::as_str);
+                self.remarks.once(doubt.kind(), || doubt.describe(&format_args!("container {name:?}")));
+            }
+            let is_present = known.as_ref().is_some_and(|known| known.is_present);
             let takes_part = match container.stage {
-                Stage::Early => reading.is_some(),
+                Stage::Early => is_present,
                 Stage::Running => true,
-                Stage::Ended => is_moving,
+                Stage::Ended => is_present && known.as_ref().is_some_and(|known| known.has_moved),
             };
-            has_silent |= takes_part && reading.is_none();
-            readings.extend(reading.map(|reading| (container.id.clone(), reading)));
             if takes_part {
+                has_doubt |= !is_present || container.stage == Stage::Ended;
+                is_due &= known.as_ref().is_some_and(|known| known.is_due(now.steady, longest));
+                let new = known.as_ref().filter(|known| known.is_new);
+                let usage = new.map_or_else(Usage::default, |known| known.usage.clone());
                 containers.push(Subject { container: Some(container), limits: &container.limits, usage });
             }
+            self.known.extend(known);
         }
-        self.readings = readings;
+        has_doubt |= self.missing.is_some() && !self.remarks.has_made(advice::CONTAINER_NAME);
         let has_strangers = self.meet_strangers(stats, task);
         let age = now.steady.saturating_sub(self.task_asked);
-        self.is_task_due = has_strangers || age >= if has_silent { DOUBTFUL_TASK_AGE } else { TASK_AGE };
+        self.is_task_due = has_strangers || age >= if has_doubt { DOUBTFUL_TASK_AGE } else { TASK_AGE };
 
-        let is_whole = !has_strangers && task.over_limit == 0;
-        let mut usage = if is_whole { total(&containers, task.shares_network) } else { Usage::default() };
+        let mut usage = Usage::default();
+        if is_due && !has_strangers && task.over_limit == 0 {
+            let is_part = |known: &&mut Known| containers.iter().any(|subject| subject.id() == Some(&known.id));
+            let parts: Vec<_> = self.known.iter_mut().filter(is_part).collect();
+            let (total, doubt) =
+                Usage::total(parts.iter().map(|known| &known.usage), task.shares_network, task.limits.vcpu);
+            parts.into_iter().for_each(|known| known.is_summed = true);
+            usage = total;
+            if let Some(doubt) = doubt {
+                self.remarks.once("sum", || doubt.describe(&"the task"));
+            }
+        }
         if let Some(name) = &self.settings.container {
             containers.retain(|subject| subject.name().is_some_and(|known| known.as_str() == name));
         }
         // CPUUsage is a container's: of the one that is named, or of all.
         if self.settings.container.is_some() {
-            usage.docker_percent = total(&containers, task.shares_network).docker_percent;
+            let named = containers.iter().map(|subject| &subject.usage);
+            usage.docker_percent = Usage::total(named, task.shares_network, task.limits.vcpu).0.docker_percent;
         }
         let whole = [Subject { container: None, limits: &task.limits, usage }];
         for set in &self.settings.sets {
@@ -233,6 +280,10 @@ impl EcsTask {
 }
 
 impl Subject<'_> {
+    fn id(&self) -> Option<&String> {
+        Some(&self.container?.id)
+    }
+
     fn name(&self) -> Option<&DimensionValue> {
         self.container?.name.as_ref()
     }
@@ -276,14 +327,4 @@ impl Settings {
         };
         Dimensions::new(set.iter().map(pair).collect::<Option<_>>()?).ok()
     }
-}
-
-/// What all of these have used.
-fn total(containers: &[Subject<'_>], shares_network: bool) -> Usage {
-    let Some((first, others)) = containers.split_first() else { return Usage::default() };
-    let mut total = first.usage.clone();
-    for other in others {
-        total.add(&other.usage, shares_network);
-    }
-    total
 }

@@ -51,8 +51,9 @@ acpw_config::object! {
 acpw_config::object! {
     /// Stats of one type and pattern, and what is published of them. Exactly one of `counter`, `gauge` and `histogram`.
     pub struct RawStatsRule {
-        /// The names of counters, with places for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a part
-        /// without dots, `{name*}` for any text.
+        /// The names of counters, with placeholders for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a
+        /// part without dots, `{name*}` for any text, and the first one after `cluster.` or `http.` for the whole name of a
+        /// cluster or connection manager.
         counter: String,
         /// The names of gauges.
         gauge: String,
