@@ -5,6 +5,8 @@ use std::ops::Range;
 use acpw_gzip::{Encoder, decompress};
 use acpw_metric::{Kind, StorageResolution};
 
+use crate::{batch::envelope, lane_key::LaneKey};
+
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
 
@@ -14,6 +16,7 @@ const STEP: usize = 16 * 1024;
 /// One request's body as it is to be sent, and where in it each datum lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
+    key: LaneKey,
     body: Vec<u8>,
     is_compressed: bool,
     raw_length: usize,
@@ -26,6 +29,7 @@ pub struct Payload {
 /// [`seal`](Self::seal) a few times makes it a [`Payload`].
 #[derive(Debug)]
 pub struct Draft {
+    key: LaneKey,
     raw: Vec<u8>,
     data: Vec<Span>,
     /// How much of it is compressed.
@@ -52,8 +56,8 @@ fn samples(data: &[Span]) -> u64 {
 
 impl Draft {
     /// A draft of a whole JSON document in which data lie at these places, in their order.
-    pub(crate) fn new(raw: Vec<u8>, data: Vec<Span>) -> Self {
-        Self { raw, data, fed: 0, encoder: Encoder::default() }
+    pub(crate) fn new(key: LaneKey, raw: Vec<u8>, data: Vec<Span>) -> Self {
+        Self { key, raw, data, fed: 0, encoder: Encoder::default() }
     }
 
     /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
@@ -61,7 +65,7 @@ impl Draft {
         let raw_length = self.raw.len();
         if raw_length < COMPRESSION_THRESHOLD {
             *budget = budget.saturating_sub(raw_length);
-            return Ok(Payload { body: self.raw, is_compressed: false, raw_length, data: self.data });
+            return Ok(Payload { key: self.key, body: self.raw, is_compressed: false, raw_length, data: self.data });
         }
         while *budget > 0 {
             let end = self.fed.saturating_add(STEP).min(raw_length);
@@ -71,7 +75,7 @@ impl Draft {
             self.fed = end;
             if end == raw_length {
                 let body = self.encoder.finish();
-                return Ok(Payload { body, is_compressed: true, raw_length, data: self.data });
+                return Ok(Payload { key: self.key, body, is_compressed: true, raw_length, data: self.data });
             }
         }
         Err(self)
@@ -94,21 +98,19 @@ impl Draft {
 
     /// The draft with every datum moved by so many milliseconds, as far as that moves it into another period.
     pub fn shifted(self, millis: i64) -> Self {
-        let Self { mut raw, data, .. } = self;
+        let Self { key, mut raw, data, .. } = self;
         for span in &data {
             if let Some(datum) = raw.get_mut(span.bytes.clone()) {
                 shift_timestamp(datum, span.kind.correction(span.resolution, millis) / 1_000);
             }
         }
-        Self::new(raw, data)
+        Self::new(key, raw, data)
     }
 
-    /// A draft of some of these data.
-    fn only(&self, kept: &[Span]) -> Option<Self> {
+    /// A draft of some of these data, under a key that may have no entity any more.
+    fn only(&self, key: LaneKey, kept: &[Span]) -> Option<Self> {
         let raw = &self.raw;
-        let first = self.data.first()?;
-        let last = self.data.last()?;
-        let mut document = raw.get(..first.bytes.start)?.to_vec();
+        let (mut document, end) = envelope(&key);
         let mut data = Vec::with_capacity(kept.len());
         for span in kept {
             if !data.is_empty() {
@@ -118,8 +120,8 @@ impl Draft {
             document.extend_from_slice(raw.get(span.bytes.clone())?);
             data.push(Span { bytes: start..document.len(), ..span.clone() });
         }
-        document.extend_from_slice(raw.get(last.bytes.end..)?);
-        (!data.is_empty()).then(|| Self::new(document, data))
+        document.extend_from_slice(end);
+        (!data.is_empty()).then(|| Self::new(key, document, data))
     }
 }
 
@@ -161,7 +163,7 @@ impl Payload {
                 kept.push(span.clone());
             }
         }
-        (self.draft().and_then(|draft| draft.only(&kept)), dropped)
+        (self.draft().and_then(|draft| draft.only(self.key.clone(), &kept)), dropped)
     }
 
     /// Drafts of its two halves; the second is absent when there is only one datum.
@@ -171,12 +173,23 @@ impl Payload {
             return (Some(draft), None);
         }
         let (left, right) = draft.data.split_at(draft.data.len() / 2);
-        (draft.only(left), draft.only(right))
+        (draft.only(self.key.clone(), left), draft.only(self.key.clone(), right))
+    }
+
+    /// Returns a draft of its data as those of no entity.
+    pub fn without_entity(&self) -> Option<Draft> {
+        let key = LaneKey { entity: None, ..self.key.clone() };
+        self.draft().and_then(|draft| draft.only(key, &self.data))
+    }
+
+    /// Returns the namespace and entity that it is for.
+    pub fn key(&self) -> &LaneKey {
+        &self.key
     }
 
     /// It as a draft, to be changed.
     pub fn draft(&self) -> Option<Draft> {
-        Some(Draft::new(self.raw()?, self.data.clone()))
+        Some(Draft::new(self.key.clone(), self.raw()?, self.data.clone()))
     }
 
     /// The uncompressed body.
@@ -205,6 +218,8 @@ fn shift_timestamp(datum: &mut [u8], seconds: i64) {
 
 #[cfg(test)]
 mod tests {
+    use acpw_metric::Namespace;
+
     use super::*;
 
     fn sealed(mut draft: Draft) -> Payload {
@@ -218,7 +233,8 @@ mod tests {
 
     /// A payload of `count` data of `width` bytes of padding each; datum n carries n values.
     pub(crate) fn payload(count: usize, width: usize) -> Payload {
-        let mut raw = b"{\"MetricData\":[".to_vec();
+        let key = LaneKey { namespace: Namespace::new("N").unwrap(), entity: None };
+        let (mut raw, end) = envelope(&key);
         let mut data = Vec::new();
         for n in 0..count {
             if n > 0 {
@@ -229,8 +245,8 @@ mod tests {
             let resolution = StorageResolution::Standard;
             data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution, kind: Kind::Sample });
         }
-        raw.extend(b"]}");
-        sealed(Draft::new(raw, data))
+        raw.extend(end);
+        sealed(Draft::new(key, raw, data))
     }
 
     fn numbers(payload: &Payload, key: &str) -> Vec<u64> {

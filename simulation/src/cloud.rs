@@ -7,7 +7,7 @@ use std::{collections::HashMap, io::Read as _, time::Duration};
 use acpw_metric::Timestamp;
 use fastrand::Rng;
 use flate2::read::GzDecoder;
-use receiver::{Answer, Transmit, answer::Reply};
+use receiver::{Answer, Transmit, answer::Reply, patience::Patience};
 use serde_json::Value;
 
 use crate::Fault;
@@ -85,8 +85,8 @@ fn refusal(transmit: &Transmit, data: &[Value], now: Timestamp, faults: &[Fault]
         match fault {
             Fault::ServiceFault => return error(500, "InternalServiceFault", String::new()),
             Fault::Throttling { retry_after } => {
-                let retry_after = retry_after.map(Duration::from_millis);
-                return error(400, "Throttling", String::new()).map(|reply| Reply { retry_after, ..reply });
+                let patience = retry_after.map(Duration::from_millis).map(Patience::For);
+                return error(400, "Throttling", String::new()).map(|reply| Reply { patience, ..reply });
             }
             Fault::TooLarge { limit } if data.len() > *limit => {
                 return error(413, "RequestEntityTooLarge", String::new());
