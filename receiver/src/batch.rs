@@ -1,5 +1,7 @@
 //! The data of one PutMetricData request, packed by the bytes that they really take.
 
+use std::rc::Rc;
+
 use acpw_metric::quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES};
 use serde::Serialize;
 
@@ -103,7 +105,7 @@ impl Batch {
             return None;
         }
         self.raw.extend_from_slice(self.end);
-        Some(Draft::new(self.key, self.raw, self.data))
+        Some(Draft::new(Rc::new(self.key), self.raw, self.data))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The body of one PutMetricData request: encoded and compressed once, immutable, unsigned.
 
-use std::ops::Range;
+use std::{ops::Range, rc::Rc};
 
 use acpw_gzip::{Encoder, decompress};
 use acpw_metric::{Kind, StorageResolution};
@@ -16,7 +16,7 @@ const STEP: usize = 16 * 1024;
 /// One request's body as it is to be sent, and where in it each datum lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
-    key: LaneKey,
+    key: Rc<LaneKey>,
     body: Vec<u8>,
     is_compressed: bool,
     raw_length: usize,
@@ -29,7 +29,7 @@ pub struct Payload {
 /// [`seal`](Self::seal) a few times makes it a [`Payload`].
 #[derive(Debug)]
 pub struct Draft {
-    key: LaneKey,
+    key: Rc<LaneKey>,
     raw: Vec<u8>,
     data: Vec<Span>,
     /// How much of it is compressed.
@@ -56,7 +56,7 @@ fn samples(data: &[Span]) -> u64 {
 
 impl Draft {
     /// A draft of a whole JSON document in which data lie at these places, in their order.
-    pub(crate) fn new(key: LaneKey, raw: Vec<u8>, data: Vec<Span>) -> Self {
+    pub(crate) fn new(key: Rc<LaneKey>, raw: Vec<u8>, data: Vec<Span>) -> Self {
         Self { key, raw, data, fed: 0, encoder: Encoder::default() }
     }
 
@@ -108,7 +108,7 @@ impl Draft {
     }
 
     /// A draft of some of these data, under a key that may have no entity any more.
-    fn only(&self, key: LaneKey, kept: &[Span]) -> Option<Self> {
+    fn only(&self, key: Rc<LaneKey>, kept: &[Span]) -> Option<Self> {
         let raw = &self.raw;
         let (mut document, end) = envelope(&key);
         let mut data = Vec::with_capacity(kept.len());
@@ -163,7 +163,7 @@ impl Payload {
                 kept.push(span.clone());
             }
         }
-        (self.draft().and_then(|draft| draft.only(self.key.clone(), &kept)), dropped)
+        (self.draft().and_then(|draft| draft.only(Rc::clone(&self.key), &kept)), dropped)
     }
 
     /// Drafts of its two halves; the second is absent when there is only one datum.
@@ -173,12 +173,12 @@ impl Payload {
             return (Some(draft), None);
         }
         let (left, right) = draft.data.split_at(draft.data.len() / 2);
-        (draft.only(self.key.clone(), left), draft.only(self.key.clone(), right))
+        (draft.only(Rc::clone(&self.key), left), draft.only(Rc::clone(&self.key), right))
     }
 
     /// Returns a draft of its data as those of no entity.
     pub fn without_entity(&self) -> Option<Draft> {
-        let key = LaneKey { entity: None, ..self.key.clone() };
+        let key = Rc::new(LaneKey { entity: None, namespace: self.key.namespace.clone() });
         self.draft().and_then(|draft| draft.only(key, &self.data))
     }
 
@@ -189,7 +189,7 @@ impl Payload {
 
     /// It as a draft, to be changed.
     pub fn draft(&self) -> Option<Draft> {
-        Some(Draft::new(self.key.clone(), self.raw()?, self.data.clone()))
+        Some(Draft::new(Rc::clone(&self.key), self.raw()?, self.data.clone()))
     }
 
     /// The uncompressed body.
@@ -233,7 +233,7 @@ mod tests {
 
     /// A payload of `count` data of `width` bytes of padding each; datum n carries n values.
     pub(crate) fn payload(count: usize, width: usize) -> Payload {
-        let key = LaneKey { namespace: Namespace::new("N").unwrap(), entity: None };
+        let key = Rc::new(LaneKey { namespace: Namespace::new("N").unwrap(), entity: None });
         let (mut raw, end) = envelope(&key);
         let mut data = Vec::new();
         for n in 0..count {
