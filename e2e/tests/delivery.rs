@@ -112,7 +112,7 @@ async fn data_have_the_time_of_cloudwatch_however_far_off_the_host_is() {
         assert!(skew.abs_diff(shift.unsigned_abs()) < 5_000, "{skew} instead of {shift}");
     }
     let refused = pair.cloudwatch.calls().iter().filter(|call| call.status == Some(400)).count();
-    assert_eq!(refused, 3, "one signature for each change: {:?}", pair.cloudwatch.calls());
+    assert_eq!(refused, 6, "two signatures for each change: {:?}", pair.cloudwatch.calls());
 }
 
 const FULL: u64 = 1_000;

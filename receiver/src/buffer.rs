@@ -1,14 +1,13 @@
-//! What is held and not yet in a payload, within a bound.
-
-use std::time::Duration;
+//! Data that are held and not on their way, within a bound.
 
 use acpw_metric::{Accumulator, Kind, Record, Shrunk, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
-    cardinality::Cardinality,
     gauge::Gauges,
-    outbox::{Names, Outbox},
-    payload::Draft,
+    lanes::{LaneId, Lanes},
+    outbox::{Names, Outbox, Work},
+    refused_entities::RefusedEntities,
+    waiting::Waiting,
     zero::Zeros,
 };
 
@@ -18,7 +17,7 @@ const HEADROOM: usize = 8;
 /// CloudWatch's limit of two weeks, less the time that it takes to send.
 const MAX_AGE_MILLIS: i64 = (MAX_AGE_SECONDS as i64 - 300) * 1_000;
 
-/// Data that are not due yet, and data that are due and wait to be made into payloads.
+/// Data that are not due yet, and data that are due, in payloads that wait or not yet.
 #[derive(Debug)]
 pub struct Buffer {
     pending: Accumulator,
@@ -91,15 +90,34 @@ impl Buffer {
         self.outbox.gather(budget);
     }
 
-    /// The next draft of data that are due, once it is encoded; that takes about as many bytes from `budget`.
-    /// `cardinality` takes in what is encoded.
-    pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {
-        self.outbox.next_draft(budget, cardinality, now)
+    /// Takes out what a lane has to send now, once that is encoded; that takes about as many bytes from the budget.
+    pub fn next_body(&mut self, id: LaneId, learnt: i64, work: Work<'_>) -> Option<Waiting> {
+        self.outbox.next_body(id, learnt, work)
     }
 
-    /// Whether data are due.
+    /// Returns the lanes of data that are due.
+    pub fn lanes(&self) -> &Lanes {
+        self.outbox.lanes()
+    }
+
+    /// Returns the lanes of data that are due, to be changed.
+    pub fn lanes_mut(&mut self) -> &mut Lanes {
+        self.outbox.lanes_mut()
+    }
+
+    /// Returns the entities that CloudWatch refuses.
+    pub fn refused_entities_mut(&mut self) -> &mut RefusedEntities {
+        self.outbox.refused_entities_mut()
+    }
+
+    /// Whether data are due, in payloads that wait too.
     pub fn has_due(&self) -> bool {
         !self.outbox.is_empty()
+    }
+
+    /// Whether data are due that have no trouble.
+    pub fn has_open_data(&self) -> bool {
+        self.outbox.has_open_data()
     }
 
     /// Moves all data by so many milliseconds, as far as that moves them into other periods.
@@ -123,8 +141,9 @@ impl Buffer {
         self.pending.bytes().saturating_add(self.outbox.bytes())
     }
 
-    /// Keeps it, together with `others` bytes of payloads, within the limit: merges old minutes into five minutes, then into
-    /// hours, and when that does not suffice drops the oldest data. Gives how many values were dropped.
+    /// Keeps it, together with `others` bytes of payloads on their way, within the limit: merges old minutes into five minutes,
+    /// then into hours, and when that does not suffice drops the oldest data, first in the lanes that take more than their
+    /// share. Returns how many values were dropped.
     pub fn keep_within_limit(&mut self, others: usize, now: Timestamp) -> u64 {
         if self.bytes().saturating_add(others) <= self.limit {
             return 0;
