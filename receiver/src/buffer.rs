@@ -161,14 +161,16 @@ impl Buffer {
             return self.outbox.drop_oldest();
         }
         let (key, group) = self.pending.pop()?;
-        Some(if key.kind == Kind::Sample { group.samples() } else { 0 })
+        // Shares of gauges are not values yet, so nobody has counted them as received.
+        Some(if key.kind == Kind::Gauge { 0 } else { group.samples() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, StorageResolution, Unit,
+        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, Origin, PeriodKey,
+        StorageResolution, Unit,
     };
 
     use super::*;
@@ -182,6 +184,10 @@ mod tests {
 
     /// One value of each of so many series, at a second.
     fn data(second: u64, series: usize) -> Accumulator {
+        data_of(Kind::Sample, second, series)
+    }
+
+    fn data_of(kind: Kind, second: u64, series: usize) -> Accumulator {
         let mut data = Accumulator::default();
         let name = MetricName::new("RequestCount").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
@@ -190,7 +196,8 @@ mod tests {
         for n in 0..series {
             let value = DimensionValue::new(&n.to_string()).unwrap();
             let dimensions = Dimensions::new(vec![(DimensionName::new("n").unwrap(), value)]).unwrap();
-            data.add(Timestamp::from_secs(START + second), None, &dimensions, &metric, &one);
+            let key = PeriodKey::new(Timestamp::from_secs(START + second), kind, Origin::default(), &metric);
+            data.file(key, &dimensions, &metric, &one);
         }
         data
     }
@@ -242,5 +249,21 @@ mod tests {
         assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks)), 3);
         assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks)), 0);
         assert_eq!(buffer.samples(), 2);
+    }
+
+    #[test]
+    fn a_value_that_becomes_too_old_while_it_waits_is_counted_whatever_its_kind() {
+        for (kind, dropped) in [(Kind::Sample, 3), (Kind::Posted, 3), (Kind::Dated, 3), (Kind::Gauge, 0)] {
+            for is_due in [false, true] {
+                let mut buffer = buffer(100_000);
+                buffer.add(data_of(kind, 0, 3));
+                if is_due {
+                    buffer.release();
+                }
+                assert_eq!(buffer.samples(), dropped, "{kind:?}");
+                assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + 14 * 24 * 3_600)), dropped, "{kind:?}");
+                assert_eq!((buffer.samples(), buffer.bytes()), (0, 0), "{kind:?}");
+            }
+        }
     }
 }
