@@ -41,6 +41,9 @@ enum Stage {
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
+        for warning in &config.warnings {
+            log(LogLevel::Warn, &format!("acpw sender: {warning}"));
+        }
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
         set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
         self.worker = Some(Worker {

@@ -82,11 +82,16 @@ impl Measure {
     /// The unit of its values, where times have the unit `time`.
     pub fn unit(self, time: Unit) -> Unit {
         match self {
-            Self::Latency | Self::TargetResponseTime => time,
+            _ if self.is_time() => time,
             Self::RequestBytes | Self::ResponseBytes | Self::BufferSize => Unit::BYTES,
             Self::ConcurrencyUtilization => Unit::PERCENT,
             _ => Unit::COUNT,
         }
+    }
+
+    /// Returns whether its values are times, in the unit that the configuration says.
+    pub fn is_time(self) -> bool {
+        matches!(self, Self::Latency | Self::TargetResponseTime)
     }
 
     /// How values of several workers merge.

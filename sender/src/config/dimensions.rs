@@ -102,7 +102,7 @@ fn definition_of(
 /// The sets of a configuration, each as places in the list of dimensions that they use.
 pub(super) fn sets(
     raw: Field<Vec<Field<Vec<Field<String>>>>>,
-    defined: Vec<Dimension>,
+    defined: &[Dimension],
     faults: &mut Faults,
 ) -> (Vec<Dimension>, Vec<Vec<usize>>) {
     let own = |name: &str| Field::Valid(name.to_owned());
@@ -124,7 +124,7 @@ pub(super) fn sets(
         for (at, name) in names.into_iter().enumerate() {
             let path = format!("{path}[{at}]");
             let Some(name) = name.required(&path, faults) else { continue };
-            let Some(place) = place_of(&name, &mut dimensions, &defined) else {
+            let Some(place) = place_of(&name, &mut dimensions, defined) else {
                 let known = BUILT_INS.into_iter().chain(defined.iter().map(|dimension| dimension.name.as_str()));
                 unknown(path, &name, known, faults);
                 continue;
@@ -142,6 +142,16 @@ pub(super) fn sets(
         }
     }
     (dimensions, sets)
+}
+
+/// Adds a fault for each definition that no set uses.
+pub(super) fn check_use(defined: &[Dimension], used: &[Dimension], faults: &mut Faults) {
+    for Dimension { name, .. } in defined {
+        if !used.iter().any(|dimension| dimension.name == *name) {
+            let path = format_args!("dimensions.{}", name.as_str());
+            faults.add(path, "has no effect, as no dimension set has it; add it to one, or remove it");
+        }
+    }
 }
 
 /// The place of the dimension of this name among those in use.
