@@ -93,6 +93,13 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// Envoy's admin interface does not say whether Envoy is being drained.
+    DrainUnknown {
+        /// The cluster that is to lead to it.
+        cluster: String,
+        /// Why.
+        reason: String,
+    },
     /// It answers again.
     SourceRecovered {
         /// The path of its key in the configuration.
@@ -111,6 +118,7 @@ impl Notice {
             | Self::Undispatched(_)
             | Self::Overflow { .. }
             | Self::SourceFailed { .. }
+            | Self::DrainUnknown { .. }
             | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
             Self::Denied { .. }
             | Self::Dropped { .. }
@@ -135,6 +143,7 @@ impl Notice {
             Self::CredentialsFailed { is_held: true, .. } => 11,
             Self::SourceFailed { .. } => 12,
             Self::SourceRecovered { .. } => 13,
+            Self::DrainUnknown { .. } => 14,
         }
     }
 }
@@ -192,6 +201,13 @@ impl fmt::Display for Notice {
             Self::SourceFailed { name, reason } => {
                 write!(f, "{name} tells nothing, which leaves a gap in its metrics: {}", Printable(reason))
             }
+            Self::DrainUnknown { cluster, reason } => write!(
+                f,
+                "admin_cluster_name \"{}\" does not lead to Envoy's admin interface, so nothing is published early when \
+                 Envoy is drained: {}",
+                Printable(cluster),
+                Printable(reason)
+            ),
             Self::SourceRecovered { name } => write!(f, "{name} answers again"),
         }
     }
@@ -212,7 +228,7 @@ impl fmt::Display for Printable<'_> {
 /// level, are not limited.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 14],
+    kinds: [Option<(Duration, u64)>; 15],
 }
 
 impl Limiter {

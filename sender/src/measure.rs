@@ -155,7 +155,7 @@ impl Measure {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{MetricName, StorageResolution};
+    use acpw_metric::{MetricName, REQUEST_METRICS, StorageResolution};
 
     use super::*;
 
@@ -164,6 +164,11 @@ mod tests {
     /// The names of all metrics that this outcome has, with their values.
     fn measured(outcome: &Outcome) -> Vec<(&'static str, f64)> {
         MEASURES.iter().filter_map(|(name, measure)| Some((*name, measure.of(outcome, MILLISECOND)?))).collect()
+    }
+
+    #[test]
+    fn the_names_are_those_that_the_receiver_knows() {
+        assert_eq!(MEASURES.map(|(name, _)| name), REQUEST_METRICS);
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! A raw type is declared with [`object!`]; what it means (ranges, names, defaults) is checked by the plugin, which turns
 //! it into its own configuration type and adds what it finds to the same [`Faults`].
 
+mod document;
 mod fault;
 mod field;
 mod list;
 mod members;
 mod object;
+mod protobuf_struct;
 mod secret;
 mod value;
 
