@@ -12,6 +12,7 @@ mod members;
 mod object;
 mod protobuf_struct;
 mod secret;
+mod similar;
 mod value;
 
 pub use fault::Faults;
@@ -20,6 +21,7 @@ pub use list::list;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
 pub use secret::Secret;
+pub use similar::similar;
 pub use value::FromJson;
 
 #[doc(hidden)]
