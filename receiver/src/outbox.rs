@@ -123,6 +123,12 @@ impl Outbox {
         self.due.shrink(target, now)
     }
 
+    /// Makes it take at most `target` bytes, as far as merging does. Returns how many samples were made of gauges.
+    pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
+        self.gather_all();
+        self.due.merge_old(target, now)
+    }
+
     /// Takes out the oldest group; gives how many values it held, and nothing when there was none.
     pub fn drop_oldest(&mut self) -> Option<u64> {
         self.gather_all();
@@ -184,7 +190,7 @@ impl Outbox {
                 cardinality.note(namespace, name, &group.dimensions, distribution.count(), now);
                 group.distributions.pop();
             }
-            cardinality.note_dimensions(&group.dimensions, now);
+            cardinality.note_dimensions(key.kind, &group.dimensions, now);
             *budget = budget.saturating_sub(encoding.batch.length().saturating_sub(before));
         }
         None

@@ -369,6 +369,15 @@ mod tests {
     }
 
     #[test]
+    fn a_constant_is_not_the_overflows() {
+        let document = r#"{"receiver_vm_id": "r", "dimensions": {
+            "A": "__other__", "B": {"value": "__other__"}, "C": {"built_in": "route", "default": "__other__"}}}"#;
+        let fault = "must not be __other__, which stands for series beyond max_series";
+        let starts = ["A", "B.value", "C.default"].map(|path| format!("dimensions.{path}: {fault}"));
+        assert_eq!(faults(document), starts);
+    }
+
+    #[test]
     fn a_host_that_changes_nothing_is_taken_with_a_warning() {
         let document = r#"{"receiver_vm_id": "r",
             "match_hosts": ["a.com", "*.b.com", "A.com.", "x.b.com", "*.c.b.com", "a.com:80", "d.com:80"]}"#;
