@@ -138,7 +138,8 @@ impl Reply {
         };
         match (refusal, protocol) {
             (Refusal::Method(allowed), _) => answer.header("allow", *allowed),
-            (Refusal::Unauthorized(_), Protocol::Plain) => answer.header("www-authenticate", "Bearer"),
+            (Refusal::NotPosted, _) => answer.header("allow", "POST"),
+            (Refusal::Unauthorized(denial), Protocol::Plain) => answer.header("www-authenticate", denial.challenge),
             (_, Protocol::Json | Protocol::Cbor) if self.is_query_mode => {
                 answer.header("x-amzn-query-error", format!("{};{}", refusal.query_code(), refusal.fault()))
             }

@@ -24,6 +24,15 @@ pub struct AccessKey {
     pub secret: Secret,
 }
 
+/// Why a request may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What is wrong, and what is taken.
+    pub message: String,
+    /// The schemes that are taken, as `www-authenticate` lists them.
+    pub challenge: &'static str,
+}
+
 /// What a request has to show. With neither, nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Authorization {
@@ -43,12 +52,28 @@ impl Authorization {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn check(&self, request: &Request, body: &[u8], now: i64) -> Result<(), String> {
+    pub fn check(&self, request: &Request, body: &[u8], now: i64) -> Result<(), Denial> {
         if self.is_open() {
             return Ok(());
         }
+        self.check_header(request, body, now).map_err(|message| Denial { message, challenge: self.schemes().0 })
+    }
+
+    /// Returns the schemes that are taken, for `www-authenticate` and for people.
+    fn schemes(&self) -> (&'static str, &'static str) {
+        match (self.bearer_token.is_some(), self.access_keys.is_empty()) {
+            (true, true) => ("Bearer", "a bearer token"),
+            (true, false) => {
+                ("Bearer, AWS4-HMAC-SHA256", "a bearer token, or a signature of Signature Version 4 (AWS4-HMAC-SHA256)")
+            }
+            (false, _) => ("AWS4-HMAC-SHA256", "a signature of Signature Version 4 (AWS4-HMAC-SHA256)"),
+        }
+    }
+
+    fn check_header(&self, request: &Request, body: &[u8], now: i64) -> Result<(), String> {
+        let (_, schemes) = self.schemes();
         let Some(header) = request.text("authorization") else {
-            return Err("An authorization header is required: a bearer token or a signature.".to_owned());
+            return Err(format!("The header authorization is required: {schemes}."));
         };
         match (header.split_once(' '), &self.bearer_token) {
             (Some((scheme, token)), Some(known)) if scheme.eq_ignore_ascii_case("bearer") => {
@@ -58,7 +83,7 @@ impl Authorization {
             (Some((ALGORITHM, parts)), _) if !self.access_keys.is_empty() => {
                 self.check_signature(request, parts, body, now)
             }
-            _ => Err("Authorization of this kind is not taken here.".to_owned()),
+            _ => Err(format!("The header authorization must have {schemes}.")),
         }
     }
 
@@ -102,11 +127,15 @@ fn expected(
     body: &[u8],
     time: i64,
 ) -> Result<String, String> {
-    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let told = |error: &dyn std::fmt::Display| format!("The signature cannot be checked: {error}.");
     let mut headers = Vec::new();
     for name in names.split(';').filter(|name| !WRITTEN.contains(name)) {
         if let Some(value) = request.header(name) {
-            headers.push((name, std::str::from_utf8(value).map_err(|error| told(&error))?));
+            let value = std::str::from_utf8(value).map_err(|_| {
+                let name = name.escape_default();
+                told(&format_args!("header \"{name}\": the value is not UTF-8; leave it out of SignedHeaders"))
+            })?;
+            headers.push((name, value));
         }
     }
     let token = request.text("x-amz-security-token");
@@ -220,6 +249,61 @@ mod tests {
         }
     }
 
+    fn denied(authorization: &Authorization, pairs: &[(String, String)]) -> Denial {
+        authorization.check(&request(pairs), BODY, NOW as i64).unwrap_err()
+    }
+
+    #[test]
+    fn the_challenge_has_what_is_taken() {
+        let token = Authorization { bearer_token: Some(Secret::new("t0k3n")), access_keys: Vec::new() };
+        let both = Authorization { bearer_token: token.bearer_token.clone(), ..keys() };
+        let bearer = "a bearer token";
+        let signature = "a signature of Signature Version 4 (AWS4-HMAC-SHA256)";
+        for (authorization, challenge, schemes) in [
+            (&token, "Bearer", bearer.to_owned()),
+            (&keys(), "AWS4-HMAC-SHA256", signature.to_owned()),
+            (&both, "Bearer, AWS4-HMAC-SHA256", format!("{bearer}, or {signature}")),
+        ] {
+            let none = denied(authorization, &[]);
+            assert_eq!(
+                (none.challenge, none.message),
+                (challenge, format!("The header authorization is required: {schemes}."))
+            );
+            let basic = denied(authorization, &[("authorization".to_owned(), "Basic Ym9iOnB3".to_owned())]);
+            assert_eq!(basic.message, format!("The header authorization must have {schemes}."));
+        }
+        let bearer = [("authorization".to_owned(), "Bearer t0k3n".to_owned())];
+        assert!(denied(&keys(), &bearer).message.ends_with(&format!("must have {signature}.")));
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_signed_is_named_and_its_value_is_not() {
+        let signed = |more: &str| {
+            let mut pairs = signed("s3cr3t", None);
+            let (_, header) = pairs.iter_mut().find(|(name, _)| name == "authorization").unwrap();
+            *header = header.replace("SignedHeaders=", &format!("SignedHeaders={more};"));
+            pairs
+        };
+        let named = |more: &str, value: &[u8]| {
+            let pairs = signed(more);
+            let pairs = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let request = Request::new(pairs.chain([(b"x-note".as_slice(), value)]));
+            keys().check(&request, BODY, NOW as i64).unwrap_err().message
+        };
+        let authorization = named("authorization", b"");
+        assert_eq!(
+            authorization,
+            r#"The signature cannot be checked: header "authorization": signing writes it, leave it out."#
+        );
+        for (value, what) in [
+            (b"hidden\tvalue".as_slice(), "the value has a control character"),
+            (b"hidden \xe9", "the value is not UTF-8; leave it out of SignedHeaders"),
+        ] {
+            let message = named("x-note", value);
+            assert_eq!(message, format!(r#"The signature cannot be checked: header "x-note": {what}."#));
+        }
+    }
+
     #[test]
     fn a_bearer_token_is_compared_whole() {
         let token = Authorization { bearer_token: Some(Secret::new("t0k3n")), access_keys: Vec::new() };
@@ -234,7 +318,7 @@ mod tests {
             let pairs = [("authorization".to_owned(), header.to_owned())];
             let checked = token.check(&request(&pairs), BODY, 0);
             assert_eq!(checked.is_ok(), fits, "{header}");
-            assert!(checked.err().is_none_or(|error| !error.contains("t0k3n")));
+            assert!(checked.err().is_none_or(|denial| !denial.message.contains("t0k3n")));
         }
         assert!(token.check(&request(&signed("s3cr3t", None)), BODY, NOW as i64).is_err());
         assert_eq!(Authorization::default().check(&request(&[]), BODY, 0), Ok(()));

@@ -118,10 +118,21 @@ fn read_dimensions(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut 
             }
         }
     }
+    let own = pairs.len();
     for (name, value) in &reading.rules.default_dimensions {
         if !pairs.iter().any(|(known, _)| known == name) {
             pairs.push((name.clone(), value.clone()));
         }
+    }
+    if pairs.len() > MAX_DIMENSIONS {
+        let more = pairs.get(own..).unwrap_or_default().iter().map(|(name, _)| name.as_str());
+        let more = list(&mut more.into_iter());
+        let message = format_args!(
+            "has {own} items, and the gateway's default_dimensions add {more}; CloudWatch takes at most \
+             {MAX_DIMENSIONS} together"
+        );
+        faults.add(FaultKind::Value, &path, message);
+        return None;
     }
     match Dimensions::new(pairs) {
         Ok(dimensions) => is_sound.then_some(dimensions),

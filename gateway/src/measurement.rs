@@ -8,6 +8,7 @@ use acpw_metric::{
 use crate::{
     fault::{FaultKind, Faults, Path},
     fields::Fields,
+    node::Node,
     rules::Reading,
 };
 
@@ -26,13 +27,20 @@ struct Statistics {
 /// Reads exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`; or the last two together, which CloudWatch
 /// takes as the percentiles and the statistics of the same samples.
 pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Distribution> {
-    let has = |name: &str| fields.node(name).is_some();
+    // An SDK may send a list that its caller left empty. AWS takes it as if it were not there.
+    let has = |name: &str| match fields.node(name) {
+        Some(Node::List(items)) => !items.is_empty(),
+        Some(Node::Form(text)) => !text.is_empty(),
+        node => node.is_some(),
+    };
     let mut exclude = |one: &str, other: &str| {
         let path = Path::Field(fields.path(), one);
         faults.add(FaultKind::Combination, &path, format_args!("must not be there together with {other}"));
         None
     };
-    match (has("Value"), has("Values"), has("StatisticValues")) {
+    // An empty list alone is missing its values.
+    let has_values = has("Values") || (fields.node("Values").is_some() && !has("Value") && !has("StatisticValues"));
+    match (has("Value"), has_values, has("StatisticValues")) {
         (true, true, _) => exclude("Value", "Values"),
         (true, _, true) => exclude("Value", "StatisticValues"),
         (true, false, false) if has("Counts") => exclude("Value", "Counts"),

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use acpw_config::{Faults, Field, Secret, object, read};
-use acpw_metric::{MetricName, Namespace};
+use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
     credentials::{Keys, Provider, RawProviders, RegionSource, Set, from_keys},
     endpoint::{Region, region_of_host},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
+
+/// The metric that `metric_name` renames.
+const REQUEST_COUNT: &str = "RequestCount";
 
 object! {
     /// Configuration of receiver.wasm.
@@ -111,6 +114,7 @@ impl Config {
         let environment: &dyn Fn(&str) -> Option<String> = &environment;
         let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut faults);
         let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
+        check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
         let keys = Keys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
@@ -132,9 +136,12 @@ impl Config {
         let namespace = raw.metric_namespace.optional("metric_namespace", &mut faults);
         let namespace = Namespace::new(namespace.as_deref().unwrap_or("AWSCloudWatchProxyWasm"));
         let name = raw.metric_name.optional("metric_name", &mut faults);
-        let name = MetricName::new(name.as_deref().unwrap_or("RequestCount"));
+        let name = MetricName::new(name.as_deref().unwrap_or(REQUEST_COUNT));
         let namespace = faults.checked("metric_namespace", namespace);
         let request_count_name = faults.checked("metric_name", name);
+        if let Some(name) = &request_count_name {
+            check_name(name.as_str(), &mut faults);
+        }
         let timeout = raw.http_request_timeout_millisecond.within(
             "http_request_timeout_millisecond",
             100..=60_000,
@@ -157,6 +164,7 @@ impl Config {
             }
         };
         let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut faults);
+        check_cluster(admin_cluster.as_deref(), "admin_cluster_name", &mut faults);
         let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
         let sources = RawSources { ecs_task: raw.ecs_task, scrape: raw.scrape, envoy_stats: raw.envoy_stats };
         let sources = sources.check(environment, &mut faults);
@@ -187,6 +195,23 @@ impl Config {
     pub fn host(&self) -> Option<String> {
         let of_region = || self.region.region().map(Region::cloud_watch_host);
         self.host.clone().or_else(of_region)
+    }
+}
+
+/// Adds a fault where RequestCount would be published under the name of another metric, and the two would mix.
+fn check_name(name: &str, faults: &mut Faults) {
+    let mut others = REQUEST_METRICS.iter().filter(|other| **other != REQUEST_COUNT);
+    if others.any(|other| *other == name) {
+        faults.add(
+            "metric_name",
+            format_args!("\"{name}\" is the name of another metric; RequestCount would mix with it"),
+        );
+    }
+}
+
+fn check_cluster(name: Option<&str>, key: &str, faults: &mut Faults) {
+    if name == Some("") {
+        faults.add(key, "is empty; it must be the name of a cluster");
     }
 }
 
@@ -278,6 +303,36 @@ mod tests {
         for (fault, start) in faults.iter().zip(starts) {
             assert!(fault.starts_with(start), "{fault}");
         }
+    }
+
+    #[test]
+    fn requests_are_not_counted_under_the_name_of_another_metric() {
+        let document = |name: &str| {
+            format!(
+                r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "metric_name": "{name}"}}"#
+            )
+        };
+        for name in REQUEST_METRICS.iter().filter(|name| **name != "RequestCount") {
+            let expected =
+                format!("metric_name: \"{name}\" is the name of another metric; RequestCount would mix with it");
+            assert_eq!(faults(&document(name)), [expected]);
+        }
+        for name in ["RequestCount", "Requests", "latency"] {
+            assert!(config(&document(name)).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_has_a_name() {
+        let document =
+            r#"{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "", "admin_cluster_name": ""}"#;
+        assert_eq!(
+            faults(document),
+            [
+                "cloud_watch_cluster_name: is empty; it must be the name of a cluster",
+                "admin_cluster_name: is empty; it must be the name of a cluster",
+            ]
+        );
     }
 
     #[test]

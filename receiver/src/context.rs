@@ -24,7 +24,7 @@ use crate::{
     drain::DrainWatch,
     endpoint::Region,
     flush::Flushes,
-    notice::Level,
+    notice::{Level, Notice},
     source::{SourceId, Sources},
     status::StatusBook,
 };
@@ -251,6 +251,9 @@ impl Receiver {
     /// Asks Envoy whether it is being drained, where the configuration says how.
     fn ask_ready(&mut self) {
         let Some((cluster, watch)) = &mut self.drain else { return };
+        if let Some(reason) = watch.poll_failure() {
+            self.publisher.tell(&Notice::DrainUnknown { cluster: cluster.clone(), reason }, now());
+        }
         if !watch.poll(now().steady) {
             return;
         }
@@ -259,9 +262,7 @@ impl Receiver {
             Ok(callout) => {
                 self.callouts.insert(callout, Purpose::AskReady);
             }
-            Err(_) => {
-                watch.handle_answer(b"");
-            }
+            Err(error) => watch.handle_undispatched(&error.to_string()),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{cost::Prediction, disposition::RetryCause, patience};
 const QUIET: Duration = Duration::from_secs(60);
 
 /// How many kinds there are.
-const KINDS: usize = 17;
+const KINDS: usize = 18;
 
 /// A clock that is off by at most this many milliseconds is right. That it is right again is a line of another kind than that
 /// it is off, so that both are logged within a minute.
@@ -146,6 +146,13 @@ pub enum Notice {
         /// The fact, and what to change.
         remark: String,
     },
+    /// Envoy's admin interface does not say whether Envoy is being drained.
+    DrainUnknown {
+        /// The cluster that is to lead to it.
+        cluster: String,
+        /// Why.
+        reason: String,
+    },
     /// It answers again.
     SourceRecovered {
         /// The path of its key in the configuration.
@@ -167,6 +174,7 @@ impl Notice {
             | Self::SourceRemark { .. }
             | Self::EntityRefused { .. }
             | Self::AskedTooMuch { .. }
+            | Self::DrainUnknown { .. }
             | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
             Self::Denied { .. }
             | Self::Refused { .. }
@@ -202,6 +210,7 @@ impl Notice {
             Self::SourceRecovered { .. } => 13,
             Self::EntityRefused { .. } => 15,
             Self::AskedTooMuch { .. } => 16,
+            Self::DrainUnknown { .. } => 17,
         })
     }
 }
@@ -307,6 +316,13 @@ impl fmt::Display for Notice {
                 write!(f, "{name} tells nothing, which leaves a gap in its metrics: {}", Printable(reason))
             }
             Self::SourceRemark { name, remark } => write!(f, "{name}: {}", Printable(remark)),
+            Self::DrainUnknown { cluster, reason } => write!(
+                f,
+                "admin_cluster_name \"{}\" does not lead to Envoy's admin interface, so nothing is published early when \
+                 Envoy is drained: {}",
+                Printable(cluster),
+                Printable(reason)
+            ),
             Self::SourceRecovered { name } => write!(f, "{name} answers again"),
         }
     }

@@ -155,6 +155,15 @@ impl Outbox {
         shrunk
     }
 
+    /// Makes it take at most `target` bytes, as far as merging does. Returns how many samples were made of gauges.
+    pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
+        self.gather(&mut usize::MAX.clone());
+        let target = target.saturating_sub(self.waiting_bytes());
+        let share = share(self.lanes.iter().map(|lane| lane.queue().bytes()).collect(), target);
+        let lanes = self.lanes.iter_mut().filter(|lane| lane.queue().bytes() > share);
+        lanes.map(|lane| lane.queue_mut().merge_old(share, now)).fold(0, u64::saturating_add)
+    }
+
     /// Takes out the oldest group that is not in a payload; returns how many values it held, and nothing when there was none.
     pub fn drop_oldest(&mut self) -> Option<u64> {
         self.gather(&mut usize::MAX.clone());

@@ -86,6 +86,12 @@ impl Queue {
         self.due.shrink(target.saturating_sub(others), now)
     }
 
+    /// Makes it take at most `target` bytes, as far as merging does. Returns how many samples were made of gauges.
+    pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
+        let others = self.bytes().saturating_sub(self.due.bytes());
+        self.due.merge_old(target.saturating_sub(others), now)
+    }
+
     /// Takes out the oldest group; returns how many values it held, and nothing when there was none.
     pub fn drop_oldest(&mut self) -> Option<u64> {
         let (_, group) = self.rest.take().or_else(|| self.due.pop())?;
@@ -143,7 +149,7 @@ impl Queue {
                 encoder.cardinality.note(namespace, name, &group.dimensions, distribution.count(), encoder.now);
                 group.distributions.pop();
             }
-            encoder.cardinality.note_dimensions(&group.dimensions, encoder.now);
+            encoder.cardinality.note_dimensions(key.kind, &group.dimensions, encoder.now);
             *encoder.budget = encoder.budget.saturating_sub(batch.length().saturating_sub(before));
         }
         None

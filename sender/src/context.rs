@@ -71,6 +71,9 @@ impl SharedWorker {
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
+        for warning in &config.warnings {
+            log(LogLevel::Warn, &format!("acpw sender: {warning}"));
+        }
         let stats = Stats::define().map_err(|status| format!("Envoy defines no statistics: {status:?}"))?;
         hostcalls::set_tick_period(config.flush_interval)
             .map_err(|status| format!("Envoy sets no tick: {status:?}"))?;

@@ -4,12 +4,15 @@
 //! A raw type is declared with [`object!`]; what it means (ranges, names, defaults) is checked by the plugin, which turns
 //! it into its own configuration type and adds what it finds to the same [`Faults`].
 
+mod document;
 mod fault;
 mod field;
 mod list;
 mod members;
 mod object;
+mod protobuf_struct;
 mod secret;
+mod similar;
 mod value;
 
 pub use fault::Faults;
@@ -18,6 +21,7 @@ pub use list::list;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
 pub use secret::Secret;
+pub use similar::similar;
 pub use value::FromJson;
 
 #[doc(hidden)]

@@ -21,6 +21,7 @@ pub mod unit;
 mod bytes;
 mod exact;
 mod histogram;
+mod request_metrics;
 pub mod text;
 
 pub use accumulator::{Accumulator, Group, Kind, PeriodKey, Shrunk};
@@ -30,6 +31,7 @@ pub use map::{Map, RandomState, Set};
 pub use origin::{Entity, EntityText, Origin};
 pub use places::Places;
 pub use record::{Record, RecordError};
+pub use request_metrics::REQUEST_METRICS;
 pub use series::{Metric, MetricName, Namespace, StorageResolution};
 pub use time::{Now, Timestamp};
 pub use unit::Unit;

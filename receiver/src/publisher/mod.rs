@@ -157,6 +157,8 @@ impl Publisher {
         self.measure_itself(time, now);
         self.buffer.make(time);
         self.count_made();
+        // What was too recent to be merged ages.
+        self.keep_within_limit(time, now);
         let is_due = self.schedule.is_due(now.steady, self.buffer.has_pending());
         let is_flushing = self.flush.as_mut().is_some_and(|flush| flush.gathers(now.steady));
         if is_due || is_flushing {
