@@ -35,6 +35,8 @@ pub mod status;
 pub mod transmit;
 pub mod zero;
 
+mod percent;
+
 #[cfg(target_arch = "wasm32")]
 mod context;
 

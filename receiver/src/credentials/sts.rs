@@ -1,16 +1,17 @@
 //! AWS's Security Token Service: calls in the Query protocol and their answers in XML.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use acpw_config::Secret;
 use acpw_sigv4::Credentials;
+use percent_encoding::utf8_percent_encode;
 
 use super::{
     Call, Response, Set,
     document::{printable_code, timestamp},
     provider::{Again, Failure, Step},
 };
-use crate::endpoint::Region;
+use crate::{endpoint::Region, percent::RESERVED};
 
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,9 +37,8 @@ impl Sts {
     pub(crate) fn call(&self, region: &Region, operation: &str, parameters: &[(&str, &str)]) -> Call {
         let mut body = format!("Action={operation}&Version=2011-06-15");
         for (name, value) in parameters {
-            // Writing to a `String` cannot fail.
-            let _ = write!(body, "&{name}=");
-            push_encoded(&mut body, value);
+            body.extend(["&", name, "="]);
+            body.extend(utf8_percent_encode(value, RESERVED));
         }
         let headers = [
             (":method", "POST"),
@@ -119,17 +119,6 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 fn unescaped(text: &str) -> String {
     let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
     escapes.iter().fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
-}
-
-/// A form's value: all but the unreserved characters of RFC 3986 as `%` and two digits.
-fn push_encoded(out: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]
