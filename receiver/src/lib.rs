@@ -44,6 +44,7 @@ pub mod transmit;
 pub mod waiting;
 pub mod zero;
 
+mod percent;
 mod xml;
 
 #[cfg(target_arch = "wasm32")]

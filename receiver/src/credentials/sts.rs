@@ -1,9 +1,10 @@
 //! AWS's Security Token Service: calls in the Query protocol and their answers in XML.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use acpw_config::Secret;
 use acpw_sigv4::Credentials;
+use percent_encoding::utf8_percent_encode;
 
 use super::{
     Call, Response, Set,
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{
     endpoint::Region,
+    percent::RESERVED,
     xml::{element, unescaped},
 };
 
@@ -39,9 +41,8 @@ impl Sts {
     pub(crate) fn call(&self, region: &Region, operation: &str, parameters: &[(&str, &str)]) -> Call {
         let mut body = format!("Action={operation}&Version=2011-06-15");
         for (name, value) in parameters {
-            // Writing to a `String` cannot fail.
-            let _ = write!(body, "&{name}=");
-            push_encoded(&mut body, value);
+            body.extend(["&", name, "="]);
+            body.extend(utf8_percent_encode(value, RESERVED));
         }
         let headers = [
             (":method", "POST"),
@@ -108,17 +109,6 @@ fn set(xml: &str) -> Result<Set, String> {
     let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
     let expires = timestamp(&text("Expiration")?).ok_or("the answer's Expiration is not a time")?;
     Ok(Set { credentials, expires: Some(expires), outlives_expiry: false })
-}
-
-/// A form's value: all but the unreserved characters of RFC 3986 as `%` and two digits.
-fn push_encoded(out: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod rule;
 mod config;
 
 use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
+use percent_encoding::utf8_percent_encode;
 
 use answer::{Answer, Bucket, Stat};
 pub use config::RawEnvoyStats;
@@ -30,7 +31,7 @@ use pattern::Uncertain;
 use rule::{Kind, Rule};
 
 use super::{SourceCounts, remark::Remarks};
-use crate::call::Response;
+use crate::{call::Response, percent::RESERVED};
 
 /// What it is to add to a series, in bytes that are read.
 const SERIES_WORK: usize = 256;
@@ -279,7 +280,7 @@ impl EnvoyStats {
             Kind::Counter | Kind::Gauge => {}
         }
         path.push_str("&filter=");
-        pattern::write_encoded(&filter, &mut path);
+        path.extend(utf8_percent_encode(&filter, RESERVED));
         Some(path)
     }
 }

@@ -1,7 +1,5 @@
 //! Patterns of the names of Envoy's stats.
 
-use std::fmt::Write;
-
 use super::names::{Doubt, Names, Scope};
 use crate::source::rule;
 
@@ -168,17 +166,6 @@ pub(super) fn write_literal(text: &str, out: &mut String) {
     }
 }
 
-/// Adds a text as the value of a parameter of a URL.
-pub(super) fn write_encoded(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            // Writing to a String does not fail.
-            _ => _ = write!(out, "%{byte:02X}"),
-        }
-    }
-}
-
 /// A text in which each `*` stands for any number of characters; with `!` before it, everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -279,13 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn the_regular_expression_is_escaped_and_encoded() {
+    fn the_regular_expression_is_escaped() {
         let mut regex = String::new();
         Pattern::new("a-b.{x}.c.{y*}(z)").unwrap().write_regex(&mut regex);
         assert_eq!(regex, r"a\-b\.[^.]*\.c\..*\(z\)");
-        let mut encoded = String::new();
-        write_encoded("^a|b é$", &mut encoded);
-        assert_eq!(encoded, "%5Ea%7Cb%20%C3%A9%24");
     }
 
     #[test]
