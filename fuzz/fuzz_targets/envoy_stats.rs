@@ -27,7 +27,8 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
             while let Ok(Some((stat, bytes))) = answer.next_stat() {
                 taken += bytes;
                 names.take(&stat.name, 10);
-                if let Some(Ok(Some(values))) = pattern.as_ref().ok().map(|pattern| pattern.values(&stat.name, &names)) {
+                if let Some(Ok(Some(values))) = pattern.as_ref().ok().map(|pattern| pattern.values(&stat.name, &names))
+                {
                     assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());
                 }
                 if let Some(value) = stat.value {

@@ -448,8 +448,8 @@ fn a_name_that_no_gauge_shows_is_left_out_and_logged_once() {
     }
     assert_eq!((clock.told(), clock.counts().gaps), (vec![told("A c=a Count", 5.0, 5.0)], 4));
     let expected = "envoy_stats: \"cluster.graph.example.com.upstream_rq_completed\" is left out: its name has dots, and \
-                    without a gauge \"cluster.NAME.membership_total\" nobody can tell where it ends. Let Envoy keep that \
-                    gauge (stats_config.stats_matcher)";
+                    without a gauge \"cluster.NAME.membership_total\" its end is not known. Let Envoy keep that gauge \
+                     (stats_config.stats_matcher)";
     assert_eq!(notices(&mut clock), [expected]);
     // A wildcard takes it, but no part of another one.
     let mut clock = Clock::new(&counter("cluster.{c*}.upstream_rq_completed", json!(["A"])));

@@ -302,8 +302,8 @@ fn remark(uncertain: &Uncertain<'_>, stat: &str, unknown: &mut [Vec<String>; 2],
                 let (head, gauge) = (scope.head(), scope.gauge());
                 remarks.once(head, || {
                     format!(
-                        "{stat:?} is left out: its name has dots, and without a gauge \"{head}NAME{gauge}\" nobody can \
-                         tell where it ends. Let Envoy keep that gauge (stats_config.stats_matcher)"
+                        "{stat:?} is left out: its name has dots, and without a gauge \"{head}NAME{gauge}\" its end is \
+                         not known. Let Envoy keep that gauge (stats_config.stats_matcher)"
                     )
                 });
             }
