@@ -198,6 +198,9 @@ impl Worker {
             if let Some(queue) = self.queue {
                 self.hand_over(queue);
             }
+            if let Some(line) = self.sender.note_queue(self.queue.is_some(), self.stats.no_receiver.value(), now()) {
+                log(LogLevel::Warn, &format!("acpw sender: {line}"));
+            }
         }
         self.stats.update(&mut self.sender);
     }
@@ -236,6 +239,7 @@ struct Stats {
     enqueued: Counter,
     taken_back: Counter,
     dropped_buffer_full: Counter,
+    no_receiver: Counter,
     held: Gauge,
     /// What this worker has added to the gauge that all workers share.
     held_before: u64,
@@ -248,6 +252,7 @@ impl Stats {
             enqueued: Counter::define("acpw.sender.enqueued")?,
             taken_back: Counter::define("acpw.sender.taken_back")?,
             dropped_buffer_full: Counter::define("acpw.sender.dropped.buffer_full")?,
+            no_receiver: Counter::define("acpw.sender.no_receiver")?,
             held: Gauge::define("acpw.sender.held")?,
             held_before: 0,
         })
@@ -259,6 +264,7 @@ impl Stats {
         self.enqueued.add(counts.enqueued);
         self.taken_back.add(counts.taken_back);
         self.dropped_buffer_full.add(counts.dropped_buffer_full);
+        self.no_receiver.add(counts.no_receiver);
         let held = sender.held();
         self.held.shift(i64::try_from(held).unwrap_or(i64::MAX).saturating_sub_unsigned(self.held_before));
         self.held_before = held;

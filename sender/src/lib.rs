@@ -16,6 +16,7 @@ pub mod observation;
 pub mod outcome;
 pub mod path_template;
 pub mod progress;
+pub mod receiver_watch;
 pub mod request;
 pub mod sender;
 

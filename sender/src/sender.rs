@@ -1,5 +1,7 @@
 //! The sender's state: what is observed, what is held, and what goes onto the queue.
 
+use std::time::Duration;
+
 use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     measure::Measure,
     outcome::Number,
     path_template::{OTHER, PathTemplates, append_normalized},
+    receiver_watch::{self, ReceiverWatch, Traces},
 };
 
 /// Observations kept for later requests: as many as are commonly in flight on one worker.
@@ -17,12 +20,16 @@ const MAX_SPARES: usize = 256;
 /// A host name of 253 characters with a port is shorter.
 const MAX_AUTHORITY: usize = 260;
 
+/// How long data lie in the queue of a receiver that takes them, at most.
+const MAX_QUEUED: Duration = Duration::from_secs(5);
+
 /// One worker's sender.
 ///
 /// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
 /// the stream. Where the beginning of a stream is seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
 /// if there is a queue, [`take_back`](Self::take_back) every record still in it, and put each of
-/// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses.
+/// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses; then, with
+/// and without a queue, [`note_queue`](Self::note_queue).
 #[derive(Debug)]
 pub struct Sender {
     hosts: HostMatcher,
@@ -39,6 +46,9 @@ pub struct Sender {
     series: usize,
     origin: Origin,
     buffer: Buffer,
+    receiver_vm_id: String,
+    receiver_watch: ReceiverWatch,
+    flush_interval: Duration,
     since: Timestamp,
     spares: Vec<Observation>,
     /// The metrics need to know which requests are gRPC.
@@ -109,6 +119,9 @@ impl Sender {
             series: 0,
             origin: config.origin,
             buffer: Buffer::default(),
+            receiver_vm_id: config.receiver_vm_id,
+            receiver_watch: ReceiverWatch::default(),
+            flush_interval: config.flush_interval,
             since: now.wall,
             spares: Vec::new(),
             needs_grpc,
@@ -255,6 +268,24 @@ impl Sender {
     /// Holds a record again that the queue did not take.
     pub fn give_back(&mut self, record: &[u8]) {
         self.buffer.give_back(record);
+    }
+
+    /// Takes in whether there was a queue for what was held, and returns a line for the log when no receiver has taken
+    /// anything for too long. `counted` is the value of the counter [`Counts::no_receiver`], which all workers share; one of
+    /// them returns the line.
+    pub fn note_queue(&mut self, has_queue: bool, counted: u64, now: Now) -> Option<String> {
+        let limit = i64::try_from(self.flush_interval.saturating_add(MAX_QUEUED).as_millis()).unwrap_or(i64::MAX);
+        let oldest = self.buffer.take_oldest_taken_back();
+        let traces = match oldest {
+            _ if !has_queue => Traces::NoQueue,
+            Some(oldest) if now.wall.millis_since(oldest) > limit => Traces::Untaken,
+            _ => Traces::Taken,
+        };
+        let finding = self.receiver_watch.handle_flush(traces, counted, now.steady);
+        if finding.is_missing {
+            self.buffer.count_no_receiver();
+        }
+        finding.is_news.then(|| receiver_watch::line(traces, &self.receiver_vm_id))
     }
 
     /// Whether there is nothing to put onto a queue.
@@ -615,6 +646,69 @@ mod tests {
         let counts = sender.take_counts();
         assert_eq!(counts.observed, 600);
         assert_eq!(counts.enqueued - counts.taken_back, 600);
+    }
+
+    /// The seconds at which a line is written, and how many flushes are counted, over five minutes with a request each
+    /// second. `takes` says for each second whether there is a queue, and whether the receiver empties it.
+    fn missing(takes: impl Fn(u64) -> (bool, bool)) -> (Vec<u64>, u64) {
+        let (mut sender, mut worker) = (sender(""), sender(""));
+        let (mut queue, mut lines, mut counted): (Vec<Vec<u8>>, _, _) = (Vec::new(), Vec::new(), 0);
+        for second in 0..300 {
+            let (has_queue, is_taken) = takes(second);
+            observe(&mut sender, b"example.com", b"/", Some(200));
+            sender.flush(at(second));
+            if has_queue {
+                // In normal service there is what another worker has just put there.
+                for record in queue.drain(..) {
+                    sender.take_back(&record).unwrap();
+                }
+                queue = sender.take_records();
+            }
+            if let Some(line) = sender.note_queue(has_queue, counted, at(second)) {
+                assert!(line.contains("vm_id \"receiver\""), "{line}");
+                lines.push(second);
+            }
+            counted += sender.take_counts().no_receiver;
+            observe(&mut worker, b"example.com", b"/", Some(200));
+            worker.flush(at(second));
+            if is_taken {
+                queue = worker.take_records();
+            }
+        }
+        (lines, counted)
+    }
+
+    #[test]
+    fn a_receiver_that_is_not_there_is_reported_once() {
+        assert_eq!(missing(|_| (true, true)), (vec![], 0));
+        assert_eq!(missing(|second| (second >= 10, second >= 10)), (vec![], 0));
+        assert_eq!(missing(|_| (false, false)), (vec![11], 300 - 11));
+        // It ends. Seconds later its last minute is old.
+        let (lines, counted) = missing(|second| (true, second < 100));
+        assert!(matches!(lines[..], [115..=180]) && counted > 100, "{lines:?} {counted}");
+        // It comes back, and ends again.
+        let (lines, _) = missing(|second| (second > 50, (51..100).contains(&second)));
+        assert!(matches!(lines[..], [11, 115..=180]), "{lines:?}");
+    }
+
+    #[test]
+    fn posted_data_of_any_time_say_nothing_of_the_receiver() {
+        let metric = Metric {
+            name: acpw_metric::MetricName::new("M").unwrap(),
+            unit: acpw_metric::Unit::COUNT,
+            resolution: acpw_metric::StorageResolution::Standard,
+        };
+        let mut one = acpw_metric::Distribution::exact(1);
+        one.record(1.0);
+        let mut sender = sender("");
+        for second in 0..100 {
+            let mut posted = Accumulator::default();
+            let key = acpw_metric::PeriodKey::new(at(0).wall, Kind::Dated, Origin::default(), &metric);
+            posted.file(key, &acpw_metric::Dimensions::default(), &metric, &one);
+            sender.take_back(&posted.into_records(1_000)[0]).unwrap();
+            assert_eq!(sender.note_queue(true, 0, at(1_000 + second)), None);
+        }
+        assert_eq!(sender.take_counts().no_receiver, 0);
     }
 
     #[test]
