@@ -121,7 +121,8 @@ mod tests {
 
     fn answer(headers: &[(&str, &str)], body: &str) -> Answer {
         let header = |name: &str| {
-            let (_, value) = headers.iter().find(|(known, _)| *known == name)?;
+            // Envoy looks headers up in lower case.
+            let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(value.as_bytes().to_vec())
         };
         Answer::new(header, body.as_bytes())

@@ -51,7 +51,8 @@ impl Reply {
 
     fn answer(&self) -> Answer {
         let header = |name: &str| {
-            let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
+            // Envoy looks headers up in lower case.
+            let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(value.as_bytes().to_vec())
         };
         Answer::new(header, self.body.as_bytes())
