@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(reply(&headers[..3], "").patience, Some(Patience::For(Duration::from_secs(7))));
         let date = [(":status", "503"), ("retry-after", "Sat, 22 Aug 2026 12:36:30 GMT")];
         assert_eq!(reply(&date, "").patience, Some(Patience::Until(Timestamp::from_secs(1_787_402_190))));
-        let unreadable = [headers.as_slice(), &[("x-amz-retry-after", "soon")]].concat();
+        let unreadable = [&headers[..3], &[("x-amz-retry-after", "soon")]].concat();
         assert_eq!(reply(&unreadable, "").patience, Some(Patience::For(Duration::from_secs(7))));
         assert_eq!(reply(&[headers.as_slice(), &[("age", "1")]].concat(), "").date, None);
         assert_eq!(reply(&[(":status", "200"), ("date", "yesterday")], "").date, None);
