@@ -123,7 +123,12 @@ impl Publisher {
                 let places = if named.is_empty() { &[0] } else { named };
                 let (rest, samples) = sent.payload.without(places);
                 self.counts.dropped_invalid = self.counts.dropped_invalid.saturating_add(samples);
-                self.dropped("invalid", samples, answer, now);
+                // The place in a body that nobody sees says nothing to whoever has to mend the datum.
+                let series = places.first().and_then(|place| sent.payload.series(*place)).unwrap_or_default();
+                let more = places.len().saturating_sub(1);
+                let more = if more > 0 { format!(" and {more} more data") } else { String::new() };
+                let detail = format!("{series}{more}: {}", reason(answer));
+                self.tell(&Notice::Dropped { reason: "invalid", samples, detail }, now);
                 if let Some(rest) = rest {
                     self.payloads.wait(Body::Draft(rest), sent.learnt);
                 }
