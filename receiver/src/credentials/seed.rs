@@ -58,7 +58,11 @@ impl Keys {
 
 /// Credentials from the configuration's keys, and from the environment for each that is not given there (or is empty).
 /// Both kinds of name are told in a fault, the values never.
-pub(crate) fn from_keys(keys: Keys, environment: impl Fn(&str) -> Option<String>, faults: &mut Faults) -> Option<Credentials> {
+pub(crate) fn from_keys(
+    keys: Keys,
+    environment: impl Fn(&str) -> Option<String>,
+    faults: &mut Faults,
+) -> Option<Credentials> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let given =
         |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned()).filter(|text| !text.is_empty());
