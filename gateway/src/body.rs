@@ -1,8 +1,11 @@
 //! Bodies, decompressed within a bound.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    io::{ErrorKind, Read},
+};
 
-use acpw_gzip::{GzipError, decompress};
+use flate2::bufread::MultiGzDecoder;
 
 /// The longest body, as it is sent and decompressed: AWS's 1 MB for a PutMetricData request, and as much for a batch. It
 /// is also what Envoy buffers of a request unless the listener says otherwise.
@@ -23,8 +26,8 @@ pub enum Coding {
 pub enum BodyError {
     /// It is longer than [`MAX_BODY_BYTES`].
     TooLarge,
-    /// It is not what its content-encoding says.
-    NotGzip(GzipError),
+    /// It is not gzip, for this reason.
+    NotGzip(&'static str),
 }
 
 impl Coding {
@@ -47,12 +50,20 @@ impl Coding {
         }
         match self {
             Self::Identity => Ok(Cow::Borrowed(body)),
-            Self::Gzip => match decompress(body, MAX_BODY_BYTES) {
-                Ok(raw) => Ok(Cow::Owned(raw)),
-                Err(GzipError::TooLong) => Err(BodyError::TooLarge),
-                Err(error) => Err(BodyError::NotGzip(error)),
-            },
+            Self::Gzip => decompress(body).map(Cow::Owned),
         }
+    }
+}
+
+/// Decompresses all members of a gzip body. One byte beyond the bound is enough to refuse it.
+fn decompress(body: &[u8]) -> Result<Vec<u8>, BodyError> {
+    const ENOUGH: u64 = MAX_BODY_BYTES as u64 + 1;
+    let mut raw = Vec::new();
+    match MultiGzDecoder::new(body).take(ENOUGH).read_to_end(&mut raw) {
+        Ok(_) if raw.len() > MAX_BODY_BYTES => Err(BodyError::TooLarge),
+        Ok(_) => Ok(raw),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(BodyError::NotGzip("it ends early")),
+        Err(_) => Err(BodyError::NotGzip("its header, data or checksum is corrupt")),
     }
 }
 
@@ -78,6 +89,32 @@ mod tests {
             assert_eq!(Coding::Gzip.open(&gzip(&raw)).is_ok(), fits, "{length}");
         }
         assert_eq!(Coding::Gzip.open(&gzip(&vec![0; 200 << 20])), Err(BodyError::TooLarge));
+        assert_eq!(Coding::Gzip.open(&gzip(b"")).as_deref(), Ok(b"".as_slice()));
+    }
+
+    #[test]
+    fn the_bound_is_that_of_all_members() {
+        let half = MAX_BODY_BYTES / 2;
+        for lengths in [[MAX_BODY_BYTES, 0], [half, half], [0, MAX_BODY_BYTES]] {
+            let [one, two] = lengths.map(|length| vec![b'x'; length]);
+            let body = [gzip(&one), gzip(&two)].concat();
+            assert_eq!(Coding::Gzip.open(&body).map(|raw| raw.len()), Ok(MAX_BODY_BYTES), "{lengths:?}");
+            let body = [body, gzip(b"x")].concat();
+            assert_eq!(Coding::Gzip.open(&body), Err(BodyError::TooLarge), "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn a_corrupt_body_is_refused() {
+        let whole = gzip(&b"{\"Namespace\":\"N\"}".repeat(9));
+        // The compressed data, the checksum and the length.
+        for at in 10..whole.len() {
+            let mut corrupt = whole.clone();
+            corrupt[at] ^= 1;
+            assert!(matches!(Coding::Gzip.open(&corrupt), Err(BodyError::NotGzip(_))), "{at}");
+        }
+        let trailing = [whole.as_slice(), b"\0"].concat();
+        assert!(matches!(Coding::Gzip.open(&trailing), Err(BodyError::NotGzip(_))));
     }
 
     #[test]

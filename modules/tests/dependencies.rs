@@ -8,15 +8,14 @@ use std::{
 };
 
 /// For each crate of the modules, the crates of this project that it may know.
-const LAW: [(&str, &[&str]); 8] = [
+const LAW: [(&str, &[&str]); 7] = [
     ("crates/metric", &[]),
     ("crates/sigv4", &[]),
     ("crates/config", &[]),
-    ("crates/gzip", &[]),
     ("crates/host", &["acpw-metric"]),
     ("sender", &["acpw-config", "acpw-metric", "acpw-host"]),
-    ("gateway", &["acpw-config", "acpw-gzip", "acpw-metric", "acpw-sigv4", "acpw-host"]),
-    ("receiver", &["acpw-config", "acpw-gzip", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
 ];
 
 fn root() -> PathBuf {

@@ -1,15 +1,11 @@
 //! Which series are published: how many, since CloudWatch bills them, and what makes them many.
 
-use std::{
-    fmt::Write as _,
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::{fmt::Write as _, hash::BuildHasher, time::Duration};
 
-use acpw_metric::{Dimensions, MetricName, Namespace, dimension::OVERFLOW_VALUE};
+use acpw_metric::{Dimensions, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
 use serde::Serialize;
 
-use crate::{notice::Notice, series::Map};
+use crate::notice::Notice;
 
 /// CloudWatch bills a series for each hour in which it has data.
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -26,6 +22,8 @@ const BIGGEST: usize = 10;
 /// Counts the series of the last hour, by the steady clock.
 #[derive(Debug, Default)]
 pub struct Cardinality {
+    /// Stands in for series and values by their hashes, which takes less memory than they would.
+    hasher: RandomState,
     /// When each series was last published.
     series: Map<u64, Duration>,
     /// What was published of the first of them.
@@ -60,7 +58,7 @@ impl Cardinality {
         now: Duration,
     ) {
         let series = (namespace.as_str(), name.as_str(), dimensions);
-        let known = hash(&series);
+        let known = self.hasher.hash_one(series);
         if remember(&mut self.series, known, now) {
             self.count(known, series, values);
         }
@@ -73,9 +71,10 @@ impl Cardinality {
                 self.overflowing = Some(dimensions.clone());
                 continue;
             }
+            let value = self.hasher.hash_one(value);
             match self.values.get_mut(name) {
-                Some(values) => remember(values, hash(&value), now),
-                None => remember(self.values.entry(name.to_owned()).or_default(), hash(&value), now),
+                Some(values) => remember(values, value, now),
+                None => remember(self.values.entry(name.to_owned()).or_default(), value, now),
             };
         }
     }
@@ -139,12 +138,6 @@ fn remember(known: &mut Map<u64, Duration>, hash: u64, now: Duration) -> bool {
         known.insert(hash, now);
     }
     is_known
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn name((namespace, metric, dimensions): (&str, &str, &Dimensions)) -> String {

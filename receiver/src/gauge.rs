@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use acpw_metric::{Accumulator, Distribution, Kind, PeriodKey, StorageResolution, Timestamp};
+use acpw_metric::{Accumulator, Distribution, Kind, Map, PeriodKey, StorageResolution, Timestamp};
 
-use crate::series::{Map, Series};
+use crate::series::Series;
 
 /// How many seconds after its start a second is taken as told by all workers: it lasts one, each worker flushes within
 /// one more, and records are taken from the queue at once.

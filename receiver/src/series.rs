@@ -1,10 +1,5 @@
 //! A series, as a key of what the receiver remembers beyond a publication.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, DefaultHasher},
-};
-
 use acpw_metric::{Dimensions, Metric, Origin, PeriodKey};
 
 /// A series of one origin.
@@ -17,9 +12,6 @@ pub struct Series {
     /// Its name, unit and resolution.
     pub metric: Metric,
 }
-
-/// A map whose order is the same in every run.
-pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 impl Series {
     /// The series of a metric of a group.

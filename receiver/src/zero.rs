@@ -1,8 +1,8 @@
 //! Zeros for series that are quiet, so that an alarm sees them as such and not as missing.
 
-use acpw_metric::{Accumulator, Distribution, Kind, PeriodKey, StorageResolution, Timestamp, Unit};
+use acpw_metric::{Accumulator, Distribution, Kind, Map, PeriodKey, StorageResolution, Timestamp, Unit};
 
-use crate::series::{Map, Series};
+use crate::series::Series;
 
 /// How many seconds after its end a window is taken as told by all senders.
 const SETTLING: u64 = 5;

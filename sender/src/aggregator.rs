@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Interner, Kind, Metric, Now, Origin,
-    PeriodKey, Timestamp, dimension::OVERFLOW_VALUE,
+    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Kind, Map, Metric, Now, Origin, PeriodKey,
+    Timestamp, dimension::OVERFLOW_VALUE,
 };
 
 use crate::progress::Progress;
@@ -24,9 +24,8 @@ pub struct Aggregator {
     metrics: Vec<Metric>,
     /// Metrics of what is in progress, with the value of one request.
     gauges: Vec<(Metric, f64)>,
-    keys: Interner,
-    /// One for each key.
-    entries: Vec<Entry>,
+    /// Entries by their keys.
+    entries: Map<Box<[u8]>, Entry>,
     overflow: Entry,
 }
 
@@ -57,7 +56,7 @@ impl Aggregator {
         gauges: Vec<(Metric, f64)>,
     ) -> Self {
         let overflow = Entry::new(&names, std::iter::repeat(OVERFLOW_VALUE), metrics.len());
-        Self { names, metrics, gauges, keys: Interner::default(), entries: Vec::new(), overflow }
+        Self { names, metrics, gauges, entries: Map::default(), overflow }
     }
 
     /// Adds one request: `key` has a value for each dimension that is not a constant, in their order, with [`SEPARATOR`]
@@ -93,7 +92,7 @@ impl Aggregator {
     /// A request ends that was counted in this place.
     pub fn end(&mut self, key: &[u8], place: Place, second: u64) {
         let entry = match place {
-            Place::Own => self.keys.get(key).and_then(|number| self.entries.get_mut(number)),
+            Place::Own => self.entries.get_mut(key),
             Place::Overflow => Some(&mut self.overflow),
         };
         if let Some(entry) = entry {
@@ -109,19 +108,11 @@ impl Aggregator {
     /// Moves everything observed into `held`, as observed since `since`. Series keep their places, unless they were not
     /// seen for an hour.
     pub fn flush_into(&mut self, held: &mut Accumulator, origin: &Origin, since: Timestamp, now: Now) {
-        let Self { metrics, gauges, keys, entries, overflow, .. } = self;
-        for entry in entries.iter_mut().chain([overflow]) {
+        let Self { metrics, gauges, entries, overflow, .. } = self;
+        for entry in entries.values_mut().chain([overflow]) {
             entry.flush_into(metrics, gauges, held, origin, since, now);
         }
-        let is_kept =
-            |entry: &Entry| !entry.progress.is_idle() || now.steady.saturating_sub(entry.last_seen) < IDLE_LIMIT;
-        if !entries.iter().all(is_kept) {
-            let known = std::mem::take(keys);
-            for (key, entry) in known.iter().zip(std::mem::take(entries)).filter(|(_, entry)| is_kept(entry)) {
-                keys.insert(key);
-                entries.push(entry);
-            }
-        }
+        entries.retain(|_, entry| !entry.progress.is_idle() || now.steady.saturating_sub(entry.last_seen) < IDLE_LIMIT);
     }
 
     fn series_of_an_entry(&self) -> usize {
@@ -130,12 +121,12 @@ impl Aggregator {
 
     /// The entry of the key, if it has one or there is room for it, or else the overflow; and how many series are new.
     fn entry(&mut self, key: &[u8], room: usize) -> (&mut Entry, Place, usize) {
-        let (number, added) = match self.keys.get(key) {
-            Some(number) => (Some(number), 0),
+        let (index, added) = match self.entries.get_index_of(key) {
+            Some(index) => (Some(index), 0),
             None => self.add(key, room),
         };
-        match number.and_then(|number| self.entries.get_mut(number)) {
-            Some(entry) => (entry, Place::Own, added),
+        match index.and_then(|index| self.entries.get_index_mut(index)) {
+            Some((_, entry)) => (entry, Place::Own, added),
             None => (&mut self.overflow, Place::Overflow, 0),
         }
     }
@@ -150,8 +141,7 @@ impl Aggregator {
         let values = key.split(|byte| *byte == SEPARATOR);
         let values = values.map(|value| std::str::from_utf8(value).unwrap_or_default());
         let entry = Entry::new(&self.names, values, self.metrics.len());
-        self.entries.push(entry);
-        (Some(self.keys.insert(key)), added)
+        (Some(self.entries.insert_full(key.into(), entry).0), added)
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use acpw_metric::Interner;
+use acpw_metric::Set;
 
 /// Matches the authority of requests against `match_hosts`. Without an entry every host matches.
 #[derive(Clone, Debug, Default)]
 pub struct HostMatcher {
     /// Whole names, lower-case, with the port where the entry has one.
-    names: Interner,
+    names: Set<Box<[u8]>>,
     /// What follows `*` in an entry, from the dot on.
-    suffixes: Interner,
+    suffixes: Set<Box<[u8]>>,
 }
 
 impl HostMatcher {
@@ -30,8 +30,8 @@ impl HostMatcher {
             return Err(HostError(entry.to_owned()));
         }
         match suffix {
-            Some(suffix) => self.suffixes.insert(suffix.as_bytes()),
-            None => self.names.insert(lower.as_bytes()),
+            Some(suffix) => self.suffixes.insert(suffix.as_bytes().into()),
+            None => self.names.insert(lower.into_bytes().into()),
         };
         Ok(())
     }
@@ -61,14 +61,14 @@ impl HostMatcher {
     }
 
     fn has(&self, host: &[u8]) -> bool {
-        if self.names.get(host).is_some() {
+        if self.names.contains(host) {
             return true;
         }
         if self.suffixes.is_empty() {
             return false;
         }
         let mut dots = host.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'.');
-        dots.any(|(at, _)| host.get(at..).is_some_and(|suffix| self.suffixes.get(suffix).is_some()))
+        dots.any(|(at, _)| host.get(at..).is_some_and(|suffix| self.suffixes.contains(suffix)))
     }
 }
 

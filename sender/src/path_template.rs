@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use acpw_metric::{DimensionValue, Interner};
+use acpw_metric::{DimensionValue, Map};
 
 /// What a path is counted as that no template matches.
 pub const OTHER: &[u8] = b"other";
@@ -24,27 +24,11 @@ pub struct PathTemplates {
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    texts: Interner,
     /// The node below each text.
-    below: Vec<usize>,
+    below: Map<Box<[u8]>, usize>,
     any: Option<usize>,
     /// The template that ends here.
     template: Option<Box<str>>,
-}
-
-impl Node {
-    /// The node below a text: the next one, if there was none.
-    fn below_text(&mut self, text: &[u8], next: usize) -> usize {
-        let number = self.texts.insert(text);
-        if number == self.below.len() {
-            self.below.push(next);
-        }
-        self.below.get(number).copied().unwrap_or(next)
-    }
-
-    fn find(&self, text: &[u8]) -> Option<usize> {
-        self.below.get(self.texts.get(text)?).copied()
-    }
 }
 
 impl Default for PathTemplates {
@@ -71,7 +55,7 @@ impl PathTemplates {
             let next = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { break };
             at = match Segment::new(segment) {
-                Some(Segment::Text(text)) => node.below_text(text, next),
+                Some(Segment::Text(text)) => *node.below.entry(text.into()).or_insert(next),
                 _ => *node.any.get_or_insert(next),
             };
             if at == next {
@@ -109,7 +93,7 @@ impl PathTemplates {
         };
         let below = |next: Option<usize>| self.find_below(self.nodes.get(next?)?, rest);
         let any = if segment.is_empty() { None } else { node.any };
-        below(node.find(segment)).or_else(|| below(any))
+        below(node.below.get(segment).copied()).or_else(|| below(any))
     }
 }
 
@@ -265,7 +249,7 @@ mod tests {
             let node = &templates.nodes[node];
             let Some((segment, rest)) = rest.split_first() else { return node.template.is_some() };
             *looks += 1;
-            let next = [node.find(segment), node.any];
+            let next = [node.below.get(*segment).copied(), node.any];
             next.into_iter().flatten().any(|next| below(templates, next, rest, looks))
         }
         let segments: Vec<_> = segments(path.as_bytes()).collect();

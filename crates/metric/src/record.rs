@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::{
-    DimensionName, Dimensions, Distribution, Entity, EntityText, Interner, Kind, Metric, MetricName, Namespace, Origin,
+    DimensionName, Dimensions, Distribution, Entity, EntityText, Kind, Metric, MetricName, Namespace, Origin, Set,
     StorageResolution, Timestamp, Unit,
     bytes::{Malformed, Reader, put_signed, put_text, put_varint},
     quota::MAX_DIMENSION_VALUE_LENGTH,
@@ -173,9 +173,9 @@ pub(crate) struct RecordWriter {
     origin: Origin,
     limit: usize,
     /// As bytes of the record.
-    metrics: Interner,
+    metrics: Set<Box<[u8]>>,
     /// The same.
-    dimension_sets: Interner,
+    dimension_sets: Set<Box<[u8]>>,
     /// An entry that is looked up in them.
     entry: Vec<u8>,
     table_bytes: usize,
@@ -189,8 +189,8 @@ impl RecordWriter {
         Self {
             origin,
             limit,
-            metrics: Interner::default(),
-            dimension_sets: Interner::default(),
+            metrics: Set::default(),
+            dimension_sets: Set::default(),
             entry: Vec::new(),
             table_bytes: 0,
             groups: Vec::new(),
@@ -260,7 +260,7 @@ impl RecordWriter {
         self.entry.clear();
         put_varint(&mut self.entry, dimensions.len() as u64);
         dimensions.iter().for_each(|(name, _)| put_text(&mut self.entry, name));
-        let set = place(&mut self.dimension_sets, &self.entry, &mut self.table_bytes);
+        let set = index(&mut self.dimension_sets, &self.entry, &mut self.table_bytes);
         put_varint(&mut self.groups, set);
         dimensions.iter().for_each(|(_, value)| put_text(&mut self.groups, value));
         put_varint(&mut self.groups, distributions.len() as u64);
@@ -268,7 +268,7 @@ impl RecordWriter {
             self.entry.clear();
             put_text(&mut self.entry, metric.name.as_str());
             self.entry.extend([metric.unit.code(), metric.resolution.seconds() as u8]);
-            let metric = place(&mut self.metrics, &self.entry, &mut self.table_bytes);
+            let metric = index(&mut self.metrics, &self.entry, &mut self.table_bytes);
             put_varint(&mut self.groups, metric);
             distribution.encode(&mut self.groups);
         }
@@ -285,14 +285,13 @@ impl RecordWriter {
     }
 }
 
-/// The place of an entry in a table, and how many bytes there are in tables with it.
-fn place(table: &mut Interner, entry: &[u8], bytes: &mut usize) -> u64 {
-    let end = table.len();
-    let place = table.insert(entry);
-    if place == end {
+/// Returns the index of an entry in a table. A new entry is added, and its length to `bytes`.
+fn index(table: &mut Set<Box<[u8]>>, entry: &[u8], bytes: &mut usize) -> u64 {
+    let index = table.get_index_of(entry).unwrap_or_else(|| {
         *bytes = bytes.saturating_add(entry.len());
-    }
-    place as u64
+        table.insert_full(entry.into()).0
+    });
+    index as u64
 }
 
 /// Why bytes are no record.

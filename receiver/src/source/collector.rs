@@ -1,13 +1,13 @@
 //! From readings to data: what rules make of a target's series, round by round.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hash},
+    hash::{BuildHasher, Hash, Hasher},
     rc::Rc,
 };
 
 use acpw_metric::{
-    Accumulator, Dimensions, Distribution, Metric, Namespace, Now, Timestamp, quota::MAX_VALUES_PER_DATUM,
+    Accumulator, Dimensions, Distribution, Map, Metric, Namespace, Now, RandomState, Timestamp,
+    quota::MAX_VALUES_PER_DATUM,
 };
 
 use super::{
@@ -21,8 +21,13 @@ use super::{
 const SERIES_WORK: usize = 128;
 const DATUM_WORK: usize = 64;
 
-/// By the hash of what it is.
-type Places = HashMap<u64, usize, foldhash::fast::FixedState>;
+/// A rule's index, and the hash of a reading's name and labels, which takes less memory than they
+/// would. Nobody can choose two series of one hash, and of 100,000 series that nobody chose, two
+/// have the same hash once in four billion times.
+type SeriesKey = (usize, u64);
+
+/// A rule's index, and the series under which it publishes.
+type TargetKey = (usize, Metric, Dimensions);
 
 /// Makes data of the readings of one target: [`begin`](Self::begin), then [`take`](Self::take) for each reading of an
 /// answer, then [`finish`](Self::finish) until it has come to its end, which gives the data of that answer.
@@ -40,11 +45,9 @@ pub struct Collector {
     rules: Rc<[Rule]>,
     namespace: Option<Namespace>,
     max_series: usize,
-    hasher: foldhash::fast::RandomState,
-    series_places: Places,
-    series: Vec<Series>,
-    target_places: Places,
-    targets: Vec<Target>,
+    hasher: RandomState,
+    series: Map<SeriesKey, Series>,
+    targets: Map<TargetKey, Target>,
     round: u64,
     now: Timestamp,
     /// When the last round was, if it came to its end.
@@ -60,19 +63,15 @@ struct Series {
     previous: Previous,
     /// When it began, as the target tells.
     created: Option<f64>,
-    /// What it is published as.
+    /// The index of the target under which it is published.
     target: usize,
     /// The last round in which it was there.
     round: u64,
-    key: u64,
 }
 
 /// A series in CloudWatch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Target {
-    metric: Metric,
-    dimensions: Dimensions,
-    key: u64,
     /// The sum of this round.
     sum: Option<f64>,
     /// Other values of this round.
@@ -88,11 +87,9 @@ impl Collector {
             rules: rules.into(),
             namespace,
             max_series,
-            hasher: foldhash::fast::RandomState::default(),
-            series_places: Places::default(),
-            series: Vec::new(),
-            target_places: Places::default(),
-            targets: Vec::new(),
+            hasher: RandomState::default(),
+            series: Map::default(),
+            targets: Map::default(),
             round: 0,
             now: Timestamp::default(),
             last: None,
@@ -131,7 +128,7 @@ impl Collector {
     /// Ends the round, and adds what it says to `data`. Goes on for about as much work as it is to read `budget` bytes, takes
     /// from it what it has done, and tells whether it has come to its end; until then it is to be called again.
     pub fn finish(&mut self, budget: &mut usize, data: &mut Accumulator, counts: &mut SourceCounts) -> bool {
-        while let Some(target) = self.targets.get_mut(self.published) {
+        while let Some(((_, metric, dimensions), target)) = self.targets.get_index_mut(self.published) {
             if *budget == 0 {
                 return false;
             }
@@ -148,12 +145,12 @@ impl Collector {
                 counts.gaps = counts.gaps.saturating_add(1);
             }
             for distribution in [&values, &told] {
-                data.add(self.now, self.namespace.clone(), &target.dimensions, &target.metric, distribution);
+                data.add(self.now, self.namespace.clone(), dimensions, metric, distribution);
             }
         }
         self.published = 0;
         self.last = Some(self.now);
-        if self.series.iter().any(|series| series.round != self.round) {
+        if self.series.values().any(|series| series.round != self.round) {
             self.forget();
         }
         true
@@ -163,20 +160,18 @@ impl Collector {
     pub fn cancel(&mut self) {
         self.last = None;
         self.series.clear();
-        self.series_places.clear();
         self.targets.clear();
-        self.target_places.clear();
     }
 
     fn take_for(&mut self, rule: usize, hash: u64, reading: &Reading<'_>, counts: &mut SourceCounts) {
-        let key = self.hasher.hash_one((rule, hash));
-        let known = self.series_places.get(&key).copied();
+        let key = (rule, hash);
+        let known = self.series.get_index_of(&key);
         let Some(rule_at) = self.rules.get(rule) else { return };
         let value = rule_at.value_of(reading);
         let (scale, combine) = (rule_at.scale, rule_at.combine);
-        let Some(at) = known.or_else(|| self.meet(rule, key, reading, &value, counts)) else { return };
-        let Some(series) = self.series.get_mut(at) else { return };
-        let Some(target) = self.targets.get_mut(series.target) else { return };
+        let Some(index) = known.or_else(|| self.meet(key, reading, &value, counts)) else { return };
+        let Some((_, series)) = self.series.get_index_mut(index) else { return };
+        let Some((_, target)) = self.targets.get_index_mut(series.target) else { return };
         if series.round == self.round {
             // A series that is there twice: nobody knows which is right.
             target.is_broken = true;
@@ -204,67 +199,56 @@ impl Collector {
         }
     }
 
-    /// The place of a series that was not there before; none when it is not to be published, or there is no room.
+    /// Adds a series that was not there before, and returns its index. Returns `None` if it is not to
+    /// be published, or there is no room.
     fn meet(
         &mut self,
-        rule: usize,
-        key: u64,
+        key: SeriesKey,
         reading: &Reading<'_>,
         value: &Value<'_>,
         counts: &mut SourceCounts,
     ) -> Option<usize> {
         self.work = self.work.saturating_add(SERIES_WORK);
+        let (rule, _) = key;
         let rule_at = self.rules.get(rule)?;
         let dimensions = rule_at.dimensions_of(reading.labels)?;
         let Some(metric) = rule_at.published(reading.name, value) else {
             counts.gaps = counts.gaps.saturating_add(1);
             return None;
         };
-        let target_key = self.hasher.hash_one((rule, &metric, &dimensions));
-        let known = self.target_places.get(&target_key).copied();
+        let target = (rule, metric, dimensions);
         if self.series.len() >= self.max_series {
             counts.over_limit = counts.over_limit.saturating_add(1);
             // Without this series it is not what it is meant to be.
-            if let Some(target) = known.and_then(|at| self.targets.get_mut(at)) {
+            if let Some(target) = self.targets.get_mut(&target) {
                 target.is_broken = true;
             }
             return None;
         }
-        let target = known.unwrap_or(self.targets.len());
-        if known.is_none() {
-            let values = Distribution::new();
-            let target = Target { metric, dimensions, key: target_key, sum: None, values, is_broken: false };
-            self.target_places.insert(target_key, self.targets.len());
-            self.targets.push(target);
-        }
-        let at = self.series.len();
-        self.series_places.insert(key, at);
-        self.series.push(Series {
-            previous: Previous::Nothing,
-            created: None,
-            target,
-            round: self.round.wrapping_sub(1),
-            key,
-        });
-        Some(at)
+        let target = self.targets.entry(target);
+        let index = target.index();
+        target.or_default();
+        let round = self.round.wrapping_sub(1);
+        let series = Series { previous: Previous::Nothing, created: None, target: index, round };
+        Some(self.series.insert_full(key, series).0)
     }
 
-    /// Forgets series that were not there in this round, and what only they were published as.
+    /// Forgets series that were not there in this round, and targets that only they had.
     fn forget(&mut self) {
-        self.series.retain(|series| series.round == self.round);
-        self.series_places.clear();
-        self.target_places.clear();
-        let mut old: Vec<(Option<Target>, usize)> =
-            std::mem::take(&mut self.targets).into_iter().map(|target| (Some(target), 0)).collect();
-        for (at, series) in self.series.iter_mut().enumerate() {
-            self.series_places.insert(series.key, at);
-            let Some((target, place)) = old.get_mut(series.target) else { continue };
-            if let Some(target) = target.take() {
-                *place = self.targets.len();
-                self.target_places.insert(target.key, *place);
-                self.targets.push(target);
+        self.series.retain(|_, series| series.round == self.round);
+        let mut kept = vec![None; self.targets.len()];
+        for series in self.series.values() {
+            if let Some(kept) = kept.get_mut(series.target) {
+                *kept = Some(0);
             }
-            series.target = *place;
+        }
+        kept.iter_mut().flatten().enumerate().for_each(|(index, kept)| *kept = index);
+        let mut is_kept = kept.iter().map(Option::is_some);
+        self.targets.retain(|_, _| is_kept.next() == Some(true));
+        for series in self.series.values_mut() {
+            if let Some(Some(index)) = kept.get(series.target) {
+                series.target = *index;
+            }
         }
     }
 }
@@ -275,7 +259,7 @@ fn hash_of(hasher: &impl BuildHasher, reading: &Reading<'_>) -> u64 {
     for label in reading.labels {
         (label.name, &*label.value).hash(&mut hasher);
     }
-    std::hash::Hasher::finish(&hasher)
+    hasher.finish()
 }
 
 #[cfg(test)]

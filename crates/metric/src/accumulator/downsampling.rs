@@ -28,7 +28,7 @@ impl Accumulator {
             }
             let kind = if key.kind == Kind::Gauge { Kind::Sample } else { key.kind };
             let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin };
-            for group in period {
+            for group in period.into_groups() {
                 self.forget(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
                 for (metric, distribution) in &group.distributions {

@@ -1,61 +1,77 @@
-//! What one period holds.
+//! The groups of one period.
 
-use std::hash::{Hash, Hasher};
+use indexmap::Equivalent;
 
 use super::Group;
-use crate::{Dimensions, Places};
+use crate::{Dimensions, Distribution, Map, Metric};
 
-/// The groups of one period, by their dimensions.
+/// The series of one period by their dimensions, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
-    /// In the order in which they came.
-    groups: Vec<(u32, Group)>,
-    /// By their hashes, which are beside them.
-    places: Places,
+pub(super) struct Groups(Map<Dimensions, Vec<(Metric, Distribution)>>);
+
+/// Dimensions that are not owned, in the order of their names. They have the hash of the
+/// [`Dimensions`] that they equal, so that a group that exists is found without an allocation.
+#[derive(Hash)]
+struct Key<'a>(&'a [(&'a str, &'a str)]);
+
+impl Equivalent<Dimensions> for Key<'_> {
+    fn equivalent(&self, dimensions: &Dimensions) -> bool {
+        dimensions.iter().eq(self.0.iter().copied())
+    }
 }
 
 impl Groups {
-    /// The group of these dimensions, which are in the order of their names, and whether it is new.
-    pub(super) fn entry(&mut self, names: &[(&str, &str)]) -> Option<(&mut Group, bool)> {
-        let hash = self.places.hash(Key(names));
-        let end = self.groups.len();
-        let place = self.places.find(hash, |place| {
-            self.groups.get(place).is_some_and(|(_, group)| group.dimensions.iter().eq(names.iter().copied()))
-        });
-        if place.is_none() {
-            self.places.insert(hash, end);
-            self.groups.push((hash, Group { dimensions: Dimensions::from_borrowed(names), distributions: Vec::new() }));
-        }
-        Some((&mut self.groups.get_mut(place.unwrap_or(end))?.1, place.is_none()))
+    /// Returns the distributions of these dimensions, which are in the order of their names, and
+    /// whether the group is new.
+    pub(super) fn entry(
+        &mut self,
+        names: &[(&str, &str)],
+    ) -> Option<(&Dimensions, &mut Vec<(Metric, Distribution)>, bool)> {
+        let known = self.0.get_index_of(&Key(names));
+        let index = known.unwrap_or_else(|| self.0.insert_full(Dimensions::from_borrowed(names), Vec::new()).0);
+        let (dimensions, distributions) = self.0.get_index_mut(index)?;
+        Some((dimensions, distributions, known.is_none()))
     }
 
     /// Takes out the last group.
     pub(super) fn pop(&mut self) -> Option<Group> {
-        let (hash, group) = self.groups.pop()?;
-        self.places.remove(hash, self.groups.len());
-        Some(group)
+        let (dimensions, distributions) = self.0.pop()?;
+        Some(Group { dimensions, distributions })
     }
 
-    /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.groups.iter().map(|(_, group)| group)
+    /// Returns all groups, in the order in which they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Dimensions, &[(Metric, Distribution)])> {
+        self.0.iter().map(|(dimensions, distributions)| (dimensions, distributions.as_slice()))
     }
-}
 
-/// Names and values without what `Hash` puts between texts: where one ends tells in this hash, since its length does.
-struct Key<'a>(&'a [(&'a str, &'a str)]);
-
-impl Hash for Key<'_> {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.0.iter().flat_map(|(name, value)| [name, value]).for_each(|text| hasher.write(text.as_bytes()));
+    /// Returns all groups, which it owns, in the order in which they came.
+    pub(super) fn into_groups(self) -> impl Iterator<Item = Group> {
+        self.0.into_iter().map(|(dimensions, distributions)| Group { dimensions, distributions })
     }
 }
 
-impl IntoIterator for Groups {
-    type Item = Group;
-    type IntoIter = std::iter::Map<std::vec::IntoIter<(u32, Group)>, fn((u32, Group)) -> Group>;
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.groups.into_iter().map(|(_, group)| group)
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{DimensionName, DimensionValue};
+
+    proptest! {
+        #[test]
+        fn borrowed_dimensions_hash_as_owned_ones(
+            texts in prop::collection::btree_map("[a-c]{1,3}", "[a-c]{1,3}", 0..5)
+        ) {
+            let owned = texts.iter().map(|(name, value)| {
+                (DimensionName::new(name).unwrap(), DimensionValue::new(value).unwrap())
+            });
+            let owned = Dimensions::new(owned.collect()).unwrap();
+            let borrowed: Vec<_> = texts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let hasher = crate::RandomState::new();
+            prop_assert_eq!(hasher.hash_one(Key(&borrowed)), hasher.hash_one(&owned));
+            prop_assert!(Key(&borrowed).equivalent(&owned));
+        }
     }
 }

@@ -138,7 +138,7 @@ impl Accumulator {
                 self.periods.push_back((key, period));
                 continue;
             }
-            for group in period {
+            for group in period.into_groups() {
                 self.forget(key.kind, &group);
                 for (metric, distribution) in &group.distributions {
                     taken.file(key.clone(), &group.dimensions, metric, distribution);
@@ -151,7 +151,7 @@ impl Accumulator {
     /// Everything that it holds, the oldest period first.
     pub fn iter(&self) -> impl Iterator<Item = (&PeriodKey, &Dimensions, &[(Metric, Distribution)])> {
         self.periods.iter().flat_map(|(key, period)| {
-            period.iter().map(move |group| (key, &group.dimensions, group.distributions.as_slice()))
+            period.iter().map(move |(dimensions, distributions)| (key, dimensions, distributions))
         })
     }
 
@@ -166,8 +166,8 @@ impl Accumulator {
                 writers.push(RecordWriter::new(key.origin, limit));
             }
             let Some(writer) = writers.get_mut(at) else { continue };
-            for group in period.iter() {
-                records.extend(writer.push(key.start, key.kind, &group.dimensions, &group.distributions));
+            for (dimensions, distributions) in period.iter() {
+                records.extend(writer.push(key.start, key.kind, dimensions, distributions));
             }
         }
         records.extend(writers.iter_mut().filter_map(RecordWriter::finish));
@@ -210,7 +210,7 @@ impl Accumulator {
             }
         };
         let Some((_, period)) = self.periods.get_mut(at) else { return };
-        let Some((Group { dimensions, distributions }, is_new)) = period.entry(names) else { return };
+        let Some((dimensions, distributions, is_new)) = period.entry(names) else { return };
         if is_new {
             self.bytes = self.bytes.saturating_add(group_bytes(dimensions));
         }
