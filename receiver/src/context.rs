@@ -21,7 +21,7 @@ use crate::{
     endpoint::Region,
     flush::Flushes,
     notice::Level,
-    source::{SourceId, Sources},
+    source::{Head, SourceId, Sources},
     status::StatusBook,
 };
 
@@ -273,7 +273,8 @@ impl Receiver {
             Some(Purpose::AskSource(id)) => {
                 let (headers, limit) = (call_response_headers(), self.sources.answer_limit(id));
                 let answer = Response::new(pairs(&headers), call_response_body(limit.saturating_add(1)), limit);
-                self.sources.handle_answer(id, answer, self.publisher.corrected(now()));
+                let head = Head::new(pairs(&headers));
+                self.sources.handle_answer_with(id, &head, answer, self.publisher.corrected(now()));
             }
             Some(Purpose::AskReady) => {
                 if let Some((_, watch)) = &mut self.drain {
