@@ -1,6 +1,6 @@
 //! Timestamps as clients write them.
 
-use acpw_metric::datetime::parse_rfc_3339;
+use acpw_metric::datetime::parse_iso_8601;
 
 /// The forms that [`seconds`] reads, for messages.
 pub const FORMS: &str = "seconds since 1970, or ISO 8601 such as 2026-11-20T09:30:00Z, 2026-11-20T09:30+01:00, \
@@ -20,40 +20,7 @@ pub fn seconds(text: &str) -> Option<f64> {
     {
         return number;
     }
-    Some(parse_rfc_3339(&extended(text)?)? as f64 / 1_000.0)
-}
-
-/// Writes a time in any of the forms as RFC 3339 has it. What is wrong with a number is left for its reader to find.
-fn extended(text: &str) -> Option<String> {
-    let (date, time) = match text.split_once(['T', 't', ' ']) {
-        Some((date, time)) => (date, time),
-        None => (text, "00:00:00Z"),
-    };
-    let date = match date.as_bytes() {
-        [_, _, _, _, b'-', _, _, b'-', _, _] => date.to_owned(),
-        [_, _, _, _, _, _, _, _] => format!("{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..)?),
-        _ => return None,
-    };
-    let zone = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
-    let (time, zone) = time.split_at_checked(zone)?;
-    // ISO 8601 lets a comma begin a fraction, and prefers it.
-    let (time, fraction) = time.split_at_checked(time.find(['.', ',']).unwrap_or(time.len()))?;
-    let time = match time.as_bytes() {
-        [_, _, b':', _, _, b':', _, _] => time.to_owned(),
-        // A fraction of a minute is not read.
-        [_, _, b':', _, _] if fraction.is_empty() => format!("{time}:00"),
-        [_, _, _, _, _, _] => format!("{}:{}:{}", time.get(..2)?, time.get(2..4)?, time.get(4..)?),
-        [_, _, _, _] if fraction.is_empty() => format!("{}:{}:00", time.get(..2)?, time.get(2..)?),
-        _ => return None,
-    };
-    let zone = match zone.as_bytes() {
-        [] => "Z".to_owned(),
-        [b'Z' | b'z'] | [_, _, _, b':', _, _] => zone.to_owned(),
-        [_, _, _] => format!("{zone}:00"),
-        [_, _, _, _, _] => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
-        _ => return None,
-    };
-    Some(format!("{date}T{time}{}{zone}", fraction.replace(',', ".")))
+    Some(parse_iso_8601(text)? as f64 / 1_000.0)
 }
 
 #[cfg(test)]

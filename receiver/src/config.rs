@@ -6,7 +6,7 @@ use acpw_config::{Faults, Field, Secret, object, read};
 use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
-    credentials::{Keys, Provider, RawProviders, RegionSource, Set, from_keys},
+    credentials::{Keys, Provider, RawProviders, RegionSource},
     endpoint::{Region, region_of_host},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
@@ -26,13 +26,16 @@ object! {
         /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
         cloud_watch_host: String,
         /// Where credentials come from: a provider, or a list of providers of which the first that has credentials is
-        /// used. Without it, they are the three keys that follow.
+        /// used. Without it, they are the three keys that follow; without any of these, the provider is `environment`.
         credentials: RawProviders,
-        /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`.
+        /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`, else
+        /// `AWS_ACCESS_KEY_ID`.
         aws_access_key_id: String,
-        /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`.
+        /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`, else
+        /// `AWS_SECRET_ACCESS_KEY`.
         aws_secret_access_key: Secret,
-        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`.
+        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`, else
+        /// `AWS_SESSION_TOKEN`.
         aws_session_token: Secret,
         /// How long CloudWatch may take to answer, 100 to 60,000. Default: 5000.
         http_request_timeout_millisecond: u64,
@@ -126,7 +129,7 @@ impl Config {
                 keys.refuse(&mut faults);
                 providers.check(environment, &mut faults)
             }
-            None => from_keys(keys, environment, &mut faults).map(|keys| vec![Provider::Static(Set::lasting(keys))]),
+            None => keys.provider(environment, &mut faults).map(|provider| vec![provider]),
         };
         let imds_cluster = credentials.iter().flatten().find_map(Provider::imds_cluster);
         let region = RegionSource::new(region, environment, imds_cluster, &mut faults);
@@ -263,8 +266,38 @@ mod tests {
         assert_eq!(config.timeout, Duration::from_secs(3));
         assert_eq!(config.namespace.as_str(), "AWSCloudWatchProxyWasm-dev");
         assert_eq!(config.request_count_name.as_str(), "Requests");
-        let [Provider::Static(set)] = config.credentials.as_slice() else { panic!("{config:?}") };
+        let [Provider::Environment(set)] = config.credentials.as_slice() else { panic!("{config:?}") };
         assert_eq!(set.credentials.access_key_id(), "AKIDEXAMPLE");
+    }
+
+    #[test]
+    fn without_credentials_the_keys_are_those_of_the_environment() {
+        let of = |extra: &str, variables: &[(&str, &str)]| {
+            let document = format!(r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c" {extra}}}"#);
+            let config = Config::from_json(document.as_bytes(), |name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            });
+            config.map(|config| match config.credentials.as_slice() {
+                [provider @ (Provider::Static(set) | Provider::Environment(set))] => {
+                    (provider.name(), set.credentials.access_key_id().to_owned())
+                }
+                other => panic!("{other:?}"),
+            })
+        };
+        let aws = [("AWS_ACCESS_KEY_ID", "AKIDAWS"), ("AWS_SECRET_ACCESS_KEY", "aws"), ("AWS_SESSION_TOKEN", "t")];
+        let both = [aws.as_slice(), &[("ACPW_AWS_ACCESS_KEY_ID", "AKIDACPW"), ("ACPW_AWS_SECRET_ACCESS_KEY", "s")]];
+        assert_eq!(of("", &aws).unwrap(), ("environment", "AKIDAWS".to_owned()));
+        assert_eq!(of("", &both.concat()).unwrap(), ("environment", "AKIDACPW".to_owned()));
+        assert_eq!(of(r#", "aws_access_key_id": """#, &aws).unwrap(), ("environment", "AKIDAWS".to_owned()));
+        let keys = r#", "aws_access_key_id": "AKIDHERE", "aws_secret_access_key": "s""#;
+        assert_eq!(of(keys, &aws).unwrap(), ("static", "AKIDHERE".to_owned()));
+        // The secret of another key is not put to this one.
+        let half = of(r#", "aws_access_key_id": "AKIDHERE""#, &aws).unwrap_err().to_string();
+        assert!(half.contains("aws_secret_access_key: is required"), "{half}");
+        let half = of("", &aws[..1]).unwrap_err().to_string();
+        assert!(half.contains("AWS_ACCESS_KEY_ID is given, but AWS_SECRET_ACCESS_KEY is not"), "{half}");
+        let none = of("", &[]).unwrap_err().to_string();
+        assert!(none.contains("ACPW_AWS_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID"), "{none}");
     }
 
     #[test]

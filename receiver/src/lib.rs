@@ -17,6 +17,7 @@ pub mod cost;
 pub mod counts;
 pub mod credentials;
 pub mod datum;
+mod datum_name;
 pub mod disposition;
 pub mod drain;
 pub mod endpoint;

@@ -8,7 +8,7 @@ use crate::{cost::Prediction, disposition::RetryCause, patience};
 const QUIET: Duration = Duration::from_secs(60);
 
 /// How many kinds there are.
-const KINDS: usize = 18;
+const KINDS: usize = 19;
 
 /// A clock that is off by at most this many milliseconds is right. That it is right again is a line of another kind than that
 /// it is off, so that both are logged within a minute.
@@ -132,6 +132,11 @@ pub enum Notice {
         /// Whether there are no others, so that data are held.
         is_held: bool,
     },
+    /// Credentials came with an expiry that cannot be read.
+    ExpiryUnread {
+        /// The provider's name in the configuration.
+        provider: &'static str,
+    },
     /// A source of data does not answer, or not as it should.
     SourceFailed {
         /// The path of its key in the configuration.
@@ -175,6 +180,7 @@ impl Notice {
             | Self::EntityRefused { .. }
             | Self::AskedTooMuch { .. }
             | Self::DrainUnknown { .. }
+            | Self::ExpiryUnread { .. }
             | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
             Self::Denied { .. }
             | Self::Refused { .. }
@@ -189,10 +195,9 @@ impl Notice {
     /// Returns its kind, unless whoever gives it limits how often.
     fn kind(&self) -> Option<usize> {
         Some(match self {
-            Self::Published { .. }
-            | Self::Refused { .. }
-            | Self::AllRefused { .. }
-            | Self::SourceRemark { .. } => return None,
+            Self::Published { .. } | Self::Refused { .. } | Self::AllRefused { .. } | Self::SourceRemark { .. } => {
+                return None;
+            }
             Self::Foreign { .. } => 0,
             Self::Retrying { .. } => 1,
             Self::Denied { .. } => 2,
@@ -211,6 +216,7 @@ impl Notice {
             Self::EntityRefused { .. } => 15,
             Self::AskedTooMuch { .. } => 16,
             Self::DrainUnknown { .. } => 17,
+            Self::ExpiryUnread { .. } => 18,
         })
     }
 }
@@ -312,6 +318,11 @@ impl fmt::Display for Notice {
                 let seconds = delay.as_secs().max(1);
                 write!(f, "no new credentials; {meanwhile}, asking again in {seconds} s: {}", Printable(reason))
             }
+            Self::ExpiryUnread { provider } => write!(
+                f,
+                "the Expiration of the credentials from {provider} is not a time that can be read; they are used, and asked \
+                 for again every five minutes"
+            ),
             Self::SourceFailed { name, reason } => {
                 write!(f, "{name} tells nothing, which leaves a gap in its metrics: {}", Printable(reason))
             }

@@ -11,6 +11,8 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
 use crate::{batch::envelope, lane_key::LaneKey};
 
+use crate::datum_name;
+
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
 
@@ -180,6 +182,13 @@ impl Payload {
             }
         }
         (self.draft().and_then(|draft| draft.only(Rc::clone(&self.key), &kept)), dropped)
+    }
+
+    /// Returns the series of the datum at this index, as the log names it.
+    pub fn series(&self, index: usize) -> Option<String> {
+        let span = self.data.get(index)?;
+        let raw = self.raw()?;
+        datum_name::name(&raw, raw.get(span.bytes.clone())?)
     }
 
     /// Drafts of its two halves; the second is absent when there is only one datum.

@@ -51,7 +51,8 @@ impl Reply {
 
     fn answer(&self) -> Answer {
         let header = |name: &str| {
-            let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
+            // Envoy looks headers up in lower case.
+            let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(value.as_bytes().to_vec())
         };
         Answer::new(header, self.body.as_bytes())
@@ -405,7 +406,7 @@ fn patience_is_honoured_within_five_minutes() {
         (throttled().with("x-amz-retry-after", "99999999999999999999999"), 300_000, true),
         (throttled().with("date", DATE).with("retry-after", "Sat, 22 Aug 2026 12:36:20 GMT"), 20_000, false),
         (throttled().with("retry-after", "Sat, 22 Aug 2026 12:36:20 GMT"), 19_000, false),
-        (throttled().with("retry-after", "Sat, 22 Aug 2036 12:36:20 GMT"), 300_000, true),
+        (throttled().with("retry-after", "Fri, 22 Aug 2036 12:36:20 GMT"), 300_000, true),
         (Reply::error(503, "ServiceUnavailable", "").with("retry-after", "20"), 20_000, false),
         (Reply::foreign(429, "").with("retry-after", "20"), 20_000, false),
     ];

@@ -299,6 +299,13 @@ fn every_fault_has_its_path() {
         (json!({ "cluster_name": "admin" }), "envoy_stats: needs groups or rules"),
         (json!({ "cluster_name": "a", "groups": ["servers"] }), "envoy_stats.groups[0]: there is no group \"servers\""),
         (
+            json!({
+                "cluster_name": "a", "dimensions": { "Zone": "a", "Service": "b" },
+                "rules": [{ "counter": "a.{b}", "metrics": ["M"], "dimension_sets": [["b", "Zone"]] }],
+            }),
+            "envoy_stats.dimensions.Service: has no effect, as no dimension set has it; add it to one, or remove it",
+        ),
+        (
             json!({ "cluster_name": "a", "groups": ["server"], "max_stats": 0 }),
             "envoy_stats.max_stats: 0 is not within",
         ),

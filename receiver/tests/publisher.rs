@@ -205,6 +205,8 @@ fn only_the_data_that_cloudwatch_names_are_dropped() {
     let (level, line) = world.lines.iter().find(|(level, _)| *level == Level::Error).unwrap();
     assert_eq!(*level, Level::Error);
     assert!(line.contains("dropped 2 values (invalid)") && line.contains("within the past two weeks"), "{line}");
+    let series = format!("N RequestCount {{path={}}} and 1 more data: 400", bad[0]);
+    assert!(line.contains(&series), "{line} has no {series}");
 }
 
 #[test]

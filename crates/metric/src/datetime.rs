@@ -31,6 +31,14 @@ pub fn parse_iso_8601_basic(text: &str) -> Option<i64> {
     parse_rfc_3339(&format!("{year}-{month}-{day}{hour}:{minute}:{second}"))
 }
 
+/// Parses a time of ISO 8601, in the extended or the basic format.
+///
+/// A time of day may lack its seconds, its zone (then it is UTC) or be missing altogether (then it is midnight). An offset
+/// may lack its colon or its minutes. Week dates and ordinal dates are not read. Returns milliseconds since the epoch.
+pub fn parse_iso_8601(text: &str) -> Option<i64> {
+    parse_rfc_3339(&to_rfc_3339(text)?)
+}
+
 /// Parses HTTP's `Date` in one of the three forms of RFC 9110, section 5.6.7, such as
 /// `Fri, 20 Nov 2026 09:30:00 GMT`.
 ///
@@ -38,6 +46,41 @@ pub fn parse_iso_8601_basic(text: &str) -> Option<i64> {
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_millis()).ok()
+}
+
+/// Writes a time of ISO 8601 in the form of RFC 3339, whose parser finds what is wrong with a number.
+fn to_rfc_3339(text: &str) -> Option<String> {
+    let (date, time) = match text.split_once(['T', 't', ' ']) {
+        Some((date, time)) => (date, time),
+        None => (text, "00:00:00Z"),
+    };
+    let date = match date.as_bytes() {
+        [_, _, _, _, b'-', _, _, b'-', _, _] => date.to_owned(),
+        [_, _, _, _, _, _, _, _] => format!("{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..)?),
+        _ => return None,
+    };
+    let zone = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = time.split_at_checked(zone)?;
+    // PostgreSQL and Ruby put a space before the zone.
+    let time = time.trim_end();
+    // ISO 8601 lets a comma begin a fraction, and prefers it.
+    let (time, fraction) = time.split_at_checked(time.find(['.', ',']).unwrap_or(time.len()))?;
+    let time = match time.as_bytes() {
+        [_, _, b':', _, _, b':', _, _] => time.to_owned(),
+        // A fraction of a minute is not read.
+        [_, _, b':', _, _] if fraction.is_empty() => format!("{time}:00"),
+        [_, _, _, _, _, _] => format!("{}:{}:{}", time.get(..2)?, time.get(2..4)?, time.get(4..)?),
+        [_, _, _, _] if fraction.is_empty() => format!("{}:{}:00", time.get(..2)?, time.get(2..)?),
+        _ => return None,
+    };
+    let zone = match zone.as_bytes() {
+        [] => "Z".to_owned(),
+        [b'Z' | b'z'] | [_, _, _, b':', _, _] => zone.to_owned(),
+        [_, _, _] => format!("{zone}:00"),
+        [_, _, _, _, _] => format!("{}:{}", zone.get(..3)?, zone.get(3..)?),
+        _ => return None,
+    };
+    Some(format!("{date}T{time}{}{zone}", fraction.replace(',', ".")))
 }
 
 #[cfg(test)]

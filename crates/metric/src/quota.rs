@@ -36,7 +36,7 @@ pub const MIN_VALUE: f64 = f64::from_bits((1023 - 360) << 52);
 /// Returns the number that CloudWatch takes in place of this one: zero for what is smaller in size than 2^-360, and the
 /// nearest of ±2^360 for what lies beyond them.
 pub fn within_range(number: f64) -> f64 {
-    if number.abs() < MIN_VALUE { 0.0 } else { number.max(-MAX_VALUE).min(MAX_VALUE) }
+    if number.abs() < MIN_VALUE { 0.0 } else { number.clamp(-MAX_VALUE, MAX_VALUE) }
 }
 
 /// How far in the past a timestamp may lie: two weeks.

@@ -8,7 +8,8 @@ use percent_encoding::utf8_percent_encode;
 
 use super::{
     Call, Response, Set,
-    document::{printable_code, timestamp},
+    document::printable_code,
+    expiration::Expiration,
     provider::{Again, Failure, Step},
 };
 use crate::{
@@ -107,8 +108,8 @@ fn set(xml: &str) -> Result<Set, String> {
     let text = |name: &str| element(inner, name).map(unescaped).ok_or_else(|| format!("the answer has no {name}"));
     let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
     let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
-    let expires = timestamp(&text("Expiration")?).ok_or("the answer's Expiration is not a time")?;
-    Ok(Set { credentials, expires: Some(expires), outlives_expiry: false })
+    let expiration = element(inner, "Expiration").map_or(Expiration::Absent, Expiration::of_text);
+    Ok(Set::expiring(credentials, expiration))
 }
 
 #[cfg(test)]
@@ -191,6 +192,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_answer_is_read_and_shows_no_secret(status in 0u16..1_000, text in "[ -~]{0,200}") {
+            let error = format!("<Error><Code>{text}</Code><Message>{text} sent-secret</Message></Error>");
+            for body in [&text, &error] {
+                if let Step::Failed(failure) = read(status, body) {
+                    prop_assert!(!failure.reason.contains("sent-secret"), "{}", failure.reason);
+                }
+            }
+        }
+
         #[test]
         fn forms_are_read_back_as_they_were(value in "\\PC{0,40}") {
             let call = sts().call(&Region::new("us-east-1").unwrap(), "A", &[("V", &value)]);

@@ -78,7 +78,14 @@ impl Publisher {
     fn drop_invalid(&mut self, sent: Sent, indices: &[usize], answer: &Answer, now: Now) {
         let (rest, samples) = sent.payload.without(indices);
         self.counts.dropped_invalid = self.counts.dropped_invalid.saturating_add(samples);
-        self.dropped("invalid", samples, answer, now);
+        // An index into a body that nobody sees says nothing to whoever has to mend the datum.
+        let series = indices.first().and_then(|index| sent.payload.series(*index)).unwrap_or_default();
+        let more = match indices.len() {
+            0 | 1 => String::new(),
+            n => format!(" and {} more data", n.saturating_sub(1)),
+        };
+        let detail = format!("{series}{more}: {}", reason(answer));
+        self.tell(&Notice::Dropped { reason: "invalid", samples, detail }, now);
         if let Some(lane) = self.lane(sent.lane) {
             lane.wait_parts(rest.into_iter(), sent.history);
         }
