@@ -20,8 +20,7 @@ fn config(scrape: Value) -> Result<Config, Vec<String>> {
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "scrape": scrape,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None)
-        .map_err(|faults| faults.lines().map(str::to_owned).collect())
+    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
 }
 
 /// Sources that tick five times a second.
