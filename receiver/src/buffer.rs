@@ -1,6 +1,6 @@
 //! Data that are held and not on their way, within a bound.
 
-use acpw_metric::{Accumulator, Kind, Record, Shrunk, Timestamp, quota::MAX_AGE_SECONDS};
+use acpw_metric::{Accumulator, Kind, Record, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
     gauge::Gauges,
@@ -16,6 +16,10 @@ const HEADROOM: usize = 8;
 
 /// How long merging is left alone after it could not make room.
 const MERGE_INTERVAL_MILLIS: i64 = 10_000;
+
+/// What is held for namespaces that CloudWatch refuses while it accepts others: one part in so many of the limit. A gateway
+/// takes no more posts from three quarters on, and is to go on taking those that CloudWatch accepts.
+const REFUSED_SHARE: usize = 2;
 
 /// CloudWatch's limit of two weeks, less the time that it takes to send.
 const MAX_AGE_MILLIS: i64 = (MAX_AGE_SECONDS as i64 - 300) * 1_000;
@@ -152,17 +156,19 @@ impl Buffer {
     /// three quarters on. At the limit, when that does not suffice, drops the oldest data, first in the lanes that take more
     /// than their share. Returns how many values were dropped.
     pub fn keep_within_limit(&mut self, others: usize, now: Timestamp) -> u64 {
+        let refused = self.outbox.shrink_refused(self.limit / REFUSED_SHARE, now);
+        self.made = self.made.saturating_add(refused.settled);
         if self.bytes().saturating_add(others) <= self.limit {
             self.merge_early(others, now);
-            return 0;
+            return refused.dropped;
         }
         // Room is made at once, so that the next record does not come to the limit again.
         let target = self.limit.saturating_sub(self.limit / HEADROOM).saturating_sub(others);
         // What is due is older than what is not.
-        let Shrunk { dropped, .. } = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
-        let shrunk = self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now);
-        self.made = self.made.saturating_add(shrunk.settled);
-        dropped.saturating_add(shrunk.dropped)
+        let due = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
+        let pending = self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now);
+        self.made = self.made.saturating_add(due.settled).saturating_add(pending.settled);
+        refused.dropped.saturating_add(due.dropped).saturating_add(pending.dropped)
     }
 
     fn merge_early(&mut self, others: usize, now: Timestamp) {

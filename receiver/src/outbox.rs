@@ -138,16 +138,38 @@ impl Outbox {
     /// refuses costs no other its data: their data become coarser, and then the oldest of them are dropped.
     pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
         self.gather(&mut usize::MAX.clone());
+        self.shrink_lanes(|_| true, target, now)
+    }
+
+    /// Makes lanes in trouble take at most `target` bytes together, as long as CloudWatch accepts others: what is held for a
+    /// namespace that it refuses is not to take the room of those that it accepts.
+    pub fn shrink_refused(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        let is_other_accepted = self.lanes.iter().any(|lane| lane.is_proven() && !lane.is_in_trouble());
+        if !is_other_accepted {
+            return Shrunk::default();
+        }
+        self.shrink_lanes(Lane::is_in_trouble, target, now)
+    }
+
+    fn shrink_lanes(&mut self, is_meant: impl Fn(&Lane) -> bool, target: usize, now: Timestamp) -> Shrunk {
         let mut shrunk = Shrunk::default();
+        let waiting = |lanes: &Lanes, of: fn(&Lane) -> usize| -> usize {
+            lanes.iter().filter(|lane| is_meant(lane)).map(of).sum()
+        };
         // Payloads beyond those of one lane are dropped first where they take more than half: they cannot become coarser.
-        while self.waiting_bytes() > target / 2 && self.lanes.iter().map(Lane::waiting).sum::<usize>() > MAX_WAITING {
-            let largest = self.lanes.iter_mut().max_by_key(|lane| lane.waiting_bytes());
-            let Some(samples) = largest.and_then(Lane::drop_waiting) else { break };
+        while waiting(&self.lanes, Lane::waiting_bytes) > target / 2
+            && waiting(&self.lanes, Lane::waiting) > MAX_WAITING
+        {
+            let meant = self.lanes.iter_mut().filter(|lane| is_meant(lane));
+            let Some(samples) = meant.max_by_key(|lane| lane.waiting_bytes()).and_then(Lane::drop_waiting) else {
+                break;
+            };
             shrunk.dropped = shrunk.dropped.saturating_add(samples);
         }
-        let target = target.saturating_sub(self.waiting_bytes());
-        let share = share(self.lanes.iter().map(|lane| lane.queue().bytes()).collect(), target);
-        for lane in self.lanes.iter_mut().filter(|lane| lane.queue().bytes() > share) {
+        let target = target.saturating_sub(waiting(&self.lanes, Lane::waiting_bytes));
+        let sizes = self.lanes.iter().filter(|lane| is_meant(lane)).map(|lane| lane.queue().bytes()).collect();
+        let share = share(sizes, target);
+        for lane in self.lanes.iter_mut().filter(|lane| is_meant(lane) && lane.queue().bytes() > share) {
             let more = lane.queue_mut().shrink(share, now);
             shrunk.dropped = shrunk.dropped.saturating_add(more.dropped);
             shrunk.settled = shrunk.settled.saturating_add(more.settled);

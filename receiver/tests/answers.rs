@@ -313,7 +313,8 @@ fn refused_namespaces_are_held_within_the_bound_and_cost_the_others_nothing() {
         world.run(1_000, |_, document| {
             Some(if is_of(document, "A") { Reply::ok() } else { Reply::error(403, "AccessDenied", "no") })
         });
-        assert!(world.publisher.held_bytes() <= 200_000, "{n}: {}", world.publisher.held_bytes());
+        // Half of the limit, and what A has.
+        assert!(world.publisher.held_bytes() <= 110_000, "{n}: {}", world.publisher.held_bytes());
     }
     assert!(world.counts().dropped_buffer_full > 0);
     assert!(world.stored_of("A") >= 3 * 298, "{}", world.stored_of("A"));
