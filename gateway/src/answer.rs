@@ -155,7 +155,7 @@ impl Reply {
 
 fn plain(status: u16, code: &str, message: &str, refusal: &Refusal) -> Answer {
     let (faults, more_faults) = match refusal {
-        Refusal::Faulty(faults) => (faults.told(), faults.more()),
+        Refusal::Faulty(faults) => (faults.listed(), faults.more()),
         _ => ([].as_slice(), 0),
     };
     let message = if faults.is_empty() { message } else { "The request has faults, and nothing of it was taken." };
@@ -192,7 +192,7 @@ mod tests {
     fn faulty(protocol: Protocol) -> Refusal {
         let mut faults = Faults::new(protocol.path_style());
         let data = Path::Field(&Path::Root, "MetricData");
-        faults.add(FaultKind::Missing, &Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
+        faults.add_kind(FaultKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
         Refusal::Faulty(faults)
     }
 

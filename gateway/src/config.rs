@@ -206,7 +206,7 @@ mod tests {
     fn config(document: &str) -> Result<Config, Vec<String>> {
         let environment = |name: &str| (name == TOKEN_VARIABLE).then(|| "from-environment".to_owned());
         let config = Config::from_json(document.as_bytes(), environment);
-        config.map_err(|faults| faults.lines().map(str::to_owned).collect())
+        config.map_err(|faults| faults.lines().collect())
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl<'n, 'p> Fields<'n, 'p> {
                 Some(at) => {
                     let bit = 1u32.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0);
                     if seen & bit != 0 {
-                        faults.add(FaultKind::Type, &Path::Field(path, name), "is there twice");
+                        faults.add_kind(FaultKind::Type, Path::Field(path, name), "is there twice");
                     }
                     seen |= bit;
                 }
@@ -51,7 +51,7 @@ impl<'n, 'p> Fields<'n, 'p> {
                         None => format!("is not known; known are {}", list(&mut known.iter().copied())),
                     };
                     let name: String = name.chars().take(100).collect();
-                    faults.add(FaultKind::Type, &Path::Field(path, &name), message);
+                    faults.add_kind(FaultKind::Type, Path::Field(path, &name), message);
                 }
                 None => {}
             }
@@ -119,7 +119,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         let path = Path::Field(self.path, name);
         let read = |(index, item): (usize, &Node<'_>)| {
             number(item).unwrap_or_else(|| {
-                faults.add(FaultKind::Type, &Path::Item(&path, index), "must be a number");
+                faults.add_kind(FaultKind::Type, Path::Item(&path, index), "must be a number");
                 0.0
             })
         };
@@ -140,18 +140,18 @@ impl<'n, 'p> Fields<'n, 'p> {
                         let (key, value) = (entry.text("key", faults), entry.text("value", faults));
                         match key.zip(value) {
                             Some(pair) => pairs.push(pair),
-                            None => faults.add(FaultKind::Type, &path, "must have a key and a value"),
+                            None => faults.add_kind(FaultKind::Type, path, "must have a key and a value"),
                         }
                     }
                 }
-                _ => faults.add(FaultKind::Type, &Path::Field(&path, key), "must be a string"),
+                _ => faults.add_kind(FaultKind::Type, Path::Field(&path, key), "must be a string"),
             }
         }
         Some(pairs)
     }
 
     fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut Faults) -> Option<T> {
-        faults.add(FaultKind::Type, &Path::Field(self.path, name), format_args!("must be {expected}"));
+        faults.add_kind(FaultKind::Type, Path::Field(self.path, name), format_args!("must be {expected}"));
         None
     }
 }
@@ -161,7 +161,7 @@ fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Opti
         Node::Map(entries) => Some(entries),
         Node::Form(text) if text.is_empty() => Some(&[]),
         _ => {
-            faults.add(FaultKind::Type, path, "must be an object");
+            faults.add_kind(FaultKind::Type, path, "must be an object");
             None
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         let mut faults = Faults::default();
         let fields = Fields::of(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
         let value = read(fields, &mut faults);
-        (value, faults.told().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
+        (value, faults.listed().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
     }
 
     fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Node<'a>)>) -> Node<'a> {

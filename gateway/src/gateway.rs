@@ -356,7 +356,7 @@ fn flush_limit(request: &Request) -> Result<Duration, Refusal> {
         _ => {
             let mut faults = Faults::default();
             let message = format_args!("must be a whole number up to {}", MAX_FLUSH_LIMIT.as_millis());
-            faults.add(FaultKind::Value, &Path::Field(&Path::Root, KEY), message);
+            faults.add_kind(FaultKind::Value, Path::Field(&Path::Root, KEY), message);
             Err(Refusal::Faulty(faults))
         }
     }

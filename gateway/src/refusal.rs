@@ -3,7 +3,7 @@
 use crate::{
     authorization::Denial,
     body::{BodyError, MAX_BODY_BYTES},
-    fault::{FaultKind, Faults},
+    fault::{self, FaultKind, Faults},
     protocol::Protocol,
 };
 
@@ -54,7 +54,7 @@ impl Refusal {
     /// AWS's name of the error: the shape's in JSON and CBOR, the older code in Query.
     pub fn code(&self, protocol: Protocol) -> &'static str {
         let (shape, code) = match self {
-            Self::Faulty(faults) => match faults.kind().unwrap_or(FaultKind::Value) {
+            Self::Faulty(faults) => match fault::kind(faults) {
                 FaultKind::Type => ("SerializationException", "MalformedInput"),
                 FaultKind::Missing => ("MissingRequiredParameterException", "MissingParameter"),
                 FaultKind::Combination => ("InvalidParameterCombinationException", "InvalidParameterCombination"),
@@ -92,7 +92,7 @@ impl Refusal {
     /// What is wrong and what to do, for people.
     pub fn message(&self) -> String {
         match self {
-            Self::Faulty(faults) => faults.to_string(),
+            Self::Faulty(faults) => fault::message(faults),
             Self::Unreadable(what) => format!("The request {what}."),
             Self::NotFound(what) => what.clone(),
             Self::Method(allowed) => format!("This path takes {allowed}."),

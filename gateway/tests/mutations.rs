@@ -28,7 +28,7 @@ fn read(node: &Node<'_>, style: PathStyle, unknown: UnknownFields) -> Result<u64
     let request = PutMetricData::read(node, &Reading { rules: &rules, now: NOW, unknown }, &mut faults);
     match request.filter(|_| faults.is_empty()) {
         Some(request) => Ok(post(vec![request], NOW).values),
-        None => Err(faults.told().iter().map(|fault| (fault.path.clone(), fault.message.clone())).collect()),
+        None => Err(faults.listed().iter().map(|fault| (fault.path.clone(), fault.message.clone())).collect()),
     }
 }
 

@@ -250,7 +250,7 @@ mod tests {
     }
 
     fn faults(document: &str) -> Vec<String> {
-        config(document).unwrap_err().lines().map(str::to_owned).collect()
+        config(document).unwrap_err().lines().collect()
     }
 
     #[test]

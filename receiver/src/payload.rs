@@ -40,7 +40,8 @@ pub struct Draft {
     data: Vec<Span>,
     /// How much of it is compressed.
     fed: usize,
-    encoder: GzEncoder<Vec<u8>>,
+    /// Made when the first bytes are compressed: it takes a few hundred kilobytes.
+    encoder: Option<Box<GzEncoder<Vec<u8>>>>,
 }
 
 /// A datum within the uncompressed body.
@@ -63,8 +64,7 @@ fn samples(data: &[Span]) -> u64 {
 impl Draft {
     /// A draft of a whole JSON document in which data lie at these places, in their order.
     pub(crate) fn new(key: Rc<LaneKey>, raw: Vec<u8>, data: Vec<Span>) -> Self {
-        // Each body is sent once, so speed is worth more than a few percent of its size.
-        Self { key, raw, data, fed: 0, encoder: GzEncoder::new(Vec::new(), Compression::fast()) }
+        Self { key, raw, data, fed: 0, encoder: None }
     }
 
     /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
@@ -78,15 +78,18 @@ impl Draft {
             let end = self.fed.saturating_add(STEP).min(raw_length);
             let step = self.raw.get(self.fed..end).unwrap_or_default();
             *budget = budget.saturating_sub(step.len());
-            if self.encoder.write_all(step).is_err() {
+            // Each body is sent once, so speed is worth more than a few percent of its size.
+            let new = || Box::new(GzEncoder::new(Vec::new(), Compression::fast()));
+            let encoder = self.encoder.get_or_insert_with(new);
+            if encoder.write_all(step).is_err() {
                 return Ok(self.uncompressed());
             }
             self.fed = end;
             if end == raw_length {
-                if self.encoder.try_finish().is_err() {
+                if encoder.try_finish().is_err() {
                     return Ok(self.uncompressed());
                 }
-                let body = std::mem::take(self.encoder.get_mut());
+                let body = std::mem::take(encoder.get_mut());
                 return Ok(Payload { key: self.key, body, is_compressed: true, raw_length, data: self.data });
             }
         }
@@ -111,7 +114,8 @@ impl Draft {
 
     /// How many bytes of memory it takes, about.
     pub fn bytes(&self) -> usize {
-        self.raw.len().saturating_add(self.encoder.get_ref().len())
+        let compressed = self.encoder.as_ref().map_or(0, |encoder| encoder.get_ref().len());
+        self.raw.len().saturating_add(compressed)
     }
 
     /// The draft with every datum moved by so many milliseconds, as far as that moves it into another period.

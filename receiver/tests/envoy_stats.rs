@@ -22,8 +22,7 @@ fn config(envoy_stats: &Value) -> Result<Config, Vec<String>> {
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "envoy_stats": envoy_stats,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None)
-        .map_err(|faults| faults.lines().map(str::to_owned).collect())
+    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
 }
 
 fn counter(pattern: &str, metrics: Value) -> Value {

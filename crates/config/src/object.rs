@@ -154,7 +154,7 @@ mod tests {
     fn faults(document: &str) -> Vec<String> {
         let (outer, mut faults): (Outer, _) = match read(document.as_bytes()) {
             Ok(read) => read,
-            Err(faults) => return faults.lines().map(str::to_owned).collect(),
+            Err(faults) => return faults.lines().collect(),
         };
         for (index, name) in outer.names.optional("names", &mut faults).into_iter().flatten().enumerate() {
             name.required(format_args!("names[{index}]"), &mut faults);
@@ -165,7 +165,7 @@ mod tests {
         }
         outer.number.within("number", 1..=10, 5, &mut faults);
         outer.key.optional("key", &mut faults);
-        faults.lines().map(str::to_owned).collect()
+        faults.lines().collect()
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn config(scrape: Value) -> Result<Config, Vec<String>> {
         "aws_secret_access_key": "secret", "scrape": scrape,
     });
     Config::from_json(document.to_string().as_bytes(), |_| None)
-        .map_err(|faults| faults.lines().map(str::to_owned).collect())
+        .map_err(|faults| faults.lines().collect())
 }
 
 /// Sources that tick five times a second.

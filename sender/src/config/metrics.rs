@@ -33,7 +33,7 @@ impl Metrics {
                 (Unit::MILLISECONDS, 1e6)
             }
         };
-        let before = faults.lines().len();
+        let before = faults.count();
         let default = || vec![Field::Valid(ShortOr::Short("RequestCount".to_owned()))];
         let entries = metrics.optional("metrics", faults).unwrap_or_else(default);
         if entries.is_empty() {
@@ -50,7 +50,7 @@ impl Metrics {
             }
         }
         // Where a name is misspelt, a key may belong to the metric that is meant.
-        let is_sound = faults.lines().len() == before;
+        let is_sound = faults.count() == before;
         let measures_time = |(measure, _): &(Measure, Metric)| measure.is_time();
         if has_time_unit && is_sound && !list.iter().any(measures_time) {
             no_effect(

@@ -62,11 +62,11 @@ impl Config {
         let most = if metrics.needs_seconds() { 1_000 } else { 60_000 };
         let flush_interval =
             raw.flush_interval_millisecond.within("flush_interval_millisecond", 100..=most, 1_000, faults_ref);
-        let before = faults_ref.lines().len();
+        let before = faults_ref.count();
         let defined = dimensions::definitions(raw.dimensions, &environment, faults_ref);
         let (dimensions, sets) = dimensions::sets(raw.dimension_sets, &defined, faults_ref);
         // Where a name is misspelt, its definition is not used for that reason.
-        if faults_ref.lines().len() == before {
+        if faults_ref.count() == before {
             dimensions::check_use(&defined, &dimensions, faults_ref);
         }
         let mut path_templates = PathTemplates::default();
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn faults(document: &str) -> Vec<String> {
-        config(document).unwrap_err().lines().map(str::to_owned).collect()
+        config(document).unwrap_err().lines().collect()
     }
 
     /// The faults start so, and there are no others.
