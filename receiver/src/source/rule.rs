@@ -105,35 +105,51 @@ pub enum Single {
 
 /// A name in which each `*` stands for any number of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct Pattern {
+    text: String,
+    /// The text between the stars.
+    parts: Vec<String>,
+}
 
 impl Pattern {
-    /// The pattern as it is written.
+    /// Returns the pattern as it is written.
     pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
+        Self { text: text.to_owned(), parts: text.split('*').map(str::to_owned).collect() }
     }
 
     /// Returns the pattern as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns whether it is one name.
     pub fn is_name(&self) -> bool {
-        !self.0.contains('*')
+        self.parts.len() == 1
     }
 
-    /// Returns whether a name is one of those.
+    /// Returns whether a name matches the pattern.
     pub fn matches(&self, name: &str) -> bool {
-        let Some((start, rest)) = self.0.split_once('*') else { return self.0 == name };
-        let Some(mut name) = name.strip_prefix(start) else { return false };
-        let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-        for part in middle.split('*') {
+        let [start, middle @ .., end] = self.parts.as_slice() else { return self.text == name };
+        let name = name.as_bytes().strip_prefix(start.as_bytes()).and_then(|rest| rest.strip_suffix(end.as_bytes()));
+        let Some(mut name) = name else { return false };
+        for part in middle {
             // The first place where a part can be leaves the most for the others.
-            let Some((_, after)) = name.split_once(part) else { return false };
+            let Some(after) = after(name, part.as_bytes()) else { return false };
             name = after;
         }
-        name.ends_with(end)
+        true
+    }
+}
+
+/// Returns the text after the first `part` in it. Names are short: a searcher that prepares itself takes longer.
+fn after<'a>(mut text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
+    let Some((first, _)) = part.split_first() else { return Some(text) };
+    loop {
+        text = text.get(text.iter().position(|byte| byte == first)?..)?;
+        match text.strip_prefix(part) {
+            Some(after) => return Some(after),
+            None => text = text.get(1..)?,
+        }
     }
 }
 

@@ -13,10 +13,7 @@ mod steadiness;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    hash::{BuildHasher, Hash, Hasher},
-    rc::Rc,
-};
+use std::{hash::BuildHasher, rc::Rc};
 
 use acpw_metric::{Map, Namespace, Now, RandomState, Timestamp};
 
@@ -35,8 +32,9 @@ use super::{
     rule::Rule,
 };
 
-/// The work of registering a series, in bytes that could have been read.
+/// The work of registering a series and of taking in a reading by a rule, in bytes that could have been read.
 const SERIES_WORK: usize = 128;
+const READING_WORK: usize = 4;
 
 /// The number of rounds in which a target is new.
 const NEW_ROUNDS: u64 = 4;
@@ -148,6 +146,7 @@ impl Collector {
 
     fn take_for(&mut self, rule: usize, name: u64, hash: u64, reading: &Reading<'_>) {
         let Some(kind) = self.rules.get(rule).map(|rule| rule.kind_of(reading.kind)) else { return };
+        self.work = self.work.saturating_add(READING_WORK);
         let key = (rule, hash);
         let is_main = matches!(reading.part, Part::Value(_) | Part::Count(_));
         let is_full = self.series.len().saturating_sub(self.missing) >= self.max_series;
@@ -279,11 +278,7 @@ impl Sink for Collector {
 
 /// Returns a hash of a series that does not depend on the order of its labels.
 fn hash_of(hasher: &impl BuildHasher, name: u64, labels: &[Label<'_>]) -> u64 {
-    let hash = |label: &Label<'_>| {
-        let mut hasher = hasher.build_hasher();
-        (&*label.name, &*label.value).hash(&mut hasher);
-        hasher.finish()
-    };
+    let hash = |label: &Label<'_>| hasher.hash_one((&*label.name, &*label.value));
     let labels = labels.iter().map(hash).fold(0_u64, u64::wrapping_add);
     hasher.hash_one((name, labels))
 }

@@ -9,9 +9,9 @@ use crate::source::{reading::Wanted, rule::Rule};
 /// The most names that are remembered.
 const MAX_NAMES: usize = 65_536;
 
-/// The work of looking up a name that is not the last one, in bytes that could have been read. Comparing it with a rule is
-/// as much work as one byte.
-const LOOK_UP_WORK: usize = 4;
+/// The work of looking up a name that is not the last one, and of comparing it with a rule, in bytes that could have been read.
+const LOOK_UP_WORK: usize = 8;
+const COMPARE_WORK: usize = 2;
 
 /// The rules that names match. Each name is compared with the rules once, and not in every answer.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Names {
         let found = match self.known.get(&key) {
             Some(known) => known.clone(),
             None => {
-                *work = work.saturating_add(rules.len());
+                *work = work.saturating_add(rules.len().saturating_mul(COMPARE_WORK));
                 let is_match = |(index, rule): (usize, &Rule)| rule.metric.matches(name).then_some(index);
                 let indexes: Vec<_> = rules.iter().enumerate().filter_map(is_match).collect();
                 let is_by_name =
@@ -93,7 +93,7 @@ mod tests {
             let found = names.look_up(name, &rules, &mut work);
             (found.rules.as_deref().unwrap_or_default().to_vec(), found.wanted(), work)
         };
-        let compared = LOOK_UP_WORK + rules.len();
+        let compared = LOOK_UP_WORK + COMPARE_WORK * rules.len();
         assert_eq!(look_up("ab"), (vec![0, 1], Wanted::ByName, compared));
         assert_eq!(look_up("ab"), (vec![0, 1], Wanted::ByName, 0));
         assert_eq!(look_up("ac"), (vec![0], Wanted::ByPattern, compared));

@@ -22,7 +22,10 @@ const SCAN_SPEED: usize = 8;
 const TYPE_WORK: usize = 16;
 
 /// The work of comparing a name with some others, likewise.
-const NAME_WORK: usize = 256;
+const NAME_WORK: usize = 32;
+
+/// The most names that are compared.
+const MAX_NAMES: usize = 20_000;
 
 /// A text that is being read: first all types, since a type may stand behind its samples, and then all samples.
 ///
@@ -118,15 +121,18 @@ impl Exposition {
 
     /// Begins to look through the names of the text.
     pub fn rewind(&mut self) {
-        self.at = 0;
+        (self.at, self.number) = (0, 0);
     }
 
     /// Looks through the names of samples as [`read`](Self::read) reads them: hands each to `take` as it is written, and as rules
-    /// match it.
+    /// match it. Returns true at the end of the text, and when it has become tedious.
     pub fn read_names(&mut self, budget: &mut usize, take: &mut dyn FnMut(&str, &str)) -> bool {
-        let Self { body, at, names, .. } = self;
+        let Self { body, at, number, names, .. } = self;
         loop {
             let Some((line, next)) = line_at(body, *at) else { return true };
+            if *number >= MAX_NAMES as u64 {
+                return true;
+            }
             if *budget == 0 {
                 return false;
             }
@@ -138,6 +144,7 @@ impl Exposition {
                 names.last.push_str(&sample.name);
                 let owner = names.families.owner(&sample.name, &mut Everything);
                 take(&sample.name, owner.as_ref().map_or(&sample.name, |owner| &owner.name));
+                *number = number.saturating_add(1);
                 *budget = budget.saturating_sub(NAME_WORK);
             }
             *budget = budget.saturating_sub(next.saturating_sub(*at));
@@ -178,7 +185,8 @@ impl Exposition {
             }
             *number = number.saturating_add(1);
             let text = String::from_utf8_lossy(line);
-            match read_line(&text, names, *is_exposition, sink) {
+            let is_utf8 = matches!(text, Cow::Borrowed(_));
+            match read_line(&text, is_utf8, names, *is_exposition, sink) {
                 Ok(Read::Nothing) => {}
                 Ok(Read::Name) => *has_lines = true,
                 Ok(Read::Sample) => *is_exposition = true,
@@ -211,7 +219,7 @@ impl Sink for Everything {
 
 /// Hands a line to the sink. Samples are read to their end of metrics that are wanted, and of all others until the format is
 /// known.
-fn read_line(text: &Cow<'_, str>, names: &mut Names, is_known: bool, sink: &mut dyn Sink) -> Result<Read, Fault> {
+fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink: &mut dyn Sink) -> Result<Read, Fault> {
     let unnamed = Fault { reason: "it has no name that can be read", is_of_owner: false, is_series_known: false };
     let sample = match Line::parse(text).ok_or(unnamed)? {
         Line::Nothing | Line::Type(..) => return Ok(Read::Nothing),
@@ -222,7 +230,6 @@ fn read_line(text: &Cow<'_, str>, names: &mut Names, is_known: bool, sink: &mut 
         names.last.push_str(&sample.name);
         names.owner = names.families.owner(&sample.name, sink);
     }
-    let is_utf8 = matches!(text, Cow::Borrowed(_));
     let mut labels = Vec::new();
     if sample.name == PROCESS_START && is_utf8 {
         match sample.read(&mut labels) {
