@@ -1,5 +1,5 @@
-//! Prometheus endpoints that answer in odd ways or not at all, asked by a real Envoy: what can be read is published, and
-//! the log says what to change about the rest.
+//! Prometheus endpoints that answer in odd ways or not at all, asked by a real Envoy: what can be
+//! read is published, and the log says what to change about the rest.
 
 #![allow(
     clippy::indexing_slicing,
@@ -111,11 +111,11 @@ async fn odd_answers_are_read_or_explained() {
         let totals = pair.cloudwatch.totals("Odd");
         let names = ["compressed", "redirected", "length", "chunked"];
         let is_there = |name: &&str| totals.iter().any(|total| total.metric_name == **name && total.min == 1.0);
-        if names.iter().all(|name| is_there(name)) { Ok(()) } else { Err(format!("{totals:#?}\n{}", pair.envoy.log())) }
+        if names.iter().all(is_there) { Ok(()) } else { Err(format!("{totals:#?}\n{}", pair.envoy.log())) }
     })
     .await;
     let lines = [
-        "source scrape[1]: it redirects to /redirected",
+        "scrape[1]: it redirects to /redirected",
         "source scrape[4] failed, leaving a gap in its metrics: it redirects with status 302 to https://sso.example.com/",
         "source scrape[5] failed, leaving a gap in its metrics: the answer is not Prometheus text: it starts with \"<html>\"",
         "source scrape[6] failed, leaving a gap in its metrics: no whole answer within 1000 ms",

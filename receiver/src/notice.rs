@@ -201,7 +201,7 @@ impl fmt::Display for Notice {
             Self::SourceFailed { name, reason } => {
                 write!(f, "source {name} failed, leaving a gap in its metrics: {}", Printable(reason))
             }
-            Self::SourceRemark { name, remark } => write!(f, "source {name}: {}", Printable(remark)),
+            Self::SourceRemark { name, remark } => write!(f, "{name}: {}", Printable(remark)),
             Self::SourceRecovered { name } => write!(f, "source {name} answers again"),
         }
     }

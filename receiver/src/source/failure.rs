@@ -7,13 +7,15 @@ use super::SourceConfig;
 /// A hint for ports that speak TLS.
 const TLS: &str = "; if the port speaks TLS, give the cluster a transport_socket";
 
-/// Envoy measures a timeout from the beginning of its own loop, which may be this much earlier than the request.
+/// Envoy measures a timeout from the beginning of its own loop, which may be this much earlier than
+/// the request.
 const SLACK: Duration = Duration::from_millis(50);
 
 /// Explains why there is no answer, `waited` after the request.
 ///
-/// A dispatch that fails has the name of Proxy-Wasm's status in its reason, whichever way it is written. Envoy refuses
-/// a cluster that it does not know as a bad argument, and one without a host that could be asked as an internal failure.
+/// A dispatch that fails has the name of Proxy-Wasm's status in its reason, whichever way it is
+/// written. Envoy refuses a cluster that it does not know as a bad argument, and one without a host
+/// that could be asked as an internal failure.
 pub(super) fn explain(reason: &str, config: &SourceConfig, waited: Duration) -> String {
     let cluster = &config.cluster;
     let letters: String = reason.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();

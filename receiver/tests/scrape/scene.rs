@@ -55,7 +55,8 @@ impl Clock {
         self.sources.handle_answer(id, response, now);
     }
 
-    /// Ticks for so long; returns what was published: the namespace and name, dimension values, samples and sum.
+    /// Ticks for so long; returns what was published: the namespace and name, dimension values,
+    /// samples and sum.
     pub(crate) fn tick_for(&mut self, millis: u64) -> Vec<(String, f64, f64)> {
         let mut all = Accumulator::default();
         for _ in 0..millis / 200 {
@@ -98,7 +99,8 @@ impl Clock {
         published
     }
 
-    /// Answers each of the next calls with one of these texts, and returns what was published after each.
+    /// Answers each of the next calls with one of these texts, and returns what was published after
+    /// each.
     pub(crate) fn rounds<T: AsRef<str>>(&mut self, texts: impl IntoIterator<Item = T>) -> Vec<Vec<(String, f64, f64)>> {
         let round = |text: T| {
             let (id, _) = self.next_call();
@@ -108,7 +110,8 @@ impl Clock {
         texts.into_iter().map(round).collect()
     }
 
-    /// Returns the lines in Envoy's log since the last call of this function, as they are without a limit.
+    /// Returns the lines in Envoy's log since the last call of this function, as they are without a
+    /// limit.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         self.notices().iter().map(ToString::to_string).collect()
     }
