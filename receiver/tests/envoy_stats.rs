@@ -428,7 +428,7 @@ fn a_stat_of_two_clusters_is_left_out_and_logged_once() {
     }
     let expected = [told("A c=a kind=completed Count", 5.0, 5.0), told("A c=a.internal kind=total Count", 1.0, 1.0)];
     assert_eq!(clock.told(), expected);
-    let expected = "source envoy_stats: \"cluster.a.internal.upstream_rq_completed\" is left out: \"a.internal\" is a cluster, and \
+    let expected = "envoy_stats: \"cluster.a.internal.upstream_rq_completed\" is left out: \"a.internal\" is a cluster, and \
                     \"internal\" is also where Envoy counts requests of another one, such as \"a\", so it has the requests \
                     of both. Set alt_stat_name in one of them";
     assert_eq!(notices(&mut clock), [expected]);
@@ -453,7 +453,7 @@ fn a_name_that_no_gauge_shows_is_left_out_and_logged_once() {
         clock.answer(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
     }
     assert_eq!((clock.told(), clock.counts().gaps), (vec![told("A c=a Count", 5.0, 5.0)], 4));
-    let expected = "source envoy_stats: \"cluster.graph.example.com.upstream_rq_completed\" is left out: its name has dots, and \
+    let expected = "envoy_stats: \"cluster.graph.example.com.upstream_rq_completed\" is left out: its name has dots, and \
                     without a gauge \"cluster.NAME.membership_total\" its end is not known. Let Envoy keep that gauge \
                      (stats_config.stats_matcher)";
     assert_eq!(notices(&mut clock), [expected]);

@@ -133,7 +133,7 @@ fn readings_that_are_too_near_or_too_far_have_no_rates() {
     assert!(values(&scene, "MemoryUtilized", "").keys().copied().eq((0..13).chain(50..60)));
     let notices = scene.notices();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].starts_with("source ecs_task: two readings of container \"web\" are 0.000001 s apart"), "{notices:?}");
+    assert!(notices[0].starts_with("ecs_task: two readings of container \"web\" are 0.000001 s apart"), "{notices:?}");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn a_container_name_that_the_task_does_not_have_is_logged_once() {
     // A container that waits for Envoy is listed later.
     assert_eq!(scene.notices(), Vec::<String>::new());
     let mut scene2 = run(&["web", "envoy"], keys, 300, |_, millis| quarter(millis));
-    let expected = "source ecs_task: container_name: the task has no container \"wbe\"; it has \"web\", \"envoy\". CPUUsage and \
+    let expected = "ecs_task: container_name: the task has no container \"wbe\"; it has \"web\", \"envoy\". CPUUsage and \
                     dimension_sets with ContainerName have no values until it has one of that name";
     assert_eq!(scene2.notices(), [expected]);
     assert!(scene2.told.is_empty());
@@ -343,7 +343,7 @@ fn a_service_name_that_nobody_knows_is_logged_once() {
     let keys = json!({ "dimension_sets": [["ClusterName", "ServiceName"], ["ClusterName"]], "metrics": ["CPUUsage"] });
     let mut scene = Scene::new(keys);
     scene.run(120, |path, millis| if path == "/task" { good(&task) } else { good(&json!({ "web": quarter(millis) })) });
-    let expected = "source ecs_task: dimension_sets: the task metadata has no ServiceName, so sets with it have no values. Set \
+    let expected = "ecs_task: dimension_sets: the task metadata has no ServiceName, so sets with it have no values. Set \
                     service_name, or use what the task has: ClusterName=shop, TaskDefinitionFamily=web";
     assert_eq!(scene.notices(), [expected]);
     assert_eq!(values(&scene, "CPUUsage", "ClusterName=shop").len(), 119);
@@ -357,7 +357,7 @@ fn a_service_name_that_nobody_knows_is_logged_once() {
         );
         let notices = scene.notices();
         let start =
-            format!("source ecs_task: dimension_sets: the task metadata has no {told}, so sets with it have no values. Use");
+            format!("ecs_task: dimension_sets: the task metadata has no {told}, so sets with it have no values. Use");
         assert!(notices.len() == 1 && notices[0].starts_with(&start), "{notices:?}");
     }
 }
@@ -371,9 +371,9 @@ fn a_limit_that_the_task_does_not_have_is_logged_once() {
     );
     scene.run(120, |path, millis| if path == "/task" { good(&task) } else { good(&json!({ "web": quarter(millis) })) });
     let expected = [
-        "source ecs_task: metrics: the task has no CPU limit, so CPUUtilization has no values. Set cpu in the task definition, or \
+        "ecs_task: metrics: the task has no CPU limit, so CPUUtilization has no values. Set cpu in the task definition, or \
          publish CpuUtilized",
-        "source ecs_task: metrics: the task has no memory limit, so MemoryUtilization has no values. Set memory in the task \
+        "ecs_task: metrics: the task has no memory limit, so MemoryUtilization has no values. Set memory in the task \
          definition, or publish MemoryUtilized",
     ];
     assert_eq!(scene.notices(), expected);
