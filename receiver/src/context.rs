@@ -25,7 +25,7 @@ use crate::{
     endpoint::Region,
     flush::Flushes,
     notice::{Level, Notice},
-    source::{SourceId, Sources},
+    source::{Head, SourceId, Sources},
     status::StatusBook,
 };
 
@@ -281,7 +281,8 @@ impl Receiver {
             Some(Purpose::AskSource(id)) => {
                 let limit = self.sources.answer_limit(id);
                 let answer = Response::new(header, call_response_body(limit.saturating_add(1)), limit);
-                self.sources.handle_answer(id, answer, self.publisher.corrected(now()));
+                let head = Head::new(header);
+                self.sources.handle_answer_with(id, &head, answer, self.publisher.corrected(now()));
             }
             Some(Purpose::AskReady) => {
                 if let Some((_, watch)) = &mut self.drain {

@@ -66,6 +66,8 @@ counts! {
     source_gaps = "sources.gaps",
     /// Series of sources that were left out.
     source_over_limit = "sources.over_limit",
+    /// Lines of Prometheus endpoints that could not be read.
+    source_skipped_lines = "sources.skipped_lines",
     /// Values dropped because the bound on memory was reached, the oldest first.
     dropped_buffer_full = "dropped.buffer_full",
     /// Values dropped because CloudWatch refused exactly their data.

@@ -4,94 +4,23 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use acpw_metric::{Accumulator, Now, Timestamp};
-use receiver::{
-    Config,
-    call::{Call, Response},
-    notice::Notice,
-    source::{SourceId, Sources},
-};
-use serde_json::{Value, json};
+use receiver::{call::Response, notice::Notice};
+use scene::{Clock, config, header, told};
+use serde_json::json;
 
-const START: u64 = 1_787_402_160_000;
+/// The start of a process, by which increases are known to be of one. It is a metric that client libraries publish.
+const PROCESS: &str = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.78740215925e+09\n";
 
-fn config(scrape: Value) -> Result<Config, Vec<String>> {
-    let document = json!({
-        "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
-        "aws_secret_access_key": "secret", "scrape": scrape,
-    });
-    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
-}
-
-/// Sources that tick five times a second.
-struct Clock {
-    sources: Sources,
-    millis: u64,
-    calls: Vec<(SourceId, Call)>,
-}
-
-impl Clock {
-    fn new(scrape: Value) -> Self {
-        Self { sources: Sources::new(config(scrape).unwrap().sources), millis: 0, calls: Vec::new() }
-    }
-
-    fn now(&self) -> Now {
-        Now { wall: Timestamp::from_millis(START + self.millis), steady: Duration::from_millis(self.millis) }
-    }
-
-    fn answer(&mut self, id: SourceId, body: &str) {
-        self.respond(id, Response::Complete { status: 200, body: body.as_bytes().to_vec(), date: None });
-    }
-
-    fn respond(&mut self, id: SourceId, response: Response) {
-        let now = self.now();
-        self.sources.handle_answer(id, response, now);
-    }
-
-    /// Ticks for so long; gives what was published: the namespace and name, dimension values, samples and sum.
-    fn tick_for(&mut self, millis: u64) -> Vec<(String, f64, f64)> {
-        let mut all = Accumulator::default();
-        for _ in 0..millis / 200 {
-            self.millis += 200;
-            while let Some(call) = self.sources.poll_call(self.now()) {
-                self.calls.push(call);
-            }
-            for data in self.sources.poll_data() {
-                all.merge(data.data);
-            }
-        }
-        let told = all.iter().flat_map(|(key, dimensions, distributions)| {
-            let namespace = key.origin.namespace.as_ref().map(|namespace| format!("{namespace} ")).unwrap_or_default();
-            let values: String = dimensions.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-            distributions.iter().map(move |(metric, told)| {
-                (format!("{namespace}{}{values} {}", metric.name, metric.unit), told.sample_count(), told.sum())
-            })
-        });
-        told.collect()
-    }
-
-    /// Ticks until the next call.
-    fn next_call(&mut self) -> (SourceId, Call) {
-        for _ in 0..1_000 {
-            if self.calls.is_empty() {
-                assert_eq!(self.tick_for(200), []);
-            }
-        }
-        self.calls.remove(0)
-    }
-
-    fn notices(&mut self) -> Vec<Notice> {
-        std::iter::from_fn(|| self.sources.poll_notice()).collect()
-    }
-}
-
-fn header<'a>(call: &'a Call, name: &str) -> &'a str {
-    &call.headers.iter().find(|(known, _)| *known == name).unwrap().1
-}
-
-fn told(name: &str, samples: f64, sum: f64) -> (String, f64, f64) {
-    (name.to_owned(), samples, sum)
-}
+#[path = "scrape/log_lines.rs"]
+mod log_lines;
+#[path = "scrape/mutations.rs"]
+mod mutations;
+#[path = "scrape/pace.rs"]
+mod pace;
+#[path = "scrape/pages.rs"]
+mod pages;
+#[path = "scrape/scene.rs"]
+mod scene;
 
 #[test]
 fn a_target_is_asked_once_an_interval_and_its_increases_are_published() {
@@ -110,8 +39,10 @@ fn a_target_is_asked_once_an_interval_and_its_increases_are_published() {
         );
         assert!(header(&call, "accept").contains("openmetrics"));
         assert_eq!(call.timeout, Duration::from_secs(10));
-        let text =
-            format!("# TYPE rq counter\nrq_total{{code=\"200\"}} {}\nrq_total{{code=\"500\"}} 7\n# EOF\n", round * 3);
+        let text = format!(
+            "{PROCESS}# TYPE rq counter\nrq_total{{code=\"200\"}} {}\nrq_total{{code=\"500\"}} 7\n# EOF\n",
+            round * 3
+        );
         clock.answer(id, &text);
         for (name, samples, sum) in clock.tick_for(400) {
             let minute: &mut (f64, f64) = minutes.entry(name).or_default();
@@ -129,11 +60,11 @@ fn a_target_is_asked_once_an_interval_and_its_increases_are_published() {
 }
 
 #[test]
-fn what_fails_is_told_once_it_recovers_and_a_missed_round_is_in_the_next() {
+fn failures_are_logged_and_a_missed_round_is_in_the_next() {
     let mut clock =
         Clock::new(json!([{ "cluster_name": "app", "rules": [{ "metric": "a", "metric_type": "counter" }] }]));
     let (id, _) = clock.next_call();
-    clock.answer(id, "a 5\n");
+    clock.answer(id, &format!("{PROCESS}a 5\n"));
     assert_eq!(clock.tick_for(200), []);
     let failures = [
         Response::Missing("upstream connect error".to_owned()),
@@ -145,7 +76,7 @@ fn what_fails_is_told_once_it_recovers_and_a_missed_round_is_in_the_next() {
         clock.respond(id, failure);
     }
     let (id, _) = clock.next_call();
-    clock.answer(id, "a 9\n");
+    clock.answer(id, &format!("{PROCESS}a 9\n"));
     assert_eq!(clock.tick_for(200), [told("a Count", 1.0, 4.0)]);
     let counts = clock.sources.counts();
     assert_eq!((counts.answers, counts.failed, counts.gaps), (2, 3, 1));
@@ -153,22 +84,19 @@ fn what_fails_is_told_once_it_recovers_and_a_missed_round_is_in_the_next() {
     let failed = |reason: &str| Notice::SourceFailed { name: name(), reason: reason.to_owned() };
     let expected = [
         failed("upstream connect error"),
-        failed("it answers with status 500"),
-        failed("the answer breaks off within a line"),
+        failed("it answers with status 500: a 1"),
+        failed("the answer ends within a line, and neither content-length nor chunks say that it is whole"),
         Notice::SourceRecovered { name: name() },
     ];
     assert_eq!(clock.notices(), expected);
 
-    // A line that is none: what was read before it may be as wrong.
+    // A line of the metric that cannot be read is as if it were missing.
     let (id, _) = clock.next_call();
-    clock.answer(id, "a 100\na{ nonsense\n");
+    clock.answer(id, &format!("{PROCESS}a{{ nonsense\n"));
     assert_eq!(clock.tick_for(200), []);
     let (id, _) = clock.next_call();
-    clock.answer(id, "a 110\n");
-    assert_eq!(clock.tick_for(200), []);
-    let (id, _) = clock.next_call();
-    clock.answer(id, "a 111\n");
-    assert_eq!(clock.tick_for(200), [told("a Count", 1.0, 1.0)]);
+    clock.answer(id, &format!("{PROCESS}a 110\n"));
+    assert_eq!(clock.tick_for(200), [told("a Count", 1.0, 101.0)]);
 }
 
 #[test]

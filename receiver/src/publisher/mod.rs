@@ -135,12 +135,13 @@ impl Publisher {
 
     /// Takes in what has happened with all sources since the start.
     pub fn set_source_counts(&mut self, counts: SourceCounts) {
-        let SourceCounts { answers, failed, gaps, over_limit } = counts;
+        let SourceCounts { answers, failed, gaps, over_limit, skipped_lines } = counts;
         self.counts = Counts {
             source_answers: answers,
             source_failed: failed,
             source_gaps: gaps,
             source_over_limit: over_limit,
+            source_skipped_lines: skipped_lines,
             ..self.counts
         };
     }

@@ -2,6 +2,9 @@
 
 use acpw_metric::{Distribution, quota::MAX_VALUES_PER_DATUM};
 
+/// By how much, of itself, a sum may be off that is the same but for rounding.
+const ROUNDING: f64 = 1e-9;
+
 /// Values between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slice {
@@ -13,14 +16,18 @@ pub struct Slice {
     pub count: u64,
 }
 
-/// The distribution of so many values in each bucket, in ascending order, whose sum is known. Nothing when there are none,
-/// and when values in these buckets cannot have this sum, by more than `slack`, which is how far off the sum may be.
+/// Returns the distribution of the values in these buckets, which are in ascending order, with their sum. Returns `None` if
+/// there are no values, or too large ones.
 ///
-/// Count and sum are exact. Each bucket is told by one value in it, so no value is off by more than its bucket is wide;
-/// minimum and maximum are such values too. Where in their buckets they are follows from the sum: values above the highest
-/// bound are told by what the sum leaves for them when all others are taken in the middle of their buckets; without such
-/// values, all are taken at the same share of the width of their buckets, which is the one that gives the sum.
-pub fn distribution(slices: &[Slice], sum: f64, slack: f64) -> Option<Distribution> {
+/// The count is exact, and so is a sum that values in these buckets can have. Targets whose sum is an estimate itself, such as
+/// Envoy, say others: such a sum becomes the nearest one that is possible. Without a sum (NaN) it is estimated, with all
+/// values in the middle of their buckets, and at the highest bound if they are above it.
+///
+/// One value in each bucket stands for all of them, so no value is off by more than its bucket is wide. Minimum and maximum
+/// are such values too. The sum says where in their buckets they are: values above the highest bound are what the sum leaves
+/// for them when all others are in the middle of their buckets; without such values, all are at the share of the
+/// width of their buckets that gives the sum.
+pub fn distribution(slices: &[Slice], sum: f64) -> Option<Distribution> {
     let over = slices.last().filter(|last| last.upper.is_infinite());
     let finite = slices.get(..slices.len().saturating_sub(usize::from(over.is_some())))?;
     let (mut lowest, mut width) = (0.0, 0.0);
@@ -29,18 +36,19 @@ pub fn distribution(slices: &[Slice], sum: f64, slack: f64) -> Option<Distributi
         lowest += lower * count as f64;
         width += (upper - lower) * count as f64;
     }
+    let is_known = sum.is_finite();
     let over = over.map(|Slice { lower, count, .. }| {
         let count = *count as f64;
         let mean = (sum - lowest - width / 2.0) / count;
-        let value = mean.max(*lower);
+        // Without any finite bound, and without a sum, there is nothing to go by.
+        let value = if is_known { mean.max(*lower) } else { *lower };
         (value, value * count)
     });
-    let rest = sum - over.map_or(0.0, |(_, sum)| sum) - lowest;
-    if !(-slack..=width + slack).contains(&rest) {
-        return None;
-    }
+    let over_sum = over.map_or(0.0, |(_, sum)| sum);
+    let rest = if is_known { sum - over_sum - lowest } else { width / 2.0 };
     // Not clamp(), whose panic would bring the formatting of doubles along.
-    let share = if rest < width { (rest / width).max(0.0) } else { 1.0 };
+    let rest = if rest < width { rest.max(0.0) } else { width };
+    let share = if width > 0.0 { rest / width } else { 0.0 };
     let mut distribution = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
     for Slice { lower, upper, count } in slices {
         let value = if upper.is_infinite() { over?.0 } else { lower + (upper - lower) * share };
@@ -48,8 +56,11 @@ pub fn distribution(slices: &[Slice], sum: f64, slack: f64) -> Option<Distributi
             return None;
         }
     }
+    let possible = lowest + rest + over_sum;
+    // A possible sum is kept to the last bit.
+    let is_possible = (possible - sum).abs() <= (sum.abs() + lowest.abs() + width) * ROUNDING;
     let (min, max) = (distribution.min(), distribution.max());
-    distribution.with_statistics(sum, min, max)
+    distribution.with_statistics(if is_possible { sum } else { possible }, min, max)
 }
 
 #[cfg(test)]
@@ -63,7 +74,7 @@ mod tests {
     }
 
     fn values(counts: &[(f64, f64, u64)], sum: f64) -> Option<Vec<(f64, u64)>> {
-        let distribution = distribution(&slices(counts), sum, 1e-9)?;
+        let distribution = distribution(&slices(counts), sum)?;
         assert_eq!(distribution.sum(), sum);
         Some(distribution.values().collect())
     }
@@ -87,12 +98,22 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_cannot_be_is_refused() {
-        assert_eq!(values(&[(0.0, 1.0, 2)], 2.1), None);
-        assert_eq!(values(&[(0.0, 1.0, 2)], -0.1), None);
-        assert_eq!(values(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 1)], 0.9), None);
-        assert_eq!(values(&[], 0.0), None);
-        assert_eq!(values(&[(0.0, 1.0, 2)], f64::NAN), None);
+    fn a_sum_that_cannot_be_becomes_the_nearest_that_can() {
+        let sum_of = |counts: &[(f64, f64, u64)], sum| Some(distribution(&slices(counts), sum)?.sum());
+        assert_eq!(sum_of(&[(0.0, 1.0, 2)], 2.1), Some(2.0));
+        assert_eq!(sum_of(&[(0.0, 1.0, 2)], -0.1), Some(0.0));
+        assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 1)], 0.9), Some(1.0));
+        // Rounding of a target that has added up for long is no contradiction.
+        assert_eq!(sum_of(&[(0.0, 1e6, 2)], 2e6 + 1e-7), Some(2e6 + 1e-7));
+        assert_eq!(sum_of(&[], 0.0), None);
+    }
+
+    #[test]
+    fn a_missing_sum_is_estimated() {
+        let sum_of = |counts: &[(f64, f64, u64)]| Some(distribution(&slices(counts), f64::NAN)?.sum());
+        assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, 3.0, 1)]), Some(3.0));
+        assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 3)]), Some(4.0));
+        assert_eq!(sum_of(&[(f64::NEG_INFINITY, f64::INFINITY, 3)]), None);
     }
 
     proptest! {
@@ -112,7 +133,7 @@ mod tests {
             }
             counted.retain(|slice| slice.count > 0);
             let sum: f64 = samples.iter().sum();
-            let distribution = distribution(&counted, sum, 1e-6).unwrap();
+            let distribution = distribution(&counted, sum).unwrap();
             prop_assert_eq!((distribution.count(), distribution.sum()), (samples.len() as u64, sum));
             for slice in &counted {
                 let within: u64 = distribution

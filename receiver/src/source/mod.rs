@@ -16,14 +16,18 @@ pub mod rule;
 pub mod scrape;
 
 mod config;
+mod failure;
+mod head;
 mod key;
+mod nearest;
 mod remark;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use acpw_metric::{Accumulator, Now};
 
 pub use config::{RawSources, SourceConfig};
+pub use head::Head;
 use poll::Poll;
 
 use crate::{
@@ -50,6 +54,20 @@ pub struct SourceCounts {
     pub gaps: u64,
     /// Series left out because a source has more than its limit.
     pub over_limit: u64,
+    /// Lines of Prometheus endpoints that could not be read.
+    pub skipped_lines: u64,
+}
+
+impl SourceCounts {
+    /// Adds what was counted elsewhere.
+    fn add(&mut self, more: Self) {
+        let Self { answers, failed, gaps, over_limit, skipped_lines } = more;
+        self.answers = self.answers.saturating_add(answers);
+        self.failed = self.failed.saturating_add(failed);
+        self.gaps = self.gaps.saturating_add(gaps);
+        self.over_limit = self.over_limit.saturating_add(over_limit);
+        self.skipped_lines = self.skipped_lines.saturating_add(skipped_lines);
+    }
 }
 
 /// What a source has measured.
@@ -85,6 +103,8 @@ struct Source {
     config: SourceConfig,
     poll: Poll,
     reader: Reader,
+    /// When it was last asked, by the steady clock.
+    asked: Duration,
     /// Since when its answers are not what they should be.
     is_failing: bool,
 }
@@ -111,10 +131,10 @@ impl Reader {
     }
 
     /// Keeps an answer's body, to be read. The error says why it is not what was asked for, and ends the round.
-    fn handle_answer(&mut self, answer: Response, now: Now) -> Result<(), String> {
+    fn handle_answer(&mut self, head: &Head, answer: Response, now: Now) -> Result<(), String> {
         match self {
             Self::Ecs(reader) => reader.handle_answer(answer, now),
-            Self::Scrape(reader) => reader.handle_answer(answer, now),
+            Self::Scrape(reader) => reader.handle_answer(head, answer, now),
             Self::Envoy(reader) => reader.handle_answer(answer, now),
         }
     }
@@ -133,7 +153,7 @@ impl Reader {
         match self {
             Self::Ecs(reader) => reader.poll_remark(),
             Self::Envoy(reader) => reader.poll_remark(),
-            Self::Scrape(_) => None,
+            Self::Scrape(reader) => reader.poll_remark(),
         }
     }
 
@@ -152,7 +172,7 @@ impl Sources {
     pub fn new(configs: Vec<(SourceConfig, Reader)>) -> Self {
         let source = |(config, reader): (SourceConfig, Reader)| {
             let poll = Poll::new(config.interval);
-            Source { config, poll, reader, is_failing: false }
+            Source { config, poll, reader, asked: Duration::ZERO, is_failing: false }
         };
         Self { sources: configs.into_iter().map(source).collect(), ..Self::default() }
     }
@@ -167,6 +187,7 @@ impl Sources {
             match source.reader.next_path() {
                 Some(path) => {
                     source.poll.asked();
+                    source.asked = now.steady;
                     let SourceConfig { cluster, authority, timeout, .. } = &source.config;
                     let call = Call { timeout: *timeout, ..Call::near(cluster, "GET", authority, &path) };
                     let call = match &source.reader {
@@ -186,11 +207,23 @@ impl Sources {
         self.sources.get(id.0).map_or(0, |source| source.config.answer_limit)
     }
 
-    /// A request has its answer, or could not be dispatched. `now` stamps what is in it.
+    /// Takes in an answer of whose headers nothing is known, or a failure to dispatch the request. `now` stamps its data.
     pub fn handle_answer(&mut self, id: SourceId, answer: Response, now: Now) {
+        self.handle_answer_with(id, &Head::default(), answer, now);
+    }
+
+    /// Takes in an answer with its headers. `now` stamps its data.
+    pub fn handle_answer_with(&mut self, id: SourceId, head: &Head, answer: Response, now: Now) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
         source.poll.answered();
-        if let Err(reason) = source.reader.handle_answer(answer, now) {
+        let answer = match answer {
+            Response::Missing(reason) => {
+                let waited = now.steady.saturating_sub(source.asked);
+                Response::Missing(failure::explain(&reason, &source.config, waited))
+            }
+            answer => answer,
+        };
+        if let Err(reason) = source.reader.handle_answer(head, answer, now) {
             self.fail(id, reason);
         }
     }

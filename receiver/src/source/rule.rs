@@ -6,7 +6,7 @@ use acpw_metric::{DimensionName, DimensionValue, Dimensions, Metric, MetricName,
 use super::{
     config::Environment,
     key::{check_dimension_count, resolution, unit_and_scale},
-    reading::{Label, Reading, Value},
+    reading::{Kind, Label},
 };
 
 /// The most rules of a source.
@@ -105,25 +105,51 @@ pub enum Single {
 
 /// A name in which each `*` stands for any number of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct Pattern {
+    text: String,
+    /// The text between the stars.
+    parts: Vec<String>,
+}
 
 impl Pattern {
-    /// The pattern as it is written.
+    /// Returns the pattern as it is written.
     pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
+        Self { text: text.to_owned(), parts: text.split('*').map(str::to_owned).collect() }
     }
 
-    /// Whether a name is one of those.
+    /// Returns the pattern as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns whether it is one name.
+    pub fn is_name(&self) -> bool {
+        self.parts.len() == 1
+    }
+
+    /// Returns whether a name matches the pattern.
     pub fn matches(&self, name: &str) -> bool {
-        let Some((start, rest)) = self.0.split_once('*') else { return self.0 == name };
-        let Some(mut name) = name.strip_prefix(start) else { return false };
-        let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
-        for part in middle.split('*') {
+        let [start, middle @ .., end] = self.parts.as_slice() else { return self.text == name };
+        let name = name.as_bytes().strip_prefix(start.as_bytes()).and_then(|rest| rest.strip_suffix(end.as_bytes()));
+        let Some(mut name) = name else { return false };
+        for part in middle {
             // The first place where a part can be leaves the most for the others.
-            let Some((_, after)) = name.split_once(part) else { return false };
+            let Some(after) = after(name, part.as_bytes()) else { return false };
             name = after;
         }
-        name.ends_with(end)
+        true
+    }
+}
+
+/// Returns the text after the first `part` in it. Names are short: a searcher that prepares itself takes longer.
+fn after<'a>(mut text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
+    let Some((first, _)) = part.split_first() else { return Some(text) };
+    loop {
+        text = text.get(text.iter().position(|byte| byte == first)?..)?;
+        match text.strip_prefix(part) {
+            Some(after) => return Some(after),
+            None => text = text.get(1..)?,
+        }
     }
 }
 
@@ -142,26 +168,23 @@ impl Rule {
         }
     }
 
-    /// What a reading is by this rule.
-    pub fn value_of<'a>(&self, reading: &Reading<'a>) -> Value<'a> {
-        match (self.single, reading.value) {
-            (Some(Single::Counter), Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value)) => {
-                Value::Counter(value)
-            }
-            (Some(Single::Gauge), Value::Counter(value) | Value::Gauge(value)) => Value::Gauge(value),
-            (_, Value::Untyped(value)) => Value::Gauge(value),
-            (_, value) => value,
+    /// Returns the kind that series of a kind have by this rule.
+    pub fn kind_of(&self, kind: Kind) -> Kind {
+        match (self.single, kind) {
+            (_, Kind::Histogram | Kind::Summary) => kind,
+            (Some(Single::Counter), _) | (None, Kind::Counter) => Kind::Counter,
+            (Some(Single::Gauge), _) | (None, Kind::Gauge | Kind::Untyped) => Kind::Gauge,
         }
     }
 
-    /// What a metric is published as; nothing when CloudWatch takes no such name.
-    pub fn published(&self, name: &str, value: &Value<'_>) -> Option<Metric> {
+    /// Returns the metric under which series of a name and a kind are published, or `None` if CloudWatch takes no such name.
+    pub fn published(&self, name: &str, kind: Kind) -> Option<Metric> {
         let base = name.strip_suffix("_total").unwrap_or(name);
-        let unit = self.unit.unwrap_or(match value {
+        let unit = self.unit.unwrap_or(match kind {
             _ if base.ends_with("_seconds") => Unit::SECONDS,
             _ if base.ends_with("_bytes") => Unit::BYTES,
-            Value::Counter(_) => Unit::COUNT,
-            Value::Gauge(_) | Value::Untyped(_) | Value::Histogram { .. } | Value::Summary { .. } => Unit::NONE,
+            Kind::Counter => Unit::COUNT,
+            Kind::Gauge | Kind::Untyped | Kind::Histogram | Kind::Summary => Unit::NONE,
         });
         let name = self.name.clone().or_else(|| MetricName::new(name).ok())?;
         Some(Metric { name, unit, resolution: self.resolution })
@@ -176,7 +199,7 @@ impl Rule {
                 Source::Constant(value) => value.clone(),
                 Source::Label(label, default) => {
                     let mut text = Vec::new();
-                    let label = labels.iter().find(|known| known.name == label);
+                    let label = labels.iter().find(|known| known.name == *label);
                     match label {
                         Some(label) if DimensionValue::append_sanitized(&mut text, label.value.as_bytes()) => {
                             DimensionValue::new(std::str::from_utf8(&text).ok()?).ok()?
@@ -324,8 +347,6 @@ impl RawRuleDimension {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use acpw_config::FromJson;
 
     use super::*;
@@ -339,7 +360,7 @@ mod tests {
     }
 
     fn labels<'a>(labels: &[(&'a str, &'a str)]) -> Vec<Label<'a>> {
-        labels.iter().map(|(name, value)| Label { name, value: Cow::Borrowed(*value) }).collect()
+        labels.iter().map(|(name, value)| Label { name: (*name).into(), value: (*value).into() }).collect()
     }
 
     #[test]
@@ -376,7 +397,7 @@ mod tests {
              "combine": "samples", "metric_type": "counter"}
         ]));
         assert_eq!(faults, Vec::<String>::new());
-        let metric = rules[0].published("buffer_size_bytes", &Value::Gauge(1.0)).unwrap();
+        let metric = rules[0].published("buffer_size_bytes", Kind::Gauge).unwrap();
         assert_eq!((metric.name.as_str(), metric.unit), ("BufferSize", Unit::BYTES));
         let dimensions = rules[0].dimensions_of(&labels(&[("type", "downlo\u{e4}d"), ("other", "o")])).unwrap();
         let expected = [
@@ -390,7 +411,7 @@ mod tests {
         assert_eq!(dimensions.iter().collect::<Vec<_>>(), expected);
         assert_eq!(rules[0].dimensions_of(&labels(&[("other", "o")])), None);
         assert_eq!(rules[0].dimensions_of(&labels(&[("type", " ")])), None);
-        let metric = rules[1].published("x_seconds_total", &Value::Counter(1.0)).unwrap();
+        let metric = rules[1].published("x_seconds_total", Kind::Counter).unwrap();
         assert_eq!((metric.name.as_str(), metric.unit), ("x_seconds_total", Unit::MILLISECONDS));
         assert_eq!(
             (metric.resolution, rules[1].scale, rules[1].combine),
@@ -400,27 +421,26 @@ mod tests {
 
     #[test]
     fn units_follow_from_names() {
-        let unit = |name, value| Rule::new("*").published(name, &value).unwrap().unit;
-        assert_eq!(unit("a_seconds_total", Value::Counter(0.0)), Unit::SECONDS);
-        assert_eq!(unit("a_bytes", Value::Gauge(0.0)), Unit::BYTES);
-        assert_eq!(unit("a_total", Value::Counter(0.0)), Unit::COUNT);
-        assert_eq!(unit("a_total", Value::Gauge(0.0)), Unit::NONE);
-        assert_eq!(Rule::new("*").published(&"x".repeat(256), &Value::Gauge(0.0)), None);
+        let unit = |name, kind| Rule::new("*").published(name, kind).unwrap().unit;
+        assert_eq!(unit("a_seconds_total", Kind::Counter), Unit::SECONDS);
+        assert_eq!(unit("a_bytes", Kind::Gauge), Unit::BYTES);
+        assert_eq!(unit("a_total", Kind::Counter), Unit::COUNT);
+        assert_eq!(unit("a_total", Kind::Gauge), Unit::NONE);
+        assert_eq!(Rule::new("*").published(&"x".repeat(256), Kind::Gauge), None);
     }
 
     #[test]
     fn types_are_those_of_the_rule_then_of_the_target_then_gauges() {
         let mut rule = Rule::new("*");
-        let value_of = |rule: &Rule, value| rule.value_of(&Reading { name: "a", labels: &[], value, created: None });
-        assert_eq!(value_of(&rule, Value::Untyped(1.0)), Value::Gauge(1.0));
-        assert_eq!(value_of(&rule, Value::Counter(1.0)), Value::Counter(1.0));
-        rule.single = Some(Single::Counter);
-        assert_eq!(value_of(&rule, Value::Untyped(1.0)), Value::Counter(1.0));
-        assert_eq!(value_of(&rule, Value::Gauge(1.0)), Value::Counter(1.0));
-        let summary = Value::Summary { count: 1.0, sum: 1.0 };
-        assert_eq!(value_of(&rule, summary), summary);
-        rule.single = Some(Single::Gauge);
-        assert_eq!(value_of(&rule, Value::Counter(1.0)), Value::Gauge(1.0));
+        assert_eq!(rule.kind_of(Kind::Untyped), Kind::Gauge);
+        assert_eq!(rule.kind_of(Kind::Counter), Kind::Counter);
+        for (single, kind) in [(Single::Counter, Kind::Counter), (Single::Gauge, Kind::Gauge)] {
+            rule.single = Some(single);
+            for of in [Kind::Untyped, Kind::Counter, Kind::Gauge] {
+                assert_eq!(rule.kind_of(of), kind);
+            }
+            assert_eq!(rule.kind_of(Kind::Summary), Kind::Summary);
+        }
     }
 
     #[test]

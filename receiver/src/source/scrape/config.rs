@@ -19,6 +19,10 @@ use crate::{
 /// The longest that an answer may take.
 const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest name of a host, and the longest part of one between dots (RFC 1123).
+const MAX_HOST: usize = 253;
+const MAX_LABEL: usize = 63;
+
 acpw_config::object! {
     /// A Prometheus endpoint.
     pub struct RawScrape {
@@ -26,7 +30,8 @@ acpw_config::object! {
         cluster_name: String,
         /// The path, with its query if it needs one. Default: `/metrics`.
         path: String,
-        /// The host that it is asked for. Default: the name of the cluster.
+        /// The host that it is asked for. Default: the name of the cluster, with a hyphen for each character that no host's
+        /// name has; of Istio's names, the host in them.
         host: String,
         /// The time between two requests, 1,000 to 3,600,000. An answer may take as long, but no longer than ten seconds.
         /// Default: 10000.
@@ -72,17 +77,56 @@ impl RawScrape {
         let fixed = dimensions(self.dimensions, &key("dimensions"), environment, faults);
         let rules = rules(self.rules, &fixed, &key("rules"), environment, faults);
         let cluster = cluster?;
+        let authority = host.unwrap_or_else(|| default_host(&cluster));
+        let answer_limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let config = SourceConfig {
             name: path.to_owned(),
-            authority: host.unwrap_or_else(|| cluster.clone()),
+            authority: authority.clone(),
             cluster,
             interval,
             timeout: interval.min(MAX_TIMEOUT),
-            answer_limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            answer_limit,
             publish: Publish::Interval,
         };
         let max_series = usize::try_from(max_series).unwrap_or(usize::MAX);
         let collector = Collector::new(rules, max_series, namespace);
-        Some((config, Reader::Scrape(Box::new(Scrape::new(target, collector)))))
+        let scrape = Scrape::new(target, authority, answer_limit, collector);
+        Some((config, Reader::Scrape(Box::new(scrape))))
+    }
+}
+
+/// Returns a legal host name (RFC 1123) for a cluster. Tomcat, Django and Go's own muxers answer 400 to any other.
+fn default_host(cluster: &str) -> String {
+    // Istio's clusters: `outbound|9090||shop.default.svc.cluster.local`.
+    let name = cluster.rsplit('|').find(|part| !part.is_empty()).unwrap_or_default();
+    let legal = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let name: String = name.chars().map(legal).take(MAX_HOST).collect();
+    let labels = name.split('.').map(|label| {
+        let label = label.trim_matches('-');
+        label.get(..label.len().min(MAX_LABEL)).unwrap_or_default().trim_end_matches('-')
+    });
+    let host = labels.filter(|label| !label.is_empty()).collect::<Vec<_>>().join(".");
+    if host.is_empty() { "localhost".to_owned() } else { host }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_host_is_a_legal_name() {
+        for (cluster, host) in [
+            ("app", "app"),
+            ("shop_metrics", "shop-metrics"),
+            ("_app_", "app"),
+            ("outbound|9090||shop.default.svc.cluster.local", "shop.default.svc.cluster.local"),
+            ("inbound|9090||", "9090"),
+            ("a..b", "a.b"),
+            ("\u{e4}_\u{e4}", "localhost"),
+            ("", "localhost"),
+        ] {
+            assert_eq!(default_host(cluster), host, "{cluster}");
+        }
+        assert_eq!(default_host(&"a".repeat(300)).len(), MAX_LABEL);
     }
 }

@@ -1,141 +1,375 @@
-//! An answer in Prometheus' text format 0.0.4 or in OpenMetrics 1.0, read part by part.
+//! An answer in Prometheus' text format or in OpenMetrics, read part by part.
+
+use std::borrow::Cow;
 
 use super::{
-    line::{FamilyType, Line},
-    point::{Part, Point},
+    family::{Families, MAX_FAMILIES, Owner, Role},
+    line::{Line, Sample, SampleError},
+    number::number,
 };
-use crate::source::reading::Reading;
+use crate::source::reading::{Bucket, Label, Part, Reading, Sink, Skipped, Wanted};
 
-/// As much of a line as a fault shows.
+/// The most characters of a line in a message.
 const SHOWN: usize = 80;
 
-/// A text that is being read.
+/// The metric that client libraries publish for the start of their process.
+const PROCESS_START: &str = "process_start_time_seconds";
+
+/// Looking for types takes as long for this many bytes as reading samples takes for one.
+const SCAN_SPEED: usize = 8;
+
+/// The work of taking in a type, in bytes that could have been read.
+const TYPE_WORK: usize = 16;
+
+/// The work of comparing a name with some others, likewise.
+const NAME_WORK: usize = 32;
+
+/// The most names that are compared.
+const MAX_NAMES: usize = 20_000;
+
+/// A text that is being read: first all types, since a type may stand behind its samples, and then all samples.
+///
+/// A line that cannot be read costs only itself. Lines of metrics that nobody wants are not looked at beyond their names.
 #[derive(Debug)]
 pub struct Exposition {
-    text: String,
-    /// What was read, in bytes.
+    body: Vec<u8>,
+    /// How many bytes the present stage has read.
     at: usize,
-    /// The same, in lines.
-    line: usize,
-    /// The name whose type was told last.
-    family: String,
-    family_type: FamilyType,
+    /// How many lines it has read.
+    number: u64,
+    stage: Stage,
+    names: Names,
+    /// Whether a line was read that no other format has.
+    is_exposition: bool,
+    has_lines: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Types,
+    Samples,
+}
+
+/// The types of names, and the last sample's name. Samples of a name mostly follow each other.
+#[derive(Debug, Default)]
+struct Names {
+    families: Families,
+    last: String,
+    owner: Option<Owner>,
+}
+
+/// What was read of a line.
+enum Read {
+    /// It is a comment, or empty.
+    Nothing,
+    /// Only its name, or something after it that cannot be read, of a metric that nobody wants.
+    Name,
+    /// All of a sample.
+    Sample,
+}
+
+/// Something wrong with a line.
+struct Fault {
+    reason: &'static str,
+    /// Whether the line is of the metric that `Names` has looked up.
+    is_of_owner: bool,
+    is_series_known: bool,
 }
 
 impl Exposition {
-    /// A text that was not read yet.
+    /// Returns a text of which nothing was read yet.
     ///
     /// # Errors
-    /// It is not UTF-8, or breaks off within a line.
-    pub fn new(body: Vec<u8>) -> Result<Self, String> {
-        let text = String::from_utf8(body).map_err(|_| "the answer is not UTF-8")?;
-        if !text.is_empty() && !text.ends_with('\n') && !text.ends_with("# EOF") {
-            return Err("the answer breaks off within a line".to_owned());
+    /// The text obviously has another format.
+    pub fn new(mut body: Vec<u8>) -> Result<Self, String> {
+        if body.starts_with(&[0xfe, 0xff]) || body.starts_with(&[0xff, 0xfe]) {
+            return Err("the answer is UTF-16; Prometheus text is UTF-8".to_owned());
         }
-        Ok(Self { text, at: 0, line: 0, family: String::new(), family_type: FamilyType::Untyped })
+        if body.starts_with("\u{feff}".as_bytes()) {
+            body.drain(.."\u{feff}".len());
+        }
+        if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<') {
+            return Err(not_prometheus(&body));
+        }
+        Ok(Self {
+            body,
+            at: 0,
+            number: 0,
+            stage: Stage::Types,
+            names: Names::default(),
+            is_exposition: false,
+            has_lines: false,
+        })
     }
 
-    /// Reads on for about `budget` bytes and takes from it what was read; gives the readings of the metrics of which
-    /// `wants` says so to `take`, and tells whether it has come to the end. The lines of other metrics are not looked at
-    /// beyond the name, and timestamps not at all.
+    /// Returns the text.
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    /// Reads until as much work is done as reading `budget` bytes is, subtracts it from `budget`, and hands what is wanted
+    /// to `sink`. Returns true at the end of the text; until then, call it again.
     ///
     /// # Errors
-    /// A line that is none, with its number.
-    pub fn read(
-        &mut self,
-        budget: &mut usize,
-        wants: &dyn Fn(&str) -> bool,
-        take: &mut dyn FnMut(&Reading<'_>),
-    ) -> Result<bool, String> {
-        let Self { text, at, line: number, family, family_type } = self;
-        let mut rest = text.get(*at..).unwrap_or_default();
-        let mut point = Point::default();
-        let mut labels = Vec::new();
-        // The last name, and whether it is wanted.
-        let mut known = ("", false);
-        // A point is not torn apart: what belongs to it is read even beyond the budget.
-        while !rest.is_empty() && (*budget > 0 || point.is_open()) {
-            let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-            let fault = |problem: &str| {
-                let line: String = line.chars().take(SHOWN).collect();
-                Err(format!("line {}: {problem}: {line}", number.saturating_add(1)))
+    /// The text has another format, in which case `sink` has taken no reading of it, or more types than are kept.
+    pub fn read(&mut self, budget: &mut usize, sink: &mut dyn Sink) -> Result<bool, String> {
+        if self.stage == Stage::Types && self.read_types(budget)? {
+            (self.stage, self.at) = (Stage::Samples, 0);
+        }
+        Ok(self.stage == Stage::Samples && self.read_samples(budget, sink)?)
+    }
+
+    /// Begins to look through the names of the text.
+    pub fn rewind(&mut self) {
+        (self.at, self.number) = (0, 0);
+    }
+
+    /// Looks through the names of samples as [`read`](Self::read) reads them: hands each to `take` as it is written, and as rules
+    /// match it. Returns true at the end of the text, and when it has become tedious.
+    pub fn read_names(&mut self, budget: &mut usize, take: &mut dyn FnMut(&str, &str)) -> bool {
+        let Self { body, at, number, names, .. } = self;
+        loop {
+            let Some((line, next)) = line_at(body, *at) else { return true };
+            if *number >= MAX_NAMES as u64 {
+                return true;
+            }
+            if *budget == 0 {
+                return false;
+            }
+            let line = std::str::from_utf8(line).ok();
+            if let Some(Line::Sample(sample)) = line.and_then(Line::parse)
+                && sample.name != names.last
+            {
+                names.last.clear();
+                names.last.push_str(&sample.name);
+                let owner = names.families.owner(&sample.name, &mut Everything);
+                take(&sample.name, owner.as_ref().map_or(&sample.name, |owner| &owner.name));
+                *number = number.saturating_add(1);
+                *budget = budget.saturating_sub(NAME_WORK);
+            }
+            *budget = budget.saturating_sub(next.saturating_sub(*at));
+            *at = next;
+        }
+    }
+
+    fn read_types(&mut self, budget: &mut usize) -> Result<bool, String> {
+        let Self { body, at, names, .. } = self;
+        loop {
+            let Some((line, next)) = line_at(body, *at) else { return Ok(true) };
+            if *budget == 0 {
+                return Ok(false);
+            }
+            let mut work = next.saturating_sub(*at).div_ceil(SCAN_SPEED);
+            let is_comment = line.iter().find(|byte| !b" \t\r".contains(byte)) == Some(&b'#');
+            let line = std::str::from_utf8(line).ok().filter(|_| is_comment);
+            if let Some(Line::Type(name, family_type)) = line.and_then(Line::parse) {
+                work = work.saturating_add(TYPE_WORK);
+                if !names.families.insert(&name, family_type) {
+                    return Err(format!("the answer says the types of more than {MAX_FAMILIES} metrics"));
+                }
+            }
+            *at = next;
+            *budget = budget.saturating_sub(work);
+        }
+    }
+
+    fn read_samples(&mut self, budget: &mut usize, sink: &mut dyn Sink) -> Result<bool, String> {
+        let Self { body, at, number, names, is_exposition, has_lines, .. } = self;
+        loop {
+            let Some((line, next)) = line_at(body, *at) else {
+                let is_other = *has_lines && !*is_exposition;
+                return if is_other { Err(not_prometheus(body)) } else { Ok(true) };
             };
-            match Line::parse(line) {
-                Some(Line::Sample(sample)) => {
-                    let part = Part::of(sample.name, family, *family_type);
-                    if known.0 != sample.name {
-                        known = (sample.name, part.is_wanted(sample.name, family, *family_type, wants));
-                    }
-                    if known.1 {
-                        let Some(value) = sample.read(&mut labels) else { return fault("is no sample") };
-                        let Some(bound) = part.take_bound(&mut labels) else { return fault("is no bucket") };
-                        if !point.has_room(part, &labels) {
-                            point.give(family, take);
-                            if *budget == 0 {
-                                break;
-                            }
-                            point.begin(part, *family_type, &mut labels);
-                        }
-                        point.add(part, sample.name, value, bound);
-                    } else {
-                        point.give(family, take);
-                    }
-                }
-                Some(Line::Type(name, told)) => {
-                    point.give(family, take);
-                    known = ("", false);
-                    family.clear();
-                    family.push_str(name);
-                    *family_type = told;
-                }
-                Some(Line::End) if after.trim_ascii().is_empty() => {
-                    rest = "";
-                    continue;
-                }
-                Some(Line::End) => return fault("is not the end"),
-                Some(Line::Nothing) => {}
-                None => return fault("is no line of Prometheus' text format"),
+            if *budget == 0 {
+                return Ok(false);
             }
             *number = number.saturating_add(1);
-            *budget = budget.saturating_sub(rest.len().saturating_sub(after.len()));
-            rest = after;
+            let text = String::from_utf8_lossy(line);
+            let is_utf8 = matches!(text, Cow::Borrowed(_));
+            match read_line(&text, is_utf8, names, *is_exposition, sink) {
+                Ok(Read::Nothing) => {}
+                Ok(Read::Name) => *has_lines = true,
+                Ok(Read::Sample) => *is_exposition = true,
+                Err(Fault { reason, is_of_owner, is_series_known }) => {
+                    *has_lines = true;
+                    let name = names.owner.as_ref().filter(|_| is_of_owner).map(|owner| owner.name.as_str());
+                    sink.skip(&Skipped { number: *number, name, is_series_known, reason, text: &shown(&text) });
+                }
+            }
+            *budget = budget.saturating_sub(next.saturating_sub(*at)).saturating_sub(sink.take_work());
+            *at = next;
         }
-        point.give(family, take);
-        *at = text.len().saturating_sub(rest.len());
-        Ok(rest.is_empty())
     }
+}
+
+/// Wants everything.
+struct Everything;
+
+impl Sink for Everything {
+    fn wants(&mut self, _: &str) -> Wanted {
+        Wanted::ByPattern
+    }
+
+    fn take(&mut self, _: &Reading<'_>) {}
+
+    fn skip(&mut self, _: &Skipped<'_>) {}
+
+    fn take_process_start(&mut self, _: f64) {}
+}
+
+/// Hands a line to the sink. Samples are read to their end of metrics that are wanted, and of all others until the format is
+/// known.
+fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink: &mut dyn Sink) -> Result<Read, Fault> {
+    let unnamed = Fault { reason: "it has no name that can be read", is_of_owner: false, is_series_known: false };
+    let sample = match Line::parse(text).ok_or(unnamed)? {
+        Line::Nothing | Line::Type(..) => return Ok(Read::Nothing),
+        Line::Sample(sample) => sample,
+    };
+    if sample.name != names.last {
+        names.last.clear();
+        names.last.push_str(&sample.name);
+        names.owner = names.families.owner(&sample.name, sink);
+    }
+    let mut labels = Vec::new();
+    if sample.name == PROCESS_START && is_utf8 {
+        match sample.read(&mut labels) {
+            Ok(seconds) if labels.is_empty() => sink.take_process_start(seconds),
+            _ => {}
+        }
+    }
+    match &names.owner {
+        Some(_) if !is_utf8 => Err(Fault { reason: "it is not UTF-8", is_of_owner: true, is_series_known: false }),
+        Some(owner) => read_sample(&sample, owner, &mut labels, sink).map(|()| Read::Sample),
+        None if !is_known && is_utf8 && sample.read(&mut labels).is_ok() => Ok(Read::Sample),
+        None => Ok(Read::Name),
+    }
+}
+
+/// Hands over a sample of a metric that is wanted. Where only its number is wrong, hands over NaN, which costs only the series.
+fn read_sample<'a>(
+    sample: &Sample<'a>,
+    owner: &Owner,
+    labels: &mut Vec<Label<'a>>,
+    sink: &mut dyn Sink,
+) -> Result<(), Fault> {
+    let Owner { name, kind, role } = owner;
+    let fault = |reason, is_series_known| Err(Fault { reason, is_of_owner: true, is_series_known });
+    let (value, mut is_wrong) = match sample.read(labels) {
+        Ok(value) => (value, None),
+        Err(SampleError::Number) => (f64::NAN, Some("its number cannot be read")),
+        Err(SampleError::Labels) => return fault("its labels cannot be read", false),
+    };
+    let part = match role {
+        Role::Contradictory => return fault("TYPE lines contradict each other about it", false),
+        Role::Value => Part::Value(value),
+        Role::Count => Part::Count(value),
+        Role::Sum => Part::Sum(value),
+        Role::Created => Part::Created(value),
+        Role::Bucket => {
+            let upper = match labels.iter().position(|label| label.name == "le") {
+                Some(index) => number(&labels.remove(index).value),
+                None => None,
+            };
+            if upper.is_none() {
+                is_wrong = Some("its label le is no number");
+            }
+            Part::Bucket(Bucket { upper: upper.unwrap_or(f64::NAN), cumulative: value })
+        }
+    };
+    sink.take(&Reading { name, labels, kind: *kind, part });
+    is_wrong.map_or(Ok(()), |reason| fault(reason, true))
+}
+
+/// Returns the line that begins at `at`, without its line feed, and the beginning of the next.
+fn line_at(body: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let rest = body.get(at..).filter(|rest| !rest.is_empty())?;
+    let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    Some((rest.get(..length)?, at.saturating_add(length).saturating_add(1)))
+}
+
+fn not_prometheus(body: &[u8]) -> String {
+    let start = body.get(..body.len().min(4 * SHOWN)).unwrap_or_default();
+    let start = String::from_utf8_lossy(start);
+    format!("the answer is not Prometheus text: it starts with \"{}\"", shown(start.trim()))
+}
+
+fn shown(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(SHOWN).map(printable).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::reading::Kind;
 
-    /// What is read of a text, part by part of so many bytes.
-    fn read_in_parts(text: &str, budget: usize) -> Result<Vec<String>, String> {
-        let mut exposition = Exposition::new(text.as_bytes().to_vec())?;
-        let mut readings = Vec::new();
-        let mut parts = 0;
-        loop {
-            let take = &mut |reading: &Reading<'_>| {
-                let labels: Vec<_> =
-                    reading.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
-                let created = reading.created.map(|created| format!(" since {created}")).unwrap_or_default();
-                readings.push(format!("{} [{}] {:?}{created}", reading.name, labels.join(" "), reading.value));
+    /// Writes down what is read. Wants everything whose name does not start with `unwanted`.
+    #[derive(Debug, Default, PartialEq)]
+    struct Written {
+        readings: Vec<String>,
+        skipped: Vec<String>,
+        starts: Vec<f64>,
+    }
+
+    impl Sink for Written {
+        fn wants(&mut self, name: &str) -> Wanted {
+            if name.starts_with("unwanted") { Wanted::No } else { Wanted::ByPattern }
+        }
+
+        fn take(&mut self, reading: &Reading<'_>) {
+            let labels: Vec<_> = reading.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
+            let kind = match reading.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Untyped => "untyped",
+                Kind::Histogram => "histogram",
+                Kind::Summary => "summary",
             };
-            parts += 1;
-            if exposition.read(&mut { budget }, &|name| !name.starts_with("unwanted"), take)? {
-                assert!(parts >= text.len() / budget.max(1_000), "{parts}");
-                return Ok(readings);
-            }
+            let part = match reading.part {
+                Part::Value(value) => value.to_string(),
+                Part::Bucket(Bucket { upper, cumulative }) => format!("<={upper} {cumulative}"),
+                Part::Count(count) => format!("count {count}"),
+                Part::Sum(sum) => format!("sum {sum}"),
+                Part::Created(created) => format!("since {created}"),
+            };
+            self.readings.push(format!("{kind} {} [{}] {part}", reading.name, labels.join(" ")));
+        }
+
+        fn skip(&mut self, skipped: &Skipped<'_>) {
+            let Skipped { number, name, reason, text, .. } = skipped;
+            self.skipped.push(format!("{number} {} {reason}: {text}", name.unwrap_or("?")));
+        }
+
+        fn take_process_start(&mut self, seconds: f64) {
+            self.starts.push(seconds);
         }
     }
 
-    fn read(text: &str) -> Result<Vec<String>, String> {
-        let readings = read_in_parts(text, usize::MAX);
-        for budget in [1, 30, 100] {
-            assert_eq!(read_in_parts(text, budget), readings, "{budget}");
+    /// Returns what is read of a text, part by part of `budget` bytes.
+    fn read_in_parts(text: &[u8], budget: usize) -> Result<Written, String> {
+        let mut exposition = Exposition::new(text.to_vec())?;
+        let mut written = Written::default();
+        for _ in 0..=2 * text.len() {
+            if exposition.read(&mut { budget }, &mut written)? {
+                return Ok(written);
+            }
         }
-        readings
+        panic!("it does not end");
+    }
+
+    fn read(text: impl AsRef<[u8]>) -> Result<Written, String> {
+        let written = read_in_parts(text.as_ref(), usize::MAX);
+        for budget in [1, 30, 100] {
+            assert_eq!(read_in_parts(text.as_ref(), budget), written, "{budget}");
+        }
+        written
+    }
+
+    /// Returns what is read of a text of which every line can be read.
+    fn readings(text: &str) -> Vec<String> {
+        let written = read(text).unwrap();
+        assert_eq!(written.skipped, [""; 0]);
+        written.readings
     }
 
     #[test]
@@ -155,100 +389,161 @@ took_seconds_bucket{path="/",le="0.1"} 2
 took_seconds_bucket{path="/",le="+Inf"} 3
 took_seconds_sum{path="/"} 5.5
 took_seconds_count{path="/"} 3
-took_seconds_bucket{le="0.1",path="/b"} 0
-took_seconds_bucket{le="+Inf",path="/b"} 0
-took_seconds_sum{path="/b"} 0
-took_seconds_count{path="/b"} 0
 # TYPE rpc summary
 rpc{quantile="0.5"} 4
 rpc{quantile="0.9"} NaN
 rpc_sum 17
 rpc_count 2
 "#;
-        let bucket = |upper: &str, cumulative: &str| format!("Bucket {{ upper: {upper}, cumulative: {cumulative} }}");
-        let [a, b, c, d] = [("0.1", "2.0"), ("inf", "3.0"), ("0.1", "0.0"), ("inf", "0.0")].map(|(u, c)| bucket(u, c));
         let expected = [
-            "rq_total [code=200] Counter(5.0)".to_owned(),
-            "rq_total [code=500] Counter(0.0)".to_owned(),
-            "temperature [] Gauge(-3.5)".to_owned(),
-            "untyped_thing [a=b] Untyped(7.0)".to_owned(),
-            format!("took_seconds [path=/] Histogram {{ buckets: [{a}, {b}], count: 3.0, sum: 5.5 }}"),
-            format!("took_seconds [path=/b] Histogram {{ buckets: [{c}, {d}], count: 0.0, sum: 0.0 }}"),
-            "rpc [] Summary { count: 2.0, sum: 17.0 }".to_owned(),
+            "counter rq_total [code=200] 5",
+            "counter rq_total [code=500] 0",
+            "gauge temperature [] -3.5",
+            "untyped untyped_thing [a=b] 7",
+            "histogram took_seconds [path=/] <=0.1 2",
+            "histogram took_seconds [path=/] <=inf 3",
+            "histogram took_seconds [path=/] sum 5.5",
+            "histogram took_seconds [path=/] count 3",
+            "summary rpc [] sum 17",
+            "summary rpc [] count 2",
         ];
-        assert_eq!(read(text).unwrap(), expected);
+        assert_eq!(readings(text), expected);
     }
 
     #[test]
     fn openmetrics_is_read() {
         let text = r#"# TYPE rq counter
 # UNIT took_seconds seconds
-rq_total{code="200"} 5 # {trace_id="x"} 1 1.5
 rq_created{code="200"} 1.5
-rq_created{code="500"} 2.5
-rq_total{code="500"} 6
+rq_total{code="200"} 5 # {trace_id="x"} 1 1.5
 # TYPE build info
 build_info{version="1"} 1
-# TYPE unwanted_thing histogram
-unwanted_thing_bucket{nobody looks here
 # TYPE took_seconds histogram
 took_seconds_bucket{le="1.0"} 2 # {trace_id="y"} 0.5
-took_seconds_bucket{le="+Inf"} 3
-took_seconds_count 3
-took_seconds_sum 5.5
 took_seconds_created 4
 # EOF
 "#;
-        let buckets = "[Bucket { upper: 1.0, cumulative: 2.0 }, Bucket { upper: inf, cumulative: 3.0 }]";
         let expected = [
-            "rq_total [code=200] Counter(5.0) since 1.5".to_owned(),
-            "rq_total [code=500] Counter(6.0) since 2.5".to_owned(),
-            "build_info [version=1] Untyped(1.0)".to_owned(),
-            format!("took_seconds [] Histogram {{ buckets: {buckets}, count: 3.0, sum: 5.5 }} since 4"),
+            "counter rq_total [code=200] since 1.5",
+            "counter rq_total [code=200] 5",
+            "untyped build_info [version=1] 1",
+            "histogram took_seconds [] <=1 2",
+            "histogram took_seconds [] since 4",
         ];
-        assert_eq!(read(text).unwrap(), expected);
-        assert_eq!(read(text.trim_end()).unwrap(), expected);
-        assert_eq!(read("# EOF\n").unwrap(), [""; 0]);
-        assert_eq!(read("").unwrap(), [""; 0]);
+        assert_eq!(readings(text), expected);
+        assert_eq!(readings(text.trim_end()), expected);
+        assert_eq!(readings("# EOF\n"), [""; 0]);
+        assert_eq!(readings(""), [""; 0]);
     }
 
     #[test]
-    fn what_is_torn_apart_is_not_known() {
-        let text = "# TYPE h histogram\nh_bucket{le=\"1\"} 2\nh_sum{a=\"b\"} 1\nh_count 2\n# TYPE s summary\ns_sum 2\n";
+    fn types_are_of_names_wherever_they_stand() {
+        let typed = "# TYPE a counter\n# TYPE b gauge\n# TYPE h histogram\n";
+        let samples = "a 1000\nh_sum 2\nb 3\nh_bucket{le=\"1\"} 4\na_total 5\nh_count 6\n";
         let expected = [
-            "h [] Histogram { buckets: [Bucket { upper: 1.0, cumulative: 2.0 }], count: NaN, sum: NaN }",
-            "h [a=b] Histogram { buckets: [], count: NaN, sum: 1.0 }",
-            "h [] Histogram { buckets: [], count: 2.0, sum: NaN }",
-            "s [] Summary { count: NaN, sum: 2.0 }",
+            "counter a [] 1000",
+            "histogram h [] sum 2",
+            "gauge b [] 3",
+            "histogram h [] <=1 4",
+            "counter a_total [] 5",
+            "histogram h [] count 6",
         ];
-        assert_eq!(read(text).unwrap(), expected);
-        // The same line twice is two series.
-        assert_eq!(read("a 1\na 1\n# TYPE a gauge\na 1\na 1\n").unwrap().len(), 4);
-    }
-
-    #[test]
-    fn what_is_no_exposition_is_refused() {
-        for (text, fault) in [
-            ("<html>\n", "line 1: is no line of Prometheus' text format: <html>"),
-            ("a 1\nb{x=\"1} 2\nc 1\n", "line 2: is no sample: b{x=\"1} 2"),
-            ("# TYPE h histogram\nh_bucket 1\n", "line 2: is no bucket: h_bucket 1"),
-            ("# TYPE h histogram\nh_bucket{le=\"x\"} 1\n", "line 2: is no bucket: h_bucket{le=\"x\"} 1"),
-            ("a 1\n# EOF\nb 1\n", "line 2: is not the end: # EOF"),
-            ("a 1\nb ", "the answer breaks off within a line"),
-        ] {
-            assert_eq!(read(text).unwrap_err(), fault);
+        for text in [[typed, samples].concat(), [samples, typed].concat(), [typed, samples, typed].concat()] {
+            assert_eq!(readings(&text), expected);
         }
-        assert!(read(&format!("{}\n", "ä".repeat(10_000))).unwrap_err().len() < 300);
-        assert_eq!(Exposition::new(vec![b'a', 0xff, b'\n']).unwrap_err(), "the answer is not UTF-8");
+        let two = read([typed, samples, "# TYPE a gauge\n"].concat()).unwrap();
+        assert_eq!(two.readings, [&expected[1..4], &expected[5..]].concat());
+        let reason = "TYPE lines contradict each other about it";
+        assert_eq!(two.skipped, [format!("4 a {reason}: a 1000"), format!("8 a_total {reason}: a_total 5")]);
+    }
+
+    #[test]
+    fn joined_expositions_are_read() {
+        let text = "# TYPE a counter\na_total 1\n# EOF\n# TYPE b gauge\nb 2\n# EOF\n";
+        assert_eq!(readings(text), ["counter a_total [] 1", "gauge b [] 2"]);
+        assert_eq!(readings("a 1\n# EOF\nb 2"), ["untyped a [] 1", "untyped b [] 2"]);
+    }
+
+    #[test]
+    fn names_of_prometheus_3_are_read() {
+        let text = "# TYPE \"http.server.duration\" histogram\n{\"http.server.duration_bucket\",le=\"1\"} 4\n\
+            {\"http.server.duration_sum\"} 2\n{\"unwanted.thing\",x} ?\n";
+        let expected = ["histogram http.server.duration [] <=1 4", "histogram http.server.duration [] sum 2"];
+        assert_eq!(readings(text), expected);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_costs_only_itself() {
+        let start = "# TYPE h histogram\n# TYPE g gauge\ng 1\n".as_bytes();
+        let end = "g{n=\"2\"} 2\n".as_bytes();
+        for (line, skipped, reading) in [
+            ("1a 5", "? it has no name that can be read", None),
+            ("\u{e4} 1", "? it has no name that can be read", None),
+            ("g{x=\"1} 2", "g its labels cannot be read", None),
+            ("g{x=\"1\"} ?", "g its number cannot be read", Some("gauge g [x=1] NaN")),
+            ("h_bucket 1", "h its label le is no number", Some("histogram h [] <=NaN 1")),
+            ("h_bucket{le=\"x\"} 1", "h its label le is no number", Some("histogram h [] <=NaN 1")),
+            ("<b>", "? it has no name that can be read", None),
+        ] {
+            let text = [start, line.as_bytes(), b"\n", end].concat();
+            let written = read(&text).unwrap();
+            let expected: Vec<_> =
+                ["gauge g [] 1"].into_iter().chain(reading).chain(["gauge g [n=2] 2"]).map(str::to_owned).collect();
+            assert_eq!(written.readings, expected, "{line}");
+            assert_eq!(written.skipped, [format!("4 {skipped}: {line}")]);
+        }
+        // A byte of Latin-1.
+        let written = read([start, b"g{x=\"\xe4\"} 1\nunwanted{x=\"\xe4\"} 1\n\xe4 1\n", end].concat()).unwrap();
+        assert_eq!(written.readings.len(), 2);
+        assert_eq!(
+            written.skipped,
+            ["4 g it is not UTF-8: g{x=\"\u{fffd}\"} 1", "6 ? it has no name that can be read: \u{fffd} 1"]
+        );
+        let long = read(format!("g 1\n{}\n", "\u{e4}".repeat(10_000))).unwrap();
+        assert!(long.skipped[0].len() < 300);
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        for text in
+            ["<html>\n<p>1</p>\n", " \n<html>", "{\"status\":\"success\"}\n", "404 page not found", "Not Found\n", "OK"]
+        {
+            let fault = read(text).unwrap_err();
+            let start = format!(
+                "the answer is not Prometheus text: it starts with \"{}",
+                text.trim().split('\n').next().unwrap()
+            );
+            assert!(fault.starts_with(&start), "{fault}");
+        }
+        assert!(read(b"\xfe\xff\0a").unwrap_err().contains("UTF-16"));
+        assert_eq!(readings("\u{feff}a 1\n"), ["untyped a [] 1"]);
+    }
+
+    #[test]
+    fn the_start_of_the_process_is_read_whether_it_is_wanted_or_not() {
+        let text = "process_start_time_seconds 1.5e9\nprocess_start_time_seconds{of=\"another\"} 2\n";
+        assert_eq!(read(text).unwrap().starts, [1.5e9]);
     }
 
     #[test]
     fn a_part_is_not_much_longer_than_the_budget() {
         let line = "a{b=\"cccccccccccccccccccccc\"} 1\n";
-        let mut exposition = Exposition::new(line.repeat(1_000).into_bytes()).unwrap();
+        let text = line.repeat(1_000);
+        let mut exposition = Exposition::new(text.clone().into_bytes()).unwrap();
+        let mut written = Written::default();
+        assert!(!exposition.read(&mut text.len().div_ceil(SCAN_SPEED), &mut written).unwrap());
         let mut budget = line.len() * 10;
-        let mut readings = 0;
-        assert!(!exposition.read(&mut budget, &|_| true, &mut |_| readings += 1).unwrap());
-        assert_eq!((readings, budget), (10, 0));
+        assert!(!exposition.read(&mut budget, &mut written).unwrap());
+        assert!((5..=10).contains(&written.readings.len()) && budget == 0, "{}", written.readings.len());
+    }
+
+    #[test]
+    fn names_are_looked_through() {
+        let mut exposition = Exposition::new(b"# TYPE h histogram\nh_sum 1\nh_sum{a=\"b\"} 1\nx 1\n".to_vec()).unwrap();
+        assert_eq!(exposition.read(&mut 10_000, &mut Written::default()), Ok(true));
+        exposition.rewind();
+        let mut names = Vec::new();
+        while !exposition.read_names(&mut 1, &mut |written, name| names.push(format!("{written} {name}"))) {}
+        assert_eq!(names, ["h_sum h", "x x"]);
     }
 }

@@ -1,20 +1,22 @@
-//! A line of Prometheus' text format 0.0.4 or of OpenMetrics 1.0. What one of them allows is taken in both.
+//! Lines of Prometheus' text format 0.0.4 (with the quoted names of Prometheus 3) and of OpenMetrics 1.0. What one of the
+//! formats allows is read in both.
 
 use std::borrow::Cow;
 
 use super::number::number;
 use crate::source::reading::Label;
 
-/// What a line says.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The most labels of a line. Names must differ, and each is compared with all others.
+const MAX_LABELS: usize = 128;
+
+/// A line, without its line feed.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Line<'a> {
-    /// Of which type the metrics of this name are.
-    Type(&'a str, FamilyType),
+    /// The type of the metrics of this name.
+    Type(Cow<'a, str>, FamilyType),
     /// A number.
     Sample(Sample<'a>),
-    /// Nothing follows, in OpenMetrics.
-    End,
-    /// Nothing that matters here: help, a unit, a comment, an empty line.
+    /// Help, a unit, a comment, the end mark of OpenMetrics, an empty line.
     Nothing,
 }
 
@@ -29,37 +31,69 @@ pub enum FamilyType {
     Histogram,
     /// `summary`
     Summary,
-    /// What is not told, or is another type: its samples are numbers.
+    /// Another type or none: the family's samples are plain numbers.
     #[default]
     Untyped,
 }
 
 /// A line with a number, of which only the name was read.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample<'a> {
     /// Its name.
-    pub name: &'a str,
+    pub name: Cow<'a, str>,
     rest: &'a str,
+    /// Whether the name stands between the braces, as Prometheus 3 writes names of any characters.
+    is_within_braces: bool,
+}
+
+/// A reason why a sample cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleError {
+    /// Its labels cannot, so nobody knows of which series it is.
+    Labels,
+    /// Its number, timestamp or exemplar cannot. The labels were read.
+    Number,
 }
 
 impl<'a> Line<'a> {
-    /// What a line without its line feed says; nothing when it is none.
+    /// Reads a line as far as its name. Returns `None` if it has no readable name.
     pub fn parse(line: &'a str) -> Option<Self> {
         let line = line.trim_matches(BLANK);
-        if let Some(comment) = line.strip_prefix('#') {
-            let mut words = comment.split(BLANK).filter(|word| !word.is_empty());
-            return Some(match (words.next(), words.next(), words.next()) {
-                (Some("TYPE"), Some(name), Some(family_type)) => Self::Type(name, FamilyType::of(family_type)),
-                (Some("EOF"), None, None) => Self::End,
-                _ => Self::Nothing,
-            });
-        }
         if line.is_empty() {
             return Some(Self::Nothing);
         }
+        if let Some(comment) = line.strip_prefix('#') {
+            return Some(type_of(comment).unwrap_or(Self::Nothing));
+        }
+        if let Some(rest) = line.strip_prefix('{') {
+            let (name, rest) = quoted(rest.trim_start_matches(BLANK))?;
+            let rest = rest.trim_start_matches(BLANK);
+            let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
+            let is_named = !name.is_empty();
+            return is_named.then_some(Self::Sample(Sample { name, rest, is_within_braces: true }));
+        }
         let (name, rest) = name(line, b':')?;
-        Some(Self::Sample(Sample { name, rest }))
+        Some(Self::Sample(Sample { name: Cow::Borrowed(name), rest, is_within_braces: false }))
     }
+}
+
+/// Reads a comment that says a type.
+fn type_of(comment: &str) -> Option<Line<'_>> {
+    let rest = comment.trim_start_matches(BLANK).strip_prefix("TYPE")?;
+    let text = rest.trim_start_matches(BLANK);
+    if text.len() == rest.len() {
+        return None;
+    }
+    let (name, rest) = match quoted(text) {
+        Some(parts) => parts,
+        None if text.starts_with('"') => return None,
+        None => {
+            let (name, rest) = text.split_once(BLANK)?;
+            (Cow::Borrowed(name), rest)
+        }
+    };
+    let family_type = rest.split(BLANK).find(|word| !word.is_empty())?;
+    Some(Line::Type(name, FamilyType::of(family_type)))
 }
 
 impl FamilyType {
@@ -75,30 +109,33 @@ impl FamilyType {
 }
 
 impl<'a> Sample<'a> {
-    /// Its number, and its labels into `labels`. Nothing when the line is not as it should be. A timestamp and an exemplar are
-    /// passed over.
-    pub fn read(&self, labels: &mut Vec<Label<'a>>) -> Option<f64> {
+    /// Reads its labels into `labels`, and returns its number. Passes over a timestamp and an exemplar.
+    ///
+    /// # Errors
+    /// A part of the line is not as the formats have it.
+    pub fn read(&self, labels: &mut Vec<Label<'a>>) -> Result<f64, SampleError> {
         labels.clear();
         let rest = self.rest.trim_start_matches(BLANK);
         let rest = match rest.strip_prefix('{') {
-            Some(rest) => read_labels(rest, labels)?,
-            // Something must be between the name and the number.
-            None if rest.len() == self.rest.len() => return None,
+            _ if self.is_within_braces => read_labels(rest, labels).ok_or(SampleError::Labels)?,
+            Some(rest) => read_labels(rest, labels).ok_or(SampleError::Labels)?,
+            // A blank must stand between the name and the number.
+            None if rest.len() == self.rest.len() => return Err(SampleError::Labels),
             None => rest,
         };
         let rest = rest.trim_start_matches(BLANK);
         let (value, rest) = rest.split_once(BLANK).unwrap_or((rest, ""));
         let timestamp = rest.split_once('#').map_or(rest, |(timestamp, _)| timestamp).trim_matches(BLANK);
         if !timestamp.is_empty() && number(timestamp).is_none() {
-            return None;
+            return Err(SampleError::Number);
         }
-        number(value)
+        number(value).ok_or(SampleError::Number)
     }
 }
 
-const BLANK: [char; 3] = [' ', '\t', '\r'];
+pub(super) const BLANK: [char; 3] = [' ', '\t', '\r'];
 
-/// A name at the start of `text`, and what follows.
+/// A name at the start of `text`, and the text after it.
 fn name(text: &str, further: u8) -> Option<(&str, &str)> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == further;
     let length = text.bytes().take_while(is_name).count();
@@ -107,28 +144,40 @@ fn name(text: &str, further: u8) -> Option<(&str, &str)> {
     is_name.then_some((name, rest))
 }
 
-/// Reads labels up to the closing brace; gives what follows.
+/// A text in quotation marks at the start of `text`, and the text after it.
+fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let text = text.strip_prefix('"')?;
+    let mut is_escaped = false;
+    let mut has_escapes = false;
+    let length = text.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        has_escapes |= is_escaped;
+        is_end
+    })?;
+    let (value, rest) = text.split_at_checked(length)?;
+    let value = if has_escapes { Cow::Owned(unescaped(value)) } else { Cow::Borrowed(value) };
+    Some((value, rest.strip_prefix('"')?))
+}
+
+/// Reads labels up to the closing brace, and returns the text after it.
 fn read_labels<'a>(mut text: &'a str, labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
     loop {
         text = text.trim_start_matches(BLANK);
         if let Some(rest) = text.strip_prefix('}') {
             return Some(rest);
         }
-        let (name, rest) = name(text, b'_')?;
+        let (name, rest) = match quoted(text) {
+            Some(parts) => parts,
+            None => name(text, b'_').map(|(name, rest)| (Cow::Borrowed(name), rest))?,
+        };
         let rest = rest.trim_start_matches(BLANK).strip_prefix('=')?;
-        let rest = rest.trim_start_matches(BLANK).strip_prefix('"')?;
-        let mut is_escaped = false;
-        let mut has_escapes = false;
-        let length = rest.bytes().position(|byte| {
-            let is_end = byte == b'"' && !is_escaped;
-            is_escaped = byte == b'\\' && !is_escaped;
-            has_escapes |= is_escaped;
-            is_end
-        })?;
-        let (value, rest) = rest.split_at_checked(length)?;
-        let value = if has_escapes { Cow::Owned(unescaped(value)) } else { Cow::Borrowed(value) };
+        let (value, rest) = quoted(rest.trim_start_matches(BLANK))?;
+        if labels.len() >= MAX_LABELS || labels.iter().any(|known| known.name == name) {
+            return None;
+        }
         labels.push(Label { name, value });
-        let rest = rest.strip_prefix('"')?.trim_start_matches(BLANK);
+        let rest = rest.trim_start_matches(BLANK);
         text = match rest.strip_prefix(',') {
             Some(rest) => rest,
             None if rest.starts_with('}') => rest,
@@ -137,7 +186,7 @@ fn read_labels<'a>(mut text: &'a str, labels: &mut Vec<Label<'a>>) -> Option<&'a
     }
 }
 
-/// A label's value as it is meant. A backslash before anything else stands for itself.
+/// A quoted text without its escapes. A backslash before any other character stands for itself.
 fn unescaped(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -166,9 +215,9 @@ mod tests {
     fn read(line: &str) -> Option<Read> {
         let Line::Sample(sample) = Line::parse(line)? else { return None };
         let mut labels = Vec::new();
-        let number = sample.read(&mut labels)?;
-        let labels = labels.iter().map(|label| (label.name.to_owned(), label.value.to_string())).collect();
-        Some((sample.name.to_owned(), labels, number))
+        let number = sample.read(&mut labels).ok()?;
+        let labels = labels.iter().map(|label| (label.name.to_string(), label.value.to_string())).collect();
+        Some((sample.name.to_string(), labels, number))
     }
 
     fn sample(name: &str, labels: &[(&str, &str)], number: f64) -> Option<Read> {
@@ -191,15 +240,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sample_is_refused() {
+    fn quoted_names_are_read() {
+        assert_eq!(read(r#"{"a.b"} 1"#), sample("a.b", &[], 1.0));
+        let duration = r#"{"http.server.duration",le="1","url.path"="/"} 4"#;
+        assert_eq!(read(duration), sample("http.server.duration", &[("le", "1"), ("url.path", "/")], 4.0));
+        assert_eq!(read("{ \"\u{e4}\\\"\" , } 2"), sample("\u{e4}\"", &[], 2.0));
+        assert_eq!(read(r#"a{"b c"="d"} 2"#), sample("a", &[("b c", "d")], 2.0));
+    }
+
+    #[test]
+    fn a_line_without_a_name_or_with_broken_labels_is_no_sample() {
         for line in [
             "<!DOCTYPE html>",
             "1a 5",
             "a",
-            "a ",
             "a{",
-            "a{} ",
-            "a{}",
             "a{x} 1",
             "a{x=} 1",
             "a{x=1} 1",
@@ -210,24 +265,55 @@ mod tests {
             "a{x=\"1\",,} 1",
             "a{1x=\"1\"} 1",
             "a{x:y=\"1\"} 1",
-            "a x",
-            "a 1 x",
-            "a 1 2 3",
+            "a{x=\"1\",x=\"2\"} 1",
             "a-b 1",
-            "{\"a.b\"} 1",
             "a\u{e4} 1",
+            "\u{e4} 1",
+            "{} 1",
+            "{x=\"1\"} 1",
+            "{\"\"} 1",
+            "{\"a\"=\"b\"} 1",
+            "{\"a} 1",
+            "{\"a\" 1",
         ] {
             assert_eq!(read(line), None, "{line}");
+        }
+        let labels = |count: usize| (0..count).map(|n| format!("x{n}=\"\",")).collect::<String>();
+        assert!(read(&format!("a{{{}}} 1", labels(MAX_LABELS))).is_some());
+        assert_eq!(read(&format!("a{{{}}} 1", labels(MAX_LABELS + 1))), None);
+    }
+
+    #[test]
+    fn labels_are_read_where_only_the_number_is_wrong() {
+        for line in ["a{x=\"1\"}", "a{x=\"1\"} x", "a{x=\"1\"} 1 x", "a{x=\"1\"} 1 2 3", "a{x=\"1\"} # 5"] {
+            let Some(Line::Sample(sample)) = Line::parse(line) else { panic!("{line}") };
+            let mut labels = Vec::new();
+            assert_eq!(sample.read(&mut labels), Err(SampleError::Number), "{line}");
+            assert_eq!(labels.len(), 1);
         }
     }
 
     #[test]
     fn comments_are_read() {
-        assert_eq!(Line::parse("# TYPE a histogram"), Some(Line::Type("a", FamilyType::Histogram)));
-        assert_eq!(Line::parse("#\tTYPE\ta  stateset "), Some(Line::Type("a", FamilyType::Untyped)));
-        assert_eq!(Line::parse("# EOF"), Some(Line::End));
-        for line in ["", "  ", "#", "# a comment", "# HELP a b\\n c", "# UNIT a_seconds seconds", "# TYPE a", "# EOF ?"]
-        {
+        let is_type = |line, name, family_type| {
+            assert_eq!(Line::parse(line), Some(Line::Type(Cow::Borrowed(name), family_type)), "{line}");
+        };
+        is_type("# TYPE a histogram", "a", FamilyType::Histogram);
+        is_type("#\tTYPE\ta  stateset ", "a", FamilyType::Untyped);
+        is_type("# TYPE \"a b.c\" counter", "a b.c", FamilyType::Counter);
+        for line in [
+            "",
+            "  ",
+            "#",
+            "# a comment",
+            "# HELP a b\\n c",
+            "# UNIT a_seconds seconds",
+            "# TYPE a",
+            "# TYPES a counter",
+            "# TYPE \"a counter",
+            "# EOF",
+            "# EOF ?",
+        ] {
             assert_eq!(Line::parse(line), Some(Line::Nothing), "{line}");
         }
     }

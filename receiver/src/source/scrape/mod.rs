@@ -3,71 +3,141 @@
 pub mod exposition;
 pub mod line;
 
+mod answer;
 mod config;
+mod family;
 mod number;
-mod point;
+mod redirect;
+mod unused;
 
 use acpw_metric::{Accumulator, Now};
 
 pub use config::RawScrape;
 
-use self::exposition::Exposition;
-use super::{SourceCounts, collector::Collector};
+use self::{answer::Answer, unused::UnusedRules};
+use super::{SourceCounts, collector::Collector, failure::tls_hint, head::Head};
 use crate::call::Response;
 
-/// The formats that are read, as a request's `accept` says: OpenMetrics tells when a counter began.
+/// The formats that are read, as a request's `accept` says. OpenMetrics says when a counter began.
 pub(super) const ACCEPT: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
-/// How many bytes are read before the work they have made is looked at.
-const PART: usize = 2 * 1024;
-
-/// A Prometheus endpoint: a round is one request.
-///
-/// As with Prometheus, an answer with a line that is none is refused as a whole. What counters said before it is forgotten
-/// then, so their next values are gaps too.
+/// A Prometheus endpoint: a round is one request, and one more if it is answered by a redirect.
 #[derive(Debug)]
 pub struct Scrape {
     path: String,
+    authority: String,
+    answer_limit: usize,
     collector: Collector,
-    /// Whether this round's request was made.
-    is_asked: bool,
+    request: Request,
     /// The answer that is being read.
-    answer: Option<Exposition>,
-    /// Whether it was read and is being published.
+    answer: Option<Answer>,
+    /// The rules for which the first answer had nothing.
+    unused: Option<UnusedRules>,
+    /// Whether the answer was read and is being published.
     is_finishing: bool,
 }
 
+/// The request of this round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Request {
+    /// It is to be made.
+    Due,
+    /// It was made.
+    Made,
+    /// It was answered by a redirect to this path.
+    Redirected(String),
+    /// The redirect was followed.
+    Followed,
+}
+
 impl Scrape {
-    pub(super) fn new(path: String, collector: Collector) -> Self {
-        Self { path, collector, is_asked: false, answer: None, is_finishing: false }
+    pub(super) fn new(path: String, authority: String, answer_limit: usize, collector: Collector) -> Self {
+        Self {
+            path,
+            authority,
+            answer_limit,
+            collector,
+            request: Request::Due,
+            answer: None,
+            unused: None,
+            is_finishing: false,
+        }
     }
 
     pub(super) fn next_path(&mut self) -> Option<String> {
-        self.is_asked = !self.is_asked;
-        self.is_asked.then(|| self.path.clone())
+        let (path, next) = match std::mem::replace(&mut self.request, Request::Due) {
+            Request::Due => (self.path.clone(), Request::Made),
+            Request::Redirected(path) => (path, Request::Followed),
+            Request::Made | Request::Followed => return None,
+        };
+        self.request = next;
+        Some(path)
     }
 
-    pub(super) fn handle_answer(&mut self, answer: Response, now: Now) -> Result<(), String> {
-        let exposition = match answer {
-            Response::Complete { status: 200, body, .. } => Exposition::new(body),
-            Response::Complete { status, .. } => Err(format!("it answers with status {status}")),
+    pub(super) fn handle_answer(&mut self, head: &Head, answer: Response, now: Now) -> Result<(), String> {
+        let opened = match answer {
+            Response::Complete { status: 200, body, .. } => Answer::open(head, body, self.answer_limit),
+            Response::Complete { status: status @ (301 | 302 | 303 | 307 | 308), .. } => {
+                return self.redirect(status, &head.location);
+            }
+            Response::Complete { status, body, .. } => Err(self.refusal(status, &body)),
             Response::Missing(reason) => Err(reason),
         };
-        match exposition {
-            Ok(exposition) => {
-                self.answer = Some(exposition);
+        match opened {
+            Ok(answer) => {
+                self.answer = Some(answer);
                 self.collector.begin(now);
                 Ok(())
             }
-            Err(reason) => {
-                self.is_asked = false;
-                Err(reason)
-            }
+            Err(reason) => self.fail(reason),
         }
+    }
+
+    /// Follows a redirect, once a round.
+    fn redirect(&mut self, status: u16, location: &str) -> Result<(), String> {
+        let shown = redirect::shown(location);
+        match redirect::path_of(location, &self.authority) {
+            Some(path) if self.request == Request::Made => {
+                let remark = || format!("it redirects to {shown}, which is asked for each time too; set path to it");
+                self.collector.remark("redirect", remark);
+                self.request = Request::Redirected(path.to_owned());
+                Ok(())
+            }
+            Some(_) => self.fail(format!("it redirects again, with status {status} to {shown}; set path")),
+            None if shown.is_empty() => self.fail(format!("it answers with status {status} and no location")),
+            None => self.fail(format!(
+                "it redirects with status {status} to {shown}, and only redirects on http://{} are followed; set \
+                 cluster_name, host and path to what leads there",
+                self.authority
+            )),
+        }
+    }
+
+    /// Says how an answer refuses the request.
+    fn refusal(&self, status: u16, body: &[u8]) -> String {
+        const SHOWN: usize = 100;
+        let text = String::from_utf8_lossy(body.get(..body.len().min(4 * SHOWN)).unwrap_or_default());
+        let hint = tls_hint(&text);
+        let shown: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+        let colon = if shown.is_empty() { "" } else { ": " };
+        let host = match status {
+            400 | 403 | 404 | 421 => format!(" (asked for {} of the host {})", self.path, self.authority),
+            _ => String::new(),
+        };
+        format!("it answers with status {status}{host}{colon}{shown}{hint}")
+    }
+
+    fn fail(&mut self, reason: String) -> Result<(), String> {
+        (self.answer, self.request) = (None, Request::Due);
+        Err(reason)
     }
 
     pub(super) fn is_reading(&self) -> bool {
         self.answer.is_some() || self.is_finishing
+    }
+
+    pub(super) fn poll_remark(&mut self) -> Option<String> {
+        self.collector.poll_remark()
     }
 
     pub(super) fn read(
@@ -76,27 +146,48 @@ impl Scrape {
         data: &mut Accumulator,
         counts: &mut SourceCounts,
     ) -> Result<(), String> {
-        let rules = self.collector.rules();
-        let wants = |name: &str| rules.iter().any(|rule| rule.metric.matches(name));
-        while let Some(answer) = self.answer.as_mut().filter(|_| *budget > 0) {
-            // New series are more work than their bytes, which is taken into account after each part.
-            let part = PART.min(*budget);
-            let mut rest = part;
-            match answer.read(&mut rest, &wants, &mut |reading| self.collector.take(reading, counts)) {
-                Ok(false) => {}
-                Ok(true) => (self.answer, self.is_finishing) = (None, true),
+        while *budget > 0 {
+            let Some(answer) = self.answer.take() else { break };
+            match self.read_on(answer, budget) {
+                Ok(answer) => self.answer = answer,
                 Err(reason) => {
-                    (self.answer, self.is_asked) = (None, false);
-                    self.collector.cancel();
-                    return Err(reason);
+                    counts.add(self.collector.take_counts());
+                    return self.fail(reason);
                 }
             }
-            let work = part.saturating_sub(rest).saturating_add(self.collector.take_work());
-            *budget = budget.saturating_sub(work);
         }
-        if self.is_finishing {
-            self.is_finishing = !self.collector.finish(budget, data, counts);
+        if self.answer.is_none() && self.is_finishing && *budget > 0 {
+            self.is_finishing = !self.collector.finish(budget, data);
         }
+        counts.add(self.collector.take_counts());
         Ok(())
+    }
+
+    /// Reads on in an answer, and returns what is left of it.
+    fn read_on(&mut self, answer: Answer, budget: &mut usize) -> Result<Option<Answer>, String> {
+        Ok(match answer {
+            Answer::Compressed(mut compressed) => match compressed.read(budget)? {
+                Some(text) => Some(Answer::Text(text)),
+                None => Some(Answer::Compressed(compressed)),
+            },
+            Answer::Text(mut text) => match text.read(budget, &mut self.collector)? {
+                false => Some(Answer::Text(text)),
+                true => {
+                    self.is_finishing = true;
+                    self.unused = UnusedRules::new(self.collector.take_unused_rules());
+                    text.rewind();
+                    self.unused.is_some().then_some(Answer::Names(text))
+                }
+            },
+            Answer::Names(mut text) => {
+                let Some(unused) = &mut self.unused else { return Ok(None) };
+                if !text.read_names(budget, &mut |written, name| unused.compare(written, name)) {
+                    return Ok(Some(Answer::Names(text)));
+                }
+                self.collector.remark("unused", || unused.remark());
+                self.unused = None;
+                None
+            }
+        })
     }
 }

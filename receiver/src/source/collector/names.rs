@@ -1,0 +1,104 @@
+//! The rules that names match, remembered.
+
+use std::{hash::BuildHasher, rc::Rc};
+
+use acpw_metric::{Map, RandomState};
+
+use crate::source::{reading::Wanted, rule::Rule};
+
+/// The most names that are remembered.
+const MAX_NAMES: usize = 65_536;
+
+/// The work of looking up a name that is not the last one, and of comparing it with a rule, in bytes that could have been read.
+const LOOK_UP_WORK: usize = 8;
+const COMPARE_WORK: usize = 2;
+
+/// The rules that names match. Each name is compared with the rules once, and not in every answer.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    hasher: RandomState,
+    /// By the hash of the name, which takes less memory than the name.
+    known: Map<u64, Match>,
+    last: String,
+    last_match: Match,
+}
+
+/// The rules that a name matches.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Match {
+    pub(super) rules: Option<Rc<[usize]>>,
+    /// The hash of the name.
+    pub(super) name: u64,
+    is_by_name: bool,
+}
+
+impl Match {
+    pub(super) fn wanted(&self) -> Wanted {
+        match (&self.rules, self.is_by_name) {
+            (None, _) => Wanted::No,
+            (Some(_), true) => Wanted::ByName,
+            (Some(_), false) => Wanted::ByPattern,
+        }
+    }
+}
+
+impl Names {
+    /// Forgets names if there are too many, since they are others in every answer then.
+    pub(super) fn begin(&mut self) {
+        if self.known.len() >= MAX_NAMES {
+            self.known.clear();
+        }
+    }
+
+    /// Returns the rules that a name matches, and adds to `work`.
+    pub(super) fn look_up(&mut self, name: &str, rules: &[Rule], work: &mut usize) -> Match {
+        if self.last == name && self.last_match.rules.is_some() {
+            return self.last_match.clone();
+        }
+        *work = work.saturating_add(LOOK_UP_WORK);
+        let key = self.hasher.hash_one(name);
+        let found = match self.known.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                *work = work.saturating_add(rules.len().saturating_mul(COMPARE_WORK));
+                let is_match = |(index, rule): (usize, &Rule)| rule.metric.matches(name).then_some(index);
+                let indexes: Vec<_> = rules.iter().enumerate().filter_map(is_match).collect();
+                let is_by_name =
+                    indexes.iter().any(|index| rules.get(*index).is_some_and(|rule| rule.metric.is_name()));
+                let rules = (!indexes.is_empty()).then(|| Rc::from(indexes));
+                let found = Match { rules, name: key, is_by_name };
+                if self.known.len() < MAX_NAMES {
+                    self.known.insert(key, found.clone());
+                }
+                found
+            }
+        };
+        self.last.clear();
+        self.last.push_str(name);
+        self.last_match = found.clone();
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_compared_once() {
+        let rules = [Rule::new("a*"), Rule::new("ab"), Rule::new("b")];
+        let mut names = Names::default();
+        let mut look_up = |name: &str| {
+            let mut work = 0;
+            let found = names.look_up(name, &rules, &mut work);
+            (found.rules.as_deref().unwrap_or_default().to_vec(), found.wanted(), work)
+        };
+        let compared = LOOK_UP_WORK + COMPARE_WORK * rules.len();
+        assert_eq!(look_up("ab"), (vec![0, 1], Wanted::ByName, compared));
+        assert_eq!(look_up("ab"), (vec![0, 1], Wanted::ByName, 0));
+        assert_eq!(look_up("ac"), (vec![0], Wanted::ByPattern, compared));
+        assert_eq!(look_up("c"), (vec![], Wanted::No, compared));
+        assert_eq!(look_up("c"), (vec![], Wanted::No, LOOK_UP_WORK));
+        assert_eq!(look_up("ab"), (vec![0, 1], Wanted::ByName, LOOK_UP_WORK));
+    }
+}

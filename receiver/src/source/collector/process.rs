@@ -1,0 +1,215 @@
+//! The process that answers, by the time at which it says it has started.
+
+/// The most start times that are remembered.
+const REMEMBERED: usize = 8;
+
+/// The number of answers of one process after which others are forgotten.
+const FORGOTTEN: u8 = 20;
+
+/// Some client libraries derive the start from the host's boot time in whole seconds, which jitters by this much.
+const JITTER: f64 = 2.0;
+
+/// What an answer's process means for its totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The target does not say which process answers, or says it for the first time.
+    #[default]
+    Unknown,
+    /// The process that has answered before.
+    Same,
+    /// Another one than before, perhaps by mistake: its totals are passed over, once.
+    Foreign,
+    /// Another one, which answers from now on: its totals are only what the next ones are compared with.
+    Another,
+    /// Nothing says which process answers, and most totals have gone back.
+    Unsettled,
+    /// Several processes answer in turn.
+    Several,
+}
+
+/// The processes that have answered.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    /// The start time that this answer says; the sum, if it says several.
+    read: Option<f64>,
+    current: Option<f64>,
+    /// The one that was foreign in the last answer.
+    candidate: Option<f64>,
+    earlier: Vec<f64>,
+    /// How often a process has answered again after another one.
+    returns: u8,
+    /// Answers of the same process since then.
+    quiet: u8,
+}
+
+impl Process {
+    /// Begins an answer.
+    pub(super) fn begin(&mut self) {
+        self.read = None;
+    }
+
+    /// Takes in a start time that the answer says.
+    pub(super) fn take(&mut self, seconds: f64) {
+        if seconds.is_finite() && seconds > 0.0 {
+            self.read = Some(self.read.unwrap_or(0.0) + seconds);
+        }
+    }
+
+    /// Returns whether answers say which process they are of.
+    pub(super) fn is_known(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Judges the answer, of which most totals `have_gone_back` or have not.
+    pub(super) fn judge(&mut self, have_gone_back: bool) -> Verdict {
+        let Some(read) = self.read else { return Verdict::Unknown };
+        let Some(current) = self.current.filter(|_| self.returns < 2) else {
+            return self.judge_the_first(read);
+        };
+        if is_same(read, current) {
+            if self.candidate.take().is_some() {
+                self.note_return();
+            }
+            self.note_same();
+            return if self.returns < 2 { Verdict::Same } else { Verdict::Several };
+        }
+        self.quiet = 0;
+        let is_again = self.candidate.is_some_and(|candidate| is_same(candidate, read));
+        if !is_again && self.earlier.iter().any(|earlier| is_same(*earlier, read)) {
+            self.note_return();
+        }
+        match () {
+            () if self.returns >= 2 => {
+                self.adopt(read);
+                Verdict::Several
+            }
+            () if is_again || have_gone_back => {
+                self.adopt(read);
+                Verdict::Another
+            }
+            () => {
+                self.candidate = Some(read);
+                Verdict::Foreign
+            }
+        }
+    }
+
+    /// Judges the first answer that says a start time, and all answers of several processes.
+    fn judge_the_first(&mut self, read: f64) -> Verdict {
+        match self.current {
+            None => {
+                self.current = Some(read);
+                Verdict::Unknown
+            }
+            Some(current) if is_same(read, current) => {
+                self.note_same();
+                Verdict::Several
+            }
+            Some(_) => {
+                self.quiet = 0;
+                self.adopt(read);
+                Verdict::Several
+            }
+        }
+    }
+
+    fn adopt(&mut self, read: f64) {
+        self.candidate = None;
+        if let Some(old) = self.current.replace(read)
+            && !self.earlier.iter().any(|earlier| is_same(*earlier, old))
+        {
+            if self.earlier.len() >= REMEMBERED {
+                self.earlier.remove(0);
+            }
+            self.earlier.push(old);
+        }
+    }
+
+    fn note_return(&mut self) {
+        self.returns = self.returns.saturating_add(1);
+        self.quiet = 0;
+    }
+
+    fn note_same(&mut self) {
+        self.quiet = self.quiet.saturating_add(1);
+        if self.quiet >= FORGOTTEN {
+            (self.returns, self.quiet) = (0, 0);
+            self.earlier.clear();
+        }
+    }
+}
+
+fn is_same(a: f64, b: f64) -> bool {
+    let distance = (a - b).abs();
+    distance <= JITTER && (distance - distance.round()).abs() < 1e-3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: f64 = 1_787_402_160.25;
+    const B: f64 = 1_787_400_000.5;
+    const C: f64 = 1_787_402_161.75;
+
+    fn verdicts(process: &mut Process, starts: &[(Option<f64>, bool)]) -> Vec<Verdict> {
+        let judge = |(start, have_gone_back): &(Option<f64>, bool)| {
+            process.begin();
+            if let Some(start) = start {
+                process.take(*start);
+            }
+            process.judge(*have_gone_back)
+        };
+        starts.iter().map(judge).collect()
+    }
+
+    #[test]
+    fn a_restart_is_another_process() {
+        let [a, b] = [A, B].map(|start| (Some(start), false));
+        let mut process = Process::default();
+        // By its totals at once, or else when it answers again.
+        let starts = [a, a, (Some(B), true), b, b, a, a];
+        let expected = [
+            Verdict::Unknown,
+            Verdict::Same,
+            Verdict::Another,
+            Verdict::Same,
+            Verdict::Same,
+            Verdict::Foreign,
+            Verdict::Another,
+        ];
+        assert_eq!(verdicts(&mut process, &starts), expected);
+    }
+
+    #[test]
+    fn one_answer_that_says_another_start_is_passed_over() {
+        let a = (Some(A), false);
+        let starts = [a, a, (Some(C), false), a, (None, false), a, (Some(A + 1.0), false), (Some(f64::NAN), false), a];
+        let expected = [
+            Verdict::Unknown,
+            Verdict::Same,
+            Verdict::Foreign,
+            Verdict::Same,
+            Verdict::Unknown,
+            Verdict::Same,
+            Verdict::Same,
+            Verdict::Unknown,
+            Verdict::Same,
+        ];
+        assert_eq!(verdicts(&mut Process::default(), &starts), expected);
+    }
+
+    #[test]
+    fn processes_that_answer_in_turn_are_several_until_only_one_does() {
+        for starts in [[A, B, A, B], [A, B, B, A], [A, B, C, A], [A, A, B, C]] {
+            for have_gone_back in [[false; 4], [false, true, false, true], [true; 4]] {
+                let mut process = Process::default();
+                let round: Vec<_> = starts.into_iter().map(Some).zip(have_gone_back).collect();
+                let told = verdicts(&mut process, &round.repeat(3));
+                assert_eq!(told.last(), Some(&Verdict::Several), "{starts:?} {told:?}");
+                let quiet = verdicts(&mut process, &[(Some(A), false); 30]);
+                assert_eq!(quiet.last(), Some(&Verdict::Same), "{quiet:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Failures of sources, in words that say what to change.
+
+use std::time::Duration;
+
+use super::SourceConfig;
+
+/// A hint for ports that speak TLS.
+const TLS: &str = "; if the port speaks TLS, give the cluster a transport_socket";
+
+/// Explains why there is no answer, `waited` after the request.
+///
+/// A dispatch that fails has the name of Proxy-Wasm's status in its reason, whichever way it is written. Envoy refuses
+/// a cluster that it does not know as a bad argument, and one without a host that could be asked as an internal failure.
+pub(super) fn explain(reason: &str, config: &SourceConfig, waited: Duration) -> String {
+    let cluster = &config.cluster;
+    let letters: String = reason.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    if letters.starts_with("badargument") {
+        return format!("Envoy has no cluster \"{cluster}\"; cluster_name must be the name of one of its clusters");
+    }
+    if letters.starts_with("internalfailure") {
+        return format!(
+            "the cluster \"{cluster}\" has no host to ask: none is known or its name is not resolved yet, or a circuit \
+             breaker is open"
+        );
+    }
+    let hint = tls_hint(reason);
+    match reason {
+        _ if waited >= config.timeout => {
+            format!("no whole answer within {} ms: {reason}", config.timeout.as_millis())
+        }
+        "the answer broke off" => format!("the connection was closed within the answer{TLS}"),
+        _ if reason.starts_with("the answer is longer than") => format!("{reason}; raise answer_limit_bytes"),
+        _ => format!("{reason}{hint}"),
+    }
+}
+
+/// Returns a hint where a text looks as if a port that speaks TLS was asked without it.
+pub(super) fn tls_hint(text: &str) -> &'static str {
+    let text = text.to_ascii_lowercase();
+    let is_refused = text.contains("https") && (text.contains("http request") || text.contains("plain"));
+    let is_closed = ["protocol error", "connection termination", "remote reset"].iter().any(|word| text.contains(word));
+    if is_refused || is_closed { TLS } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Publish;
+
+    #[test]
+    fn failures_say_what_to_change() {
+        let config = SourceConfig {
+            name: "scrape[0]".to_owned(),
+            cluster: "app".to_owned(),
+            authority: "app".to_owned(),
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            answer_limit: 1_024,
+            publish: Publish::Interval,
+        };
+        let explained = |reason: &str, millis| explain(reason, &config, Duration::from_millis(millis));
+        let unknown = "Envoy has no cluster \"app\"; cluster_name must be the name of one of its clusters";
+        for reason in ["bad argument (status 2)", "BadArgument", "Bad argument"] {
+            assert_eq!(explained(reason, 0), unknown);
+        }
+        for reason in ["internal failure (status 10)", "InternalFailure"] {
+            assert!(explained(reason, 0).starts_with("the cluster \"app\" has no host to ask"), "{reason}");
+        }
+        let stalled = "no whole answer within 1000 ms: upstream request timeout";
+        assert_eq!(explained("upstream request timeout", 1_000), stalled);
+        assert_eq!(explained("the answer broke off", 1_001), "no whole answer within 1000 ms: the answer broke off");
+        let tls = [
+            "the answer broke off",
+            "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+            "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+        ];
+        for reason in tls {
+            assert!(explained(reason, 5).ends_with(TLS), "{reason}");
+        }
+        assert_eq!(explained("no healthy upstream", 5), "no healthy upstream");
+        assert!(explained("the answer is longer than 1024 bytes", 5).ends_with("; raise answer_limit_bytes"));
+        for page in ["Client sent an HTTP request to an HTTPS server.", "The plain HTTP request was sent to HTTPS port"]
+        {
+            assert_eq!(tls_hint(page), TLS, "{page}");
+        }
+        assert_eq!(tls_hint("see https://example.com"), "");
+    }
+}

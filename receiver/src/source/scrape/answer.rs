@@ -1,0 +1,205 @@
+//! An answer, from its body to its text.
+
+use std::{
+    fmt,
+    io::{Cursor, ErrorKind, Read as _},
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::exposition::Exposition;
+use crate::source::head::Head;
+
+/// Decompressing takes as long for this many bytes as reading samples takes for one.
+const SPEED: usize = 4;
+
+/// The first bytes of gzip.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// An answer that is being read.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Its body is decompressed.
+    Compressed(Compressed),
+    /// Its text is read.
+    Text(Exposition),
+    /// Names near to those of rules are looked for.
+    Names(Exposition),
+}
+
+/// A body of gzip, decompressed within a bound, part by part.
+pub(super) struct Compressed {
+    decoder: MultiGzDecoder<Cursor<Vec<u8>>>,
+    text: Vec<u8>,
+    limit: usize,
+    is_openmetrics: bool,
+}
+
+impl Answer {
+    /// Opens the body of an answer with status 200.
+    ///
+    /// # Errors
+    /// The body is not whole, or of an encoding or a format that is not read.
+    pub(super) fn open(head: &Head, body: Vec<u8>, limit: usize) -> Result<Self, String> {
+        if let Some(length) = head.content_length.filter(|length| *length != body.len()) {
+            return Err(format!("the answer breaks off after {} of {length} bytes", body.len()));
+        }
+        let is_openmetrics = head.content_type.starts_with("application/openmetrics-text");
+        let is_gzip = body.starts_with(&GZIP) || matches!(head.content_encoding.as_str(), "gzip" | "x-gzip");
+        if is_gzip {
+            let decoder = MultiGzDecoder::new(Cursor::new(body));
+            return Ok(Self::Compressed(Compressed { decoder, text: Vec::new(), limit, is_openmetrics }));
+        }
+        if !matches!(head.content_encoding.as_str(), "" | "identity") {
+            let encoding: String = head.content_encoding.escape_default().take(40).collect();
+            return Err(format!("the answer is compressed with {encoding}; only gzip is read, and none was asked for"));
+        }
+        let is_whole = head.content_length.is_some() || head.is_chunked;
+        text(body, is_whole, is_openmetrics).map(Self::Text)
+    }
+}
+
+impl Compressed {
+    /// Decompresses until as much work is done as reading `budget` bytes is, and subtracts it from `budget`. Returns the text at
+    /// the end; until then, it is to be called again.
+    ///
+    /// # Errors
+    /// The body is not gzip, or its text is too long or not whole.
+    pub(super) fn read(&mut self, budget: &mut usize) -> Result<Option<Exposition>, String> {
+        let mut part = [0; 4_096];
+        while *budget > 0 {
+            let length = match self.decoder.read(&mut part) {
+                Ok(0) => {
+                    let text_of = std::mem::take(&mut self.text);
+                    return text(text_of, true, self.is_openmetrics).map(Some);
+                }
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    return Err("the answer is gzip that ends early".to_owned());
+                }
+                Err(_) => return Err("the answer is gzip whose header, data or checksum is corrupt".to_owned()),
+            };
+            self.text.extend_from_slice(part.get(..length).unwrap_or_default());
+            if self.text.len() > self.limit {
+                let limit = self.limit;
+                return Err(format!(
+                    "the answer is longer than {limit} bytes when decompressed; raise answer_limit_bytes"
+                ));
+            }
+            *budget = budget.saturating_sub(length.div_ceil(SPEED));
+        }
+        Ok(None)
+    }
+}
+
+impl fmt::Debug for Compressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressed").field("text", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+/// Returns the text of an answer, of which it is known or not that it is whole. A cut text lacks series, and sums without
+/// them would be wrong.
+fn text(body: Vec<u8>, is_whole: bool, is_openmetrics: bool) -> Result<Exposition, String> {
+    let last_line = body.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let has_end = last_line == b"# EOF";
+    let is_cut = !body.is_empty() && !body.ends_with(b"\n") && !has_end && !is_whole;
+    let text = Exposition::new(body)?;
+    if is_openmetrics && !has_end {
+        return Err("the answer is OpenMetrics without \"# EOF\" at its end: it was cut".to_owned());
+    }
+    if is_cut {
+        let reason = "the answer ends within a line, and neither content-length nor chunks say that it is whole";
+        return Err(reason.to_owned());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    const LIMIT: usize = 1_000;
+
+    fn gzip(raw: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(raw).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn opened(head: &Head, body: &[u8]) -> Result<Vec<u8>, String> {
+        match Answer::open(head, body.to_vec(), LIMIT)? {
+            Answer::Text(text) | Answer::Names(text) => Ok(text.into_body()),
+            Answer::Compressed(mut compressed) => loop {
+                if let Some(text) = compressed.read(&mut 100)? {
+                    return Ok(text.into_body());
+                }
+            },
+        }
+    }
+
+    fn typed(content_type: &str) -> Head {
+        Head { content_type: content_type.to_owned(), ..Head::default() }
+    }
+
+    #[test]
+    fn gzip_is_read_within_the_bound() {
+        let encoded = Head { content_encoding: "gzip".to_owned(), ..Head::default() };
+        let text = b"a 1\n".repeat(250);
+        for head in [&encoded, &Head::default()] {
+            assert_eq!(opened(head, &gzip(&text)), Ok(text.clone()));
+            assert_eq!(opened(head, &[gzip(&text[..400]), gzip(&text[400..])].concat()), Ok(text.clone()));
+        }
+        let long = opened(&encoded, &gzip(&vec![b'x'; 200 << 20])).unwrap_err();
+        assert_eq!(long, "the answer is longer than 1000 bytes when decompressed; raise answer_limit_bytes");
+        assert_eq!(
+            opened(&encoded, &text).unwrap_err(),
+            "the answer is gzip whose header, data or checksum is corrupt"
+        );
+        let cut = gzip(&text);
+        assert_eq!(opened(&encoded, &cut[..cut.len() - 1]).unwrap_err(), "the answer is gzip that ends early");
+        let brotli = Head { content_encoding: "br".to_owned(), ..Head::default() };
+        assert!(opened(&brotli, b"?").unwrap_err().starts_with("the answer is compressed with br"));
+        // Its checksum says that it is whole.
+        assert_eq!(opened(&encoded, &gzip(b"a 1\nb 2")), Ok(b"a 1\nb 2".to_vec()));
+    }
+
+    #[test]
+    fn an_answer_without_a_final_line_feed_is_read_if_it_is_whole() {
+        let body = b"a 1\nb 2";
+        let lengths = Head { content_length: Some(body.len()), ..Head::default() };
+        let chunks = Head { is_chunked: true, ..Head::default() };
+        for head in [lengths, chunks] {
+            assert_eq!(opened(&head, body), Ok(body.to_vec()));
+        }
+        assert!(opened(&Head::default(), body).unwrap_err().starts_with("the answer ends within a line"));
+        assert_eq!(opened(&Head::default(), b"a 1\n# EOF"), Ok(b"a 1\n# EOF".to_vec()));
+        assert_eq!(opened(&Head::default(), b""), Ok(Vec::new()));
+        let longer = Head { content_length: Some(body.len() + 1), ..Head::default() };
+        assert_eq!(opened(&longer, body).unwrap_err(), "the answer breaks off after 7 of 8 bytes");
+    }
+
+    #[test]
+    fn openmetrics_without_its_end_is_cut() {
+        let head = typed("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        for whole in ["a 1\n# EOF\n", "# EOF", "a 1\n# EOF\n\n"] {
+            assert_eq!(opened(&head, whole.as_bytes()), Ok(whole.as_bytes().to_vec()));
+        }
+        for cut in ["a 1\n", "", "a 1\n# EOF\nb 1\n", "a 1\n# EO", "a 1 # EOF\n"] {
+            assert!(opened(&head, cut.as_bytes()).unwrap_err().contains("without \"# EOF\""), "{cut}");
+        }
+        assert!(opened(&typed("text/plain"), b"a 1\n").is_ok());
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        let html = opened(&typed("text/html"), b"<!DOCTYPE html>\n<p>").unwrap_err();
+        assert_eq!(html, "the answer is not Prometheus text: it starts with \"<!DOCTYPE html> <p>\"");
+        assert!(opened(&Head::default(), b"\xff\xfea\0").unwrap_err().contains("UTF-16"));
+        assert_eq!(opened(&Head::default(), b"\xef\xbb\xbfa 1\n"), Ok(b"a 1\n".to_vec()));
+    }
+}
