@@ -2,10 +2,6 @@
 
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /acpw
-# The modules are made smaller by wasm-opt, which runs in Node.js.
-COPY --from=node:24-bookworm-slim /usr/local/bin/node /usr/local/bin/
-COPY --from=node:24-bookworm-slim /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
-RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 COPY rust-toolchain.toml .
 RUN rustup toolchain install
 COPY . .

@@ -1,30 +1,10 @@
 # `make` alone lists what can be made. Nothing but Rust (by rustup) and Python 3 need be there; the rest is set up here.
 
-MODULES := sender receiver gateway
-WASM := target/wasm32-wasip1
+PLUGINS := -p acpw-sender -p acpw-receiver -p acpw-gateway
 VENV := .venv
 TOOLS := target/tools
-TRAP := target/trap
-WASM_OPT := $(TOOLS)/wasm-opt
 export ENVOY ?= $(CURDIR)/$(VENV)/bin/envoy
 export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
-
-# The events each plugin handles; every other export is taken out.
-sender_EVENTS := proxy_on_log proxy_on_request_headers proxy_on_tick
-receiver_EVENTS := proxy_on_http_call_response proxy_on_queue_ready proxy_on_tick
-gateway_EVENTS := proxy_on_log proxy_on_request_body proxy_on_request_headers proxy_on_tick
-# What rustc's own features for this target are, and nothing beyond. Its linker puts data and stack above the first kilobyte.
-WASM_OPT_FLAGS := --enable-bulk-memory --enable-multivalue --enable-mutable-globals --enable-nontrapping-float-to-int \
-	--enable-reference-types --enable-sign-ext --low-memory-unused --generate-global-effects --strip-producers --strip-target-features -Oz
-# Less inlining than for speed alone: 4 % of the module, and requests take no longer.
-sender_RUSTFLAGS := -Cllvm-args=-inline-threshold=50
-# What a panic says of its place, without the home of who builds: shorter, and the same everywhere.
-ALL_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/index.crates.io-1949cf8c6b5b557f=.
-receiver_PROFILE := small
-gateway_PROFILE := small
-sender_MAX_BYTES := 166000
-receiver_MAX_BYTES := 428000
-gateway_MAX_BYTES := 270000
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -38,10 +18,17 @@ demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch un
 	@sh demo.sh
 
 .PHONY: build-all
-build-all: $(MODULES:%=%.wasm) ## build the modules into the root
+build-all: target-installed ## build the modules into the root
+	@echo "Building sender.wasm, receiver.wasm and gateway.wasm"
+	@cargo xtask build
+
+# Modules that trap when a test asks for it; the tests of modules that fail need them.
+.PHONY: build-trap
+build-trap: target-installed
+	@cargo xtask build --trap sender receiver
 
 .PHONY: test
-test: build-all $(TRAP)/sender.wasm $(TRAP)/receiver.wasm $(VENV)/done ## run every test, those on a real Envoy included
+test: build-all build-trap $(VENV)/done ## run every test, those on a real Envoy included
 	cargo test --workspace --quiet
 
 .PHONY: test-page
@@ -60,8 +47,8 @@ soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS se
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/node-exporter --quiet -- -D warnings
-	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) -p acpw-host -- -D warnings
-	cargo clippy --quiet --target wasm32-wasip1 $(MODULES:%=-p acpw-%) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
+	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) -p acpw-host -- -D warnings
+	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
 	cargo fmt --manifest-path bench/modules/Cargo.toml --all --check
 	cargo clippy --quiet --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
@@ -70,9 +57,7 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both ta
 
 .PHONY: check-modules
 check-modules: build-all ## check what the modules ask of Envoy, and their sizes
-	@cargo run --quiet -p modules -- check sender.wasm $(sender_MAX_BYTES) $(sender_EVENTS)
-	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
-	@cargo run --quiet -p modules -- check gateway.wasm $(gateway_MAX_BYTES) $(gateway_EVENTS)
+	@cargo xtask check
 
 # The modules that ours are compared with, a workspace of their own.
 BENCH_MODULES := $(CURDIR)/target/bench
@@ -103,7 +88,7 @@ check-instructions: ## compare instructions of the hot path with the stored ones
 .PHONY: build-bench
 build-bench: build-all $(VENV)/done
 	@cargo build --quiet --release --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES)
-	@cp $(BENCH_BUILT)/raw.wasm $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
+	@cp $(BENCH_BUILT)/sdk.wasm $(BENCH_BUILT)/enqueue.wasm $(BENCH_BUILT)/feeder.wasm $(BENCH_MODULES)
 	@cargo build --quiet --release -p scenes
 	@cargo build --quiet -p bench
 
@@ -123,24 +108,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## feed each fuzz target for a minute (needs a nig
 
 .PHONY: clean
 clean: ## remove everything that was made
-	rm -rf target $(VENV) $(MODULES:%=%.wasm)
-
-%.wasm: FORCE $(WASM_OPT)/done | target-installed
-	@echo "Building $@"
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(ALL_RUSTFLAGS) $($*_RUSTFLAGS)" \
-		cargo build --quiet --profile $(or $($*_PROFILE),release) --target wasm32-wasip1 -p acpw-$*
-	@cargo run --quiet -p modules -- prune $(WASM)/$(or $($*_PROFILE),release)/$*.wasm $@ $($*_EVENTS)
-	@$(WASM_OPT)/node $(WASM_OPT)/node_modules/binaryen/bin/wasm-opt $(WASM_OPT_FLAGS) $@ -o $@
-
-# Modules that trap when a test asks for it; the tests of modules that fail need them.
-$(TRAP)/%.wasm: FORCE $(WASM_OPT)/done | target-installed
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(ALL_RUSTFLAGS) $($*_RUSTFLAGS)" \
-		cargo build --quiet --profile $(or $($*_PROFILE),release) --target wasm32-wasip1 --target-dir $(TRAP) -p acpw-$* --features acpw-$*/trap
-	@cargo run --quiet -p modules -- prune $(TRAP)/wasm32-wasip1/$(or $($*_PROFILE),release)/$*.wasm $@ $($*_EVENTS)
-	@$(WASM_OPT)/node $(WASM_OPT)/node_modules/binaryen/bin/wasm-opt $(WASM_OPT_FLAGS) $@ -o $@
-
-.PHONY: FORCE
-FORCE:
+	rm -rf target $(VENV) sender.wasm receiver.wasm gateway.wasm
 
 .PHONY: target-installed
 target-installed:
@@ -150,10 +118,6 @@ $(VENV)/done: requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.txt
 	touch $@
-
-$(WASM_OPT)/done: $(wildcard modules/wasm-opt/*)
-	@sh modules/wasm-opt/install.sh $(WASM_OPT)
-	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny@0.20.2

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     envoy::root,
+    floor,
     variant::{Addition, Body, Module, Observed, Place, Variant},
 };
 
@@ -173,6 +174,20 @@ impl Observed {
         }
     }
 
+    /// The request headers that the sender reads with it.
+    pub(crate) fn headers(self, place: Place) -> &'static [&'static str] {
+        match (self, place) {
+            (Self::Unmatched, Place::Filter) => &[":authority"],
+            (Self::Unmatched, Place::Logger) => &["x-envoy-original-host", ":authority"],
+            (Self::Seed, Place::Filter) => &[":authority", ":method", ":path"],
+            (Self::Seed, Place::Logger) => {
+                &["x-envoy-original-host", ":authority", ":method", "x-envoy-original-path", ":path"]
+            }
+            (Self::Full, Place::Filter) => &[":authority", ":method"],
+            (Self::Full, Place::Logger) => &["x-envoy-original-host", ":authority", ":method"],
+        }
+    }
+
     /// The properties that the sender reads with it.
     pub(crate) fn properties(self) -> &'static [&'static str] {
         match self {
@@ -194,14 +209,7 @@ fn worker_plugin(place: Place, module: Module) -> Value {
     match module {
         Module::Sdk => plugin("sdk", "target/bench/sdk.wasm", "sdk", ""),
         Module::Sender(observed) => sender_plugin(observed.sender()),
-        Module::Raw(observed) => {
-            let place = match place {
-                Place::Filter => "filter",
-                Place::Logger => "logger",
-            };
-            let lines: Vec<_> = [place].iter().chain(observed.properties()).copied().collect();
-            plugin("raw", "target/bench/raw.wasm", "raw", &lines.join("\n"))
-        }
+        Module::Raw(observed) => plugin("floor", &floor::file(place, observed), "floor", ""),
         Module::Enqueue => plugin("enqueue", "target/bench/enqueue.wasm", "enqueue", ""),
     }
 }

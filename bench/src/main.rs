@@ -6,6 +6,7 @@ mod cloudwatch;
 mod cpu;
 mod document;
 mod envoy;
+mod floor;
 mod footprint;
 mod instructions;
 mod load;

@@ -16,6 +16,7 @@ use crate::{
     cpu::Places,
     document, envoy,
     envoy::{Envoy, Start},
+    floor,
     load::load,
     results,
     statistics::{interquartile_range, median},
@@ -96,6 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 }
 
 fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, String> {
+    floor::write_all()?;
     let cloudwatch = CloudWatch::start()?;
     let places = Places::new()?;
     eprintln!("Starting {} Envoys.", variants.len());

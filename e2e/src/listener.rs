@@ -12,13 +12,22 @@ pub struct Listener {
     routes: Vec<Route>,
     sender: Option<(SenderAttachment, Plugin)>,
     filters: Vec<Value>,
+    /// The source code of a Lua filter before all others.
+    lua: Option<&'static str>,
     fields: Vec<(String, Value)>,
 }
 
 impl Listener {
     /// A listener without routes.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), routes: Vec::new(), sender: None, filters: Vec::new(), fields: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            routes: Vec::new(),
+            sender: None,
+            filters: Vec::new(),
+            lua: None,
+            fields: Vec::new(),
+        }
     }
 
     /// Adds a route, after those added before.
@@ -46,6 +55,13 @@ impl Listener {
                 "config": plugin.to_json("FAIL_OPEN"),
             },
         }));
+        self
+    }
+
+    /// Adds a Lua filter before all other filters.
+    #[must_use]
+    pub fn lua(mut self, source: &'static str) -> Self {
+        self.lua = Some(source);
         self
     }
 
@@ -95,6 +111,13 @@ impl Listener {
         manager["http_filters"] = self.filters.iter().cloned().chain([router]).collect();
         if let Some((attachment, plugin)) = &self.sender {
             attachment.attach(plugin, &mut manager);
+        }
+        if let (Some(source), Some(filters)) = (self.lua, manager["http_filters"].as_array_mut()) {
+            let config = json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+                "default_source_code": { "inline_string": source },
+            });
+            filters.insert(0, json!({ "name": "envoy.filters.http.lua", "typed_config": config }));
         }
         for (field, value) in &self.fields {
             manager[field] = value.clone();

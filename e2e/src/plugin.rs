@@ -13,6 +13,7 @@ pub struct Plugin {
     vm_id: &'static str,
     folder: PathBuf,
     configuration: String,
+    is_struct: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -33,7 +34,14 @@ impl Plugin {
     }
 
     fn new(name: &'static str, vm_id: &'static str, configuration: String) -> Self {
-        Self { name, vm_id, folder: modules(), configuration, environment: Vec::new() }
+        Self { name, vm_id, folder: modules(), configuration, is_struct: false, environment: Vec::new() }
+    }
+
+    /// Hands the configuration over as a `Struct`, where it is a `StringValue` otherwise. It must be JSON.
+    #[must_use]
+    pub fn as_struct(mut self) -> Self {
+        self.is_struct = true;
+        self
     }
 
     /// Takes the module from this folder.
@@ -57,13 +65,18 @@ impl Plugin {
     /// Envoy's `PluginConfig`.
     pub(crate) fn to_json(&self, failure_policy: &str) -> Value {
         let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        let (message, value) = if self.is_struct {
+            ("Struct", serde_json::from_str(&self.configuration).expect("JSON"))
+        } else {
+            ("StringValue", Value::from(self.configuration.as_str()))
+        };
         json!({
             "name": self.name,
             "root_id": self.name,
             "failure_policy": failure_policy,
             "configuration": {
-                "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": self.configuration,
+                "@type": format!("type.googleapis.com/google.protobuf.{message}"),
+                "value": value,
             },
             "vm_config": {
                 "vm_id": self.vm_id,

@@ -112,7 +112,7 @@ async fn data_have_the_time_of_cloudwatch_however_far_off_the_host_is() {
         assert!(skew.abs_diff(shift.unsigned_abs()) < 5_000, "{skew} instead of {shift}");
     }
     let refused = pair.cloudwatch.calls().iter().filter(|call| call.status == Some(400)).count();
-    assert_eq!(refused, 3, "one signature for each change: {:?}", pair.cloudwatch.calls());
+    assert_eq!(refused, 6, "two signatures for each change: {:?}", pair.cloudwatch.calls());
 }
 
 const FULL: u64 = 1_000;
@@ -130,7 +130,8 @@ async fn a_full_request_is_refused(times: usize, failure: Failure) -> (Pair, Sta
     eventually_counted(&pair, "all is received", |stats| stats["receiver.received"] == FULL + 1).await;
     // Only time makes data due: an interval, by ticks of 200 ms.
     sleep(Duration::from_millis(1_500)).await;
-    pair.cloudwatch.fail_next(1, Failure::new(400, "ValidationError"));
+    // The request of one value is too large, which costs that value.
+    pair.cloudwatch.fail_next(1, Failure::new(413, "RequestEntityTooLarge"));
     pair.cloudwatch.fail_next(times, failure);
     pair.cloudwatch.resume().await.unwrap();
 
@@ -160,14 +161,15 @@ async fn of_a_thousand_data_the_one_that_is_named_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_data_the_one_that_is_not_named_is_found_by_halving() {
+async fn of_a_thousand_data_the_one_that_is_not_named_is_found_by_halving_and_sent_once_more() {
     let bad =
         Failure::new(400, "InvalidParameterCombination").with_message("At least one of the parameters must be set.");
     // 1000, 500, 250, 125, 62, 31, 15, 7, 3, and then the one alone.
     let (pair, stats, calls) = a_full_request_is_refused(10, bad).await;
-    assert_stored(&pair, &stats, 999);
+    // Once others were accepted it is sent again, since it need not have been the data; this time it is accepted too.
+    assert_stored(&pair, &stats, 1_000);
     assert_eq!(calls[..9], [500, 250, 125, 62, 31, 15, 7, 3, 1]);
-    assert_eq!(calls[9..].iter().sum::<usize>(), 999, "{calls:?}");
+    assert_eq!(calls[9..].iter().sum::<usize>(), 1_000, "{calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,8 +179,9 @@ async fn a_request_that_is_too_large_is_sent_in_halves() {
     assert_eq!(calls, [500, 500]);
 }
 
-/// Has CloudWatch refuse the credentials for a while, as ordered; they are held, it is told once, and then delivered.
-async fn outlasts_refused_credentials(refuse: impl Fn(&LocalCloudWatch)) {
+/// Has CloudWatch refuse the credentials or the namespace for a while, as ordered; data are held, that is logged once with
+/// this text, and then they are delivered.
+async fn outlasts_a_refusal(text: &str, refuse: impl Fn(&LocalCloudWatch)) {
     let mut pair = Pair::start(Setup::default()).await;
     let mut expected = send(&pair, 0..100).await;
     pair.settled(100).await;
@@ -191,7 +194,7 @@ async fn outlasts_refused_credentials(refuse: impl Fn(&LocalCloudWatch)) {
     eventually_counted(&pair, "the credentials are accepted", |stats| stats["receiver.published"] > 100).await;
     assert_eq!(pair.settled(300).await, expected);
     let log = pair.envoy.log();
-    assert_eq!(log.matches("CloudWatch refuses the credentials").count(), 1, "{log}");
+    assert_eq!(log.matches(text).count(), 1, "{log}");
     assert!(!log.contains("Canonical String"), "{log}");
 }
 
@@ -208,10 +211,29 @@ async fn a_denial_of_the_credentials_is_outlasted_and_told_once() {
     };
     // Each of them waits most of the time.
     tokio::join!(
-        outlasts_refused_credentials(unknown),
-        outlasts_refused_credentials(expired),
-        outlasts_refused_credentials(denied)
+        outlasts_a_refusal("CloudWatch refuses the credentials", unknown),
+        outlasts_a_refusal("CloudWatch refuses the credentials", expired),
+        outlasts_a_refusal("CloudWatch refuses data of the namespace", denied)
     );
+}
+
+/// A proxy answers in CloudWatch's stead, or the cluster leads to another server for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_cloudwatchs_own_neither_delivers_nor_costs_data() {
+    let mut pair = Pair::start(Setup::default()).await;
+    let page = "<html><head><title>Not Found</title></head></html>";
+    for status in [200, 404, 403] {
+        pair.cloudwatch
+            .fail_next(1, Failure::foreign(status, page).with_header("date", "Sat, 22 Aug 2020 12:36:00 GMT"));
+    }
+    let expected = send(&pair, 0..100).await;
+    assert_eq!(pair.settled(100).await, expected);
+    let stats = pair.at_rest(100).await;
+    assert_eq!((stats["receiver.foreign"], stats["receiver.published"]), (3, 100), "{stats:#?}");
+    assert_eq!(stats["receiver.clock_skew_millisecond"], 0, "{stats:#?}");
+    let log = pair.envoy.log();
+    assert_eq!(log.matches("but not as CloudWatch does (no x-amzn-requestid)").count(), 1, "{log}");
+    pair.envoy.assert_sound();
 }
 
 #[tokio::test(flavor = "multi_thread")]

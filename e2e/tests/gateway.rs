@@ -9,6 +9,7 @@ use std::{
 
 use e2e::{Gateway, GatewaySetup, Request, eventually, json_post};
 use hyper::Method;
+use local_cloudwatch::Failure;
 use serde_json::{Value, json};
 
 /// How long the receiver may take to tell of itself, or to reach CloudWatch again.
@@ -230,4 +231,67 @@ async fn without_a_receiver_and_without_a_token_nothing_is_taken() {
         assert_eq!(alone.post(path, EXAMPLE).await.0, 503);
     }
     assert_eq!(alone.send(&Request::get("localhost", "/healthcheck")).await.status, 503);
+}
+
+/// The SDK passes no response code details, so an access log recognises the gateway's answers by filter state.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_log_recognises_the_gateways_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let format = "%RESPONSE_CODE% %FILTER_STATE(wasm.acpw_gateway:PLAIN)%\n";
+    let access_log = json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": path,
+            "log_format": { "text_format_source": { "inline_string": format } },
+        },
+    }]);
+    let gateway =
+        Gateway::start(GatewaySetup { fields: vec![("access_log", access_log)], ..GatewaySetup::default() }).await;
+    let (status, answer) = gateway.post("/flush", "").await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(gateway.send(&json_post("/metrics", "{")).await.status, 400);
+    eventually("the access log has both answers", LIMIT, async || {
+        let lines = std::fs::read_to_string(&path).unwrap_or_default();
+        // Others are those of `/healthcheck`.
+        let has = |line: &str| lines.lines().any(|known| known == line);
+        (has("200 answered") && has("400 answered") && !lines.contains(" -\n")).then_some(()).ok_or(lines)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_cloudwatch_refuses_holds_up_no_other() {
+    let gateway = Gateway::start(GatewaySetup::default()).await;
+    let message = "User: x is not authorized to perform: cloudwatch:PutMetricData";
+    let denied = Failure::new(403, "AccessDenied").with_message(message).of_namespace("Refused");
+    gateway.cloudwatch.fail_next(1, denied);
+    let post = |namespace: &str| json!({ "Namespace": namespace, "MetricData": [{ "MetricName": "M", "Value": 1, "Unit": "Count" }] });
+    let stored = |namespace: &str| gateway.cloudwatch.totals(namespace).iter().map(|total| total.count).sum::<f64>();
+    assert_eq!(gateway.post("/metrics", post("Refused")).await.0, 202);
+    eventually("it is refused", LIMIT, async || {
+        let stats = gateway.envoy.admin().acpw().await;
+        if stats["receiver.denied"] == 1 { Ok(()) } else { Err(format!("{stats:#?}")) }
+    })
+    .await;
+    let start = Instant::now();
+    for n in 1..=5 {
+        assert_eq!(gateway.post("/metrics", post("Allowed")).await.0, 202);
+        eventually("the other one is stored", LIMIT, async || {
+            let count = stored("Allowed");
+            if count == f64::from(n) { Ok(()) } else { Err(count) }
+        })
+        .await;
+    }
+    // Half a minute after it was refused, it is tried again.
+    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
+    assert_eq!(stored("Refused"), 0.0);
+    let log = gateway.envoy.log();
+    assert_eq!(log.matches("CloudWatch refuses data of the namespace Refused").count(), 1, "{log}");
+    eventually("it is accepted", LIMIT, async || {
+        let count = stored("Refused");
+        if count == 1.0 { Ok(()) } else { Err(count) }
+    })
+    .await;
 }

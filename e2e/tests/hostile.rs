@@ -140,3 +140,18 @@ async fn hostile_requests_are_counted_by_a_filter() {
 async fn hostile_requests_are_counted_by_an_access_logger() {
     survives(SenderAttachment::AccessLogger).await;
 }
+
+/// A Lua filter can add a header whose name no client could send: Envoy refuses such names from the wire only. The SDK's
+/// functions for whole header maps panic on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_name_that_is_not_utf_8_costs_nothing() {
+    const SCRIPT: &str = r#"function envoy_on_request(handle) handle:headers():add("x-\xff\xfe", "\xff") end"#;
+    for sender_attachment in [SenderAttachment::HttpFilter, SenderAttachment::AccessLogger] {
+        let listener = Listener::new("main").route(Route::direct("/", 200)).lua(SCRIPT);
+        let mut pair = Pair::start(Setup { sender_attachment, listener, ..Setup::default() }).await;
+        for _ in 0..8 {
+            assert_eq!(pair.send(Request::get("example.com", "/")).await, 200);
+        }
+        assert_eq!(pair.settled(8).await, counts(vec![series("example.com", "GET", "/", 200); 8]));
+    }
+}

@@ -411,3 +411,53 @@ async fn virtual_clusters_are_told_by_their_group() {
     .await;
     pair.envoy.assert_sound();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_with_dots_counts_once_under_its_whole_name() {
+    const DOTTED: &str = "outbound|443||graph.example.com";
+    let (admin, upstream) = (Relay::start().await, Upstream::start().await);
+    let rule = |name: &str, pattern: &str| json!({ "counter": pattern, "metrics": [name] });
+    let envoy_stats = json!({
+        "cluster_name": "envoy_admin",
+        "metric_namespace": NATIVE,
+        "interval_millisecond": 1_000,
+        "groups": ["upstream"],
+        "rules": [
+            rule("Any", "cluster.{Cluster*}.upstream_rq_completed"),
+            rule("Part", "cluster.{Cluster}.{part}.upstream_rq_completed"),
+        ],
+    });
+    let mut pair = Pair::start(Setup {
+        receiver: json!({ "envoy_stats": envoy_stats }),
+        listener: Listener::new("main").route(Route::cluster("/status", DOTTED)).route(Route::cluster("/", "upstream")),
+        clusters: vec![
+            ("upstream", upstream.address()),
+            (DOTTED, upstream.address()),
+            ("envoy_admin", admin.address()),
+        ],
+        ..Setup::default()
+    })
+    .await;
+    let requests = ["/status/200", "/status/200", "/status/503", "/bytes/5"];
+    load(pair.address(), 2, requests.iter().map(|path| Request::get("example.com", path)).collect()).await;
+    admin.lead_to(pair.envoy.admin().address());
+    let counted = |totals: &BTreeMap<Key, SeriesTotal>, metric: &str| {
+        let of = totals.iter().filter(|((name, ..), _)| name == metric);
+        let own = of.filter(|((.., dimensions), _)| ["upstream", DOTTED].contains(&dimensions["Cluster"].as_str()));
+        own.map(|((.., dimensions), total)| (dimensions["Cluster"].clone(), total.sum)).collect::<BTreeMap<_, _>>()
+    };
+    let expected = BTreeMap::from([(DOTTED.to_owned(), 3.0), ("upstream".to_owned(), 1.0)]);
+    eventually("all requests are counted", LIMIT, async || {
+        let totals = totals(&pair.cloudwatch, NATIVE);
+        let told = ["UpstreamRequestCount", "Any", "Part"].map(|metric| counted(&totals, metric));
+        if told.iter().all(|told| *told == expected) { Ok(()) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    let totals = totals(&pair.cloudwatch, NATIVE);
+    // Envoy counts each request in the part `internal` or `external` too, and no cluster is named after these.
+    let mut clusters = totals.keys().filter_map(|(.., dimensions)| dimensions.get("Cluster"));
+    assert!(clusters.all(|name| !name.ends_with(".external") && !name.ends_with(".internal")), "{:?}", totals.keys());
+    let mut parts = totals.keys().filter_map(|(.., dimensions)| dimensions.get("part"));
+    assert!(parts.all(|part| ["internal", "external"].contains(&part.as_str())), "{:?}", totals.keys());
+    pair.envoy.assert_sound();
+}

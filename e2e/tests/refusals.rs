@@ -104,13 +104,14 @@ async fn a_receiver_says_where_it_looked_for_credentials() {
         "host_env_keys",
     ];
     receiver_is_refused(ReceiverAttachment::StatsSink, Plugin::receiver(configuration), &faults).await;
-    // What is set but empty is not there, and what is there is not asked for.
+    // What is set but empty is not there.
     let half = Plugin::receiver(configuration)
         .environment("ACPW_AWS_ACCESS_KEY_ID", "")
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", SECRET);
-    receiver_is_refused(ReceiverAttachment::Singleton, half, &faults[..2]).await;
+    let fault = "credentials: ACPW_AWS_SECRET_ACCESS_KEY is given, but ACPW_AWS_ACCESS_KEY_ID is not";
+    receiver_is_refused(ReceiverAttachment::Singleton, half, &[fault]).await;
     let unusable = Plugin::receiver(configuration)
         .environment("ACPW_AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", &format!("{SECRET}\n"));
-    receiver_is_refused(ReceiverAttachment::Singleton, unusable, &["aws_secret_access_key: "]).await;
+    receiver_is_refused(ReceiverAttachment::Singleton, unusable, &["credentials: ACPW_AWS_…: "]).await;
 }

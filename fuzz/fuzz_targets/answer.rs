@@ -16,7 +16,9 @@ const NAMES: [&str; 7] = [
 
 fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, Vec<u8>, Option<i64>)| {
     let (headers, body, skew) = input;
-    let name = |index: u8| NAMES[usize::from(index) % NAMES.len()].as_bytes();
-    let headers = headers.iter().map(|(index, value)| (name(*index), value.as_slice()));
-    let _ = Disposition::of(&Answer::new(headers, &body), skew);
+    let header = |name: &str| {
+        let is_named = |index: &u8| NAMES[usize::from(*index) % NAMES.len()] == name;
+        headers.iter().find(|(index, _)| is_named(index)).map(|(_, value)| value.clone())
+    };
+    let _ = Disposition::of(&Answer::new(header, &body), skew);
 });

@@ -127,8 +127,13 @@ fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {
     };
     // Mostly good.
     let status = if *status < 1 << 14 { status.to_string() } else { "200".to_owned() };
-    let headers = [(":status", status.as_bytes()), ("x-envoy-upstream-service-time", b"1"), ("date", four)];
-    Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), *value)), body, CREDENTIALS_LIMIT)
+    let header = |name: &str| match name {
+        ":status" => Some(status.as_bytes().to_vec()),
+        "x-envoy-upstream-service-time" => Some(b"1".to_vec()),
+        "date" => Some(four.to_vec()),
+        _ => None,
+    };
+    Response::new(header, body, CREDENTIALS_LIMIT)
 }
 
 fn check_headers(headers: &[(&str, String)]) {

@@ -54,7 +54,8 @@ fn processors(document: &Value) -> f64 {
 fuzz_target!(|input: (u16, [Vec<Edit>; 3], Vec<u8>)| {
     let (status, [task, first, second], raw) = input;
     let (task, first, second) = (edited(TASK, &task), edited(STATS, &first), edited(STATS, &second));
-    let documents = [&task, &first, &second, &raw].map(|document| serde_json::from_slice(document).unwrap_or(Value::Null));
+    let documents =
+        [&task, &first, &second, &raw].map(|document| serde_json::from_slice(document).unwrap_or(Value::Null));
     let most = documents.iter().map(processors).fold(0.0, f64::max) * 1.1 * (1.0 + 1e-9);
     let limit = documents[0]["Limits"]["CPU"].as_f64().unwrap_or(f64::NAN);
     let Ok(config) = Config::from_json(CONFIG, |_| None) else { panic!("a good configuration") };

@@ -7,6 +7,7 @@ use receiver::source::{
     envoy::{
         answer::{Answer, Bucket},
         known::Known,
+        names::Names,
         pattern::Pattern,
     },
 };
@@ -14,7 +15,7 @@ use receiver::source::{
 fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
     let (answers, pattern) = input;
     let (mut counters, mut histograms) = (Known::new(10), Known::new(10));
-    let mut counts = SourceCounts::default();
+    let (mut counts, mut names) = (SourceCounts::default(), Names::default());
     let pattern = Pattern::new(pattern);
     for body in answers {
         for begin in [&b"{\"stats\":["[..], b"{\"stats\":[{\"histograms\":{\"details\":[", b""] {
@@ -25,7 +26,9 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
             let mut taken = 0;
             while let Ok(Some((stat, bytes))) = answer.next_stat() {
                 taken += bytes;
-                if let Some(values) = pattern.as_ref().ok().and_then(|pattern| pattern.values(&stat.name)) {
+                names.take(&stat.name, 10);
+                if let Some(Ok(Some(values))) = pattern.as_ref().ok().map(|pattern| pattern.values(&stat.name, &names))
+                {
                     assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());
                 }
                 if let Some(value) = stat.value {

@@ -3,7 +3,7 @@
 
 use acpw_metric::{Accumulator, Now, Record};
 use libfuzzer_sys::fuzz_target;
-use sender::{Config, Moment, Sender};
+use sender::{Config, HeaderPhase, Sender};
 
 const NAMES: [&str; 5] = [":authority", ":method", ":path", "x-envoy-original-host", "x-envoy-original-path"];
 
@@ -12,11 +12,13 @@ fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
     let mut sender = Sender::new(config, Now::default());
     let mut observed = 0;
     for (headers, status) in &requests {
-        let name = |index: u8| NAMES[usize::from(index) % NAMES.len()].as_bytes();
-        let headers = headers.iter().map(|(index, value)| (name(*index), value.as_slice()));
-        if let Some(observation) = sender.begin(headers, Moment::End) {
+        let header = |name: &str| {
+            let is_named = |index: &u8| NAMES[usize::from(*index) % NAMES.len()] == name;
+            headers.iter().find(|(index, _)| is_named(index)).map(|(_, value)| value.clone())
+        };
+        if let Some(observation) = sender.begin(header, HeaderPhase::End) {
             let code = status.map(|status| i64::from(status).to_le_bytes());
-            sender.finish(observation, |_| code.as_ref().map(<[u8; 8]>::as_slice));
+            sender.finish(observation, |_| code.map(|code| code.to_vec()));
             observed += 1;
         }
     }

@@ -138,7 +138,8 @@ impl Reply {
         };
         match (refusal, protocol) {
             (Refusal::Method(allowed), _) => answer.header("allow", *allowed),
-            (Refusal::Unauthorized(_), Protocol::Plain) => answer.header("www-authenticate", "Bearer"),
+            (Refusal::NotPosted, _) => answer.header("allow", "POST"),
+            (Refusal::Unauthorized(denial), Protocol::Plain) => answer.header("www-authenticate", denial.challenge),
             (_, Protocol::Json | Protocol::Cbor) if self.is_query_mode => {
                 answer.header("x-amzn-query-error", format!("{};{}", refusal.query_code(), refusal.fault()))
             }
@@ -154,7 +155,7 @@ impl Reply {
 
 fn plain(status: u16, code: &str, message: &str, refusal: &Refusal) -> Answer {
     let (faults, more_faults) = match refusal {
-        Refusal::Faulty(faults) => (faults.told(), faults.more()),
+        Refusal::Faulty(faults) => (faults.listed(), faults.more()),
         _ => ([].as_slice(), 0),
     };
     let message = if faults.is_empty() { message } else { "The request has faults, and nothing of it was taken." };
@@ -191,7 +192,7 @@ mod tests {
     fn faulty(protocol: Protocol) -> Refusal {
         let mut faults = Faults::new(protocol.path_style());
         let data = Path::Field(&Path::Root, "MetricData");
-        faults.add(FaultKind::Missing, &Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
+        faults.add_kind(FaultKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
         Refusal::Faulty(faults)
     }
 

@@ -1,8 +1,8 @@
 //! Whether a request may: a bearer token, or a signature of Signature Version 4.
 
 use acpw_config::Secret;
+use acpw_metric::datetime::parse_iso_8601_basic;
 use acpw_sigv4::{Credentials, PayloadHash, Request as SignedRequest, Scope, Signer};
-use chrono::NaiveDate;
 
 use crate::request::Request;
 
@@ -24,6 +24,15 @@ pub struct AccessKey {
     pub secret: Secret,
 }
 
+/// Why a request may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What is wrong, and what is taken.
+    pub message: String,
+    /// The schemes that are taken, as `www-authenticate` lists them.
+    pub challenge: &'static str,
+}
+
 /// What a request has to show. With neither, nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Authorization {
@@ -43,12 +52,28 @@ impl Authorization {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn check(&self, request: &Request, body: &[u8], now: i64) -> Result<(), String> {
+    pub fn check(&self, request: &Request, body: &[u8], now: i64) -> Result<(), Denial> {
         if self.is_open() {
             return Ok(());
         }
+        self.check_header(request, body, now).map_err(|message| Denial { message, challenge: self.schemes().0 })
+    }
+
+    /// Returns the schemes that are taken, for `www-authenticate` and for people.
+    fn schemes(&self) -> (&'static str, &'static str) {
+        match (self.bearer_token.is_some(), self.access_keys.is_empty()) {
+            (true, true) => ("Bearer", "a bearer token"),
+            (true, false) => {
+                ("Bearer, AWS4-HMAC-SHA256", "a bearer token, or a signature of Signature Version 4 (AWS4-HMAC-SHA256)")
+            }
+            (false, _) => ("AWS4-HMAC-SHA256", "a signature of Signature Version 4 (AWS4-HMAC-SHA256)"),
+        }
+    }
+
+    fn check_header(&self, request: &Request, body: &[u8], now: i64) -> Result<(), String> {
+        let (_, schemes) = self.schemes();
         let Some(header) = request.text("authorization") else {
-            return Err("An authorization header is required: a bearer token or a signature.".to_owned());
+            return Err(format!("The header authorization is required: {schemes}."));
         };
         match (header.split_once(' '), &self.bearer_token) {
             (Some((scheme, token)), Some(known)) if scheme.eq_ignore_ascii_case("bearer") => {
@@ -58,7 +83,7 @@ impl Authorization {
             (Some((ALGORITHM, parts)), _) if !self.access_keys.is_empty() => {
                 self.check_signature(request, parts, body, now)
             }
-            _ => Err("Authorization of this kind is not taken here.".to_owned()),
+            _ => Err(format!("The header authorization must have {schemes}.")),
         }
     }
 
@@ -76,8 +101,8 @@ impl Authorization {
             return Err("The security token included in the request is invalid.".to_owned());
         };
         let stamp = request.text("x-amz-date").unwrap_or_default();
-        let time =
-            seconds(stamp).filter(|_| stamp.starts_with(date)).ok_or("x-amz-date is missing or not the scope's")?;
+        let millis = parse_iso_8601_basic(stamp).filter(|_| stamp.starts_with(date));
+        let time = millis.ok_or("x-amz-date is missing or not the scope's")? / 1_000;
         if time.abs_diff(now) > MAX_SKEW.unsigned_abs() {
             let when = if time < now { "expired" } else { "not yet current" };
             return Err(format!("Signature {when}: {stamp} is more than 5 minutes from this host's clock."));
@@ -102,11 +127,15 @@ fn expected(
     body: &[u8],
     time: i64,
 ) -> Result<String, String> {
-    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let told = |error: &dyn std::fmt::Display| format!("The signature cannot be checked: {error}.");
     let mut headers = Vec::new();
     for name in names.split(';').filter(|name| !WRITTEN.contains(name)) {
-        for value in request.all(name) {
-            headers.push((name, std::str::from_utf8(value).map_err(|error| told(&error))?));
+        if let Some(value) = request.header(name) {
+            let value = std::str::from_utf8(value).map_err(|_| {
+                let name = name.escape_default();
+                told(&format_args!("header \"{name}\": the value is not UTF-8; leave it out of SignedHeaders"))
+            })?;
+            headers.push((name, value));
         }
     }
     let token = request.text("x-amz-security-token");
@@ -129,19 +158,6 @@ fn expected(
     let authorization = signed.headers().find(|(name, _)| *name == "authorization").map(|(_, value)| value);
     let signature = authorization.and_then(|value| value.rsplit_once('=')).map(|(_, signature)| signature);
     signature.map(str::to_owned).ok_or_else(|| "The request cannot be signed.".to_owned())
-}
-
-/// Seconds since the epoch of `20261120T093000Z`.
-fn seconds(stamp: &str) -> Option<i64> {
-    let (date, time) = stamp.strip_suffix('Z')?.split_once('T')?;
-    let number = |text: &str, from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
-    if date.len() != 8 || time.len() != 6 {
-        return None;
-    }
-    let date =
-        NaiveDate::from_ymd_opt(i32::try_from(number(date, 0, 4)?).ok()?, number(date, 4, 6)?, number(date, 6, 8)?)?;
-    let time = date.and_hms_opt(number(time, 0, 2)?, number(time, 2, 4)?, number(time, 4, 6)?)?;
-    Some(time.and_utc().timestamp())
 }
 
 /// Compares in a time that does not tell where two secrets differ.
@@ -197,7 +213,10 @@ mod tests {
     }
 
     fn request(pairs: &[(String, String)]) -> Request {
-        Request::new(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        Request::new(|name| {
+            let (_, value) = pairs.iter().find(|(known, _)| known == name)?;
+            Some(value.as_bytes().to_vec())
+        })
     }
 
     #[test]
@@ -230,6 +249,63 @@ mod tests {
         }
     }
 
+    fn denied(authorization: &Authorization, pairs: &[(String, String)]) -> Denial {
+        authorization.check(&request(pairs), BODY, NOW as i64).unwrap_err()
+    }
+
+    #[test]
+    fn the_challenge_has_what_is_taken() {
+        let token = Authorization { bearer_token: Some(Secret::new("t0k3n")), access_keys: Vec::new() };
+        let both = Authorization { bearer_token: token.bearer_token.clone(), ..keys() };
+        let bearer = "a bearer token";
+        let signature = "a signature of Signature Version 4 (AWS4-HMAC-SHA256)";
+        for (authorization, challenge, schemes) in [
+            (&token, "Bearer", bearer.to_owned()),
+            (&keys(), "AWS4-HMAC-SHA256", signature.to_owned()),
+            (&both, "Bearer, AWS4-HMAC-SHA256", format!("{bearer}, or {signature}")),
+        ] {
+            let none = denied(authorization, &[]);
+            assert_eq!(
+                (none.challenge, none.message),
+                (challenge, format!("The header authorization is required: {schemes}."))
+            );
+            let basic = denied(authorization, &[("authorization".to_owned(), "Basic Ym9iOnB3".to_owned())]);
+            assert_eq!(basic.message, format!("The header authorization must have {schemes}."));
+        }
+        let bearer = [("authorization".to_owned(), "Bearer t0k3n".to_owned())];
+        assert!(denied(&keys(), &bearer).message.ends_with(&format!("must have {signature}.")));
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_signed_is_named_and_its_value_is_not() {
+        let signed = |more: &str| {
+            let mut pairs = signed("s3cr3t", None);
+            let (_, header) = pairs.iter_mut().find(|(name, _)| name == "authorization").unwrap();
+            *header = header.replace("SignedHeaders=", &format!("SignedHeaders={more};"));
+            pairs
+        };
+        let named = |more: &str, value: &[u8]| {
+            let pairs = signed(more);
+            let request = Request::new(|name| match pairs.iter().find(|(known, _)| known == name) {
+                Some((_, known)) => Some(known.as_bytes().to_vec()),
+                None => (name == "x-note").then(|| value.to_vec()),
+            });
+            keys().check(&request, BODY, NOW as i64).unwrap_err().message
+        };
+        let authorization = named("authorization", b"");
+        assert_eq!(
+            authorization,
+            r#"The signature cannot be checked: header "authorization": signing writes it, leave it out."#
+        );
+        for (value, what) in [
+            (b"hidden\tvalue".as_slice(), "the value has a control character"),
+            (b"hidden \xe9", "the value is not UTF-8; leave it out of SignedHeaders"),
+        ] {
+            let message = named("x-note", value);
+            assert_eq!(message, format!(r#"The signature cannot be checked: header "x-note": {what}."#));
+        }
+    }
+
     #[test]
     fn a_bearer_token_is_compared_whole() {
         let token = Authorization { bearer_token: Some(Secret::new("t0k3n")), access_keys: Vec::new() };
@@ -244,7 +320,7 @@ mod tests {
             let pairs = [("authorization".to_owned(), header.to_owned())];
             let checked = token.check(&request(&pairs), BODY, 0);
             assert_eq!(checked.is_ok(), fits, "{header}");
-            assert!(checked.err().is_none_or(|error| !error.contains("t0k3n")));
+            assert!(checked.err().is_none_or(|denial| !denial.message.contains("t0k3n")));
         }
         assert!(token.check(&request(&signed("s3cr3t", None)), BODY, NOW as i64).is_err());
         assert_eq!(Authorization::default().check(&request(&[]), BODY, 0), Ok(()));

@@ -75,20 +75,14 @@ impl Config {
     pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", &mut faults).unwrap_or_default();
-        let namespaces = items(raw.namespaces, "namespaces", &mut faults, |name, path, faults| {
-            faults.checked(path, Namespace::new(&name))
-        });
+        let namespaces = namespaces(raw.namespaces, &mut faults);
         let default_dimensions = items(raw.default_dimensions, "default_dimensions", &mut faults, dimension);
         if let Err(error) = Dimensions::new(default_dimensions.clone()) {
             faults.add("default_dimensions", error);
         }
         let max_exact_values = raw.max_exact_values.within("max_exact_values", 1..=10_000, 1_500, &mut faults);
-        let token = raw.bearer_token.optional("bearer_token", &mut faults).map(|token| token.expose().to_owned());
-        let token = token.or_else(|| environment(TOKEN_VARIABLE)).filter(|token| !token.is_empty());
-        if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            faults.add("bearer_token", "must be printable ASCII without spaces");
-        }
-        let access_keys = items(raw.access_keys, "access_keys", &mut faults, access_key);
+        let token = bearer_token(raw.bearer_token, environment(TOKEN_VARIABLE), &mut faults);
+        let access_keys = access_keys(raw.access_keys, &mut faults);
         let origins = items(raw.cors_allow_origins, "cors_allow_origins", &mut faults, origin);
         faults.into_result(Self {
             receiver_vm_id,
@@ -97,7 +91,7 @@ impl Config {
                 default_dimensions,
                 max_exact_values: u32::try_from(max_exact_values).unwrap_or(u32::MAX),
             },
-            authorization: Authorization { bearer_token: token.map(Secret::new), access_keys },
+            authorization: Authorization { bearer_token: token, access_keys },
             origins,
         })
     }
@@ -118,6 +112,59 @@ fn items<T: acpw_config::FromJson, U>(
         }
     }
     parsed
+}
+
+/// Returns the namespaces that are taken; none stands for all of them. A list without entries, which a template writes
+/// when its variable is empty, would take what its author meant to keep out.
+fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> Vec<Namespace> {
+    refuse_empty(&list, "namespaces", "every namespace is taken", faults);
+    items(list, "namespaces", faults, |name, path, faults| {
+        if name.contains('*') {
+            let message = format_args!("\"{}\" has a *; list each namespace in full", name.escape_default());
+            faults.add(path, message);
+            return None;
+        }
+        faults.checked(path, Namespace::new(&name))
+    })
+}
+
+/// Returns the token that requests must show, if one is configured. A token that is configured and empty is a fault, as
+/// it would open the gateway to everybody.
+fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut Faults) -> Option<Secret> {
+    let token = key.optional("bearer_token", faults);
+    let is_from_variable = token.is_none();
+    let token = token.or_else(|| variable.map(Secret::new))?;
+    if token.expose().is_empty() {
+        let what = if is_from_variable { TOKEN_VARIABLE } else { "the token" };
+        let remedy = if is_from_variable { "unset the variable" } else { "leave the key out" };
+        faults.add("bearer_token", format_args!("{what} is empty; set a token, or {remedy} to ask for none"));
+    } else if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        faults.add("bearer_token", "must be printable ASCII without spaces");
+    }
+    Some(token)
+}
+
+/// Returns the access keys, one of which must have signed a request. A list without entries is a fault, as it would open
+/// the gateway to everybody; so is a key that is listed twice, as only the first secret would be tried.
+fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut Faults) -> Vec<AccessKey> {
+    refuse_empty(&list, "access_keys", "no signature is asked for", faults);
+    let mut seen: Vec<String> = Vec::new();
+    items(list, "access_keys", faults, |raw, path, faults| {
+        let key = access_key(raw, path, faults)?;
+        if seen.contains(&key.id) {
+            let message = format_args!("\"{}\" is listed twice; remove one of the two", key.id.escape_default());
+            faults.add(format_args!("{path}.access_key_id"), message);
+        }
+        seen.push(key.id.clone());
+        Some(key)
+    })
+}
+
+/// Adds a fault when a list is configured and empty; `without` says what follows from leaving it out.
+fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, without: &str, faults: &mut Faults) {
+    if matches!(list, Field::Valid(items) if items.is_empty()) {
+        faults.add(name, format_args!("must have at least one entry; without the key, {without}"));
+    }
 }
 
 fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(DimensionName, DimensionValue)> {
@@ -159,7 +206,7 @@ mod tests {
     fn config(document: &str) -> Result<Config, Vec<String>> {
         let environment = |name: &str| (name == TOKEN_VARIABLE).then(|| "from-environment".to_owned());
         let config = Config::from_json(document.as_bytes(), environment);
-        config.map_err(|faults| faults.lines().map(str::to_owned).collect())
+        config.map_err(|faults| faults.lines().collect())
     }
 
     #[test]
@@ -189,6 +236,53 @@ mod tests {
         for (fault, start) in faults.iter().zip(starts) {
             assert!(fault.starts_with(start) && !fault.contains("wJalr"), "{fault}");
         }
+    }
+
+    fn faults(rest: &str) -> Vec<String> {
+        config(&format!(r#"{{"receiver_vm_id": "receiver"{rest}}}"#)).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_configured_and_empty_does_not_open_the_gateway() {
+        for (rest, fault) in [
+            (
+                r#", "bearer_token": """#,
+                "bearer_token: the token is empty; set a token, or leave the key out to ask for none",
+            ),
+            (
+                r#", "access_keys": []"#,
+                "access_keys: must have at least one entry; without the key, no signature is asked for",
+            ),
+            (
+                r#", "namespaces": []"#,
+                "namespaces: must have at least one entry; without the key, every namespace is taken",
+            ),
+        ] {
+            assert_eq!(faults(rest), [fault]);
+        }
+        let read = |document: &str| Config::from_json(document.as_bytes(), |_| Some(String::new()));
+        assert_eq!(
+            read(r#"{"receiver_vm_id": "receiver"}"#).unwrap_err().to_string(),
+            "bearer_token: ACPW_GATEWAY_BEARER_TOKEN is empty; set a token, or unset the variable to ask for none"
+        );
+        assert!(read(r#"{"receiver_vm_id": "receiver", "bearer_token": "t0k3n"}"#).is_ok());
+    }
+
+    #[test]
+    fn an_access_key_is_listed_once() {
+        let rest = r#", "access_keys": [
+            {"access_key_id": "A", "secret_access_key": "first"}, {"access_key_id": "B", "secret_access_key": "first"},
+            {"access_key_id": "A", "secret_access_key": "second"}]"#;
+        let told = faults(rest);
+        assert_eq!(told, [r#"access_keys[2].access_key_id: "A" is listed twice; remove one of the two"#]);
+    }
+
+    #[test]
+    fn a_namespace_is_no_pattern() {
+        assert_eq!(
+            faults(r#", "namespaces": ["MyApp", "MyApp/*"]"#),
+            [r#"namespaces[1]: "MyApp/*" has a *; list each namespace in full"#]
+        );
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! The glue to Envoy: events in, host calls out.
 
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use acpw_host::{
-    Action, Counter, HostError, LogLevel, Part, Plugin, Queue, environment, log, now, pairs::pairs, plugin,
-    plugin_configuration, property, raise_shared_number, random, request_body, request_headers, send_response,
-    set_effective_context, set_tick_period, shared_data,
+    Counter, Queue, environment, increment_shared_number, log, now, plugin_configuration, property, random,
+    request_header, shared_data,
 };
 use acpw_metric::{
     record::QUEUE_NAME,
     shared::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, STATUS_KEY},
+};
+use proxy_wasm::{
+    hostcalls,
+    traits::{Context, HttpContext, RootContext},
+    types::{Action, BufferType, ContextType, LogLevel, Status},
 };
 
 use crate::{
@@ -26,15 +30,24 @@ use crate::{
 /// How often the receiver's state is read, and flushes that are waited for are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-plugin!(Root);
+proxy_wasm::main! {{
+    // Also writes a panic to Envoy's log before it ends the VM.
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
 
-/// A plugin configuration's context. It has no worker while it has no sound configuration.
+/// The context of a plugin configuration.
 #[derive(Default)]
 struct Root {
-    worker: Option<Worker>,
+    worker: SharedWorker,
 }
 
-/// What the streams of a root share.
+/// The worker, which a root shares with its streams: the SDK gives streams no way to their root. There is none until the
+/// configuration is valid.
+#[derive(Clone, Default)]
+struct SharedWorker(Rc<RefCell<Option<Worker>>>);
+
+/// The gateway of one plugin configuration in this VM.
 struct Worker {
     gateway: Gateway,
     receiver_vm_id: String,
@@ -51,41 +64,51 @@ struct Flush {
     headers: Vec<(&'static str, String)>,
 }
 
-/// What is kept of a request until its body is there.
-#[derive(Default)]
+/// One request to the gateway.
 struct Stream {
+    worker: SharedWorker,
+    context: u32,
     cors: Vec<(&'static str, String)>,
+    /// The request, while its body arrives.
     call: Option<Box<Call>>,
+}
+
+impl SharedWorker {
+    /// Runs `act` on the worker. Envoy delivers events one after the other, so the worker is never borrowed already.
+    fn with<T>(&self, act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+        self.0.try_borrow_mut().ok()?.as_mut().map(act)
+    }
 }
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
         // Shared data are those of one vm_id.
-        let own = property(b"plugin_vm_id").unwrap_or_default();
+        let own = property("plugin_vm_id").unwrap_or_default();
         if own != config.receiver_vm_id.as_bytes() {
             let own = String::from_utf8_lossy(&own);
             return Err(format!(
                 "receiver_vm_id: must be the vm_id in the gateway's own vm_config too, which is \"{own}\""
             ));
         }
-        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
-        set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        self.worker = Some(Worker {
+        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error:?}"))?;
+        hostcalls::set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error:?}"))?;
+        let worker = Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             gateway: Gateway::new(config),
             queue: None,
             flushes: Vec::new(),
             stats,
-        });
+        };
+        self.worker = SharedWorker(Rc::new(RefCell::new(Some(worker))));
         Ok(())
     }
 }
 
-impl Plugin for Root {
-    type Stream = Stream;
+impl Context for Root {}
 
-    fn on_configure(&mut self) -> bool {
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(error) => {
@@ -96,54 +119,64 @@ impl Plugin for Root {
     }
 
     fn on_tick(&mut self) {
-        for (context, answer) in self.worker.as_mut().map(Worker::tick).unwrap_or_default() {
-            // A stream that has gone has taken its flush along; should one be missed, there is nobody to answer.
-            if set_effective_context(context).is_ok() {
+        for (context, answer) in self.worker.with(Worker::tick).unwrap_or_default() {
+            // A stream takes its flush along when it ends; should one be missed, nobody waits for the answer.
+            if hostcalls::set_effective_context(context).is_ok() {
                 send(&answer, &[]);
             }
         }
     }
 
-    fn on_request_headers(&mut self, stream: &mut Stream, part: Part) -> Action {
-        // Envoy makes no streams for a configuration that was refused.
-        if let Some(worker) = &mut self.worker {
-            worker.begin(stream, part);
-        }
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { worker: self.worker.clone(), context, cors: Vec::new(), call: None }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
+        let worker = self.worker.clone();
+        // Envoy makes no streams for a configuration that was refused, so there is a worker.
+        worker.with(|worker| worker.begin(self, is_end));
         Action::Pause
     }
 
-    fn on_request_body(&mut self, stream: &mut Stream, part: Part, length: usize) -> Action {
+    fn on_http_request_body(&mut self, length: usize, is_end: bool) -> Action {
         // Envoy has at most as much buffered as the listener says, so what comes is bounded; what is longer than a body may
         // be is answered before all of it has come.
-        if (part.is_end || length > MAX_BODY_BYTES)
-            && let Some(call) = stream.call.take()
-            && let Some(worker) = &mut self.worker
-            && let Some(answer) = worker.carry_out(&call, part.context, &stream.cors)
+        if (is_end || length > MAX_BODY_BYTES)
+            && let Some(call) = self.call.take()
         {
-            worker.stats.count(answer.status);
-            send(&answer, &stream.cors);
+            self.worker.with(|worker| {
+                if let Some(answer) = worker.carry_out(&call, self.context, &self.cors) {
+                    worker.stats.count(answer.status);
+                    send(&answer, &self.cors);
+                }
+            });
         }
         Action::Pause
     }
 
-    fn on_stream_log(&mut self, _: Stream, context: u32) {
-        if let Some(worker) = &mut self.worker {
-            worker.flushes.retain(|flush| flush.context != context);
-        }
+    fn on_log(&mut self) {
+        self.worker.with(|worker| worker.flushes.retain(|flush| flush.context != self.context));
     }
 }
 
 impl Worker {
-    fn begin(&mut self, stream: &mut Stream, part: Part) {
-        let map = request_headers();
-        let request = Request::new(pairs(&map));
+    fn begin(&mut self, stream: &mut Stream, is_end: bool) {
+        let request = Request::new(request_header);
         // What only asks how things are is not counted as refused.
         let is_counted = request.path() != "/healthcheck";
         stream.cors = self.gateway.cors(&request);
         let answer = match self.gateway.begin(request, random(), now()) {
             Next::Answer(answer) => Some(answer),
             Next::Status => Some(self.status()),
-            Next::Read(call) if part.is_end => self.carry_out(&call, part.context, &stream.cors),
+            Next::Read(call) if is_end => self.carry_out(&call, stream.context, &stream.cors),
             Next::Read(call) => {
                 stream.call = Some(call);
                 None
@@ -184,7 +217,8 @@ impl Worker {
 
     /// The answer to a request whose body is there, unless it is to come later.
     fn carry_out(&mut self, call: &Call, context: u32, cors: &[(&'static str, String)]) -> Option<Answer> {
-        let body = request_body(MAX_BODY_BYTES.saturating_add(1));
+        let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, MAX_BODY_BYTES.saturating_add(1));
+        let body = body.ok().flatten().unwrap_or_default();
         match self.gateway.finish(call, &body, now()) {
             Outcome::Refused(answer) => Some(answer),
             Outcome::Accepted(posting, answer) if self.enqueue(&posting) => {
@@ -194,7 +228,7 @@ impl Worker {
                 Some(answer)
             }
             Outcome::Accepted(..) => Some(Gateway::not_enqueued(call)),
-            Outcome::Flush(limit) => match raise_shared_number(FLUSH_REQUESTED_KEY) {
+            Outcome::Flush(limit) => match increment_shared_number(FLUSH_REQUESTED_KEY) {
                 Ok(id) => {
                     let deadline = now().steady.saturating_add(limit);
                     self.flushes.push(Flush { context, id, deadline, headers: cors.to_vec() });
@@ -225,8 +259,10 @@ impl Worker {
 
 fn send(answer: &Answer, further: &[(&'static str, String)]) {
     let headers = answer.headers.iter().chain(further).map(|(name, value)| (*name, value.as_str()));
-    // There is nothing to be done about a stream that has gone.
-    let _ = send_response(answer.status, &headers.collect::<Vec<_>>(), &answer.body);
+    // The SDK passes no response code details, so this marks the gateway's answers for access logs instead.
+    let _ = hostcalls::set_property(vec!["acpw_gateway"], Some(b"answered"));
+    // Nobody waits for the answer of a stream that has gone.
+    let _ = hostcalls::send_http_response(u32::from(answer.status), headers.collect(), Some(&answer.body));
 }
 
 /// The gateway's part of Envoy's statistics.
@@ -241,7 +277,7 @@ struct Stats {
 }
 
 impl Stats {
-    fn define() -> Result<Self, HostError> {
+    fn define() -> Result<Self, Status> {
         let counter = |name: &str| Counter::define(&format!("acpw.gateway.{name}"));
         Ok(Self {
             accepted: counter("accepted")?,

@@ -77,13 +77,13 @@ pub(crate) fn required<T, E: std::fmt::Display>(
 ) -> Option<T> {
     let path = Path::Field(fields.path(), name);
     if fields.node(name).is_none() {
-        faults.add(FaultKind::Missing, &path, "is required");
+        faults.add_kind(FaultKind::Missing, path, "is required");
         return None;
     }
     match parse(fields.text(name, faults)?) {
         Ok(value) => Some(value),
         Err(error) => {
-            faults.add(FaultKind::Value, &path, error);
+            faults.add_kind(FaultKind::Value, path, error);
             None
         }
     }
@@ -101,7 +101,7 @@ fn read_dimensions(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut 
         let items = fields.list("Dimensions", faults)?;
         if items.len() > MAX_DIMENSIONS {
             let message = format_args!("has {} items; CloudWatch takes at most {MAX_DIMENSIONS}", items.len());
-            faults.add(FaultKind::Value, &path, message);
+            faults.add_kind(FaultKind::Value, path, message);
             return None;
         }
         for (index, item) in items.iter().enumerate() {
@@ -118,15 +118,26 @@ fn read_dimensions(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut 
             }
         }
     }
+    let own = pairs.len();
     for (name, value) in &reading.rules.default_dimensions {
         if !pairs.iter().any(|(known, _)| known == name) {
             pairs.push((name.clone(), value.clone()));
         }
     }
+    if pairs.len() > MAX_DIMENSIONS {
+        let more = pairs.get(own..).unwrap_or_default().iter().map(|(name, _)| name.as_str());
+        let more = list(&mut more.into_iter());
+        let message = format_args!(
+            "has {own} items, and the gateway's default_dimensions add {more}; CloudWatch takes at most \
+             {MAX_DIMENSIONS} together"
+        );
+        faults.add_kind(FaultKind::Value, path, message);
+        return None;
+    }
     match Dimensions::new(pairs) {
         Ok(dimensions) => is_sound.then_some(dimensions),
         Err(error) => {
-            faults.add(FaultKind::Value, &path, format_args!("cannot be told apart: {error}"));
+            faults.add_kind(FaultKind::Value, path, format_args!("cannot be told apart: {error}"));
             None
         }
     }
@@ -140,7 +151,7 @@ fn read_unit(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<Unit> {
     if unit.is_none() {
         let units = list(&mut Unit::all().map(Unit::as_str));
         let message = format_args!("must be one of {units}");
-        faults.add(FaultKind::Value, &Path::Field(fields.path(), "Unit"), message);
+        faults.add_kind(FaultKind::Value, Path::Field(fields.path(), "Unit"), message);
     }
     unit
 }
@@ -155,12 +166,12 @@ fn read_timestamp(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut F
     let path = Path::Field(fields.path(), "Timestamp");
     if seconds.is_nan() || seconds < now - (MAX_AGE_SECONDS as f64 - PUBLISHING_SECONDS) {
         let message = "must be no more than two weeks in the past, less ten minutes that publishing may take";
-        faults.add(FaultKind::Value, &path, message);
+        faults.add_kind(FaultKind::Value, path, message);
         return None;
     }
     if seconds > now + MAX_LEAD_SECONDS {
         let message = "must be no more than two hours in the future; it is in seconds, not milliseconds";
-        faults.add(FaultKind::Value, &path, message);
+        faults.add_kind(FaultKind::Value, path, message);
         return None;
     }
     Some(Some(Timestamp::from_secs(seconds.max(0.0).floor() as u64)))
@@ -174,7 +185,7 @@ fn read_resolution(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<Stora
         1.0 => Some(StorageResolution::High),
         60.0 => Some(StorageResolution::Standard),
         _ => {
-            faults.add(FaultKind::Value, &Path::Field(fields.path(), "StorageResolution"), "must be 1 or 60");
+            faults.add_kind(FaultKind::Value, Path::Field(fields.path(), "StorageResolution"), "must be 1 or 60");
             None
         }
     }

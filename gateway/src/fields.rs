@@ -1,14 +1,12 @@
 //! A structure of a request: its fields are read by name and type, and a fault names the path.
 
-use acpw_config::list;
+use acpw_config::{list, similar};
 use std::borrow::Cow;
-
-use acpw_metric::calendar::rfc_3339;
 
 use crate::{
     fault::{FaultKind, Faults, Path},
+    moment,
     node::Node,
-    protocol::json,
 };
 
 /// What becomes of fields that a structure does not have.
@@ -43,15 +41,17 @@ impl<'n, 'p> Fields<'n, 'p> {
                 Some(at) => {
                     let bit = 1u32.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0);
                     if seen & bit != 0 {
-                        faults.add(FaultKind::Type, &Path::Field(path, name), "is there twice");
+                        faults.add_kind(FaultKind::Type, Path::Field(path, name), "is there twice");
                     }
                     seen |= bit;
                 }
                 None if unknown == UnknownFields::Refused => {
-                    let known = list(&mut known.iter().copied());
-                    let message = format_args!("is not known; known are {known}");
+                    let message = match similar(name, known) {
+                        Some(meant) => format!("is not known; did you mean {meant}?"),
+                        None => format!("is not known; known are {}", list(&mut known.iter().copied())),
+                    };
                     let name: String = name.chars().take(100).collect();
-                    faults.add(FaultKind::Type, &Path::Field(path, &name), message);
+                    faults.add_kind(FaultKind::Type, Path::Field(path, &name), message);
                 }
                 None => {}
             }
@@ -93,15 +93,14 @@ impl<'n, 'p> Fields<'n, 'p> {
         }
     }
 
-    /// Seconds since the epoch, given as such, or in the form of ISO 8601.
+    /// Seconds since the epoch, given as such, or as a text that [`moment::seconds`] reads.
     pub fn seconds(&self, name: &str, faults: &mut Faults) -> Option<f64> {
         let seconds = match self.node(name)? {
             Node::Number(seconds) | Node::Time(seconds) => Some(*seconds),
-            Node::Text(text) | Node::Form(text) => iso_8601(text),
+            Node::Text(text) | Node::Form(text) => moment::seconds(text),
             _ => None,
         };
-        let expected = "a timestamp: seconds since 1970, or text such as 2026-11-20T09:30:00Z";
-        seconds.or_else(|| self.wrong_type(name, expected, faults))
+        seconds.or_else(|| self.wrong_type(name, &format!("a timestamp: {}", moment::FORMS), faults))
     }
 
     /// The items of a list.
@@ -120,7 +119,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         let path = Path::Field(self.path, name);
         let read = |(index, item): (usize, &Node<'_>)| {
             number(item).unwrap_or_else(|| {
-                faults.add(FaultKind::Type, &Path::Item(&path, index), "must be a number");
+                faults.add_kind(FaultKind::Type, Path::Item(&path, index), "must be a number");
                 0.0
             })
         };
@@ -141,18 +140,18 @@ impl<'n, 'p> Fields<'n, 'p> {
                         let (key, value) = (entry.text("key", faults), entry.text("value", faults));
                         match key.zip(value) {
                             Some(pair) => pairs.push(pair),
-                            None => faults.add(FaultKind::Type, &path, "must have a key and a value"),
+                            None => faults.add_kind(FaultKind::Type, path, "must have a key and a value"),
                         }
                     }
                 }
-                _ => faults.add(FaultKind::Type, &Path::Field(&path, key), "must be a string"),
+                _ => faults.add_kind(FaultKind::Type, Path::Field(&path, key), "must be a string"),
             }
         }
         Some(pairs)
     }
 
     fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut Faults) -> Option<T> {
-        faults.add(FaultKind::Type, &Path::Field(self.path, name), format_args!("must be {expected}"));
+        faults.add_kind(FaultKind::Type, Path::Field(self.path, name), format_args!("must be {expected}"));
         None
     }
 }
@@ -162,7 +161,7 @@ fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Opti
         Node::Map(entries) => Some(entries),
         Node::Form(text) if text.is_empty() => Some(&[]),
         _ => {
-            faults.add(FaultKind::Type, path, "must be an object");
+            faults.add_kind(FaultKind::Type, path, "must be an object");
             None
         }
     }
@@ -171,16 +170,20 @@ fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Opti
 fn number(node: &Node<'_>) -> Option<f64> {
     match node {
         Node::Number(number) => Some(*number),
-        Node::Form(text) => match json::decode(text.as_bytes()) {
-            Ok(Node::Number(number)) => Some(number),
-            _ => None,
-        },
+        Node::Form(text) => double(text.trim()),
         _ => None,
     }
 }
 
-fn iso_8601(text: &str) -> Option<f64> {
-    Some(rfc_3339(text.trim())? as f64 / 1_000.0)
+/// Reads a number as XML Schema's `double` is written, which the Query protocol takes: `.5`, `1.`, `+1` and `INF` too.
+fn double(text: &str) -> Option<f64> {
+    match text {
+        "INF" | "+INF" => Some(f64::INFINITY),
+        "-INF" => Some(f64::NEG_INFINITY),
+        "NaN" => Some(f64::NAN),
+        _ if text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) => text.parse().ok(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +194,7 @@ mod tests {
         let mut faults = Faults::default();
         let fields = Fields::of(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
         let value = read(fields, &mut faults);
-        (value, faults.told().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
+        (value, faults.listed().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
     }
 
     fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Node<'a>)>) -> Node<'a> {
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn names_that_are_unknown_or_there_twice_are_told() {
         let node = map([("A", Node::Null), ("A", Node::Null), ("a", Node::Null)]);
-        assert_eq!(read(&node, |_, _| ()).1, ["A is there twice", "a is not known; known are A, B"]);
+        assert_eq!(read(&node, |_, _| ()).1, ["A is there twice", "a is not known; did you mean A?"]);
         let mut faults = Faults::default();
         Fields::of(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
         assert!(faults.is_empty());
@@ -218,12 +221,45 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_a_form_is_written_as_xml_has_it() {
+        for (text, number) in [
+            ("1", Some(1.0)),
+            (" -2.50 ", Some(-2.5)),
+            (".5", Some(0.5)),
+            ("1.", Some(1.0)),
+            ("+1", Some(1.0)),
+            ("-.5E+1", Some(-5.0)),
+            ("1e-3", Some(0.001)),
+            ("01", Some(1.0)),
+            ("INF", Some(f64::INFINITY)),
+            ("-INF", Some(f64::NEG_INFINITY)),
+            ("1e999", Some(f64::INFINITY)),
+            ("", None),
+            (".", None),
+            ("e5", None),
+            ("1,5", None),
+            ("0x10", None),
+            ("1_000", None),
+            ("infinity", None),
+            ("++1", None),
+            ("1 2", None),
+        ] {
+            let node = map([("A", Node::Form(text.into()))]);
+            let (read, faults) = read(&node, |fields, faults| fields.number("A", faults));
+            assert_eq!((read, faults.is_empty()), (number, number.is_some()), "{text}");
+        }
+        let node = map([("A", Node::Form("NaN".into()))]);
+        assert!(read(&node, |fields, faults| fields.number("A", faults)).0.is_some_and(f64::is_nan));
+    }
+
+    #[test]
     fn a_moment_is_a_number_or_iso_8601() {
         for (node, seconds) in [
             (Node::Number(1_795_170_600.5), Some(1_795_170_600.5)),
             (Node::Time(5.0), Some(5.0)),
             (Node::Text("2026-11-20T09:30:00.250Z".into()), Some(1_795_167_000.25)),
             (Node::Form("2026-11-20T10:30:00+01:00".into()), Some(1_795_167_000.0)),
+            (Node::Form("1795836340".into()), Some(1_795_836_340.0)),
             (Node::Text("yesterday".into()), None),
             (Node::Bool(true), None),
         ] {

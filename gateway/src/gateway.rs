@@ -18,6 +18,7 @@ use crate::{
     refusal::Refusal,
     request::Request,
     rules::Reading,
+    text,
 };
 
 const SERVICE: &str = "GraniteServiceVersion20100801";
@@ -143,6 +144,9 @@ impl Gateway {
         }
         let is_get = matches!(request.method(), "GET" | "HEAD");
         let is_post = request.method() == "POST";
+        if is_get && reply.protocol == Protocol::Query {
+            return Err(Refusal::NotPosted);
+        }
         let operation = match request.path() {
             "/" if is_get => return Ok(Next::Answer(page::page())),
             "/status" if is_get => return Ok(Next::Status),
@@ -186,23 +190,27 @@ impl Gateway {
         }
         let body = call.coding.open(body)?;
         let unreadable = |what: String| Refusal::Unreadable(what);
+        let body = match call.reply.protocol {
+            Protocol::Cbor => &body,
+            Protocol::Plain | Protocol::Json | Protocol::Query => text::without_mark(&body).map_err(unreadable)?,
+        };
         let (requests, faults) = match (&call.operation, call.reply.protocol) {
             (Operation::Batch, _) => {
-                self.read(call, now, &json::decode(&body).map_err(unreadable)?, PutMetricData::read_batch)
+                self.read(call, now, &json::decode(body).map_err(unreadable)?, PutMetricData::read_batch)
             }
             (Operation::Metrics | Operation::Flush, _) | (_, Protocol::Plain) => {
-                self.read_one(call, now, &json::decode(&body).map_err(unreadable)?)
+                self.read_one(call, now, &json::decode(body).map_err(unreadable)?)
             }
             (Operation::Api(operation), Protocol::Json) => {
                 check_operation(operation.as_deref().unwrap_or_default())?;
-                self.read_one(call, now, &json::decode(&body).map_err(unreadable)?)
+                self.read_one(call, now, &json::decode(body).map_err(unreadable)?)
             }
             (Operation::Api(operation), Protocol::Cbor) => {
                 check_operation(operation.as_deref().unwrap_or_default())?;
-                self.read_one(call, now, &cbor::decode(&body).map_err(unreadable)?)
+                self.read_one(call, now, &cbor::decode(body).map_err(unreadable)?)
             }
             (Operation::Api(_), Protocol::Query) => {
-                let form = query::decode(&body).map_err(unreadable)?;
+                let form = query::decode(body).map_err(unreadable)?;
                 check_operation(&form.action)?;
                 self.read_one(call, now, &form.fields)
             }
@@ -276,6 +284,8 @@ fn reply_of(request: &Request, id: u64) -> Reply {
             None if request.media_type().as_deref() == Some("application/x-www-form-urlencoded") => Protocol::Query,
             None => Protocol::Plain,
         },
+        // A form in the query, as CloudWatch's API takes it too.
+        "/" if request.parameter("Action").is_some() => Protocol::Query,
         _ => Protocol::Plain,
     };
     let is_query_mode = request.text("x-amzn-query-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("true"));
@@ -346,7 +356,7 @@ fn flush_limit(request: &Request) -> Result<Duration, Refusal> {
         _ => {
             let mut faults = Faults::default();
             let message = format_args!("must be a whole number up to {}", MAX_FLUSH_LIMIT.as_millis());
-            faults.add(FaultKind::Value, &Path::Field(&Path::Root, KEY), message);
+            faults.add_kind(FaultKind::Value, Path::Field(&Path::Root, KEY), message);
             Err(Refusal::Faulty(faults))
         }
     }

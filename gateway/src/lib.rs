@@ -15,6 +15,7 @@ pub mod fault;
 pub mod fields;
 pub mod gateway;
 pub mod measurement;
+pub mod moment;
 pub mod node;
 pub mod page;
 pub mod protocol;
@@ -24,6 +25,7 @@ pub mod refusal;
 pub mod request;
 pub mod rules;
 pub mod status;
+pub mod text;
 
 #[cfg(target_arch = "wasm32")]
 mod context;

@@ -6,7 +6,7 @@ use acpw_metric::{Accumulator, Kind, Namespace, Origin, PeriodKey, Timestamp, qu
 use crate::{
     datum::{Datum, required},
     entity::{self, MAX_ENTITIES},
-    fault::{FaultKind, Faults, Path},
+    fault::{self, FaultKind, Faults, Path},
     fields::Fields,
     node::Node,
     rules::Reading,
@@ -54,7 +54,7 @@ impl PutMetricData {
     /// Everything that is wrong with any of them.
     pub fn read_batch(node: &Node<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Vec<Self>> {
         let Node::List(items) = node else {
-            faults.add(FaultKind::Type, &Path::Root, "must be a list of PutMetricData inputs");
+            faults.add_kind(FaultKind::Type, Path::Root, "must be a list of PutMetricData inputs");
             return None;
         };
         let read = |(index, item): (usize, _)| Self::read_at(item, &Path::Item(&Path::Root, index), reading, faults);
@@ -76,12 +76,12 @@ impl PutMetricData {
         }
         let count: usize = lists.iter().map(|(_, items, _)| items.len()).sum();
         if count == 0 {
-            faults.add(FaultKind::Missing, &plain, "must have at least one datum");
+            faults.add_kind(FaultKind::Missing, plain, "must have at least one datum");
         }
         if count > MAX_DATA_PER_REQUEST {
             let message =
                 format_args!("has {count} items; CloudWatch takes at most {MAX_DATA_PER_REQUEST} in a request");
-            faults.add(FaultKind::Value, &plain, message);
+            faults.add_kind(FaultKind::Value, plain, message);
             return None;
         }
         let mut data = Vec::with_capacity(count);
@@ -129,7 +129,7 @@ fn allowed(
     }
     let names = list(&mut namespaces.iter().map(Namespace::as_str));
     let message = format_args!("must be one that this gateway takes: {names}");
-    faults.add(FaultKind::Value, &Path::Field(fields.path(), "Namespace"), message);
+    faults.add_kind(FaultKind::Value, Path::Field(fields.path(), "Namespace"), message);
     None
 }
 
@@ -161,13 +161,13 @@ fn read_entities<'n>(
     }
     if items.len() > MAX_ENTITIES {
         let message = format_args!("has {} items; CloudWatch takes at most {MAX_ENTITIES}", items.len());
-        faults.add(FaultKind::Value, &list, message);
+        faults.add_kind(FaultKind::Value, list, message);
         return (Vec::new(), None);
     }
     let strict = fields.boolean("StrictEntityValidation", faults);
     if fields.node("StrictEntityValidation").is_none() {
         let path = Path::Field(fields.path(), "StrictEntityValidation");
-        faults.add(FaultKind::Missing, &path, "is required beside EntityMetricData");
+        faults.add_kind(FaultKind::Missing, path, "is required beside EntityMetricData");
     }
     let mut read = Vec::new();
     let mut failure = None;
@@ -179,12 +179,12 @@ fn read_entities<'n>(
         let entity = match data.node("Entity") {
             Some(node) => entity::read(node, &entity_path, reading, &mut found),
             None => {
-                found.add(FaultKind::Missing, &entity_path, "is required");
+                found.add_kind(FaultKind::Missing, entity_path, "is required");
                 None
             }
         };
         match strict {
-            Some(false) if !found.is_empty() => failure = failure.or_else(|| Some(found.to_string())),
+            Some(false) if !found.is_empty() => failure = failure.or_else(|| Some(fault::message(&found))),
             _ => faults.append(found),
         }
         read.push(EntityData { index, list, items: data.list("MetricData", faults).unwrap_or_default(), entity });

@@ -1,8 +1,9 @@
 //! Why a request is not carried out: what AWS calls it, and what HTTP does.
 
 use crate::{
+    authorization::Denial,
     body::{BodyError, MAX_BODY_BYTES},
-    fault::{FaultKind, Faults},
+    fault::{self, FaultKind, Faults},
     protocol::Protocol,
 };
 
@@ -22,7 +23,9 @@ pub enum Refusal {
     /// The body is of a kind that is not taken here.
     MediaType(String),
     /// It does not show that it may.
-    Unauthorized(String),
+    Unauthorized(Denial),
+    /// It asks by GET for what has to be posted.
+    NotPosted,
     /// A page of another origin sent it.
     Origin,
     /// The receiver's buffer is full.
@@ -38,7 +41,7 @@ impl Refusal {
             (Self::Faulty(_) | Self::Unreadable(_), _) => 400,
             (Self::NotFound(_), Protocol::Query) => 400,
             (Self::NotFound(_), _) => 404,
-            (Self::Method(_), _) => 405,
+            (Self::Method(_) | Self::NotPosted, _) => 405,
             (Self::TooLarge, _) => 413,
             (Self::MediaType(_), _) => 415,
             (Self::Unauthorized(_), Protocol::Plain) => 401,
@@ -51,14 +54,14 @@ impl Refusal {
     /// AWS's name of the error: the shape's in JSON and CBOR, the older code in Query.
     pub fn code(&self, protocol: Protocol) -> &'static str {
         let (shape, code) = match self {
-            Self::Faulty(faults) => match faults.kind().unwrap_or(FaultKind::Value) {
+            Self::Faulty(faults) => match fault::kind(faults) {
                 FaultKind::Type => ("SerializationException", "MalformedInput"),
                 FaultKind::Missing => ("MissingRequiredParameterException", "MissingParameter"),
                 FaultKind::Combination => ("InvalidParameterCombinationException", "InvalidParameterCombination"),
                 FaultKind::Value => ("InvalidParameterValueException", "InvalidParameterValue"),
             },
             Self::Unreadable(_) | Self::MediaType(_) => ("SerializationException", "MalformedInput"),
-            Self::NotFound(_) | Self::Method(_) => ("UnknownOperationException", "InvalidAction"),
+            Self::NotFound(_) | Self::Method(_) | Self::NotPosted => ("UnknownOperationException", "InvalidAction"),
             Self::TooLarge => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
             Self::Unauthorized(_) | Self::Origin => ("AccessDeniedException", "AccessDenied"),
             Self::Full => ("ThrottlingException", "Throttling"),
@@ -89,14 +92,18 @@ impl Refusal {
     /// What is wrong and what to do, for people.
     pub fn message(&self) -> String {
         match self {
-            Self::Faulty(faults) => faults.to_string(),
+            Self::Faulty(faults) => fault::message(faults),
             Self::Unreadable(what) => format!("The request {what}."),
             Self::NotFound(what) => what.clone(),
             Self::Method(allowed) => format!("This path takes {allowed}."),
             Self::TooLarge => {
                 format!("The body must have at most {MAX_BODY_BYTES} bytes, also when it is decompressed; split it.")
             }
-            Self::MediaType(what) | Self::Unauthorized(what) => what.clone(),
+            Self::MediaType(what) => what.clone(),
+            Self::Unauthorized(denial) => denial.message.clone(),
+            Self::NotPosted => {
+                "Send the form as the body of a POST: any page can make a browser send a GET.".to_owned()
+            }
             Self::Origin => "Pages of this origin may not use the gateway; see cors_allow_origins.".to_owned(),
             Self::Full => {
                 "The receiver's buffer is full: CloudWatch takes nothing at present, or too little.".to_owned()

@@ -27,7 +27,7 @@ fn posted(request: &Value, rules: &Rules) -> Result<Posting, Vec<String>> {
     let read = PutMetricData::read(&json::decode(&body).unwrap(), &reading, &mut faults);
     match read.filter(|_| faults.is_empty()) {
         Some(request) => Ok(post(vec![request], NOW)),
-        None => Err(faults.told().iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()),
+        None => Err(faults.listed().iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()),
     }
 }
 

@@ -116,7 +116,7 @@ fn carry_out(
 fn put_metric_data(shared: &Shared, fields: &Fields<'_>, call: &mut Call) -> Result<Outcome, ApiError> {
     call.data = PutMetricData::count(fields);
     call.namespace = fields.text("Namespace").ok().flatten().unwrap_or_default().to_owned();
-    let action = shared.lock().rules.next();
+    let action = shared.lock().rules.next(&call.namespace);
     match action {
         Some(Action::Fail(failure)) => Err(failure.to_error()),
         Some(Action::Drop(When::BeforeStoring)) => Ok(Outcome::Dropped),

@@ -36,14 +36,27 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 struct FailOrder {
     calls: usize,
     status: u16,
-    code: String,
+    /// Not needed beside a body.
+    #[serde(default)]
+    code: Option<String>,
     message: Option<String>,
     #[serde(default)]
     headers: Vec<(String, String)>,
+    /// Only for calls of this namespace.
+    namespace: Option<String>,
+    /// Another server's whole answer, without a request ID.
+    body: Option<String>,
 }
 
 async fn fail(State(shared): State<Arc<Shared>>, Json(order): Json<FailOrder>) -> StatusCode {
-    let mut failure = Failure::new(order.status, order.code);
+    let mut failure = match (order.body, order.code) {
+        (Some(body), None) => Failure::foreign(order.status, body),
+        (None, Some(code)) => Failure::new(order.status, code),
+        _ => return StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    if let Some(namespace) = order.namespace {
+        failure = failure.of_namespace(namespace);
+    }
     if let Some(message) = order.message {
         failure = failure.with_message(message);
     }

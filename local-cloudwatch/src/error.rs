@@ -26,6 +26,8 @@ pub(crate) enum ErrorKind {
         status: StatusCode,
         code: String,
         headers: Vec<(String, String)>,
+        /// The whole body, where another server than CloudWatch is to answer.
+        foreign_body: Option<String>,
     },
 }
 
@@ -55,6 +57,14 @@ impl ApiError {
         match &self.kind {
             ErrorKind::Ordered { headers, .. } => headers,
             _ => &[],
+        }
+    }
+
+    /// The body of another server's answer, where one was ordered.
+    pub(crate) fn foreign_body(&self) -> Option<&str> {
+        match &self.kind {
+            ErrorKind::Ordered { foreign_body, .. } => foreign_body.as_deref(),
+            _ => None,
         }
     }
 
@@ -155,7 +165,8 @@ mod tests {
     #[test]
     fn a_server_error_is_the_receivers_fault() {
         let status = StatusCode::SERVICE_UNAVAILABLE;
-        let kind = ErrorKind::Ordered { status, code: "ServiceUnavailable".into(), headers: Vec::new() };
+        let kind =
+            ErrorKind::Ordered { status, code: "ServiceUnavailable".into(), headers: Vec::new(), foreign_body: None };
         assert_eq!(ApiError::new(kind, "").fault(), "Receiver");
         assert_eq!(ApiError::new(ErrorKind::InvalidParameterValue, "").fault(), "Sender");
     }

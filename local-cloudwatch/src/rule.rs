@@ -13,13 +13,35 @@ pub struct Failure {
     code: String,
     message: String,
     headers: Vec<(String, String)>,
+    namespace: Option<String>,
+    foreign_body: Option<String>,
 }
 
 impl Failure {
     /// An error answer with AWS's `code`, such as `ThrottlingException`. A status that HTTP does not have becomes 500.
     pub fn new(status: u16, code: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code: code.into(), message: "This failure was ordered.".into(), headers: Vec::new() }
+        Self {
+            status,
+            code: code.into(),
+            message: "This failure was ordered.".into(),
+            headers: Vec::new(),
+            namespace: None,
+            foreign_body: None,
+        }
+    }
+
+    /// An answer of another server than CloudWatch, such as a proxy: this status and body, and no header but those that are
+    /// ordered. So it has no request ID. A status that HTTP does not have becomes 500.
+    pub fn foreign(status: u16, body: impl Into<String>) -> Self {
+        Self { foreign_body: Some(body.into()), ..Self::new(status, "Foreign") }
+    }
+
+    /// The same failure for calls of this namespace only. It does not count those of others.
+    #[must_use]
+    pub fn of_namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
     }
 
     /// The same failure with a message.
@@ -37,7 +59,12 @@ impl Failure {
     }
 
     pub(crate) fn to_error(&self) -> ApiError {
-        let kind = ErrorKind::Ordered { status: self.status, code: self.code.clone(), headers: self.headers.clone() };
+        let kind = ErrorKind::Ordered {
+            status: self.status,
+            code: self.code.clone(),
+            headers: self.headers.clone(),
+            foreign_body: self.foreign_body.clone(),
+        };
         ApiError::new(kind, self.message.clone())
     }
 }
@@ -73,11 +100,21 @@ impl Rules {
         }
     }
 
-    /// What happens to the call that has just arrived.
-    pub(crate) fn next(&mut self) -> Option<Action> {
-        let (left, action) = self.orders.front_mut()?;
+    /// What happens to the call of this namespace that has just arrived: the first order that concerns it is carried out.
+    pub(crate) fn next(&mut self, namespace: &str) -> Option<Action> {
+        let at = self.orders.iter().position(|(_, action)| action.concerns(namespace))?;
+        let (left, action) = self.orders.get_mut(at)?;
         *left -= 1;
-        if *left > 0 { Some(action.clone()) } else { self.orders.pop_front().map(|(_, action)| action) }
+        if *left > 0 { Some(action.clone()) } else { self.orders.remove(at).map(|(_, action)| action) }
+    }
+}
+
+impl Action {
+    fn concerns(&self, namespace: &str) -> bool {
+        match self {
+            Self::Fail(failure) => failure.namespace.as_deref().is_none_or(|of| of == namespace),
+            Self::Drop(_) => true,
+        }
     }
 }
 
@@ -91,10 +128,18 @@ mod tests {
         rules.push(2, Action::Drop(When::BeforeStoring));
         rules.push(0, Action::Drop(When::BeforeStoring));
         rules.push(1, Action::Drop(When::AfterStoring));
-        let next: Vec<_> = (0..4).map(|_| rules.next()).collect();
+        let next: Vec<_> = (0..4).map(|_| rules.next("N")).collect();
         let drop = |when| Some(Action::Drop(when));
         let before = drop(When::BeforeStoring);
         assert_eq!(next, [before.clone(), before, drop(When::AfterStoring), None]);
+    }
+
+    #[test]
+    fn an_order_for_a_namespace_waits_for_its_calls() {
+        let mut rules = Rules::default();
+        rules.push(2, Action::Fail(Failure::new(403, "AccessDenied").of_namespace("B")));
+        let fails = ["A", "B", "A", "B", "B"].map(|namespace| rules.next(namespace).is_some());
+        assert_eq!(fails, [false, true, false, true, false]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use quick_xml::escape::escape;
 
 use crate::error::ApiError;
@@ -13,6 +13,7 @@ use crate::signature::{Service, Verifier};
 use crate::state::Shared;
 
 const API_VERSION: &str = "2011-06-15";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const XML_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// A call of STS.
@@ -59,7 +60,9 @@ impl Call {
         };
         let mut response = Response::new(Body::from(xml));
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        headers.extend(HeaderValue::try_from(request_id).map(|id| (REQUEST_ID, id)).ok());
         response
     }
 

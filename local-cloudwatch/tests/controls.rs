@@ -62,6 +62,23 @@ async fn ordered_failures_come_once_each_and_store_nothing() {
 }
 
 #[tokio::test]
+async fn an_order_may_concern_one_namespace_and_another_server_may_answer() {
+    let (cloudwatch, client) = start().await;
+    let other = ONE.replace("\"N\"", "\"Other\"");
+    cloudwatch.fail_next(1, Failure::new(403, "AccessDenied").of_namespace("Other"));
+    cloudwatch.fail_next(1, Failure::foreign(200, "<html>").with_header("server", "proxy").of_namespace("N"));
+    let foreign = client.put(ONE).await.unwrap();
+    assert_eq!((foreign.status, foreign.body.as_str(), foreign.header("server")), (200, "<html>", Some("proxy")));
+    assert_eq!(foreign.header("x-amzn-requestid"), None);
+    assert_eq!(client.put(ONE).await.unwrap().status, 200);
+    let denied = client.put(&other).await.unwrap();
+    assert_eq!(denied.status, 403);
+    assert!(denied.header("x-amzn-requestid").is_some());
+    assert_eq!(client.put(&other).await.unwrap().status, 200);
+    assert_eq!(stored(&cloudwatch), 1.0);
+}
+
+#[tokio::test]
 async fn orders_do_not_concern_reading_or_badly_signed_calls() {
     let (cloudwatch, client) = start().await;
     cloudwatch.fail_next(1, Failure::new(500, "InternalFailure"));
@@ -250,6 +267,8 @@ async fn the_controls_work_over_http_too() {
         204
     );
     assert_eq!(client.put(ONE).await.unwrap().header("retry-after"), Some("3"));
+    assert_eq!(order("/_local/fail", r#"{"calls":1,"status":404,"body":"<html>","namespace":"N"}"#).await, 204);
+    assert_eq!(client.put(ONE).await.unwrap().body, "<html>");
     assert_eq!(order("/_local/drop", r#"{"calls":1,"when":"after_storing"}"#).await, 204);
     assert!(client.put(ONE).await.is_err());
     assert_eq!(order("/_local/keys", r#"{"access_key_id":"b","secret_access_key":"hidden"}"#).await, 204);
@@ -260,6 +279,8 @@ async fn the_controls_work_over_http_too() {
     assert_eq!(order("/_local/clock", r#"{"shift_millis":600000}"#).await, 204);
     assert_eq!(order("/_local/delay", r#"{"millis":1}"#).await, 204);
     assert_eq!(order("/_local/fail", r#"{"calls":1}"#).await, 422);
+    assert_eq!(order("/_local/fail", r#"{"calls":1,"status":400}"#).await, 422);
+    assert_eq!(order("/_local/fail", r#"{"calls":1,"status":400,"code":"X","body":"x"}"#).await, 422);
     let totals = control(address, "GET", "/_local/totals?namespace=N", "").await.body;
     assert!(totals.contains(r#""metric_name":"m","dimensions":{},"unit":"None","count":1.0,"sum":1.0"#), "{totals}");
     let calls = control(address, "GET", "/_local/calls?after=2", "").await.body;

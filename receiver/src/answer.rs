@@ -1,16 +1,18 @@
-//! What came back for a request.
+//! Answers to PutMetricData requests.
 
-use std::time::Duration;
+use acpw_metric::Timestamp;
 
-use acpw_metric::{Timestamp, calendar::http_date};
-use serde_json::Value;
+use crate::{
+    error_code::AwsError,
+    patience::{Patience, date},
+};
 
-/// What came back, as far as the outcome depends on it.
+/// Answer to a request, as far as the outcome depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// CloudWatch answered.
+    /// A server answered.
     Complete(Reply),
-    /// It did not; Envoy says why.
+    /// No server did; Envoy says why.
     Missing {
         /// Whether the request may have reached CloudWatch, so that its data may be stored.
         may_be_stored: bool,
@@ -19,63 +21,83 @@ pub enum Answer {
     },
 }
 
-/// CloudWatch's answer.
+/// Answer of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
+    /// Whether it is not CloudWatch's own: every answer of AWS has a request ID, and this one has none. A proxy, or another
+    /// server to which the cluster leads, has answered.
+    pub is_foreign: bool,
     /// The error's code, without namespace and URL; empty when there is none.
     pub code: String,
     /// The error's message; empty when there is none.
     pub message: String,
-    /// The time on CloudWatch's clock, when it says it itself and not a cache.
+    /// What CloudWatch finds wrong with the entity of data that it has stored (`x-amzn-failure-message`).
+    pub entity_fault: Option<String>,
+    /// The time on the server's clock, when it says it itself and not a cache.
     pub date: Option<Timestamp>,
     /// How long it asks to be left alone.
-    pub retry_after: Option<Duration>,
+    pub patience: Option<Patience>,
 }
 
 impl Answer {
-    /// Reads an answer's headers and (the beginning of) its body.
-    pub fn new<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, body: &[u8]) -> Self {
-        let mut reply = Reply::default();
-        let mut is_from_upstream = false;
-        let mut is_cached = false;
-        let mut query_code = None;
-        for (name, value) in headers {
-            let Ok(value) = std::str::from_utf8(value) else { continue };
-            match name {
-                b":status" => reply.status = value.parse().unwrap_or(0),
-                // Envoy adds it to what an upstream answered, and not to what it answers itself.
-                b"x-envoy-upstream-service-time" => is_from_upstream = true,
-                b"date" => reply.date = date(value),
-                b"age" => is_cached = true,
-                b"x-amz-retry-after" => reply.retry_after = value.parse().ok().map(Duration::from_millis),
-                b"retry-after" if reply.retry_after.is_none() => {
-                    reply.retry_after = value.parse().ok().map(Duration::from_secs);
-                }
-                b"x-amzn-query-error" => query_code = value.split(';').next().map(str::to_owned),
-                _ => {}
-            }
-        }
+    /// Reads an answer: `header` returns the value of a lower-case name, `body` is the beginning of the body.
+    pub fn new(header: impl Fn(&str) -> Option<Vec<u8>>, body: &[u8]) -> Self {
+        let text = |name: &str| header(name).and_then(|value| String::from_utf8(value).ok());
+        let mut reply = Reply {
+            status: text(":status").and_then(|status| status.parse().ok()).unwrap_or(0),
+            is_foreign: !has_request_id(&header),
+            date: text("date").and_then(|value| date(&value)),
+            patience: text("retry-after").and_then(|value| Patience::of_header(&value)),
+            entity_fault: text("x-amzn-failure-message"),
+            ..Reply::default()
+        };
+        // Envoy adds it to what an upstream answered, and not to what it answers itself.
+        let is_from_upstream = header("x-envoy-upstream-service-time").is_some();
+        let is_cached = header("age").is_some();
+        let millis = text("x-amz-retry-after").and_then(|value| Patience::of_millis(&value));
+        let (query_code, error_type) = (text("x-amzn-query-error"), text("x-amzn-errortype"));
         if reply.status == 0 {
             return Self::Missing { may_be_stored: true, reason: "the answer broke off".to_owned() };
         }
-        if !is_from_upstream && matches!(reply.status, 503 | 504) {
+        if reply.is_foreign && !is_from_upstream && matches!(reply.status, 503 | 504) {
             return missing(body);
         }
+        reply.patience = millis.or(reply.patience);
         if is_cached {
             reply.date = None;
         }
         if reply.status >= 300 {
-            let (code, message) = error(body);
-            reply.code = query_code.unwrap_or(code);
-            reply.message = message;
+            let codes: Vec<&str> = query_code.as_deref().into_iter().chain(error_type.as_deref()).collect();
+            AwsError { code: reply.code, message: reply.message } = AwsError::read(&codes, body);
         }
         Self::Complete(reply)
     }
+
+    /// Returns whether a server answered that is not CloudWatch.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Complete(reply) if reply.is_foreign)
+    }
+
+    /// Returns the HTTP status; 0 when there is no answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Complete(reply) => reply.status,
+            Self::Missing { .. } => 0,
+        }
+    }
 }
 
-/// What Envoy says in CloudWatch's place. With these reasons the request never left.
+/// The headers by which AWS identifies its answers. CloudWatch sends `x-amzn-RequestId`; AWS's SDKs know the others too.
+const REQUEST_ID_HEADERS: [&str; 3] = ["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"];
+
+/// Returns whether AWS has identified this answer as its own.
+pub(crate) fn has_request_id(header: impl Fn(&str) -> Option<Vec<u8>>) -> bool {
+    REQUEST_ID_HEADERS.iter().any(|name| header(name).is_some_and(|value| !value.trim_ascii().is_empty()))
+}
+
+/// Reads what Envoy answers when no server did. With these reasons the request never left.
 fn missing(body: &[u8]) -> Answer {
     const UNSENT: [&str; 6] = [
         "connection failure",
@@ -89,34 +111,27 @@ fn missing(body: &[u8]) -> Answer {
     Answer::Missing { may_be_stored: !UNSENT.iter().any(|unsent| reason.contains(unsent)), reason }
 }
 
-/// Code and message of an error in AWS's JSON 1.0, or the text as the message when it is something else.
-fn error(body: &[u8]) -> (String, String) {
-    let Ok(Value::Object(error)) = serde_json::from_slice(body) else {
-        return (String::new(), String::from_utf8_lossy(body).into_owned());
-    };
-    let text = |name: &str| error.get(name).and_then(Value::as_str);
-    let code = text("__type").unwrap_or_default().rsplit('#').next().unwrap_or_default();
-    let code = code.split(':').next().unwrap_or_default();
-    (code.to_owned(), text("message").or_else(|| text("Message")).unwrap_or_default().to_owned())
-}
-
-/// The time in an HTTP `Date`.
-pub(crate) fn date(value: &str) -> Option<Timestamp> {
-    u64::try_from(http_date(value)?).ok().map(Timestamp::from_millis)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn answer(headers: &[(&str, &str)], body: &str) -> Answer {
-        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        Answer::new(headers, body.as_bytes())
+        let header = |name: &str| {
+            // Envoy looks headers up in lower case.
+            let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+            Some(value.as_bytes().to_vec())
+        };
+        Answer::new(header, body.as_bytes())
     }
 
+    /// An answer of CloudWatch's own.
     fn reply(headers: &[(&str, &str)], body: &str) -> Reply {
-        let from_upstream = [headers, &[("x-envoy-upstream-service-time", "3")]].concat();
-        match answer(&from_upstream, body) {
+        let own = [("x-envoy-upstream-service-time", "3"), ("x-amzn-requestid", "6d0d1b6a")];
+        match answer(&[headers, &own].concat(), body) {
             Answer::Complete(reply) => reply,
             missing => panic!("{missing:?}"),
         }
@@ -135,10 +150,26 @@ mod tests {
         let other = r#"{"__type":"Throttling","Message":"Rate exceeded"}"#;
         assert_eq!(reply(&[(":status", "400")], other), expected);
         let coded = [(":status", "400"), ("x-amzn-query-error", "InvalidParameterValue;Sender")];
-        assert_eq!(reply(&coded, long).code, "InvalidParameterValue");
+        assert_eq!(reply(&coded, r#"{"__type":"a#InvalidParameterValueException"}"#).code, "InvalidParameterValue");
+        assert_eq!(reply(&coded, long).code, "Throttling");
+        let typed = [(":status", "400"), ("X-Amzn-ErrorType", "ThrottlingException:http://x/")];
+        assert_eq!(reply(&typed, "").code, "ThrottlingException");
         let html = reply(&[(":status", "502")], "<html>bad gateway</html>");
         assert_eq!((html.code.as_str(), html.message.as_str()), ("", "<html>bad gateway</html>"));
         assert_eq!(reply(&[(":status", "200")], "").code, "");
+    }
+
+    #[test]
+    fn an_answer_without_a_request_id_is_foreign() {
+        let with = |name: &str, value: &str| match answer(&[(":status", "200"), (name, value)], "") {
+            Answer::Complete(reply) => reply.is_foreign,
+            missing => panic!("{missing:?}"),
+        };
+        for name in ["x-amzn-requestid", "x-amzn-RequestId", "X-AMZN-REQUESTID", "x-amz-request-id"] {
+            assert!(!with(name, "6d0d1b6a"), "{name}");
+            assert!(with(name, " "), "{name}");
+        }
+        assert!(with("x-request-id", "6d0d1b6a"), "Envoy's own");
     }
 
     #[test]
@@ -151,8 +182,12 @@ mod tests {
         ];
         let read = reply(&headers, "");
         assert_eq!(read.date, Some(Timestamp::from_secs(1_787_402_160)));
-        assert_eq!(read.retry_after, Some(Duration::from_millis(250)));
-        assert_eq!(reply(&headers[..3], "").retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(read.patience, Some(Patience::For(Duration::from_millis(250))));
+        assert_eq!(reply(&headers[..3], "").patience, Some(Patience::For(Duration::from_secs(7))));
+        let date = [(":status", "503"), ("retry-after", "Sat, 22 Aug 2026 12:36:30 GMT")];
+        assert_eq!(reply(&date, "").patience, Some(Patience::Until(Timestamp::from_secs(1_787_402_190))));
+        let unreadable = [&headers[..3], &[("x-amz-retry-after", "soon")]].concat();
+        assert_eq!(reply(&unreadable, "").patience, Some(Patience::For(Duration::from_secs(7))));
         assert_eq!(reply(&[headers.as_slice(), &[("age", "1")]].concat(), "").date, None);
         assert_eq!(reply(&[(":status", "200"), ("date", "yesterday")], "").date, None);
     }
@@ -174,11 +209,60 @@ mod tests {
         }
         assert!(matches!(answer(&[], ""), Answer::Missing { may_be_stored: true, .. }));
         assert!(matches!(answer(&[(":status", "400")], ""), Answer::Complete(_)));
+        let own = [(":status", "503"), ("x-amzn-requestid", "6d0d1b6a")];
+        assert!(matches!(answer(&own, ""), Answer::Complete(_)));
     }
 
     #[test]
-    fn any_bytes_are_read() {
-        let hostile: [(&[u8], &[u8]); 3] = [(b":status", b"\xff"), (b"date", b"\xff"), (b"\xff", b"")];
-        Answer::new(hostile.into_iter(), b"\xff\xfe");
+    fn headers_that_are_not_text_count_as_absent() {
+        let header = |name: &str| match name {
+            ":status" => Some(b"500".to_vec()),
+            "date" | "retry-after" | "x-amzn-query-error" => Some(b"\xff".to_vec()),
+            _ => None,
+        };
+        let Answer::Complete(reply) = Answer::new(header, b"\xff\xfe") else { panic!() };
+        assert_eq!((reply.status, reply.date, reply.patience), (500, None, None));
+        assert!(matches!(Answer::new(|_| Some(b"\xff".to_vec()), b""), Answer::Missing { .. }));
+    }
+
+    proptest! {
+        /// A mutation of one header changes what that header says and nothing else.
+        #[test]
+        fn one_changed_header_changes_only_what_it_says(field in 0usize..7, value in "[ -~]{0,40}") {
+            let mut headers = [
+                (":status", "400".to_owned()),
+                ("x-amzn-requestid", "6d0d1b6a".to_owned()),
+                ("date", "Sat, 22 Aug 2026 12:36:00 GMT".to_owned()),
+                ("retry-after", "7".to_owned()),
+                ("x-amzn-query-error", "AccessDenied;Sender".to_owned()),
+                ("x-amzn-failure-message", "no".to_owned()),
+                ("server", "x".to_owned()),
+            ];
+            let read = |headers: &[(&str, String)]| {
+                let pairs: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                answer(&[pairs.as_slice(), &[("x-envoy-upstream-service-time", "3")]].concat(), "{}")
+            };
+            let Answer::Complete(before) = read(&headers) else { panic!() };
+            headers[field].1 = value;
+            let Answer::Complete(after) = read(&headers) else {
+                prop_assert_eq!(field, 0, "only a status may make it none");
+                return Ok(());
+            };
+            let (mut expected, same) = (before.clone(), &after);
+            match field {
+                0 => {
+                    expected.status = same.status;
+                    // Only errors have codes.
+                    (expected.code, expected.message) = (same.code.clone(), same.message.clone());
+                }
+                1 => expected.is_foreign = same.is_foreign,
+                2 => expected.date = same.date,
+                3 => expected.patience = same.patience,
+                4 => expected.code = same.code.clone(),
+                5 => expected.entity_fault = same.entity_fault.clone(),
+                _ => {}
+            }
+            prop_assert_eq!(after, expected);
+        }
     }
 }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use crate::random::Random;
+use crate::{patience, random::Random};
 
 /// The most callouts in flight.
-const MAX_IN_FLIGHT: usize = 4;
+pub const MAX_IN_FLIGHT: usize = 4;
 
 /// The longest time between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
-/// The state of the one endpoint that all payloads go to. After a failure everything waits: a random part of
-/// base × 2^(failures − 1), at most 20 s, or as long as CloudWatch asks. The callouts allowed in flight halve with every
-/// failure and grow by one with every success (AIMD), so a throttled fleet finds a rate that CloudWatch takes.
+/// The state of something that payloads are sent to: the account as a whole, or one lane. After a failure it waits: a random
+/// part of base × 2^(failures − 1), at most 20 s, or as long as CloudWatch asks, at most [`patience::LONGEST`]. The callouts
+/// allowed in flight halve with every failure and grow by one with every success (AIMD), so a throttled fleet finds a rate
+/// that CloudWatch takes.
 #[derive(Debug)]
 pub struct Backoff {
     failures: u32,
@@ -32,6 +33,16 @@ impl Backoff {
         now >= self.not_before && in_flight < self.in_flight_limit
     }
 
+    /// Returns whether the last attempt has failed.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Lets the next attempt be made now.
+    pub fn try_now(&mut self) {
+        self.not_before = Duration::ZERO;
+    }
+
     /// CloudWatch has taken a payload.
     pub fn succeed(&mut self) {
         self.failures = 0;
@@ -43,7 +54,7 @@ impl Backoff {
         self.in_flight_limit = (self.in_flight_limit / 2).max(1);
         let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_DELAY);
         self.failures = self.failures.saturating_add(1);
-        let delay = after.unwrap_or_else(|| random.below(limit));
+        let delay = after.map_or_else(|| random.below(limit), |after| after.min(patience::LONGEST));
         // Answers to callouts that were in flight together do not shorten each other's waits.
         self.not_before = self.not_before.max(now.saturating_add(delay));
         delay
@@ -80,6 +91,16 @@ mod tests {
         backoff.fail(Duration::ZERO, BASE, Some(Duration::ZERO), &mut Random::new(0));
         assert!(!backoff.allows(asked - BASE, 0));
         assert!(backoff.allows(asked, 0));
+    }
+
+    #[test]
+    fn what_cloudwatch_asks_for_is_capped_and_a_flush_may_try() {
+        let mut backoff = Backoff::default();
+        let asked = Duration::from_secs(99_999_999_999);
+        assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), patience::LONGEST);
+        assert!(!backoff.allows(patience::LONGEST - BASE, 0) && backoff.allows(patience::LONGEST, 0));
+        backoff.try_now();
+        assert!(backoff.allows(BASE, 0) && backoff.is_failing());
     }
 
     #[test]

@@ -1,19 +1,20 @@
 //! The data of one PutMetricData request, packed by the bytes that they really take.
 
-use acpw_metric::{
-    Entity,
-    quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES},
-};
+use std::rc::Rc;
+
+use acpw_metric::quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES};
 use serde::Serialize;
 
 use crate::{
     datum::MetricDatum,
+    lane_key::LaneKey,
     payload::{Draft, Span},
 };
 
-/// Data of one namespace, encoded one by one until the next no longer fits.
+/// Data of one namespace and entity, encoded one by one until the next no longer fits.
 #[derive(Debug)]
 pub struct Batch {
+    key: LaneKey,
     raw: Vec<u8>,
     data: Vec<Span>,
     end: &'static [u8],
@@ -34,23 +35,34 @@ struct KeyAttributes<'a> {
     environment: &'a str,
 }
 
+/// Returns what stands before and after the data of a request.
+pub(crate) fn envelope(key: &LaneKey) -> (Vec<u8>, &'static [u8]) {
+    let mut head = b"{\"Namespace\":".to_vec();
+    // Writing text to memory does not fail.
+    let _ = serde_json::to_writer(&mut head, key.namespace.as_str());
+    let Some(entity) = &key.entity else {
+        head.extend_from_slice(b",\"MetricData\":[");
+        return (head, b"]}");
+    };
+    // Data are stored even if CloudWatch finds the entity at fault.
+    head.extend_from_slice(b",\"StrictEntityValidation\":false,\"EntityMetricData\":[{\"Entity\":");
+    let (name, environment) = (entity.service.as_str(), entity.environment.as_str());
+    let key_attributes = KeyAttributes { r#type: "Service", name, environment };
+    let _ = serde_json::to_writer(&mut head, &WireEntity { key_attributes });
+    head.extend_from_slice(b",\"MetricData\":[");
+    (head, b"]}]}")
+}
+
 impl Batch {
     /// An empty batch for a namespace, and for an entity if the data belong to one.
-    pub fn new(namespace: &str, entity: Option<&Entity>) -> Self {
-        let mut raw = b"{\"Namespace\":".to_vec();
-        // Writing text to memory does not fail.
-        let _ = serde_json::to_writer(&mut raw, namespace);
-        let Some(entity) = entity else {
-            raw.extend_from_slice(b",\"MetricData\":[");
-            return Self { raw, data: Vec::new(), end: b"]}" };
-        };
-        // Data are stored even if CloudWatch finds the entity at fault.
-        raw.extend_from_slice(b",\"StrictEntityValidation\":false,\"EntityMetricData\":[{\"Entity\":");
-        let (name, environment) = (entity.service.as_str(), entity.environment.as_str());
-        let key_attributes = KeyAttributes { r#type: "Service", name, environment };
-        let _ = serde_json::to_writer(&mut raw, &WireEntity { key_attributes });
-        raw.extend_from_slice(b",\"MetricData\":[");
-        Self { raw, data: Vec::new(), end: b"]}]}" }
+    pub fn new(key: LaneKey) -> Self {
+        let (raw, end) = envelope(&key);
+        Self { key, raw, data: Vec::new(), end }
+    }
+
+    /// Returns the namespace and entity that it is for.
+    pub fn key(&self) -> &LaneKey {
+        &self.key
     }
 
     /// Adds a datum, if it fits under CloudWatch's quotas of 1,000 data and 1,000,000 uncompressed bytes.
@@ -93,19 +105,23 @@ impl Batch {
             return None;
         }
         self.raw.extend_from_slice(self.end);
-        Some(Draft::new(self.raw, self.data))
+        Some(Draft::new(Rc::new(self.key), self.raw, self.data))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Kind, Metric, MetricName, StorageResolution,
-        Timestamp, Unit,
+        DimensionName, DimensionValue, Dimensions, Distribution, Entity, Kind, Metric, MetricName, Namespace,
+        StorageResolution, Timestamp, Unit,
     };
 
     use super::*;
     use crate::Payload;
+
+    fn key(entity: Option<Entity>) -> LaneKey {
+        LaneKey { namespace: Namespace::new("N").unwrap(), entity }
+    }
 
     fn sealed(draft: Option<Draft>) -> Payload {
         draft.unwrap().seal(&mut usize::MAX.clone()).unwrap()
@@ -140,7 +156,7 @@ mod tests {
     #[test]
     fn a_thousand_data_fit_and_no_more() {
         for (most, expected) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
-            let mut batch = Batch::new("N", None);
+            let mut batch = Batch::new(key(None));
             assert_eq!(fill(&mut batch, &dimensions(1, 1), most), expected);
             let payload = batch.into_draft().unwrap();
             assert_eq!((payload.data(), payload.samples()), (expected, 7 * expected as u64));
@@ -150,7 +166,7 @@ mod tests {
     #[test]
     fn a_million_bytes_fit_and_no_more() {
         let nearly_full = || {
-            let mut batch = Batch::new("N", None);
+            let mut batch = Batch::new(key(None));
             fill(&mut batch, &dimensions(30, 1_000), usize::MAX);
             fill(&mut batch, &dimensions(2, 400), usize::MAX);
             batch
@@ -177,7 +193,7 @@ mod tests {
     fn data_of_an_entity_stand_beside_it() {
         let text = |text| acpw_metric::EntityText::new(text).unwrap();
         let entity = Entity { service: text("check\"out"), environment: text("eks:prod/shop") };
-        let mut batch = Batch::new("N", Some(&entity));
+        let mut batch = Batch::new(key(Some(entity)));
         assert_eq!(fill(&mut batch, &dimensions(1, 1), 2), 2);
         let payload = sealed(batch.into_draft());
         let document: serde_json::Value = serde_json::from_slice(payload.body()).unwrap();
@@ -198,10 +214,15 @@ mod tests {
         let (rest, _) = payload.without(&[0]);
         let document: serde_json::Value = serde_json::from_slice(sealed(rest).body()).unwrap();
         assert_eq!(document["EntityMetricData"][0]["MetricData"], serde_json::json!([datum]));
+        let without = sealed(payload.without_entity());
+        let document: serde_json::Value = serde_json::from_slice(without.body()).unwrap();
+        assert_eq!(document, serde_json::json!({"Namespace": "N", "MetricData": [datum, datum]}));
+        assert_eq!((without.samples(), &without.key().entity), (payload.samples(), &None));
+        assert_eq!(sealed(without.without(&[0]).0).data(), 1);
     }
 
     #[test]
     fn nothing_makes_no_payload() {
-        assert!(Batch::new("N", None).into_draft().is_none());
+        assert!(Batch::new(key(None)).into_draft().is_none());
     }
 }

@@ -1,24 +1,30 @@
-//! What is held and not yet in a payload, within a bound.
+//! Data that are held and not on their way, within a bound.
 
-use std::time::Duration;
-
-use acpw_metric::{Accumulator, Kind, Record, Shrunk, Timestamp, quota::MAX_AGE_SECONDS};
+use acpw_metric::{Accumulator, Kind, Record, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
-    cardinality::Cardinality,
     gauge::Gauges,
-    outbox::{Names, Outbox},
-    payload::Draft,
+    lanes::{LaneId, Lanes},
+    outbox::{Names, Outbox, Work},
+    refused_entities::RefusedEntities,
+    waiting::Waiting,
     zero::Zeros,
 };
 
 /// Room that is made at the bound, so that it is not reached again at once: one part in so many.
 const HEADROOM: usize = 8;
 
+/// How long merging is left alone after it could not make room.
+const MERGE_INTERVAL_MILLIS: i64 = 10_000;
+
+/// What is held for namespaces that CloudWatch refuses while it accepts others: one part in so many of the limit. A gateway
+/// takes no more posts from three quarters on, and is to go on taking those that CloudWatch accepts.
+const REFUSED_SHARE: usize = 2;
+
 /// CloudWatch's limit of two weeks, less the time that it takes to send.
 const MAX_AGE_MILLIS: i64 = (MAX_AGE_SECONDS as i64 - 300) * 1_000;
 
-/// Data that are not due yet, and data that are due and wait to be made into payloads.
+/// Data that are not due yet, and data that are due, in payloads that wait or not yet.
 #[derive(Debug)]
 pub struct Buffer {
     pending: Accumulator,
@@ -26,6 +32,8 @@ pub struct Buffer {
     zeros: Zeros,
     outbox: Outbox,
     limit: usize,
+    /// How many bytes were left and when, when data were last merged before the limit.
+    merged: Option<(usize, Timestamp)>,
     /// Values that nobody has handed over: samples of gauges, and zeros.
     made: u64,
 }
@@ -39,6 +47,7 @@ impl Buffer {
             zeros: Zeros::default(),
             outbox: Outbox::new(names),
             limit,
+            merged: None,
             made: 0,
         }
     }
@@ -91,15 +100,34 @@ impl Buffer {
         self.outbox.gather(budget);
     }
 
-    /// The next draft of data that are due, once it is encoded; that takes about as many bytes from `budget`.
-    /// `cardinality` takes in what is encoded.
-    pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {
-        self.outbox.next_draft(budget, cardinality, now)
+    /// Takes out what a lane has to send now, once that is encoded; that takes about as many bytes from the budget.
+    pub fn next_body(&mut self, id: LaneId, learnt: i64, work: Work<'_>) -> Option<Waiting> {
+        self.outbox.next_body(id, learnt, work)
     }
 
-    /// Whether data are due.
+    /// Returns the lanes of data that are due.
+    pub fn lanes(&self) -> &Lanes {
+        self.outbox.lanes()
+    }
+
+    /// Returns the lanes of data that are due, to be changed.
+    pub fn lanes_mut(&mut self) -> &mut Lanes {
+        self.outbox.lanes_mut()
+    }
+
+    /// Returns the entities that CloudWatch refuses.
+    pub fn refused_entities_mut(&mut self) -> &mut RefusedEntities {
+        self.outbox.refused_entities_mut()
+    }
+
+    /// Whether data are due, in payloads that wait too.
     pub fn has_due(&self) -> bool {
         !self.outbox.is_empty()
+    }
+
+    /// Whether data are due that have no trouble.
+    pub fn has_open_data(&self) -> bool {
+        self.outbox.has_open_data()
     }
 
     /// Moves all data by so many milliseconds, as far as that moves them into other periods.
@@ -123,19 +151,45 @@ impl Buffer {
         self.pending.bytes().saturating_add(self.outbox.bytes())
     }
 
-    /// Keeps it, together with `others` bytes of payloads, within the limit: merges old minutes into five minutes, then into
-    /// hours, and when that does not suffice drops the oldest data. Gives how many values were dropped.
+    /// Keeps it, together with `others` bytes of payloads on their way, within the limit. From five eighths of the limit on,
+    /// merges posted seconds into minutes and old minutes into five minutes, then into hours: gateways refuse posts from
+    /// three quarters on. At the limit, when that does not suffice, drops the oldest data, first in the lanes that take more
+    /// than their share. Returns how many values were dropped.
     pub fn keep_within_limit(&mut self, others: usize, now: Timestamp) -> u64 {
+        let refused = self.outbox.shrink_refused(self.limit / REFUSED_SHARE, now);
+        self.made = self.made.saturating_add(refused.settled);
         if self.bytes().saturating_add(others) <= self.limit {
-            return 0;
+            self.merge_early(others, now);
+            return refused.dropped;
         }
         // Room is made at once, so that the next record does not come to the limit again.
         let target = self.limit.saturating_sub(self.limit / HEADROOM).saturating_sub(others);
         // What is due is older than what is not.
-        let Shrunk { dropped, .. } = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
-        let shrunk = self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now);
-        self.made = self.made.saturating_add(shrunk.settled);
-        dropped.saturating_add(shrunk.dropped)
+        let due = self.outbox.shrink(target.saturating_sub(self.pending.bytes()), now);
+        let pending = self.pending.shrink(target.saturating_sub(self.outbox.bytes()), now);
+        self.made = self.made.saturating_add(due.settled).saturating_add(pending.settled);
+        refused.dropped.saturating_add(due.dropped).saturating_add(pending.dropped)
+    }
+
+    fn merge_early(&mut self, others: usize, now: Timestamp) {
+        let bytes = self.bytes().saturating_add(others);
+        if bytes <= self.limit / 8 * 5 {
+            self.merged = None;
+            return;
+        }
+        // What cannot be merged now is not walked through again for each record.
+        let is_worth_it = self.merged.is_none_or(|(left, at)| {
+            bytes >= left.saturating_add(self.limit / 16)
+                || now.millis_since(at).unsigned_abs() >= MERGE_INTERVAL_MILLIS.unsigned_abs()
+        });
+        if !is_worth_it {
+            return;
+        }
+        let target = (self.limit / 2).saturating_sub(others);
+        let settled = self.outbox.merge_old(target.saturating_sub(self.pending.bytes()), now);
+        let more = self.pending.merge_old(target.saturating_sub(self.outbox.bytes()), now);
+        self.made = self.made.saturating_add(settled).saturating_add(more);
+        self.merged = Some((self.bytes().saturating_add(others), now));
     }
 
     /// Drops data that are older than CloudWatch takes; gives how many values.
@@ -161,14 +215,16 @@ impl Buffer {
             return self.outbox.drop_oldest();
         }
         let (key, group) = self.pending.pop()?;
-        Some(if key.kind == Kind::Sample { group.samples() } else { 0 })
+        // Shares of gauges are not values yet, so nobody has counted them as received.
+        Some(if key.kind == Kind::Gauge { 0 } else { group.samples() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, StorageResolution, Unit,
+        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, Origin, PeriodKey,
+        StorageResolution, Unit,
     };
 
     use super::*;
@@ -182,6 +238,10 @@ mod tests {
 
     /// One value of each of so many series, at a second.
     fn data(second: u64, series: usize) -> Accumulator {
+        data_of(Kind::Sample, second, series)
+    }
+
+    fn data_of(kind: Kind, second: u64, series: usize) -> Accumulator {
         let mut data = Accumulator::default();
         let name = MetricName::new("RequestCount").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
@@ -190,7 +250,8 @@ mod tests {
         for n in 0..series {
             let value = DimensionValue::new(&n.to_string()).unwrap();
             let dimensions = Dimensions::new(vec![(DimensionName::new("n").unwrap(), value)]).unwrap();
-            data.add(Timestamp::from_secs(START + second), None, &dimensions, &metric, &one);
+            let key = PeriodKey::new(Timestamp::from_secs(START + second), kind, Origin::default(), &metric);
+            data.file(key, &dimensions, &metric, &one);
         }
         data
     }
@@ -231,6 +292,56 @@ mod tests {
         assert_eq!(buffer.samples(), 300);
     }
 
+    /// What a gateway looks at: from here on it refuses posts.
+    fn is_full(buffer: &Buffer) -> bool {
+        buffer.bytes() >= buffer.limit / 4 * 3
+    }
+
+    #[test]
+    fn posts_of_an_outage_are_merged_before_a_gateway_refuses_any() {
+        for kind in [Kind::Posted, Kind::Dated] {
+            let mut buffer = buffer(65_536);
+            // One series, over two hours and ahead by as much, as CloudWatch takes it.
+            for second in 0..4 * 3_600 {
+                let now = Timestamp::from_secs(START + if kind == Kind::Dated { 2 * 3_600 } else { second });
+                assert!(!is_full(&buffer), "{kind:?} {second}");
+                buffer.add(data_of(kind, second, 1));
+                buffer.release();
+                assert_eq!(buffer.keep_within_limit(0, now), 0);
+            }
+            assert_eq!(buffer.samples(), 4 * 3_600);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_merged_is_looked_at_again_when_it_has_grown_or_aged() {
+        let mut buffer = buffer(100_000);
+        let now = |second| Timestamp::from_secs(START + second);
+        // High resolution, and recent.
+        let mut second = 0;
+        while buffer.bytes() <= 63_000 {
+            let mut seconds = Accumulator::default();
+            let name = MetricName::new("M").unwrap();
+            let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::High };
+            let mut one = Distribution::new();
+            one.record(1.0);
+            let key = PeriodKey::new(now(second), Kind::Dated, Origin::default(), &metric);
+            seconds.file(key, &Dimensions::default(), &metric, &one);
+            buffer.add(seconds);
+            second += 1;
+        }
+        assert_eq!(buffer.keep_within_limit(0, now(second)), 0);
+        let left = Some((buffer.bytes(), now(second)));
+        assert_eq!(buffer.merged, left);
+        buffer.keep_within_limit(0, now(second + 9));
+        assert_eq!(buffer.merged, left);
+        buffer.keep_within_limit(0, now(second + 10));
+        assert_eq!(buffer.merged, Some((buffer.bytes(), now(second + 10))));
+        buffer.keep_within_limit(0, now(second + 1_000));
+        assert!(buffer.bytes() <= 50_000);
+        assert_eq!(buffer.samples(), second);
+    }
+
     #[test]
     fn what_cloudwatch_no_longer_takes_is_dropped() {
         let mut buffer = buffer(100_000);
@@ -242,5 +353,21 @@ mod tests {
         assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks)), 3);
         assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + two_weeks)), 0);
         assert_eq!(buffer.samples(), 2);
+    }
+
+    #[test]
+    fn a_value_that_becomes_too_old_while_it_waits_is_counted_whatever_its_kind() {
+        for (kind, dropped) in [(Kind::Sample, 3), (Kind::Posted, 3), (Kind::Dated, 3), (Kind::Gauge, 0)] {
+            for is_due in [false, true] {
+                let mut buffer = buffer(100_000);
+                buffer.add(data_of(kind, 0, 3));
+                if is_due {
+                    buffer.release();
+                }
+                assert_eq!(buffer.samples(), dropped, "{kind:?}");
+                assert_eq!(buffer.drop_too_old(Timestamp::from_secs(START + 14 * 24 * 3_600)), dropped, "{kind:?}");
+                assert_eq!((buffer.samples(), buffer.bytes()), (0, 0), "{kind:?}");
+            }
+        }
     }
 }

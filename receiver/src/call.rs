@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use acpw_metric::Timestamp;
 
-use crate::answer;
+use crate::{answer::has_request_id, patience};
 
 /// As much of an answer to a provider of credentials as is taken in.
 pub const CREDENTIALS_LIMIT: usize = 64 * 1024;
@@ -66,7 +66,7 @@ pub enum Response {
         status: u16,
         /// The whole body.
         body: Vec<u8>,
-        /// The time on the clock of who answered.
+        /// The time on AWS's clock, when AWS answered.
         date: Option<Timestamp>,
     },
     /// None, or one that is not taken; this says why.
@@ -74,21 +74,15 @@ pub enum Response {
 }
 
 impl Response {
-    /// Reads an answer's headers and the first `limit` + 1 bytes of its body; one that is longer than `limit` is refused.
-    pub fn new<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, body: Vec<u8>, limit: usize) -> Self {
-        let mut status = 0;
-        let mut date = None;
-        let mut is_from_upstream = false;
-        for (name, value) in headers {
-            let Ok(value) = std::str::from_utf8(value) else { continue };
-            match name {
-                b":status" => status = value.parse().unwrap_or(0),
-                b"date" => date = answer::date(value),
-                // Envoy adds it to what an upstream answered, and not to what it answers itself.
-                b"x-envoy-upstream-service-time" => is_from_upstream = true,
-                _ => {}
-            }
-        }
+    /// Reads an answer: `header` returns the value of a lower-case name, `body` holds the first `limit` + 1 bytes of the
+    /// body. A body longer than `limit` is refused.
+    pub fn new(header: impl Fn(&str) -> Option<Vec<u8>>, body: Vec<u8>, limit: usize) -> Self {
+        let text = |name: &str| header(name).and_then(|value| String::from_utf8(value).ok());
+        let status = text(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let date = text("date").and_then(|value| patience::date(&value));
+        // Envoy adds it to what an upstream answered, and not to what it answers itself.
+        let is_from_upstream = header("x-envoy-upstream-service-time").is_some();
+        let is_of_aws = has_request_id(&header);
         if status == 0 {
             return Self::Missing("the answer broke off".to_owned());
         }
@@ -98,7 +92,8 @@ impl Response {
         if !is_from_upstream && matches!(status, 503 | 504) {
             return Self::Missing(String::from_utf8_lossy(&body).into_owned());
         }
-        Self::Complete { status, body, date }
+        // A proxy's clock says nothing about AWS's.
+        Self::Complete { status, body, date: date.filter(|_| is_of_aws) }
     }
 }
 
@@ -120,7 +115,11 @@ mod tests {
     const LIMIT: usize = 1_000;
 
     fn response(headers: &[(&str, &str)], body: Vec<u8>) -> Response {
-        Response::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), body, LIMIT)
+        let header = |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name)?;
+            Some(value.as_bytes().to_vec())
+        };
+        Response::new(header, body, LIMIT)
     }
 
     const GOOD: [(&str, &str); 2] = [(":status", "200"), ("x-envoy-upstream-service-time", "1")];
@@ -140,6 +139,18 @@ mod tests {
         assert_eq!(response(&[], Vec::new()), Response::Missing("the answer broke off".to_owned()));
         let busy = response(&[(":status", "503"), GOOD[1]], Vec::new());
         assert!(matches!(busy, Response::Complete { status: 503, .. }));
+    }
+
+    #[test]
+    fn the_time_is_learnt_from_aws_only() {
+        let dated = [GOOD[0], GOOD[1], ("date", "Sat, 22 Aug 2026 12:36:00 GMT")];
+        let date = |headers: &[(&str, &str)]| match response(headers, Vec::new()) {
+            Response::Complete { date, .. } => date,
+            missing => panic!("{missing:?}"),
+        };
+        assert_eq!(date(&dated), None);
+        let own = [dated.as_slice(), &[("x-amzn-requestid", "6d0d1b6a")]].concat();
+        assert_eq!(date(&own), Some(Timestamp::from_secs(1_787_402_160)));
     }
 
     #[test]

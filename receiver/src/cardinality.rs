@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, hash::BuildHasher, time::Duration};
 
-use acpw_metric::{Dimensions, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
+use acpw_metric::{Dimensions, Kind, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
 use serde::Serialize;
 
 use crate::notice::Notice;
@@ -64,8 +64,12 @@ impl Cardinality {
         }
     }
 
-    /// Takes in dimensions under which data are published.
-    pub fn note_dimensions(&mut self, dimensions: &Dimensions, now: Duration) {
+    /// Takes in dimensions under which data of this kind are published. Those of posted data are what their
+    /// clients chose, and have nothing to do with a sender's `max_series`.
+    pub fn note_dimensions(&mut self, kind: Kind, dimensions: &Dimensions, now: Duration) {
+        if matches!(kind, Kind::Posted | Kind::Dated) {
+            return;
+        }
         for (name, value) in dimensions.iter() {
             if value == OVERFLOW_VALUE {
                 self.overflowing = Some(dimensions.clone());
@@ -173,7 +177,7 @@ mod tests {
         let (namespace, name) = (Namespace::new("N").unwrap(), MetricName::new("Requests").unwrap());
         for dimensions in sets {
             cardinality.note(&namespace, &name, &dimensions, 1, now);
-            cardinality.note_dimensions(&dimensions, now);
+            cardinality.note_dimensions(Kind::Sample, &dimensions, now);
         }
         cardinality.poll_notice(now)
     }
@@ -223,6 +227,19 @@ mod tests {
             assert_eq!((cardinality.series(), cardinality.named.len()), (known as u64, MAX_NAMED));
             assert_eq!(cardinality.values["n"].len(), known);
         }
+    }
+
+    #[test]
+    fn a_posted_value_that_looks_like_the_overflow_is_none() {
+        let mut cardinality = Cardinality::default();
+        for kind in [Kind::Posted, Kind::Dated] {
+            cardinality.note_dimensions(kind, &dimensions(&[("path", OVERFLOW_VALUE)]), SECOND);
+            cardinality.note_dimensions(kind, &dimensions(&[("path", "/a")]), SECOND);
+        }
+        assert_eq!(cardinality.poll_notice(SECOND), None);
+        cardinality.note_dimensions(Kind::Sample, &dimensions(&[("path", OVERFLOW_VALUE)]), SECOND);
+        let notice = Notice::Overflow { dimension: "path".to_owned(), values: 0 };
+        assert_eq!(cardinality.poll_notice(SECOND), Some(notice));
     }
 
     #[test]

@@ -10,6 +10,10 @@ const TOLERANCE: u64 = 5_000;
 /// An answer that took longer says nothing about the time.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(15 * 60);
 
+/// The largest difference that one answer is believed. AWS refuses a signature that is further off (five minutes), and what
+/// moves all held data by more than that is learnt from two answers that agree: one may be a proxy's.
+const UNCONFIRMED: u64 = 5 * 60 * 1_000;
+
 /// The host's wall clock, corrected by what CloudWatch's answers tell, so that signatures and timestamps are right on a
 /// host whose clock is not.
 #[derive(Debug, Default)]
@@ -18,6 +22,8 @@ pub struct Clock {
     skew: i64,
     /// The sum of all that was learnt: how far data stamped at the beginning have to be moved.
     learnt: i64,
+    /// A large difference that one answer has shown, as what would have been learnt with it.
+    doubtful: Option<i64>,
     /// The wall clock less the steady clock, when they were last read.
     distance: Option<i64>,
 }
@@ -50,14 +56,24 @@ impl Clock {
         Some(date.millis_since(signed_at.shifted(half)))
     }
 
-    /// Takes in the difference of an answer to a request that was signed when so much had been learnt.
+    /// Takes in the difference of an answer of AWS's own to a request that was signed when `learnt_when_signed` had been
+    /// learnt. A difference of more than five minutes counts once a second answer shows it too.
     pub fn learn(&mut self, difference: i64, learnt_when_signed: i64) {
-        // Of several answers to requests signed by the same clock, the first has told it.
+        // Of several answers to requests signed by the same clock, the first has shown it.
         let news = difference.saturating_sub(self.learnt.saturating_sub(learnt_when_signed));
-        if news.unsigned_abs() > TOLERANCE {
-            self.skew = self.skew.saturating_add(news);
-            self.learnt = self.learnt.saturating_add(news);
+        if news.unsigned_abs() <= TOLERANCE {
+            self.doubtful = None;
+            return;
         }
+        let target = self.learnt.saturating_add(news);
+        let is_confirmed = self.doubtful.is_some_and(|doubtful| doubtful.abs_diff(target) <= TOLERANCE);
+        if news.unsigned_abs() > UNCONFIRMED && !is_confirmed {
+            self.doubtful = Some(target);
+            return;
+        }
+        self.doubtful = None;
+        self.skew = self.skew.saturating_add(news);
+        self.learnt = target;
     }
 
     /// The sum of all that was learnt, in milliseconds. Data stamped when it was less are as much too early.
@@ -83,16 +99,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_days_off_is_corrected_by_one_answer() {
+    fn a_clock_that_is_days_off_is_corrected_by_two_answers() {
         let mut clock = Clock::default();
         let signed_at = clock.read(now(-2 * DAY, 0));
         let date = now(1_000, 0).wall;
         let difference = Clock::difference(date, signed_at, Duration::from_secs(2)).unwrap();
         assert_eq!(difference, 2 * DAY);
         clock.learn(difference, 0);
+        assert_eq!(clock.learnt(), 0);
+        clock.learn(difference + 900, 0);
         clock.learn(difference, 0);
-        assert_eq!(clock.read(now(-2 * DAY + 5, 5)), now(5, 5).wall);
-        assert_eq!((clock.learnt(), clock.skew()), (2 * DAY, 2 * DAY));
+        assert_eq!(clock.read(now(-2 * DAY + 5, 5)), now(905, 5).wall);
+        assert_eq!((clock.learnt(), clock.skew()), (2 * DAY + 900, 2 * DAY + 900));
     }
 
     #[test]
@@ -110,9 +128,27 @@ mod tests {
     }
 
     #[test]
+    fn one_answer_that_is_far_off_is_not_believed() {
+        let mut clock = Clock::default();
+        let limit = i64::try_from(UNCONFIRMED).unwrap();
+        clock.learn(limit + 1, 0);
+        clock.learn(-DAY, 0);
+        clock.learn(limit + 1, 0);
+        assert_eq!(clock.learnt(), 0, "they do not agree");
+        clock.learn(0, 0);
+        clock.learn(limit + 1, 0);
+        assert_eq!(clock.learnt(), 0, "a good one came between them");
+        clock.learn(limit + 1, 0);
+        assert_eq!(clock.learnt(), limit + 1);
+        clock.learn(-limit, limit + 1);
+        assert_eq!(clock.learnt(), 1, "one that the signature allows for is believed at once");
+    }
+
+    #[test]
     fn setting_the_wall_clock_does_not_move_the_corrected_time() {
         let mut clock = Clock::default();
         clock.read(now(-2 * DAY, 0));
+        clock.learn(2 * DAY, 0);
         clock.learn(2 * DAY, 0);
         assert_eq!(clock.read(now(1_000, 1_000)), now(1_000, 1_000).wall);
         assert_eq!((clock.learnt(), clock.skew()), (2 * DAY, 0));

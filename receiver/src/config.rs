@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use acpw_config::{Faults, Field, Secret, object, read};
-use acpw_metric::{MetricName, Namespace};
+use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
-    credentials::{Keys, Provider, RawProviders, RegionSource, Set, from_keys},
+    credentials::{Keys, Provider, RawProviders, RegionSource},
     endpoint::{Region, region_of_host},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
+
+/// The metric that `metric_name` renames.
+const REQUEST_COUNT: &str = "RequestCount";
 
 object! {
     /// Configuration of receiver.wasm.
@@ -23,13 +26,16 @@ object! {
         /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
         cloud_watch_host: String,
         /// Where credentials come from: a provider, or a list of providers of which the first that has credentials is
-        /// used. Without it, they are the three keys that follow.
+        /// used. Without it, they are the three keys that follow; without any of these, the provider is `environment`.
         credentials: RawProviders,
-        /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`.
+        /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`, else
+        /// `AWS_ACCESS_KEY_ID`.
         aws_access_key_id: String,
-        /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`.
+        /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`, else
+        /// `AWS_SECRET_ACCESS_KEY`.
         aws_secret_access_key: Secret,
-        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`.
+        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`, else
+        /// `AWS_SESSION_TOKEN`.
         aws_session_token: Secret,
         /// How long CloudWatch may take to answer, 100 to 60,000. Default: 5000.
         http_request_timeout_millisecond: u64,
@@ -111,6 +117,7 @@ impl Config {
         let environment: &dyn Fn(&str) -> Option<String> = &environment;
         let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut faults);
         let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
+        check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
         let keys = Keys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
@@ -122,7 +129,7 @@ impl Config {
                 keys.refuse(&mut faults);
                 providers.check(environment, &mut faults)
             }
-            None => from_keys(keys, environment, &mut faults).map(|keys| vec![Provider::Static(Set::lasting(keys))]),
+            None => keys.provider(environment, &mut faults).map(|provider| vec![provider]),
         };
         let imds_cluster = credentials.iter().flatten().find_map(Provider::imds_cluster);
         let region = RegionSource::new(region, environment, imds_cluster, &mut faults);
@@ -132,9 +139,12 @@ impl Config {
         let namespace = raw.metric_namespace.optional("metric_namespace", &mut faults);
         let namespace = Namespace::new(namespace.as_deref().unwrap_or("AWSCloudWatchProxyWasm"));
         let name = raw.metric_name.optional("metric_name", &mut faults);
-        let name = MetricName::new(name.as_deref().unwrap_or("RequestCount"));
+        let name = MetricName::new(name.as_deref().unwrap_or(REQUEST_COUNT));
         let namespace = faults.checked("metric_namespace", namespace);
         let request_count_name = faults.checked("metric_name", name);
+        if let Some(name) = &request_count_name {
+            check_name(name.as_str(), &mut faults);
+        }
         let timeout = raw.http_request_timeout_millisecond.within(
             "http_request_timeout_millisecond",
             100..=60_000,
@@ -157,6 +167,7 @@ impl Config {
             }
         };
         let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut faults);
+        check_cluster(admin_cluster.as_deref(), "admin_cluster_name", &mut faults);
         let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
         let sources = RawSources { ecs_task: raw.ecs_task, scrape: raw.scrape, envoy_stats: raw.envoy_stats };
         let sources = sources.check(environment, &mut faults);
@@ -187,6 +198,23 @@ impl Config {
     pub fn host(&self) -> Option<String> {
         let of_region = || self.region.region().map(Region::cloud_watch_host);
         self.host.clone().or_else(of_region)
+    }
+}
+
+/// Adds a fault where RequestCount would be published under the name of another metric, and the two would mix.
+fn check_name(name: &str, faults: &mut Faults) {
+    let mut others = REQUEST_METRICS.iter().filter(|other| **other != REQUEST_COUNT);
+    if others.any(|other| *other == name) {
+        faults.add(
+            "metric_name",
+            format_args!("\"{name}\" is the name of another metric; RequestCount would mix with it"),
+        );
+    }
+}
+
+fn check_cluster(name: Option<&str>, key: &str, faults: &mut Faults) {
+    if name == Some("") {
+        faults.add(key, "is empty; it must be the name of a cluster");
     }
 }
 
@@ -222,7 +250,7 @@ mod tests {
     }
 
     fn faults(document: &str) -> Vec<String> {
-        config(document).unwrap_err().lines().map(str::to_owned).collect()
+        config(document).unwrap_err().lines().collect()
     }
 
     #[test]
@@ -238,8 +266,38 @@ mod tests {
         assert_eq!(config.timeout, Duration::from_secs(3));
         assert_eq!(config.namespace.as_str(), "AWSCloudWatchProxyWasm-dev");
         assert_eq!(config.request_count_name.as_str(), "Requests");
-        let [Provider::Static(set)] = config.credentials.as_slice() else { panic!("{config:?}") };
+        let [Provider::Environment(set)] = config.credentials.as_slice() else { panic!("{config:?}") };
         assert_eq!(set.credentials.access_key_id(), "AKIDEXAMPLE");
+    }
+
+    #[test]
+    fn without_credentials_the_keys_are_those_of_the_environment() {
+        let of = |extra: &str, variables: &[(&str, &str)]| {
+            let document = format!(r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c" {extra}}}"#);
+            let config = Config::from_json(document.as_bytes(), |name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            });
+            config.map(|config| match config.credentials.as_slice() {
+                [provider @ (Provider::Static(set) | Provider::Environment(set))] => {
+                    (provider.name(), set.credentials.access_key_id().to_owned())
+                }
+                other => panic!("{other:?}"),
+            })
+        };
+        let aws = [("AWS_ACCESS_KEY_ID", "AKIDAWS"), ("AWS_SECRET_ACCESS_KEY", "aws"), ("AWS_SESSION_TOKEN", "t")];
+        let both = [aws.as_slice(), &[("ACPW_AWS_ACCESS_KEY_ID", "AKIDACPW"), ("ACPW_AWS_SECRET_ACCESS_KEY", "s")]];
+        assert_eq!(of("", &aws).unwrap(), ("environment", "AKIDAWS".to_owned()));
+        assert_eq!(of("", &both.concat()).unwrap(), ("environment", "AKIDACPW".to_owned()));
+        assert_eq!(of(r#", "aws_access_key_id": """#, &aws).unwrap(), ("environment", "AKIDAWS".to_owned()));
+        let keys = r#", "aws_access_key_id": "AKIDHERE", "aws_secret_access_key": "s""#;
+        assert_eq!(of(keys, &aws).unwrap(), ("static", "AKIDHERE".to_owned()));
+        // The secret of another key is not put to this one.
+        let half = of(r#", "aws_access_key_id": "AKIDHERE""#, &aws).unwrap_err().to_string();
+        assert!(half.contains("aws_secret_access_key: is required"), "{half}");
+        let half = of("", &aws[..1]).unwrap_err().to_string();
+        assert!(half.contains("AWS_ACCESS_KEY_ID is given, but AWS_SECRET_ACCESS_KEY is not"), "{half}");
+        let none = of("", &[]).unwrap_err().to_string();
+        assert!(none.contains("ACPW_AWS_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID"), "{none}");
     }
 
     #[test]
@@ -278,6 +336,36 @@ mod tests {
         for (fault, start) in faults.iter().zip(starts) {
             assert!(fault.starts_with(start), "{fault}");
         }
+    }
+
+    #[test]
+    fn requests_are_not_counted_under_the_name_of_another_metric() {
+        let document = |name: &str| {
+            format!(
+                r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "metric_name": "{name}"}}"#
+            )
+        };
+        for name in REQUEST_METRICS.iter().filter(|name| **name != "RequestCount") {
+            let expected =
+                format!("metric_name: \"{name}\" is the name of another metric; RequestCount would mix with it");
+            assert_eq!(faults(&document(name)), [expected]);
+        }
+        for name in ["RequestCount", "Requests", "latency"] {
+            assert!(config(&document(name)).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_has_a_name() {
+        let document =
+            r#"{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "", "admin_cluster_name": ""}"#;
+        assert_eq!(
+            faults(document),
+            [
+                "cloud_watch_cluster_name: is empty; it must be the name of a cluster",
+                "admin_cluster_name: is empty; it must be the name of a cluster",
+            ]
+        );
     }
 
     #[test]

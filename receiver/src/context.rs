@@ -4,23 +4,27 @@ use std::{collections::HashMap, time::Duration};
 
 use acpw_config::list;
 use acpw_host::{
-    Callout, Counter, Gauge, HostError, LogLevel, Plugin, Queue, call_response_body, call_response_headers,
-    dispatch_http_call, environment, log, now, pairs::pairs, plugin, plugin_configuration, random, set_shared_data,
-    set_tick_period, shared_number,
+    CalloutError, Counter, Gauge, Queue, call_response_body, call_response_header, dispatch, environment, log, now,
+    plugin_configuration, random, set_shared_data, shared_number,
 };
 use acpw_metric::{
     record::QUEUE_NAME,
     shared::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, STATUS_KEY},
 };
+use proxy_wasm::{
+    hostcalls,
+    traits::{Context, RootContext},
+    types::{LogLevel, Status},
+};
 
 use crate::{
     Answer, Config, Counts, Publisher, TransmitId,
-    call::{CREDENTIALS_LIMIT, Response},
+    call::{CREDENTIALS_LIMIT, Call, Response},
     credentials::Provider,
     drain::DrainWatch,
     endpoint::Region,
     flush::Flushes,
-    notice::Level,
+    notice::{Level, Notice},
     source::{Head, SourceId, Sources},
     status::StatusBook,
 };
@@ -39,7 +43,11 @@ const ANSWER_LIMIT: usize = 256 * 1024;
 
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-plugin!(Root);
+proxy_wasm::main! {{
+    // Also writes a panic to Envoy's log before it ends the VM.
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
 
 /// The singleton's context.
 #[derive(Default)]
@@ -56,7 +64,7 @@ struct Receiver {
     has_backlog: bool,
     is_busy: bool,
     drain: Option<(String, DrainWatch)>,
-    callouts: HashMap<Callout, Purpose>,
+    callouts: HashMap<u32, Purpose>,
     stats: Stats,
     status: StatusBook,
     flushes: Flushes,
@@ -76,9 +84,9 @@ impl Root {
     fn configure(&mut self) -> Result<String, String> {
         let mut config =
             Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
-        let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error}"))?;
-        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
-        set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error}"))?;
+        let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registers no queue: {error:?}"))?;
+        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error:?}"))?;
+        hostcalls::set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error:?}"))?;
         let providers = list(&mut config.credentials.iter().map(Provider::name));
         let summary = format!(
             "{} publishes {} to {} of {} every {} ms with credentials from {}",
@@ -109,10 +117,19 @@ impl Root {
     }
 }
 
-impl Plugin for Root {
-    type Stream = ();
+impl Context for Root {
+    /// Only takes the answer in. What follows from it is sent on the next tick: this is also called while Envoy shuts
+    /// down, when a dispatch would crash it.
+    fn on_http_call_response(&mut self, callout: u32, headers: usize, _: usize, _: usize) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.answered(callout, headers > 0);
+            receiver.report();
+        }
+    }
+}
 
-    fn on_configure(&mut self) -> bool {
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
             Ok(summary) => {
                 log(LogLevel::Info, &format!("acpw receiver: {summary}"));
@@ -125,7 +142,7 @@ impl Plugin for Root {
         }
     }
 
-    fn on_queue_ready(&mut self) {
+    fn on_queue_ready(&mut self, _: u32) {
         if let Some(receiver) = &mut self.receiver {
             receiver.drain(1);
             receiver.report();
@@ -150,15 +167,6 @@ impl Plugin for Root {
             receiver.trap_if_asked();
         }
     }
-
-    /// Only takes the answer in. What follows from it is sent on the next tick: this is also called while Envoy shuts
-    /// down, when a dispatch would crash it.
-    fn on_http_call_response(&mut self, callout: Callout) {
-        if let Some(receiver) = &mut self.receiver {
-            receiver.answered(callout);
-            receiver.report();
-        }
-    }
 }
 
 impl Receiver {
@@ -167,7 +175,7 @@ impl Receiver {
         self.stats.account_for_earlier_receivers();
         self.has_backlog = true;
         while budget > 0 {
-            let Ok(Some(record)) = self.queue.dequeue() else {
+            let Some(record) = self.queue.dequeue() else {
                 self.has_backlog = false;
                 return;
             };
@@ -185,15 +193,14 @@ impl Receiver {
     fn set_pace(&mut self) {
         let is_busy = self.has_backlog || self.publisher.is_working();
         let period = if is_busy { BUSY_TICK } else { TICK };
-        if is_busy != self.is_busy && set_tick_period(period).is_ok() {
+        if is_busy != self.is_busy && hostcalls::set_tick_period(period).is_ok() {
             self.is_busy = is_busy;
         }
     }
 
     fn fetch_credentials(&mut self) {
         while let Some(call) = self.publisher.poll_call(now()) {
-            let headers: Vec<_> = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            match dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
+            match dispatch_call(&call) {
                 Ok(callout) => {
                     self.callouts.insert(callout, Purpose::FetchCredentials);
                 }
@@ -204,8 +211,7 @@ impl Receiver {
 
     fn ask_sources(&mut self) {
         while let Some((id, call)) = self.sources.poll_call(self.publisher.corrected(now())) {
-            let headers: Vec<_> = call.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            match dispatch_http_call(&call.cluster, &headers, &call.body, call.timeout) {
+            match dispatch_call(&call) {
                 Ok(callout) => {
                     self.callouts.insert(callout, Purpose::AskSource(id));
                 }
@@ -229,8 +235,8 @@ impl Receiver {
 
     fn publish(&mut self) {
         while let Some(transmit) = self.publisher.poll_transmit(now()) {
-            let headers: Vec<_> = transmit.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            match dispatch_http_call(&self.cluster, &headers, &transmit.body, self.timeout) {
+            let headers = transmit.headers.iter().map(|(name, value)| (*name, value.as_str()));
+            match dispatch(&self.cluster, headers, &transmit.body, self.timeout) {
                 Ok(callout) => {
                     self.callouts.insert(callout, Purpose::Publish(transmit.id));
                 }
@@ -245,35 +251,37 @@ impl Receiver {
     /// Asks Envoy whether it is being drained, where the configuration says how.
     fn ask_ready(&mut self) {
         let Some((cluster, watch)) = &mut self.drain else { return };
+        if let Some(reason) = watch.poll_failure() {
+            self.publisher.tell(&Notice::DrainUnknown { cluster: cluster.clone(), reason }, now());
+        }
         if !watch.poll(now().steady) {
             return;
         }
         let headers = [(":method", "GET"), (":path", DrainWatch::PATH), (":authority", cluster.as_str())];
-        match dispatch_http_call(cluster, &headers, b"", ADMIN_TIMEOUT) {
+        match dispatch(cluster, headers, b"", ADMIN_TIMEOUT) {
             Ok(callout) => {
                 self.callouts.insert(callout, Purpose::AskReady);
             }
-            Err(_) => {
-                watch.handle_answer(b"");
-            }
+            Err(error) => watch.handle_undispatched(&error.to_string()),
         }
     }
 
-    fn answered(&mut self, callout: Callout) {
+    fn answered(&mut self, callout: u32, has_headers: bool) {
+        // Envoy has no header map for an answer that broke off, and the SDK panics when asked for one.
+        let header = |name: &str| if has_headers { call_response_header(name) } else { None };
         match self.callouts.remove(&callout) {
             Some(Purpose::Publish(id)) => {
-                let (headers, body) = (call_response_headers(), call_response_body(ANSWER_LIMIT));
-                self.publisher.handle_answer(id, &Answer::new(pairs(&headers), &body), now());
+                let answer = Answer::new(header, &call_response_body(ANSWER_LIMIT));
+                self.publisher.handle_answer(id, &answer, now());
             }
             Some(Purpose::FetchCredentials) => {
-                let headers = call_response_headers();
                 let body = call_response_body(CREDENTIALS_LIMIT.saturating_add(1));
-                self.publisher.handle_call_answer(&Response::new(pairs(&headers), body, CREDENTIALS_LIMIT), now());
+                self.publisher.handle_call_answer(&Response::new(header, body, CREDENTIALS_LIMIT), now());
             }
             Some(Purpose::AskSource(id)) => {
-                let (headers, limit) = (call_response_headers(), self.sources.answer_limit(id));
-                let answer = Response::new(pairs(&headers), call_response_body(limit.saturating_add(1)), limit);
-                let head = Head::new(pairs(&headers));
+                let limit = self.sources.answer_limit(id);
+                let answer = Response::new(header, call_response_body(limit.saturating_add(1)), limit);
+                let head = Head::new(header);
                 self.sources.handle_answer_with(id, &head, answer, self.publisher.corrected(now()));
             }
             Some(Purpose::AskReady) => {
@@ -325,6 +333,11 @@ impl Receiver {
     }
 }
 
+fn dispatch_call(call: &Call) -> Result<u32, CalloutError> {
+    let headers = call.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    dispatch(&call.cluster, headers, &call.body, call.timeout)
+}
+
 /// The receiver's part of Envoy's statistics.
 struct Stats {
     /// In the order of [`Counts::NAMES`].
@@ -342,7 +355,7 @@ struct Stats {
 }
 
 impl Stats {
-    fn define() -> Result<Self, HostError> {
+    fn define() -> Result<Self, Status> {
         let counters = Counts::NAMES.iter().map(|name| Counter::define(&format!("acpw.receiver.{name}")));
         Ok(Self {
             counters: counters.collect::<Result<_, _>>()?,

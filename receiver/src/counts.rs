@@ -50,6 +50,8 @@ counts! {
     unknown_outcome = "unknown_outcome",
     /// Requests that CloudWatch refused for the credentials or permissions.
     denied = "denied",
+    /// Requests that another server than CloudWatch answered.
+    foreign = "foreign",
     /// Sets of credentials that were fetched.
     credentials_refreshed = "credentials.refreshed",
     /// Attempts to fetch credentials that failed.

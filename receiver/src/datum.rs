@@ -1,6 +1,6 @@
 //! CloudWatch's `MetricDatum`: one series over one period, as JSON.
 
-use acpw_metric::{Dimensions, Distribution, Kind, Metric, StorageResolution, Timestamp};
+use acpw_metric::{Dimensions, Distribution, Kind, Metric, StorageResolution, Timestamp, quota::within_range};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// One datum, serialized as the API takes it.
@@ -80,23 +80,25 @@ impl StatisticSet {
     }
 }
 
-/// A number; whole ones are written without a fraction, which most are, and that is a byte or two each.
+/// A number, brought into the range that CloudWatch takes: sums and sample counts of merged data may lie beyond it. Whole ones
+/// are written without a fraction, which most are, and that is a byte or two each.
 struct Number(f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
-        if self.0.fract() == 0.0 && self.0.abs() <= EXACT {
-            serializer.serialize_i64(self.0 as i64)
+        let number = within_range(self.0);
+        if number.fract() == 0.0 && number.abs() <= EXACT {
+            serializer.serialize_i64(number as i64)
         } else {
-            serializer.serialize_f64(self.0)
+            serializer.serialize_f64(number)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{DimensionName, DimensionValue, MetricName, Unit};
+    use acpw_metric::{DimensionName, DimensionValue, MetricName, Unit, quota};
 
     use super::*;
 
@@ -167,8 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn merged_statistics_stay_within_what_cloudwatch_takes() {
+        let max = quota::MAX_VALUE;
+        for sign in [1.0, -1.0] {
+            let mut set = Distribution::statistic_set(max, sign * max, sign, sign).unwrap();
+            set.merge(&set.clone());
+            let datum = json_of(&set, StorageResolution::Standard);
+            let expected = serde_json::json!({"SampleCount": max, "Sum": sign * max, "Minimum": sign as i64, "Maximum": sign as i64});
+            assert_eq!(datum["StatisticValues"], expected);
+            let mut values = Distribution::new();
+            values.record_n(sign * max, 3);
+            let datum = json_of(&values, StorageResolution::Standard);
+            assert_eq!(
+                (&datum["StatisticValues"]["Sum"], &datum["Values"][0]),
+                (&(sign * max).into(), &(sign * max).into())
+            );
+        }
+    }
+
+    #[test]
     fn numbers_keep_their_value() {
-        for value in [0.0, -3.0, 1e15, 2f64.powi(53), 2f64.powi(60), 1e300, 0.1, -1e-7] {
+        for value in [0.0, -3.0, 1e15, 2f64.powi(53), 2f64.powi(60), 1e100, 0.1, -1e-7] {
             let text = serde_json::to_string(&Number(value)).unwrap();
             assert_eq!(text.parse::<f64>().unwrap(), value, "{text}");
         }

@@ -30,6 +30,11 @@ impl Flushes {
                 self.current = Some(requested);
                 None
             }
+            Some(id) if requested > id && publisher.is_flush_held_up() => {
+                publisher.flush(FLUSH_SETTLE, now);
+                self.current = Some(requested);
+                None
+            }
             Some(id) if publisher.is_flushed(now) => {
                 self.current = None;
                 self.done = id;

@@ -17,23 +17,36 @@ pub mod cost;
 pub mod counts;
 pub mod credentials;
 pub mod datum;
+mod datum_name;
 pub mod disposition;
 pub mod drain;
 pub mod endpoint;
+pub mod error_code;
+pub mod fault_path;
 pub mod flush;
 pub mod gauge;
+pub mod lane;
+pub mod lane_key;
+pub mod lanes;
 pub mod notice;
 pub mod outbox;
+pub mod patience;
 pub mod payload;
 pub mod publisher;
+pub mod queue;
 pub mod random;
+pub mod refused_entities;
 pub mod schedule;
 pub mod self_metrics;
 pub mod series;
 pub mod source;
 pub mod status;
 pub mod transmit;
+pub mod waiting;
 pub mod zero;
+
+mod percent;
+mod xml;
 
 #[cfg(target_arch = "wasm32")]
 mod context;

@@ -1,11 +1,18 @@
-//! What an operator is told in Envoy's log.
+//! Lines for the operator in Envoy's log.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::{cost::Prediction, disposition::RetryCause};
+use crate::{cost::Prediction, disposition::RetryCause, patience};
 
 /// The least time between two lines of the same kind.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// How many kinds there are.
+const KINDS: usize = 19;
+
+/// A clock that is off by at most this many milliseconds is right. That it is right again is a line of another kind than that
+/// it is off, so that both are logged within a minute.
+const CLOCK_IS_RIGHT: u64 = 5_000;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +48,51 @@ pub enum Notice {
         /// When, from now.
         delay: Duration,
     },
-    /// CloudWatch does not accept the credentials or does not allow the call.
+    /// CloudWatch does not accept the credentials.
     Denied {
         /// What it said.
         reason: String,
     },
-    /// The clock was off and is corrected, by so many milliseconds.
+    /// CloudWatch does not take data of a namespace.
+    Refused {
+        /// The namespace.
+        namespace: String,
+        /// What it said.
+        reason: String,
+        /// Whether a permission is missing.
+        is_permission: bool,
+    },
+    /// CloudWatch refuses all data of a namespace, one by one, so it is not the data.
+    AllRefused {
+        /// The namespace.
+        namespace: String,
+        /// What it said.
+        reason: String,
+    },
+    /// CloudWatch does not take the entity of data. The data are sent without it.
+    EntityRefused {
+        /// The entity's key attribute `Name`.
+        service: String,
+        /// Its key attribute `Environment`.
+        environment: String,
+        /// What CloudWatch said.
+        reason: String,
+    },
+    /// Another server than CloudWatch has answered.
+    Foreign {
+        /// The HTTP status.
+        status: u16,
+        /// The namespace of the data that it was sent.
+        namespace: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A server asks to be left alone for longer than it is.
+    AskedTooMuch {
+        /// For how long.
+        asked: Duration,
+    },
+    /// So many milliseconds are added to the host's clock from now on.
     ClockCorrected(i64),
     /// Data were dropped.
     Dropped {
@@ -86,6 +132,11 @@ pub enum Notice {
         /// Whether there are no others, so that data are held.
         is_held: bool,
     },
+    /// Credentials came with an expiry that cannot be read.
+    ExpiryUnread {
+        /// The provider's name in the configuration.
+        provider: &'static str,
+    },
     /// A source of data does not answer, or not as it should.
     SourceFailed {
         /// The path of its key in the configuration.
@@ -99,6 +150,13 @@ pub enum Notice {
         name: String,
         /// The fact, and what to change.
         remark: String,
+    },
+    /// Envoy's admin interface does not say whether Envoy is being drained.
+    DrainUnknown {
+        /// The cluster that is to lead to it.
+        cluster: String,
+        /// Why.
+        reason: String,
     },
     /// It answers again.
     SourceRecovered {
@@ -119,20 +177,32 @@ impl Notice {
             | Self::Overflow { .. }
             | Self::SourceFailed { .. }
             | Self::SourceRemark { .. }
+            | Self::EntityRefused { .. }
+            | Self::AskedTooMuch { .. }
+            | Self::DrainUnknown { .. }
+            | Self::ExpiryUnread { .. }
             | Self::CredentialsFailed { is_held: false, .. } => Level::Warn,
             Self::Denied { .. }
+            | Self::Refused { .. }
+            | Self::AllRefused { .. }
+            | Self::Foreign { .. }
             | Self::Dropped { .. }
             | Self::BadRecord(_)
             | Self::CredentialsFailed { is_held: true, .. } => Level::Error,
         }
     }
 
-    fn kind(&self) -> usize {
-        match self {
-            Self::Published { .. } => 0,
+    /// Returns its kind, unless whoever gives it limits how often.
+    fn kind(&self) -> Option<usize> {
+        Some(match self {
+            Self::Published { .. } | Self::Refused { .. } | Self::AllRefused { .. } | Self::SourceRemark { .. } => {
+                return None;
+            }
+            Self::Foreign { .. } => 0,
             Self::Retrying { .. } => 1,
             Self::Denied { .. } => 2,
-            Self::ClockCorrected(_) => 3,
+            Self::ClockCorrected(millis) if millis.unsigned_abs() > CLOCK_IS_RIGHT => 3,
+            Self::ClockCorrected(_) => 14,
             Self::Dropped { .. } => 4,
             Self::BadRecord(_) => 5,
             Self::Undispatched(_) => 6,
@@ -143,8 +213,11 @@ impl Notice {
             Self::CredentialsFailed { is_held: true, .. } => 11,
             Self::SourceFailed { .. } => 12,
             Self::SourceRecovered { .. } => 13,
-            Self::SourceRemark { .. } => 14,
-        }
+            Self::EntityRefused { .. } => 15,
+            Self::AskedTooMuch { .. } => 16,
+            Self::DrainUnknown { .. } => 17,
+            Self::ExpiryUnread { .. } => 18,
+        })
     }
 }
 
@@ -160,18 +233,65 @@ impl fmt::Display for Notice {
                     RetryCause::Throttled => "CloudWatch throttles",
                     RetryCause::Unsent => "CloudWatch cannot be reached",
                     RetryCause::UnknownOutcome => "CloudWatch did not answer, so the data may count twice",
+                    RetryCause::Foreign => "another server than CloudWatch answered",
                 };
                 write!(f, "{cause}; sending again in {} ms: {}", delay.as_millis(), Printable(reason))
             }
             Self::Denied { reason } => write!(
                 f,
-                "CloudWatch refuses the credentials; data are held until it accepts them. \
-                 Check the access key and its permission cloudwatch:PutMetricData: {}",
+                "CloudWatch refuses the credentials; data are held until it accepts them. Check the access key and its \
+                 secret: {}",
                 Printable(reason)
             ),
-            Self::ClockCorrected(millis) => {
-                write!(f, "this host's clock is off; signing and stamping {millis} ms later than it says")
-            }
+            Self::Refused { namespace, reason, is_permission: true } => write!(
+                f,
+                "CloudWatch refuses data of the namespace {}; they are held. Allow cloudwatch:PutMetricData for this \
+                 namespace (condition key cloudwatch:namespace): {}",
+                Printable(namespace),
+                Printable(reason)
+            ),
+            Self::Refused { namespace, reason, is_permission: false } => write!(
+                f,
+                "PutMetricData of the namespace {} is not taken; its data are held. Check that cloud_watch_cluster_name and \
+                 cloud_watch_host lead to CloudWatch: {}",
+                Printable(namespace),
+                Printable(reason)
+            ),
+            Self::AllRefused { namespace, reason } => write!(
+                f,
+                "CloudWatch refuses all data of the namespace {} and names none of them, so they are held and not dropped. \
+                 Check the account and its limits: {}",
+                Printable(namespace),
+                Printable(reason)
+            ),
+            Self::EntityRefused { service, environment, reason } => write!(
+                f,
+                "CloudWatch does not take the entity {} in {}; its data are published without it. Check entity in the \
+                 sender's configuration: {}",
+                Printable(service),
+                Printable(environment),
+                Printable(reason)
+            ),
+            Self::Foreign { status, namespace, reason } => write!(
+                f,
+                "the cluster answers {status}, but not as CloudWatch does (no x-amzn-requestid); data of the namespace {} \
+                 are held. Check that cloud_watch_cluster_name leads to CloudWatch and which proxy answers: {}",
+                Printable(namespace),
+                Printable(reason)
+            ),
+            Self::AskedTooMuch { asked } => write!(
+                f,
+                "CloudWatch asks to be left alone for {} s; asking it again after {} s",
+                asked.as_secs(),
+                patience::LONGEST.as_secs()
+            ),
+            Self::ClockCorrected(millis) if millis.unsigned_abs() > CLOCK_IS_RIGHT => write!(
+                f,
+                "this host's clock is off by {} ms, as CloudWatch's answers show; signatures and timestamps are \
+                 corrected. Have it set by NTP",
+                millis.saturating_neg()
+            ),
+            Self::ClockCorrected(_) => f.write_str("this host's clock is right again, as CloudWatch's answers show"),
             Self::Dropped { reason, samples, detail } => {
                 write!(f, "dropped {samples} values ({reason}): {}", Printable(detail))
             }
@@ -198,10 +318,22 @@ impl fmt::Display for Notice {
                 let seconds = delay.as_secs().max(1);
                 write!(f, "no new credentials; {meanwhile}, asking again in {seconds} s: {}", Printable(reason))
             }
+            Self::ExpiryUnread { provider } => write!(
+                f,
+                "the Expiration of the credentials from {provider} is not a time that can be read; they are used, and asked \
+                 for again every five minutes"
+            ),
             Self::SourceFailed { name, reason } => {
                 write!(f, "source {name} failed, leaving a gap in its metrics: {}", Printable(reason))
             }
             Self::SourceRemark { name, remark } => write!(f, "{name}: {}", Printable(remark)),
+            Self::DrainUnknown { cluster, reason } => write!(
+                f,
+                "admin_cluster_name \"{}\" does not lead to Envoy's admin interface, so nothing is published early when \
+                 Envoy is drained: {}",
+                Printable(cluster),
+                Printable(reason)
+            ),
             Self::SourceRecovered { name } => write!(f, "source {name} answers again"),
         }
     }
@@ -218,12 +350,12 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Lets a line of each kind through once a minute, with the number of those that were kept back; of failures of sources, one of
-/// each source. That a source answers again is logged if its failure was. Publications, at debug level, and remarks, of which
-/// each is made once, are not limited.
+/// Lets a line of each kind through once a minute, with the number of those that were kept back; of failures of sources, one
+/// of each source. That a source answers again is logged if its failure was. Lines that have a limit of their own are not
+/// limited, and neither are publications, at debug level.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    kinds: [Option<(Duration, u64)>; 15],
+    kinds: [Option<(Duration, u64)>; KINDS],
     /// By the path of a source's key, of which the configuration has a limited number.
     sources: BTreeMap<String, SourceLines>,
 }
@@ -240,9 +372,7 @@ struct SourceLines {
 impl Limiter {
     /// The line to write, if one is to be written now, by the steady clock.
     pub fn line(&mut self, notice: &Notice, now: Duration) -> Option<String> {
-        if notice.level() == Level::Debug || matches!(notice, Notice::SourceRemark { .. }) {
-            return Some(notice.to_string());
-        }
+        let Some(kind) = notice.kind() else { return Some(notice.to_string()) };
         let kind = match notice {
             Notice::SourceFailed { name, .. } => {
                 let source = self.sources.entry(name.clone()).or_default();
@@ -253,7 +383,7 @@ impl Limiter {
                 let is_known = self.sources.get_mut(name).is_some_and(|source| std::mem::take(&mut source.is_failing));
                 return is_known.then(|| notice.to_string());
             }
-            notice => self.kinds.get_mut(notice.kind())?,
+            _ => self.kinds.get_mut(kind)?,
         };
         match kind {
             Some((last, suppressed)) if now.saturating_sub(*last) < QUIET => {

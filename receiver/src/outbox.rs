@@ -1,13 +1,17 @@
-//! Data that are due, on their way into payloads.
+//! Data that are due, by lanes.
 
 use std::time::Duration;
 
-use acpw_metric::{
-    Accumulator, Distribution, Group, Metric, MetricName, Namespace, Origin, PeriodKey, Shrunk, Timestamp,
-    quota::MAX_VALUES_PER_DATUM,
-};
+use acpw_metric::{Accumulator, Metric, MetricName, Namespace, Origin, Shrunk, Timestamp};
 
-use crate::{Batch, cardinality::Cardinality, datum::MetricDatum, payload::Draft};
+use crate::{
+    cardinality::Cardinality,
+    lane::{Lane, MAX_WAITING},
+    lanes::{LaneId, Lanes},
+    queue::Encoder,
+    refused_entities::RefusedEntities,
+    waiting::Waiting,
+};
 
 /// The name by which senders count requests; the receiver's configuration may give it another.
 const REQUEST_COUNT: &str = "RequestCount";
@@ -31,44 +35,55 @@ impl Names {
         (self.namespace(origin), if is_renamed { &self.request_count } else { &metric.name })
     }
 
-    fn namespace<'a>(&'a self, origin: &'a Origin) -> &'a Namespace {
+    /// Returns the namespace under which data of an origin are published.
+    pub fn namespace<'a>(&'a self, origin: &'a Origin) -> &'a Namespace {
         origin.namespace.as_ref().unwrap_or(&self.namespace)
     }
 }
 
-/// Data that are due. They are encoded when they can be sent, and until then later data of the same series and
-/// period join them.
+/// Data that are due, and payloads of them that wait, by namespace and entity.
 #[derive(Debug)]
 pub struct Outbox {
     names: Names,
-    due: Accumulator,
     /// What came while there were others, and is to be merged with them.
     incoming: Accumulator,
-    /// The group that did not fit into the last payload whole.
-    rest: Option<(PeriodKey, Group)>,
-    /// What is encoded so far of the next payload.
-    encoding: Option<Encoding>,
-    /// Drafts that ended early.
-    cut: Vec<Draft>,
-}
-
-#[derive(Debug)]
-struct Encoding {
-    origin: Origin,
-    batch: Batch,
+    lanes: Lanes,
+    refused_entities: RefusedEntities,
 }
 
 impl Outbox {
     /// An empty outbox.
     pub fn new(names: Names) -> Self {
-        let (due, incoming) = (Accumulator::default(), Accumulator::default());
-        Self { names, due, incoming, rest: None, encoding: None, cut: Vec::new() }
+        Self {
+            names,
+            incoming: Accumulator::default(),
+            lanes: Lanes::default(),
+            refused_entities: RefusedEntities::default(),
+        }
+    }
+
+    /// Returns the lanes.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Returns the lanes, to be changed.
+    pub fn lanes_mut(&mut self) -> &mut Lanes {
+        &mut self.lanes
+    }
+
+    /// Returns the entities that CloudWatch refuses.
+    pub fn refused_entities_mut(&mut self) -> &mut RefusedEntities {
+        &mut self.refused_entities
     }
 
     /// Adds data. They are at once part of what it holds; [`gather`](Self::gather) merges them with what was there.
     pub fn add(&mut self, data: Accumulator) {
-        if self.due.is_empty() && self.incoming.is_empty() {
-            self.due = data;
+        if self.incoming.is_empty() {
+            match self.empty_lane_of(&data) {
+                Some(lane) => lane.queue_mut().add(data),
+                None => self.incoming = data,
+            }
         } else {
             self.incoming.merge(data);
         }
@@ -78,149 +93,170 @@ impl Outbox {
     pub fn gather(&mut self, budget: &mut usize) {
         while *budget > 0 {
             let Some((key, group)) = self.incoming.pop() else { return };
-            self.due.merge_group(&key, &group);
+            let namespace = self.names.namespace(&key.origin);
+            if let Some(lane) = self.lanes.of(namespace, key.origin.entity.as_ref()) {
+                lane.queue_mut().add_group(&key, &group);
+            }
             *budget = budget.saturating_sub(MERGE_WORK);
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
-        let is_merged = self.due.is_empty() && self.incoming.is_empty();
-        is_merged && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
+        self.incoming.is_empty() && !self.lanes.iter().any(Lane::has_data)
     }
 
-    /// How many values it holds.
+    /// Returns whether data of lanes without trouble are still to be encoded or sent.
+    pub fn has_open_data(&self) -> bool {
+        !self.incoming.is_empty() || self.lanes.has_open_data()
+    }
+
+    /// Returns how many values it holds.
     pub fn samples(&self) -> u64 {
-        let rest = self.rest.as_ref().map_or(0, |(_, group)| group.samples());
-        let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.samples());
-        let cut: u64 = self.cut.iter().map(Draft::samples).sum();
-        let merged = self.due.samples().saturating_add(self.incoming.samples());
-        merged.saturating_add(rest).saturating_add(encoding).saturating_add(cut)
+        let of = |lane: &Lane| lane.queue().samples().saturating_add(lane.waiting_samples());
+        self.lanes.iter().map(of).fold(self.incoming.samples(), u64::saturating_add)
     }
 
-    /// How many data it holds.
+    /// Returns how many data it holds that are not in a payload.
     pub fn series(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, |(_, group)| group.distributions.len());
-        self.due.series().saturating_add(self.incoming.series()).saturating_add(rest)
+        self.lanes.iter().map(|lane| lane.queue().series()).fold(self.incoming.series(), usize::saturating_add)
     }
 
-    /// About how many bytes of memory it holds.
+    /// Returns about how many bytes of memory it holds.
     pub fn bytes(&self) -> usize {
-        let encoding = self.encoding.as_ref().map_or(0, |encoding| encoding.batch.length());
-        let cut: usize = self.cut.iter().map(Draft::bytes).sum();
-        self.due.bytes().saturating_add(self.incoming.bytes()).saturating_add(encoding).saturating_add(cut)
+        let queued = self.lanes.iter().map(|lane| lane.queue().bytes());
+        queued.fold(self.incoming.bytes(), usize::saturating_add).saturating_add(self.waiting_bytes())
     }
 
-    /// The start of the oldest period.
+    /// Returns the start of the oldest period of data that are not in a payload.
     pub fn oldest(&self) -> Option<Timestamp> {
-        let rest = self.rest.as_ref().map(|(key, _)| key.start);
-        rest.or_else(|| [self.due.oldest(), self.incoming.oldest()].into_iter().flatten().min())
+        let queued = self.lanes.iter().filter_map(|lane| lane.queue().oldest());
+        queued.chain(self.incoming.oldest()).min()
     }
 
-    /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped.
+    /// Makes it take at most `target` bytes. Lanes that take more than their share pay for it, so that one that CloudWatch
+    /// refuses costs no other its data: their data become coarser, and then the oldest of them are dropped.
     pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
-        self.gather_all();
-        self.due.shrink(target, now)
+        self.gather(&mut usize::MAX.clone());
+        self.shrink_lanes(|_| true, target, now)
     }
 
-    /// Takes out the oldest group; gives how many values it held, and nothing when there was none.
+    /// Makes lanes in trouble take at most `target` bytes together, as long as CloudWatch accepts others: what is held for a
+    /// namespace that it refuses is not to take the room of those that it accepts.
+    pub fn shrink_refused(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        let is_other_accepted = self.lanes.iter().any(|lane| lane.is_proven() && !lane.is_in_trouble());
+        if !is_other_accepted {
+            return Shrunk::default();
+        }
+        self.shrink_lanes(Lane::is_in_trouble, target, now)
+    }
+
+    fn shrink_lanes(&mut self, is_meant: impl Fn(&Lane) -> bool, target: usize, now: Timestamp) -> Shrunk {
+        let mut shrunk = Shrunk::default();
+        let waiting = |lanes: &Lanes, of: fn(&Lane) -> usize| -> usize {
+            lanes.iter().filter(|lane| is_meant(lane)).map(of).sum()
+        };
+        // Payloads beyond those of one lane are dropped first where they take more than half: they cannot become coarser.
+        while waiting(&self.lanes, Lane::waiting_bytes) > target / 2
+            && waiting(&self.lanes, Lane::waiting) > MAX_WAITING
+        {
+            let meant = self.lanes.iter_mut().filter(|lane| is_meant(lane));
+            let Some(samples) = meant.max_by_key(|lane| lane.waiting_bytes()).and_then(Lane::drop_waiting) else {
+                break;
+            };
+            shrunk.dropped = shrunk.dropped.saturating_add(samples);
+        }
+        let target = target.saturating_sub(waiting(&self.lanes, Lane::waiting_bytes));
+        let sizes = self.lanes.iter().filter(|lane| is_meant(lane)).map(|lane| lane.queue().bytes()).collect();
+        let share = share(sizes, target);
+        for lane in self.lanes.iter_mut().filter(|lane| is_meant(lane) && lane.queue().bytes() > share) {
+            let more = lane.queue_mut().shrink(share, now);
+            shrunk.dropped = shrunk.dropped.saturating_add(more.dropped);
+            shrunk.settled = shrunk.settled.saturating_add(more.settled);
+        }
+        shrunk
+    }
+
+    /// Makes it take at most `target` bytes, as far as merging does. Returns how many samples were made of gauges.
+    pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
+        self.gather(&mut usize::MAX.clone());
+        let target = target.saturating_sub(self.waiting_bytes());
+        let share = share(self.lanes.iter().map(|lane| lane.queue().bytes()).collect(), target);
+        let lanes = self.lanes.iter_mut().filter(|lane| lane.queue().bytes() > share);
+        lanes.map(|lane| lane.queue_mut().merge_old(share, now)).fold(0, u64::saturating_add)
+    }
+
+    /// Takes out the oldest group that is not in a payload; returns how many values it held, and nothing when there was none.
     pub fn drop_oldest(&mut self) -> Option<u64> {
-        self.gather_all();
-        let (_, group) = self.rest.take().or_else(|| self.due.pop())?;
-        Some(group.samples())
+        self.gather(&mut usize::MAX.clone());
+        let with_data = self.lanes.iter_mut().filter(|lane| lane.queue().oldest().is_some());
+        with_data.min_by_key(|lane| lane.queue().oldest())?.queue_mut().drop_oldest()
     }
 
     /// Moves all data by so many milliseconds.
     pub fn shift(&mut self, millis: i64) {
-        self.gather_all();
-        if let Some((key, group)) = self.rest.take() {
-            for (metric, distribution) in &group.distributions {
-                self.due.file(key.clone(), &group.dimensions, metric, distribution);
-            }
-        }
-        self.due.shift(millis);
-        // What is encoded already has its old time, and what is moved now is not to join it.
-        self.cut.extend(self.encoding.take().and_then(|encoding| encoding.batch.into_draft()));
-        self.cut = std::mem::take(&mut self.cut).into_iter().map(|draft| draft.shifted(millis)).collect();
+        self.gather(&mut usize::MAX.clone());
+        self.lanes.iter_mut().for_each(|lane| lane.queue_mut().shift(millis));
     }
 
-    /// A draft of as many of the oldest data of one namespace as CloudWatch takes in one request. Encodes about as many
-    /// bytes as `budget` still has, and takes them from it; there is no draft before that has come to its end.
-    /// `cardinality` takes in what is encoded.
-    pub fn next_draft(&mut self, budget: &mut usize, cardinality: &mut Cardinality, now: Duration) -> Option<Draft> {
-        if let Some(draft) = self.cut.pop() {
-            return Some(draft);
-        }
-        while *budget > 0 {
-            let (key, mut group) = match self.next_group() {
-                Some(next) => next,
-                None => return self.encoding.take()?.batch.into_draft(),
-            };
-            let origin = &key.origin;
-            let namespace = self.names.namespace(origin);
-            let encoding = self.encoding.get_or_insert_with(|| Encoding {
-                origin: origin.clone(),
-                batch: Batch::new(namespace.as_str(), origin.entity.as_ref()),
-            });
-            if !is_together(origin, &encoding.origin) {
-                self.rest = Some((key, group));
-                return self.encoding.take()?.batch.into_draft();
-            }
-            let before = encoding.batch.length();
-            while let Some((metric, distribution)) = group.distributions.last() {
-                let (_, name) = self.names.of(origin, metric);
-                let datum = MetricDatum {
-                    name: name.as_str(),
-                    metric,
-                    dimensions: &group.dimensions,
-                    timestamp: key.start,
-                    kind: key.kind,
-                    distribution,
-                };
-                if !encoding.batch.push(&datum) {
-                    self.rest = Some((key, group));
-                    return self.encoding.take()?.batch.into_draft();
-                }
-                cardinality.note(namespace, name, &group.dimensions, distribution.count(), now);
-                group.distributions.pop();
-            }
-            cardinality.note_dimensions(&group.dimensions, now);
-            *budget = budget.saturating_sub(encoding.batch.length().saturating_sub(before));
-        }
-        None
+    /// Takes out what a lane has to send now: see [`Lane::next_body`].
+    pub fn next_body(&mut self, id: LaneId, learnt: i64, work: Work<'_>) -> Option<Waiting> {
+        let Work { budget, cardinality, now } = work;
+        let (names, refused_entities) = (&self.names, &self.refused_entities);
+        let mut encoder = Encoder { names, refused_entities, cardinality, budget, now };
+        self.lanes.get_mut(id)?.next_body(now, learnt, &mut encoder)
     }
 
-    fn gather_all(&mut self) {
-        self.due.merge(std::mem::take(&mut self.incoming));
+    fn waiting_bytes(&self) -> usize {
+        self.lanes.iter().map(Lane::waiting_bytes).sum()
     }
 
-    fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
-        self.rest.take().or_else(|| {
-            if self.due.is_empty() {
-                self.due = std::mem::take(&mut self.incoming);
-            }
-            let (key, mut group) = self.due.pop()?;
-            if group.distributions.iter().any(|(_, distribution)| distribution.bucket_count() > MAX_VALUES_PER_DATUM) {
-                let data = |(metric, distribution): (Metric, Distribution)| {
-                    distribution.into_data().into_iter().map(move |datum| (metric.clone(), datum))
-                };
-                group.distributions = group.distributions.into_iter().flat_map(data).collect();
-            }
-            Some((key, group))
-        })
+    /// Returns the lane of data that are all of one, if there is nothing due in it: they need not be merged.
+    fn empty_lane_of(&mut self, data: &Accumulator) -> Option<&mut Lane> {
+        let mut origins = data.iter().map(|(key, ..)| &key.origin);
+        let first = origins.next()?;
+        let namespace = self.names.namespace(first);
+        if !origins.all(|origin| self.names.namespace(origin) == namespace && origin.entity == first.entity) {
+            return None;
+        }
+        self.lanes.of(namespace, first.entity.as_ref()).filter(|lane| lane.queue().is_empty())
     }
 }
 
-/// Whether data of these origins can be in one request.
-fn is_together(one: &Origin, other: &Origin) -> bool {
-    one.namespace == other.namespace && one.entity == other.entity
+/// What encoding takes from, and what it adds to.
+#[derive(Debug)]
+pub struct Work<'a> {
+    /// How many bytes may be encoded now.
+    pub budget: &'a mut usize,
+    /// Takes in the series that are encoded.
+    pub cardinality: &'a mut Cardinality,
+    /// The time by the steady clock.
+    pub now: Duration,
+}
+
+/// Returns the most that each of these may have so that together they have at most `total`: those that have less leave what
+/// is over to the others.
+fn share(mut sizes: Vec<usize>, total: usize) -> usize {
+    sizes.sort_unstable();
+    let mut left = total;
+    let mut count = sizes.len();
+    for size in sizes {
+        let share = left.checked_div(count).unwrap_or(left);
+        if size > share {
+            return share;
+        }
+        left = left.saturating_sub(size);
+        count = count.saturating_sub(1);
+    }
+    usize::MAX
 }
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{DimensionName, DimensionValue, Dimensions, StorageResolution, Unit};
+    use acpw_metric::{DimensionName, DimensionValue, Dimensions, Distribution, StorageResolution, Unit};
 
     use super::*;
+    use crate::{payload::Draft, waiting::Body};
 
     fn names() -> Names {
         Names { namespace: Namespace::new("Ours").unwrap(), request_count: MetricName::new("Requests").unwrap() }
@@ -248,7 +284,14 @@ mod tests {
     }
 
     fn next_draft(outbox: &mut Outbox, mut budget: usize) -> Option<Draft> {
-        outbox.next_draft(&mut budget, &mut Cardinality::default(), Duration::ZERO)
+        outbox.gather(&mut usize::MAX.clone());
+        let id = outbox.lanes().next(Duration::ZERO)?;
+        let mut cardinality = Cardinality::default();
+        let work = Work { budget: &mut budget, cardinality: &mut cardinality, now: Duration::ZERO };
+        match outbox.next_body(id, 0, work)?.body {
+            Body::Draft(draft) => Some(draft),
+            Body::Payload(payload) => panic!("{payload:?}"),
+        }
     }
 
     fn payloads(outbox: &mut Outbox) -> Vec<serde_json::Value> {
@@ -372,22 +415,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_already_is_shifted_with_the_rest() {
+    fn lanes_that_take_more_than_their_share_pay_for_it() {
         let mut outbox = Outbox::new(names());
-        outbox.add(data(100, None));
-        let held = outbox.samples();
-        for _ in 0..2 {
-            // The second time, it is the draft that the first one cut.
-            let draft = next_draft(&mut outbox, 1_000);
-            outbox.cut.extend(draft);
-            outbox.shift(-60_000);
-            assert_eq!(outbox.samples(), held);
-            assert!(!outbox.cut.is_empty());
-        }
-        let payloads = payloads(&mut outbox);
-        let data: Vec<_> =
-            payloads.iter().flat_map(|payload| payload["MetricData"].as_array().unwrap().clone()).collect();
-        assert_eq!(data.len(), 200);
-        assert!(data.iter().all(|datum| datum["Timestamp"] == 1_787_402_040), "{data:?}");
+        outbox.add(data(10, None));
+        outbox.add(data(1_000, Some("Theirs")));
+        outbox.gather(&mut usize::MAX.clone());
+        let (small, target) = (6 * 10, outbox.bytes() / 2);
+        let before = outbox.samples();
+        let Shrunk { dropped, .. } = outbox.shrink(target, Timestamp::from_secs(1_787_402_160));
+        assert!(outbox.bytes() <= target && dropped > 0);
+        assert_eq!(outbox.samples() + dropped, before);
+        let lane = outbox.lanes_mut().of(&names().namespace, None).unwrap();
+        assert_eq!(lane.queue().samples(), small);
+    }
+
+    #[test]
+    fn what_one_does_not_need_is_left_to_the_others() {
+        assert_eq!(share(vec![10, 1_000, 500], 600), 295);
+        assert_eq!(share(vec![10, 20], 30), usize::MAX);
+        assert_eq!(share(vec![10, 20], 29), 19);
+        assert_eq!(share(vec![5], 0), 0);
+        assert_eq!(share(Vec::new(), 0), usize::MAX);
     }
 }

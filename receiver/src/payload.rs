@@ -3,10 +3,15 @@
 use std::{
     io::{Read, Write},
     ops::Range,
+    rc::Rc,
 };
 
 use acpw_metric::{Kind, StorageResolution};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
+
+use crate::{batch::envelope, lane_key::LaneKey};
+
+use crate::datum_name;
 
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
@@ -17,6 +22,7 @@ const STEP: usize = 16 * 1024;
 /// One request's body as it is to be sent, and where in it each datum lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
+    key: Rc<LaneKey>,
     body: Vec<u8>,
     is_compressed: bool,
     raw_length: usize,
@@ -29,11 +35,13 @@ pub struct Payload {
 /// [`seal`](Self::seal) a few times makes it a [`Payload`].
 #[derive(Debug)]
 pub struct Draft {
+    key: Rc<LaneKey>,
     raw: Vec<u8>,
     data: Vec<Span>,
     /// How much of it is compressed.
     fed: usize,
-    encoder: GzEncoder<Vec<u8>>,
+    /// Made when the first bytes are compressed: it takes a few hundred kilobytes.
+    encoder: Option<Box<GzEncoder<Vec<u8>>>>,
 }
 
 /// A datum within the uncompressed body.
@@ -55,9 +63,8 @@ fn samples(data: &[Span]) -> u64 {
 
 impl Draft {
     /// A draft of a whole JSON document in which data lie at these places, in their order.
-    pub(crate) fn new(raw: Vec<u8>, data: Vec<Span>) -> Self {
-        // Each body is sent once, so speed is worth more than a few percent of its size.
-        Self { raw, data, fed: 0, encoder: GzEncoder::new(Vec::new(), Compression::fast()) }
+    pub(crate) fn new(key: Rc<LaneKey>, raw: Vec<u8>, data: Vec<Span>) -> Self {
+        Self { key, raw, data, fed: 0, encoder: None }
     }
 
     /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
@@ -71,16 +78,19 @@ impl Draft {
             let end = self.fed.saturating_add(STEP).min(raw_length);
             let step = self.raw.get(self.fed..end).unwrap_or_default();
             *budget = budget.saturating_sub(step.len());
-            if self.encoder.write_all(step).is_err() {
+            // Each body is sent once, so speed is worth more than a few percent of its size.
+            let new = || Box::new(GzEncoder::new(Vec::new(), Compression::fast()));
+            let encoder = self.encoder.get_or_insert_with(new);
+            if encoder.write_all(step).is_err() {
                 return Ok(self.uncompressed());
             }
             self.fed = end;
             if end == raw_length {
-                if self.encoder.try_finish().is_err() {
+                if encoder.try_finish().is_err() {
                     return Ok(self.uncompressed());
                 }
-                let body = std::mem::take(self.encoder.get_mut());
-                return Ok(Payload { body, is_compressed: true, raw_length, data: self.data });
+                let body = std::mem::take(encoder.get_mut());
+                return Ok(Payload { key: self.key, body, is_compressed: true, raw_length, data: self.data });
             }
         }
         Err(self)
@@ -89,7 +99,7 @@ impl Draft {
     /// Makes it a payload as it is.
     fn uncompressed(self) -> Payload {
         let raw_length = self.raw.len();
-        Payload { body: self.raw, is_compressed: false, raw_length, data: self.data }
+        Payload { key: self.key, body: self.raw, is_compressed: false, raw_length, data: self.data }
     }
 
     /// How many data it carries.
@@ -104,26 +114,25 @@ impl Draft {
 
     /// How many bytes of memory it takes, about.
     pub fn bytes(&self) -> usize {
-        self.raw.len().saturating_add(self.encoder.get_ref().len())
+        let compressed = self.encoder.as_ref().map_or(0, |encoder| encoder.get_ref().len());
+        self.raw.len().saturating_add(compressed)
     }
 
     /// The draft with every datum moved by so many milliseconds, as far as that moves it into another period.
     pub fn shifted(self, millis: i64) -> Self {
-        let Self { mut raw, data, .. } = self;
+        let Self { key, mut raw, data, .. } = self;
         for span in &data {
             if let Some(datum) = raw.get_mut(span.bytes.clone()) {
                 shift_timestamp(datum, span.kind.correction(span.resolution, millis) / 1_000);
             }
         }
-        Self::new(raw, data)
+        Self::new(key, raw, data)
     }
 
-    /// A draft of some of these data.
-    fn only(&self, kept: &[Span]) -> Option<Self> {
+    /// A draft of some of these data, under a key that may have no entity any more.
+    fn only(&self, key: Rc<LaneKey>, kept: &[Span]) -> Option<Self> {
         let raw = &self.raw;
-        let first = self.data.first()?;
-        let last = self.data.last()?;
-        let mut document = raw.get(..first.bytes.start)?.to_vec();
+        let (mut document, end) = envelope(&key);
         let mut data = Vec::with_capacity(kept.len());
         for span in kept {
             if !data.is_empty() {
@@ -133,8 +142,8 @@ impl Draft {
             document.extend_from_slice(raw.get(span.bytes.clone())?);
             data.push(Span { bytes: start..document.len(), ..span.clone() });
         }
-        document.extend_from_slice(raw.get(last.bytes.end..)?);
-        (!data.is_empty()).then(|| Self::new(document, data))
+        document.extend_from_slice(end);
+        (!data.is_empty()).then(|| Self::new(key, document, data))
     }
 }
 
@@ -176,7 +185,14 @@ impl Payload {
                 kept.push(span.clone());
             }
         }
-        (self.draft().and_then(|draft| draft.only(&kept)), dropped)
+        (self.draft().and_then(|draft| draft.only(Rc::clone(&self.key), &kept)), dropped)
+    }
+
+    /// Returns the series of the datum at this index, as the log names it.
+    pub fn series(&self, index: usize) -> Option<String> {
+        let span = self.data.get(index)?;
+        let raw = self.raw()?;
+        datum_name::name(&raw, raw.get(span.bytes.clone())?)
     }
 
     /// Drafts of its two halves; the second is absent when there is only one datum.
@@ -186,12 +202,23 @@ impl Payload {
             return (Some(draft), None);
         }
         let (left, right) = draft.data.split_at(draft.data.len() / 2);
-        (draft.only(left), draft.only(right))
+        (draft.only(Rc::clone(&self.key), left), draft.only(Rc::clone(&self.key), right))
+    }
+
+    /// Returns a draft of its data as those of no entity.
+    pub fn without_entity(&self) -> Option<Draft> {
+        let key = Rc::new(LaneKey { entity: None, namespace: self.key.namespace.clone() });
+        self.draft().and_then(|draft| draft.only(key, &self.data))
+    }
+
+    /// Returns the namespace and entity that it is for.
+    pub fn key(&self) -> &LaneKey {
+        &self.key
     }
 
     /// It as a draft, to be changed.
     pub fn draft(&self) -> Option<Draft> {
-        Some(Draft::new(self.raw()?, self.data.clone()))
+        Some(Draft::new(Rc::clone(&self.key), self.raw()?, self.data.clone()))
     }
 
     /// The uncompressed body.
@@ -222,6 +249,8 @@ fn shift_timestamp(datum: &mut [u8], seconds: i64) {
 
 #[cfg(test)]
 mod tests {
+    use acpw_metric::Namespace;
+
     use super::*;
 
     fn sealed(mut draft: Draft) -> Payload {
@@ -235,7 +264,8 @@ mod tests {
 
     /// A payload of `count` data of `width` bytes of padding each; datum n carries n values.
     pub(crate) fn payload(count: usize, width: usize) -> Payload {
-        let mut raw = b"{\"MetricData\":[".to_vec();
+        let key = Rc::new(LaneKey { namespace: Namespace::new("N").unwrap(), entity: None });
+        let (mut raw, end) = envelope(&key);
         let mut data = Vec::new();
         for n in 0..count {
             if n > 0 {
@@ -246,8 +276,8 @@ mod tests {
             let resolution = StorageResolution::Standard;
             data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution, kind: Kind::Sample });
         }
-        raw.extend(b"]}");
-        sealed(Draft::new(raw, data))
+        raw.extend(end);
+        sealed(Draft::new(key, raw, data))
     }
 
     fn numbers(payload: &Payload, key: &str) -> Vec<u64> {

@@ -64,7 +64,7 @@ impl Scenario {
             }
             Err(faults) => {
                 self.shown.push_str(&faults.to_string());
-                let lines: Vec<&str> = faults.lines().collect();
+                let lines: Vec<String> = faults.lines().collect();
                 let expected = texts(&self.expected["faults"]);
                 assert_eq!(lines.len(), expected.len(), "{lines:#?}");
                 for (line, expected) in lines.iter().zip(expected) {

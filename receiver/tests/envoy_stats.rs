@@ -22,8 +22,7 @@ fn config(envoy_stats: &Value) -> Result<Config, Vec<String>> {
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "envoy_stats": envoy_stats,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None)
-        .map_err(|faults| faults.lines().map(str::to_owned).collect())
+    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
 }
 
 fn counter(pattern: &str, metrics: Value) -> Value {
@@ -141,21 +140,22 @@ fn each_type_is_asked_for_with_a_filter() {
         ],
     }));
     let base = "/stats?format=json&type=";
+    assert_eq!(clock.answer(&numbers(&[])), format!("{base}Gauges&filter=%5E%28%3F%3Ae%5C..%2A%29%24"));
     assert_eq!(
         clock.answer(&numbers(&[])),
         format!(
             "{base}Counters&filter=%5E%28%3F%3Aa%5C.%5B%5E.%5D%2A%5C.b%7Cc%5C-d%7Cwasmcustom.acpw.receiver.sources.answers%29%24"
         )
     );
-    assert_eq!(clock.answer(&numbers(&[])), format!("{base}Gauges&filter=%5E%28%3F%3Ae%5C..%2A%29%24"));
     let histograms =
         format!("{base}Histograms&usedonly&histogram_buckets=detailed&filter=%5E%28%3F%3Af%5C.%5B%5E.%5D%2A%29%24");
     assert_eq!(clock.answer(&numbers(&[])), histograms);
     let first = clock.millis;
+    clock.answer(&numbers(&[]));
+    assert!((9_000..=10_800).contains(&(clock.millis - first)), "{}", clock.millis - first);
     let counters = format!("{base}Counters&usedonly&filter=%5E%28%3F%3Aa%5C.%5B%5E.%5D%2A%5C.b%7Cc%5C-d%29%24");
     assert_eq!(clock.answer(&numbers(&[])), counters);
-    assert!((9_000..=10_800).contains(&(clock.millis - first)), "{}", clock.millis - first);
-    assert_eq!(clock.counts().answers, 4);
+    assert_eq!(clock.counts().answers, 5);
 }
 
 #[test]
@@ -231,7 +231,6 @@ fn gauges_are_told_each_time() {
         "cluster_name": "admin", "max_stats": 2,
         "rules": [{ "gauge": "g.{x}", "metrics": ["G"], "dimension_sets": [[]] }],
     }));
-    clock.answer(&numbers(&[FIRST]));
     clock.answer(&numbers(&[("g.1", 3), ("g.2", 0), ("g.3", 100)]));
     assert_eq!(clock.told(), [told("G Count", 2.0, 3.0)]);
     assert_eq!(clock.counts().over_limit, 1);
@@ -299,6 +298,13 @@ fn every_fault_has_its_path() {
         (json!({ "cluster_name": "admin" }), "envoy_stats: needs groups or rules"),
         (json!({ "cluster_name": "a", "groups": ["servers"] }), "envoy_stats.groups[0]: there is no group \"servers\""),
         (
+            json!({
+                "cluster_name": "a", "dimensions": { "Zone": "a", "Service": "b" },
+                "rules": [{ "counter": "a.{b}", "metrics": ["M"], "dimension_sets": [["b", "Zone"]] }],
+            }),
+            "envoy_stats.dimensions.Service: has no effect, as no dimension set has it; add it to one, or remove it",
+        ),
+        (
             json!({ "cluster_name": "a", "groups": ["server"], "max_stats": 0 }),
             "envoy_stats.max_stats: 0 is not within",
         ),
@@ -344,4 +350,130 @@ fn every_fault_has_its_path() {
         let rules = vec![json!({ "counter": "a", "metrics": ["A"] }); rules];
         assert_eq!(config(&json!({ "cluster_name": "a", "rules": rules })).is_ok(), is_taken);
     }
+}
+
+/// Gauges that show the names of clusters.
+fn clusters(names: &[&str]) -> String {
+    let gauges: Vec<_> = names.iter().map(|name| (format!("cluster.{name}.membership_total"), 1)).collect();
+    let gauges: Vec<_> = gauges.iter().map(|(name, level)| (name.as_str(), *level)).collect();
+    numbers(&gauges)
+}
+
+fn notices(clock: &mut Clock) -> Vec<String> {
+    std::iter::from_fn(|| clock.sources.poll_notice()).map(|notice| notice.to_string()).collect()
+}
+
+/// As Envoy 1.40 counts requests of three clusters at first, `a.internal` being none of them.
+const COMPLETED: [(&str, u64); 7] = [
+    ("cluster.a.external.upstream_rq_completed", 3),
+    ("cluster.a.internal.upstream_rq_completed", 2),
+    ("cluster.a.upstream_rq_completed", 5),
+    ("cluster.outbound|443||graph.example.com.external.upstream_rq_completed", 7),
+    ("cluster.outbound|443||graph.example.com.upstream_rq_completed", 7),
+    ("cluster.outbound|80||db.example.com;.upstream_rq_completed", 2),
+    ("cluster.outbound|80||db.example.com;.zone.a.b.upstream_rq_completed", 2),
+];
+
+#[test]
+fn a_clusters_name_is_whole_and_nothing_but_its_name() {
+    let gauges = clusters(&["a", "outbound|443||graph.example.com", "outbound|80||db.example.com;"]);
+    let expected = |name: &str| {
+        [("a", 5.0), ("outbound|443||graph.example.com", 7.0), ("outbound|80||db.example.com", 2.0)]
+            .map(|(cluster, sum)| told(&format!("{name}={cluster} Count"), sum, sum))
+    };
+    for pattern in ["cluster.{c}.upstream_rq_completed", "cluster.{c*}.upstream_rq_completed"] {
+        let mut clock = Clock::new(&counter(pattern, json!(["A"])));
+        let path = clock.answer(&gauges);
+        assert!(path.ends_with("type=Gauges&filter=%5E%28%3F%3Acluster%5C..%2A%5C.membership_total%29%24"), "{path}");
+        clock.answer(&numbers(&[&[FIRST], COMPLETED.as_slice()].concat()));
+        assert_eq!(clock.told(), expected("A c"), "{pattern}");
+        assert_eq!((clock.counts().gaps, notices(&mut clock)), (0, Vec::new()));
+    }
+    // The group has gauges of its own in the same answer.
+    let mut clock = Clock::new(&json!({ "cluster_name": "admin", "groups": ["upstream"] }));
+    clock.answer(&gauges);
+    let hosts: Vec<_> = clock.told().into_iter().map(|(name, ..)| name).collect();
+    let names = ["a", "outbound|443||graph.example.com", "outbound|80||db.example.com"];
+    assert_eq!(hosts, names.map(|name| format!("HostCount Cluster={name} Count")));
+    clock.answer(&numbers(&[&[FIRST], COMPLETED.as_slice()].concat()));
+    assert_eq!(clock.told(), expected("UpstreamRequestCount Cluster"));
+    clock.answer(&histograms(&[
+        ("cluster.outbound|443||graph.example.com.external.upstream_rq_time", &[(5.0, 0.1, 7)]),
+        ("cluster.outbound|443||graph.example.com.upstream_rq_time", &[(5.0, 0.1, 7)]),
+    ]));
+    let name = "UpstreamResponseTime Cluster=outbound|443||graph.example.com Milliseconds";
+    assert_eq!(clock.told(), [told(name, 7.0, 35.0)]);
+}
+
+#[test]
+fn a_stat_prefix_has_dots_too() {
+    let mut clock = Clock::new(&json!({ "cluster_name": "admin", "groups": ["downstream"] }));
+    clock.answer(&numbers(&[
+        ("http.in_0.0.0.0_80;.downstream_cx_active", 2),
+        ("http.in_0.0.0.0_80;.downstream_rq_active", 1),
+    ]));
+    clock.told();
+    clock.answer(&numbers(&[FIRST, ("http.in_0.0.0.0_80;.downstream_rq_completed", 4)]));
+    assert_eq!(clock.told(), [told("DownstreamRequestCount StatPrefix=in_0.0.0.0_80 Count", 4.0, 4.0)]);
+}
+
+#[test]
+fn a_stat_of_two_clusters_is_left_out_and_logged_once() {
+    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_{kind}", json!(["A"])));
+    for round in 1..4 {
+        clock.answer(&clusters(&["a", "a.internal"]));
+        let stats = [FIRST, COMPLETED[1], COMPLETED[2], ("cluster.a.internal.upstream_rq_total", 1)];
+        clock.answer(&numbers(&stats));
+        assert_eq!(clock.counts().gaps, round);
+    }
+    let expected = [told("A c=a kind=completed Count", 5.0, 5.0), told("A c=a.internal kind=total Count", 1.0, 1.0)];
+    assert_eq!(clock.told(), expected);
+    let expected = "envoy_stats: \"cluster.a.internal.upstream_rq_completed\" is left out: \"a.internal\" is a cluster, and \
+                    \"internal\" is also where Envoy counts requests of another one, such as \"a\", so it has the requests \
+                    of both. Set alt_stat_name in one of them";
+    assert_eq!(notices(&mut clock), [expected]);
+}
+
+#[test]
+fn a_name_that_no_gauge_shows_is_left_out_and_logged_once() {
+    let completed = ("cluster.graph.example.com.upstream_rq_completed", 7);
+    // It may be of a cluster that has come since the gauges were read: then it counts in the next round.
+    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_completed", json!(["A"])));
+    clock.answer(&clusters(&["a"]));
+    clock.answer(&numbers(&[FIRST, completed]));
+    assert_eq!((clock.told(), clock.counts().gaps), (vec![], 1));
+    clock.answer(&clusters(&["a", "graph.example.com"]));
+    clock.answer(&numbers(&[completed]));
+    assert_eq!((clock.told(), clock.counts().gaps), (vec![told("A c=graph.example.com Count", 7.0, 7.0)], 1));
+    assert_eq!(notices(&mut clock), Vec::<String>::new());
+
+    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_completed", json!(["A"])));
+    for _ in 0..4 {
+        clock.answer(&clusters(&[]));
+        clock.answer(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
+    }
+    assert_eq!((clock.told(), clock.counts().gaps), (vec![told("A c=a Count", 5.0, 5.0)], 4));
+    let expected = "envoy_stats: \"cluster.graph.example.com.upstream_rq_completed\" is left out: its name has dots, and \
+                    without a gauge \"cluster.NAME.membership_total\" its end is not known. Let Envoy keep that gauge \
+                     (stats_config.stats_matcher)";
+    assert_eq!(notices(&mut clock), [expected]);
+    // A wildcard takes it, but no part of another one.
+    let mut clock = Clock::new(&counter("cluster.{c*}.upstream_rq_completed", json!(["A"])));
+    clock.answer(&clusters(&[]));
+    clock.answer(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
+    let expected = [told("A c=a Count", 5.0, 5.0), told("A c=graph.example.com Count", 7.0, 7.0)];
+    assert_eq!((clock.told(), clock.counts().gaps), (expected.to_vec(), 0));
+}
+
+#[test]
+fn the_documents_condition_takes_each_request_once() {
+    let metrics = json!([{ "name": "A", "only": { "code": "*xx" } }]);
+    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_{code}", metrics));
+    clock.answer(&clusters(&["a"]));
+    let stats = ["200", "2xx", "completed", "total", "external.upstream_rq_2xx"]
+        .map(|end| format!("cluster.a.upstream_rq_{end}"));
+    let mut stats: Vec<_> = stats.iter().map(|name| (name.as_str(), 3)).collect();
+    stats.extend([FIRST, ("cluster.a.external.upstream_rq_2xx", 3)]);
+    clock.answer(&numbers(&stats));
+    assert_eq!(clock.told(), [told("A c=a code=2xx Count", 3.0, 3.0)]);
 }

@@ -400,7 +400,8 @@ fn the_time_is_learnt_from_sts_when_nothing_can_be_signed_without_it() {
         world.millis += 200;
     }
     assert!(
-        dates[0].starts_with("20260820") && dates[1..].iter().all(|date| date.starts_with("20260822")),
+        dates[..2].iter().all(|date| date.starts_with("20260820"))
+            && dates[2..].iter().all(|date| date.starts_with("20260822")),
         "{dates:?}"
     );
     assert_eq!(world.publisher.clock_skew(), 2 * 24 * HOUR as i64);
@@ -417,6 +418,108 @@ fn the_provider_that_was_found_is_kept_to() {
     world.run_until(2 * HOUR);
     assert_eq!(world.paths.iter().filter(|path| **path == "/latest/api/token").count(), 1);
     assert!(world.calls.len() >= 3 && world.refused == 0, "{:?}", world.calls);
+}
+
+const KEYS: &str = r#"{"provider": "static", "access_key_id": "AKIA", "secret_access_key": "S"}"#;
+
+/// B1: the container starts before its network.
+#[test]
+fn a_provider_that_was_not_reached_is_asked_again_when_what_came_instead_is_refused() {
+    let mut world = World::new(&format!("[{IMDS}, {KEYS}]"), 1);
+    world.is_up = false;
+    world.sets.insert("AKIA".to_owned(), 0);
+    world.run_until(5_000);
+    world.is_up = true;
+    world.run_until(3 * MINUTE);
+    assert_eq!(world.accepted.first().map(String::as_str), Some("ASIA1"), "{:?}", world.lines);
+    assert!(world.refused <= 4 && world.publisher.held() <= 2, "{}", world.refused);
+    assert!(world.lines.iter().any(|(_, line)| line.contains("static: AWS refuses what it gave")), "{:?}", world.lines);
+}
+
+/// B1: though AWS accepts what came instead.
+#[test]
+fn a_provider_that_was_not_reached_is_asked_again_within_five_minutes() {
+    let mut world = World::new(&format!("[{IMDS}, {KEYS}]"), 1);
+    world.is_up = false;
+    world.sets.insert("AKIA".to_owned(), 10 * HOUR);
+    world.run_until(MINUTE);
+    assert!(world.accepted.len() > 50 && world.accepted.iter().all(|key| key == "AKIA"));
+    world.run_until(11 * MINUTE);
+    assert!((2..=4).contains(&world.calls.len()), "every five minutes: {:?}", world.calls);
+    world.is_up = true;
+    world.run_until(17 * MINUTE);
+    assert_eq!(world.accepted.last().unwrap(), "ASIA1");
+    assert_eq!(world.refused, 0);
+}
+
+/// B1: without another provider, nothing is asked without end.
+#[test]
+fn providers_that_give_nothing_good_are_asked_once_a_minute() {
+    let mut world = World::new(&format!("[{IMDS}, {KEYS}]"), 1);
+    world.is_up = false;
+    world.sets.insert("AKIA".to_owned(), 0);
+    world.run_until(10 * MINUTE);
+    assert!((8..=12).contains(&world.calls.len()), "{:?}", world.calls);
+    assert!((15..=35).contains(&world.refused), "{}", world.refused);
+}
+
+/// B3: IAM shows a change some seconds later.
+#[test]
+fn a_role_that_is_being_changed_is_asked_for_again_in_seconds() {
+    let mut firsts = Vec::new();
+    for seed in 0..20 {
+        let source = KEYS;
+        let role = format!(
+            r#"{{"provider": "assume_role", "cluster": "sts", "role_arn": "arn:aws:iam::1:role/r", "source": {source}}}"#
+        );
+        let mut world = World::new(&role, seed);
+        let mut times = Vec::new();
+        while world.millis < HOUR {
+            while world.publisher.poll_call(world.now()).is_some() {
+                times.push(world.millis);
+                let body = "<Error><Code>AccessDenied</Code><Message>not authorized</Message></Error>";
+                let response = Response::Complete { status: 403, body: body.as_bytes().to_vec(), date: None };
+                world.publisher.handle_call_answer(&response, world.now());
+            }
+            world.millis += 200;
+        }
+        let waits: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let limits = [5, 10, 20, 40, 80, 160, 300, 300, 300].map(|seconds| seconds * 1_000);
+        for (wait, limit) in waits.iter().zip(limits) {
+            assert!((limit / 2..=limit + 200).contains(wait), "{waits:?}");
+        }
+        assert!((15..=32).contains(&times.len()), "{times:?}");
+        firsts.push(waits[0]);
+    }
+    assert!(firsts.iter().max() > firsts.iter().min(), "a fleet does not ask at once");
+}
+
+/// B4: an expiry that cannot be read is said once, and the set is asked for again.
+#[test]
+fn a_set_whose_expiry_cannot_be_read_is_used_and_asked_for_every_five_minutes() {
+    let mut world = World::new(CONTAINER, 1);
+    world.sets.insert("ASIA".to_owned(), 10 * HOUR);
+    while world.millis < 31 * MINUTE {
+        while world.publisher.poll_call(world.now()).is_some() {
+            world.calls.push(world.millis);
+            let body = serde_json::json!({ "AccessKeyId": "ASIA", "SecretAccessKey": "S", "Token": "T",
+                "Expiration": "at noon" });
+            let body = body.to_string().into_bytes();
+            world.publisher.handle_call_answer(&Response::Complete { status: 200, body, date: None }, world.now());
+        }
+        if world.millis.is_multiple_of(1_000) {
+            world.observe();
+        }
+        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+            world.judge(&transmit);
+        }
+        world.settle();
+        world.millis += 200;
+    }
+    assert!((6..=8).contains(&world.calls.len()), "{:?}", world.calls);
+    assert!(world.publisher.held() <= 2);
+    let lines: Vec<_> = world.lines.iter().filter(|(_, line)| line.contains("Expiration")).collect();
+    assert!(lines.len() == 1 && !lines[0].1.contains("noon"), "{lines:?}");
 }
 
 #[test]

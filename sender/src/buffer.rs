@@ -13,6 +13,8 @@ pub(crate) const HELD_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 pub struct Buffer {
     held: Accumulator,
     counts: Counts,
+    /// The end of the oldest period of what was taken back since this was last asked.
+    oldest_taken_back: Option<Timestamp>,
 }
 
 /// What became of the values observed, since this was last asked. A value is one measurement of one metric of one request
@@ -27,6 +29,8 @@ pub struct Counts {
     pub taken_back: u64,
     /// Values dropped at the bound on memory, the oldest first, there being no receiver for so long.
     pub dropped_buffer_full: u64,
+    /// Flushes that found no receiver, or one that takes nothing.
+    pub no_receiver: u64,
 }
 
 impl Buffer {
@@ -58,9 +62,22 @@ impl Buffer {
     pub fn take_back(&mut self, record: &[u8], now: Timestamp) -> Result<(), RecordError> {
         let record = Record::decode(record)?;
         self.held.merge_record(&record, 0);
+        let oldest = self.oldest_taken_back.into_iter().chain(record.observed_until()).min();
+        self.oldest_taken_back = oldest;
         self.counts.taken_back = self.counts.taken_back.saturating_add(record.samples());
         self.keep_within_limit(now);
         Ok(())
+    }
+
+    /// Returns the end of the oldest period of what senders have put onto the queue and was taken back since this was last
+    /// called.
+    pub fn take_oldest_taken_back(&mut self) -> Option<Timestamp> {
+        self.oldest_taken_back.take()
+    }
+
+    /// Counts a flush that found no receiver.
+    pub fn count_no_receiver(&mut self) {
+        self.counts.no_receiver = self.counts.no_receiver.saturating_add(1);
     }
 
     /// Takes all that is held, as records for the queue.

@@ -1,63 +1,107 @@
-//! The glue to Envoy: events in, host calls out.
+//! The glue to Envoy: its events in, host calls out.
+
+use std::{cell::RefCell, rc::Rc};
 
 use acpw_host::{
-    Action, Counter, Event, Gauge, HostError, LogLevel, Part, Plugin, Queue, environment, event, log, now,
-    pairs::pairs, plugin, plugin_configuration, set_tick_period, wall_clock,
+    Counter, Gauge, Queue, environment, log, now, plugin_configuration, property, request_header, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
+use proxy_wasm::{
+    hostcalls,
+    traits::{Context, HttpContext, RootContext},
+    types::{Action, ContextType, LogLevel, Status},
+};
 
-use crate::{Config, Moment, Observation, Sender};
+use crate::{Config, HeaderPhase, Observation, Sender};
 
-plugin!(Root);
+proxy_wasm::main! {{
+    // Also writes a panic to Envoy's log before it ends the VM.
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
 
-/// A plugin configuration's context: the filter's root, or the access logger itself. It has no worker while it has no
-/// sound configuration.
+/// The context of a plugin configuration: the HTTP filter's root, or the access logger itself.
 #[derive(Default)]
 struct Root {
-    worker: Option<Worker>,
+    worker: SharedWorker,
 }
 
+/// The worker, which a root shares with its streams: the SDK gives streams no way to their root. There is none until the
+/// configuration is valid.
+#[derive(Clone, Default)]
+struct SharedWorker(Rc<RefCell<Option<Worker>>>);
+
+/// What this VM counts for one plugin configuration.
 struct Worker {
     sender: Sender,
     receiver_vm_id: String,
     queue: Option<Queue>,
     stats: Stats,
-    /// There will be no more ticks: what is observed from now on is handed over at once.
+    /// No more ticks follow, so every request is handed over as soon as it is counted.
     is_done: bool,
 }
 
-/// How far a stream has come.
-#[derive(Default)]
+/// One request that passes through the HTTP filter.
+struct Stream {
+    worker: SharedWorker,
+    stage: Stage,
+}
+
+/// The stage that a stream has reached.
 enum Stage {
     /// Its headers have not reached this filter.
-    #[default]
     Unseen,
-    /// Its host is not one that is observed.
-    Unobserved,
-    /// It is, and has not ended.
+    /// Its host does not match.
+    Unmatched,
+    /// Its host matches, and it has not ended.
     Observed(Observation),
+}
+
+impl SharedWorker {
+    /// Runs `act` on the worker. Envoy delivers events one after the other, so the worker is never borrowed already.
+    fn with(&self, act: impl FnOnce(&mut Worker)) {
+        if let Ok(mut worker) = self.0.try_borrow_mut()
+            && let Some(worker) = worker.as_mut()
+        {
+            act(worker);
+        }
+    }
 }
 
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
-        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error}"))?;
-        set_tick_period(config.flush_interval).map_err(|error| format!("Envoy sets no tick: {error}"))?;
-        self.worker = Some(Worker {
+        for warning in &config.warnings {
+            log(LogLevel::Warn, &format!("acpw sender: {warning}"));
+        }
+        let stats = Stats::define().map_err(|status| format!("Envoy defines no statistics: {status:?}"))?;
+        hostcalls::set_tick_period(config.flush_interval)
+            .map_err(|status| format!("Envoy sets no tick: {status:?}"))?;
+        let worker = Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             sender: Sender::new(config, now()),
             queue: None,
             stats,
             is_done: false,
-        });
+        };
+        self.worker = SharedWorker(Rc::new(RefCell::new(Some(worker))));
         Ok(())
     }
 }
 
-impl Plugin for Root {
-    type Stream = Stage;
+impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        self.worker.with(|worker| {
+            worker.is_done = true;
+            worker.flush();
+            worker.sender.end_progress();
+        });
+        true
+    }
+}
 
-    fn on_configure(&mut self) -> bool {
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(error) => {
@@ -68,75 +112,79 @@ impl Plugin for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(worker) = &mut self.worker {
-            worker.flush();
-        }
+        self.worker.with(Worker::flush);
     }
 
-    fn on_done(&mut self) {
-        if let Some(worker) = &mut self.worker {
-            worker.is_done = true;
-            worker.flush();
-            worker.sender.end_progress();
-        }
-    }
-
+    /// A request of an access logger has ended.
     fn on_log(&mut self) {
-        let Some(worker) = &mut self.worker else { return };
-        if worker.sender.counts_progress() {
-            let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
-                ConcurrencyUtilization are left out";
-            log(LogLevel::Warn, message);
-            worker.sender.end_progress();
-        }
-        event(|event| worker.log(event));
+        self.worker.with(|worker| {
+            if worker.sender.counts_progress() {
+                let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
+                    ConcurrencyUtilization are left out";
+                log(LogLevel::Warn, message);
+                worker.sender.end_progress();
+            }
+            worker.log();
+        });
     }
 
-    fn on_request_headers(&mut self, stage: &mut Stage, _: Part) -> Action {
-        let Some(worker) = &mut self.worker else { return Action::Continue };
-        *stage = match event(|event| worker.begin(event, Moment::Arrival)) {
-            Some(mut observation) => {
-                if worker.sender.counts_progress() {
-                    worker.sender.enter(&mut observation, wall_clock());
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { worker: self.worker.clone(), stage: Stage::Unseen }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        self.worker.with(|worker| {
+            self.stage = match worker.begin(HeaderPhase::Arrival) {
+                Some(mut observation) => {
+                    if worker.sender.counts_progress() {
+                        worker.sender.enter(&mut observation, wall_clock());
+                    }
+                    Stage::Observed(observation)
                 }
-                Stage::Observed(observation)
-            }
-            None => Stage::Unobserved,
-        };
+                None => Stage::Unmatched,
+            };
+        });
         Action::Continue
     }
 
-    fn on_stream_log(&mut self, stage: Stage, _: u32) {
-        let Some(worker) = &mut self.worker else { return };
-        match stage {
-            Stage::Observed(observation) => event(|event| worker.finish(event, observation)),
-            Stage::Unobserved => {}
+    fn on_log(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Unmatched);
+        self.worker.with(|worker| match stage {
+            Stage::Observed(observation) => worker.finish(observation),
+            Stage::Unmatched => {}
             // A filter before this one has answered.
-            Stage::Unseen => event(|event| worker.log(event)),
-        }
+            Stage::Unseen => worker.log(),
+        });
     }
 }
 
 impl Worker {
-    /// Observes a request of which nothing was seen until its end.
-    fn log(&mut self, event: &Event) {
-        if let Some(observation) = self.begin(event, Moment::End) {
-            self.finish(event, observation);
+    /// Counts a request that was not seen before its end.
+    fn log(&mut self) {
+        if let Some(observation) = self.begin(HeaderPhase::End) {
+            self.finish(observation);
         }
     }
 
-    fn begin(&mut self, event: &Event, moment: Moment) -> Option<Observation> {
-        let headers = event.request_headers();
+    fn begin(&mut self, phase: HeaderPhase) -> Option<Observation> {
         #[cfg(feature = "trap")]
-        trap_if_asked(headers);
-        self.sender.begin(pairs(headers), moment)
+        trap_if_asked();
+        self.sender.begin(request_header, phase)
     }
 
-    fn finish(&mut self, event: &Event, observation: Observation) {
+    fn finish(&mut self, observation: Observation) {
         if self.sender.counts_progress() {
             self.sender.leave(&observation, wall_clock());
         }
-        self.sender.finish(observation, |path| event.property(path));
+        self.sender.finish(observation, property);
         if self.is_done {
             self.flush();
         }
@@ -150,13 +198,16 @@ impl Worker {
             if let Some(queue) = self.queue {
                 self.hand_over(queue);
             }
+            if let Some(line) = self.sender.note_queue(self.queue.is_some(), self.stats.no_receiver.value(), now()) {
+                log(LogLevel::Warn, &format!("acpw sender: {line}"));
+            }
         }
         self.stats.update(&mut self.sender);
     }
 
     fn hand_over(&mut self, queue: Queue) {
         let mut unreadable = Vec::new();
-        while let Ok(Some(record)) = queue.dequeue() {
+        while let Some(record) = queue.dequeue() {
             if self.sender.take_back(&record).is_err() {
                 unreadable.push(record);
             }
@@ -173,11 +224,11 @@ impl Worker {
     }
 }
 
-/// Ends this VM for the tests of modules that fail.
+/// Ends this VM, for the tests of modules that fail.
 #[cfg(feature = "trap")]
-#[allow(clippy::panic, reason = "it is what the feature is for")]
-fn trap_if_asked(headers: &[u8]) {
-    if pairs(headers).any(|(name, value)| name == b":path" && value == b"/trap-the-sender") {
+#[allow(clippy::panic, reason = "the feature exists for this")]
+fn trap_if_asked() {
+    if request_header(":path").is_some_and(|path| path == b"/trap-the-sender") {
         panic!("a test has asked for it");
     }
 }
@@ -188,18 +239,20 @@ struct Stats {
     enqueued: Counter,
     taken_back: Counter,
     dropped_buffer_full: Counter,
+    no_receiver: Counter,
     held: Gauge,
     /// What this worker has added to the gauge that all workers share.
     held_before: u64,
 }
 
 impl Stats {
-    fn define() -> Result<Self, HostError> {
+    fn define() -> Result<Self, Status> {
         Ok(Self {
             observed: Counter::define("acpw.sender.observed")?,
             enqueued: Counter::define("acpw.sender.enqueued")?,
             taken_back: Counter::define("acpw.sender.taken_back")?,
             dropped_buffer_full: Counter::define("acpw.sender.dropped.buffer_full")?,
+            no_receiver: Counter::define("acpw.sender.no_receiver")?,
             held: Gauge::define("acpw.sender.held")?,
             held_before: 0,
         })
@@ -211,6 +264,7 @@ impl Stats {
         self.enqueued.add(counts.enqueued);
         self.taken_back.add(counts.taken_back);
         self.dropped_buffer_full.add(counts.dropped_buffer_full);
+        self.no_receiver.add(counts.no_receiver);
         let held = sender.held();
         self.held.shift(i64::try_from(held).unwrap_or(i64::MAX).saturating_sub_unsigned(self.held_before));
         self.held_before = held;

@@ -19,30 +19,50 @@ impl HostMatcher {
     /// # Errors
     /// Text that is neither.
     pub fn add(&mut self, entry: &str) -> Result<(), HostError> {
-        let lower = entry.to_ascii_lowercase();
-        let (suffix, host) = match lower.strip_prefix("*.") {
-            Some(host) => (lower.strip_prefix('*'), host),
-            None => (None, lower.as_str()),
-        };
-        let (name, port) = split_port(host.as_bytes());
+        let mut key = Vec::with_capacity(entry.len());
+        append_canonical(&mut key, entry.as_bytes());
+        let host = key.strip_prefix(b"*.").unwrap_or(&key);
+        let (name, port) = split_port(host);
         let is_port = port.is_none_or(|port| std::str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok()));
-        if !is_host_name(name) || !is_port {
+        if !is_host_name(name) || !is_port || entry.contains('@') {
             return Err(HostError(entry.to_owned()));
         }
-        match suffix {
-            Some(suffix) => self.suffixes.insert(suffix.as_bytes().into()),
-            None => self.names.insert(lower.into_bytes().into()),
+        match key.strip_prefix(b"*") {
+            Some(suffix) => self.suffixes.insert(suffix.into()),
+            None => self.names.insert(key.into()),
         };
         Ok(())
     }
 
+    /// Returns the number of different entries.
+    pub fn len(&self) -> usize {
+        self.names.len().saturating_add(self.suffixes.len())
+    }
+
+    /// Returns another entry that matches every host that `entry` matches, so that `entry` has no effect.
+    pub fn covering(&self, entry: &str) -> Option<String> {
+        let mut key = Vec::with_capacity(entry.len());
+        append_canonical(&mut key, entry.as_bytes());
+        let key = key.strip_prefix(b"*").unwrap_or(&key);
+        for host in [key, split_port(key).0] {
+            if host != key && self.names.contains(host) {
+                return Some(String::from_utf8_lossy(host).into_owned());
+            }
+            let is_other = |suffix: &&[u8]| *suffix != key && self.suffixes.contains(*suffix);
+            if let Some(suffix) = suffixes(host).find(is_other) {
+                return Some(format!("*{}", String::from_utf8_lossy(suffix)));
+            }
+        }
+        None
+    }
+
     /// Whether a request with this authority is to be observed; if so, the name under which it counts is appended to
-    /// `out`: lower-case, without the port unless the entry that matches has one.
+    /// `out`: lower-case, without user information and without a dot at its end, and without the port unless the entry
+    /// that matches has one.
     pub fn matches(&self, authority: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        out.extend_from_slice(authority);
-        let lower = out.get_mut(start..).unwrap_or_default();
-        lower.make_ascii_lowercase();
+        append_canonical(out, authority);
+        let lower = out.get(start..).unwrap_or_default();
         let name = split_port(lower).0;
         let length = if self.is_empty() || self.has(name) {
             name.len()
@@ -56,7 +76,8 @@ impl HostMatcher {
         true
     }
 
-    fn is_empty(&self) -> bool {
+    /// Returns whether there are no entries.
+    pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.suffixes.is_empty()
     }
 
@@ -67,9 +88,26 @@ impl HostMatcher {
         if self.suffixes.is_empty() {
             return false;
         }
-        let mut dots = host.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'.');
-        dots.any(|(at, _)| host.get(at..).is_some_and(|suffix| self.suffixes.contains(suffix)))
+        suffixes(host).skip_while(|suffix| suffix.len() == host.len()).any(|suffix| self.suffixes.contains(suffix))
     }
+}
+
+/// Returns the parts of a host that begin with a dot, the longest first.
+fn suffixes(host: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let dots = host.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+    dots.filter_map(|(at, _)| host.get(at..))
+}
+
+/// Appends an authority in the one form that all of its spellings have: lower-case, without user information (RFC 3986,
+/// section 3.2.1), and without the dot that ends a fully qualified name.
+fn append_canonical(out: &mut Vec<u8>, authority: &[u8]) {
+    let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    let name = split_port(host).0;
+    let whole = name.strip_suffix(b".").filter(|whole| !whole.is_empty() && !whole.ends_with(b".")).unwrap_or(name);
+    let start = out.len();
+    out.extend_from_slice(whole);
+    out.extend_from_slice(host.get(name.len()..).unwrap_or_default());
+    out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
 }
 
 /// Host and port of an authority. The colons within an IPv6 literal's brackets separate nothing.
@@ -98,11 +136,11 @@ pub struct HostError(String);
 
 impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "\"{}\" is not a host name; write example.com, *.example.com or example.com:8080",
-            self.0.escape_default()
-        )
+        let entry = self.0.escape_default();
+        match self.0.as_str() {
+            "*" => f.write_str("\"*\" is not a host name; leave match_hosts out to count the requests of every host"),
+            _ => write!(f, "\"{entry}\" is not a host name; write example.com, *.example.com or example.com:8080"),
+        }
     }
 }
 
@@ -144,7 +182,7 @@ mod tests {
             assert_eq!(matched(&entries, authority).as_deref(), Some("example.com"));
         }
         assert_eq!(matched(&entries, "[2001:db8::1]:443").as_deref(), Some("[2001:db8::1]"));
-        for authority in ["example.org", "a.example.com", "example.com.", "example.co", "", ":", "example.com:x]"] {
+        for authority in ["example.org", "a.example.com", "example.com..", "example.co", "", ":", "example.com:x]"] {
             assert_eq!(matched(&entries, authority), None, "{authority}");
         }
     }
@@ -172,9 +210,64 @@ mod tests {
     }
 
     #[test]
+    fn the_dot_that_ends_a_name_is_no_part_of_it() {
+        for entries in [["example.com", "example.org:81"], ["Example.com.", "example.org.:81"]] {
+            assert_eq!(matched(&entries, "example.com.").as_deref(), Some("example.com"));
+            assert_eq!(matched(&entries, "example.com.:8080").as_deref(), Some("example.com"));
+            assert_eq!(matched(&entries, "example.com").as_deref(), Some("example.com"));
+            assert_eq!(matched(&entries, "example.org.:81").as_deref(), Some("example.org:81"));
+            assert_eq!(matched(&entries, "example.org.:82"), None);
+        }
+        assert_eq!(matched(&["*.example.com."], "a.example.com.").as_deref(), Some("a.example.com"));
+        assert_eq!(matched(&[], "Example.com.:80").as_deref(), Some("example.com"));
+        for odd in [".", ".:80", "..", "a.."] {
+            assert_eq!(matched(&[], odd).as_deref(), odd.split(':').next(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn user_information_is_no_part_of_a_host() {
+        for entries in [&[][..], &["example.com"], &["*.com"]] {
+            for authority in ["bob:pw@example.com", "bob@example.com:8080", "bob:a@b@Example.com.", "@example.com"] {
+                assert_eq!(matched(entries, authority).as_deref(), Some("example.com"), "{authority}");
+            }
+        }
+        assert_eq!(matched(&["example.com"], "example.com@evil.org"), None);
+        assert_eq!(matched(&["example.com:81"], "bob:pw@example.com:81").as_deref(), Some("example.com:81"));
+        assert_eq!(matched(&[], "bob:pw@[::1]:80").as_deref(), Some("[::1]"));
+    }
+
+    #[test]
+    fn an_entry_that_another_covers_is_found() {
+        let entries = ["example.com", "*.example.org", "*.example.net:81", "*.a.example.org"];
+        for (entry, expected) in [
+            ("example.com", None),
+            ("example.com:8080", Some("example.com")),
+            ("a.b.Example.org.", Some("*.example.org")),
+            ("*.b.example.org", Some("*.example.org")),
+            ("*.example.org", None),
+            ("*.example.org:80", Some("*.example.org")),
+            ("a.example.net", None),
+            ("a.example.net:81", Some("*.example.net:81")),
+            ("a.example.net:82", None),
+            ("example.org", None),
+        ] {
+            assert_eq!(matcher(&entries).covering(entry).as_deref(), expected, "{entry}");
+        }
+        assert_eq!(matcher(&["a.com", "A.com.", "*.a.com"]).len(), 2);
+    }
+
+    #[test]
+    fn every_host_is_what_no_entry_means() {
+        let error = HostMatcher::default().add("*").unwrap_err().to_string();
+        assert_eq!(error, "\"*\" is not a host name; leave match_hosts out to count the requests of every host");
+    }
+
+    #[test]
     fn what_is_no_host_is_refused() {
         let long = "a".repeat(254);
-        for entry in ["", "exa mple.com", "*", "*.", "a.*.com", "http://a", "a/b", "a:b", "a:99999", "..", "é", &long]
+        for entry in
+            ["", "exa mple.com", "*", "*.", "a.*.com", "http://a", "a/b", "a:b", "a:99999", "..", "é", "u@a", &long]
         {
             assert_eq!(HostMatcher::default().add(entry), Err(HostError(entry.to_owned())), "{entry}");
         }

@@ -82,11 +82,16 @@ impl Measure {
     /// The unit of its values, where times have the unit `time`.
     pub fn unit(self, time: Unit) -> Unit {
         match self {
-            Self::Latency | Self::TargetResponseTime => time,
+            _ if self.is_time() => time,
             Self::RequestBytes | Self::ResponseBytes | Self::BufferSize => Unit::BYTES,
             Self::ConcurrencyUtilization => Unit::PERCENT,
             _ => Unit::COUNT,
         }
+    }
+
+    /// Returns whether its values are times, in the unit that the configuration says.
+    pub fn is_time(self) -> bool {
+        matches!(self, Self::Latency | Self::TargetResponseTime)
     }
 
     /// How values of several workers merge.
@@ -150,7 +155,7 @@ impl Measure {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{MetricName, StorageResolution};
+    use acpw_metric::{MetricName, REQUEST_METRICS, StorageResolution};
 
     use super::*;
 
@@ -159,6 +164,11 @@ mod tests {
     /// The names of all metrics that this outcome has, with their values.
     fn measured(outcome: &Outcome) -> Vec<(&'static str, f64)> {
         MEASURES.iter().filter_map(|(name, measure)| Some((*name, measure.of(outcome, MILLISECOND)?))).collect()
+    }
+
+    #[test]
+    fn the_names_are_those_that_the_receiver_knows() {
+        assert_eq!(MEASURES.map(|(name, _)| name), REQUEST_METRICS);
     }
 
     #[test]

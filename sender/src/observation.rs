@@ -1,6 +1,6 @@
 //! What one request says, until it has ended.
 
-use acpw_metric::DimensionValue;
+use acpw_metric::{DimensionValue, dimension::OVERFLOW_VALUE};
 
 use crate::{aggregator::SEPARATOR, dimension::Dimension};
 
@@ -34,6 +34,10 @@ impl Observation {
     pub(crate) fn set(&mut self, place: usize, dimension: &Dimension, value: Option<&[u8]>) {
         let start = self.bytes.len();
         let is_set = value.is_some_and(|value| DimensionValue::append_sanitized(&mut self.bytes, value));
+        if self.bytes.get(start..) == Some(OVERFLOW_VALUE.as_bytes()) {
+            // A stranger must not count among the series beyond the limit.
+            self.bytes.splice(start..start.saturating_add(1), *b"%5F");
+        }
         if !is_set {
             let default = dimension.default.as_ref().map(|default| default.as_str().as_bytes());
             let Some(text) = default.or(dimension.source.placeholder()) else { return };
@@ -105,6 +109,13 @@ mod tests {
         let mut copy = b"old".to_vec();
         let places: Vec<_> = (0..values.len()).collect();
         observation.key(&places, &mut copy).map(|key| String::from_utf8(key.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_value_that_looks_like_the_overflow_is_told_apart_from_it() {
+        let value = |text| key(&[(dimension(Source::Path, None), Some(text))]);
+        assert_eq!(value(b"__other__").as_deref(), Some("%5F_other__\0"));
+        assert_eq!(value(b"__other___").as_deref(), Some("__other___\0"));
     }
 
     #[test]

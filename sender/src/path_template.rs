@@ -50,6 +50,9 @@ impl PathTemplates {
         if !is_sound {
             return Err(TemplateError::Malformed(template.to_owned()));
         }
+        if segments(template.as_bytes()).any(is_foreign) {
+            return Err(TemplateError::Foreign(template.to_owned()));
+        }
         let mut at = 0;
         for segment in segments(template.as_bytes()) {
             let next = self.nodes.len();
@@ -146,11 +149,38 @@ fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36 && segment.iter().enumerate().all(is_right)
 }
 
+/// Returns whether a segment is what other routers write for any text: `:id`, `<id>`, `*` or `**`. Taken as text, such a
+/// segment would match no path that a client asks for.
+fn is_foreign(segment: &[u8]) -> bool {
+    matches!(segment, [b':', _, ..] | [b'<', .., b'>']) || segment.contains(&b'*')
+}
+
+/// Writes a template of another router as it is written here.
+fn translated(template: &str) -> String {
+    let mut text = String::with_capacity(template.len());
+    for segment in template.split('/').skip(1) {
+        text.push('/');
+        if !is_foreign(segment.as_bytes()) {
+            text.push_str(segment);
+            continue;
+        }
+        // In `<int:id>` the name is last.
+        let name = segment.rsplit(':').next().unwrap_or_default();
+        let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        text.push('{');
+        text.push_str(if name.is_empty() { "any" } else { &name });
+        text.push('}');
+    }
+    text
+}
+
 /// Why a text is not added as a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateError {
     /// It is not a template.
     Malformed(String),
+    /// It is a template as another router writes it.
+    Foreign(String),
     /// It matches the same paths as another one.
     Clash(String, String),
 }
@@ -163,6 +193,18 @@ impl fmt::Display for TemplateError {
                 "\"{}\" is not a path template; write /users/{{id}}, in printable ASCII, without query",
                 text.escape_default()
             ),
+            Self::Foreign(text) if text.contains("**") => write!(
+                f,
+                "\"{text}\": no template matches any number of segments; write one for each number, such as {}",
+                translated(text)
+            ),
+            Self::Foreign(text) => {
+                write!(
+                    f,
+                    "\"{text}\" has a segment that stands for any text in other routers; write {}",
+                    translated(text)
+                )
+            }
             Self::Clash(one, other) => write!(f, "\"{one}\" matches the same paths as \"{other}\""),
         }
     }
@@ -230,6 +272,29 @@ mod tests {
         for (length, fits) in [(limit - 1, true), (limit, true), (limit + 1, false)] {
             let template = format!("/{}", "a".repeat(length - 1));
             assert_eq!(PathTemplates::default().add(&template).is_ok(), fits, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_template_of_another_router_is_refused_with_what_to_write() {
+        for (text, message) in [
+            ("/users/:id", "has a segment that stands for any text in other routers; write /users/{id}"),
+            ("/users/*/orders", "has a segment that stands for any text in other routers; write /users/{any}/orders"),
+            ("/a/<int:user_id>", "has a segment that stands for any text in other routers; write /a/{user_id}"),
+            ("/a/<id>/", "has a segment that stands for any text in other routers; write /a/{id}/"),
+            ("/img/*.png", "has a segment that stands for any text in other routers; write /img/{png}"),
+        ] {
+            let error = PathTemplates::default().add(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("\"{text}\" {message}"));
+        }
+        let error = PathTemplates::default().add("/static/**").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"/static/**\": no template matches any number of segments; write one for each number, such as \
+             /static/{any}"
+        );
+        for text in ["/v1/things:batch", "/:", "/a:b/c", "/users(1)", "/$metadata", "/a<b"] {
+            assert_eq!(PathTemplates::default().add(text), Ok(()), "{text}");
         }
     }
 

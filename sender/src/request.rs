@@ -1,65 +1,68 @@
-//! What the sender reads of a request's headers.
+//! Reads the headers of a request that the sender counts by.
 
-use crate::sender::Moment;
-
-/// The headers of a request that say what it asked for, as they came from a stranger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Request<'a> {
-    authority: Option<&'a [u8]>,
-    method: Option<&'a [u8]>,
-    path: Option<&'a [u8]>,
-    original_host: Option<&'a [u8]>,
-    original_path: Option<&'a [u8]>,
-    content_type: Option<&'a [u8]>,
+/// The point in a stream's life at which the sender reads request headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderPhase {
+    /// The headers arrive. Nothing has rewritten them yet, so a client's own `x-envoy-original-…` headers are ignored.
+    Arrival,
+    /// The stream ends. A route may have rewritten host and path; Envoy keeps what the client sent as
+    /// `x-envoy-original-host` and `x-envoy-original-path`.
+    End,
 }
 
-impl<'a> Request<'a> {
-    /// Picks them out of all headers.
-    ///
-    /// When they arrive nothing is rewritten yet, and what a client itself sends under the names of Envoy's own headers
-    /// is not heeded. At the end of the stream, where a route has rewritten host or path, Envoy has kept what the client
-    /// asked for under other names.
-    pub fn new(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, moment: Moment) -> Self {
-        let mut request = Self::default();
-        for (name, value) in headers {
-            // Most headers are others.
-            if !matches!(name.first(), Some(b':' | b'c' | b'x')) {
-                continue;
-            }
-            let field = match (name, moment) {
-                (b":authority", _) => &mut request.authority,
-                (b":method", _) => &mut request.method,
-                (b":path", _) => &mut request.path,
-                (b"content-type", _) => &mut request.content_type,
-                (b"x-envoy-original-host", Moment::End) => &mut request.original_host,
-                (b"x-envoy-original-path", Moment::End) => &mut request.original_path,
-                _ => continue,
-            };
-            *field = Some(value);
+/// The headers of one request, each read when it is asked for: `read` returns the value of a lower-case name.
+///
+/// One host call for each header that a configuration needs is cheaper than one call for all headers, since the SDK
+/// allocates twice for each header of a map, and it cannot fail on a name that is not UTF-8.
+#[derive(Debug)]
+pub struct RequestHeaders<F> {
+    read: F,
+    phase: HeaderPhase,
+}
+
+impl<F: FnMut(&str) -> Option<Vec<u8>>> RequestHeaders<F> {
+    /// Wraps a function that reads one header.
+    pub fn new(read: F, phase: HeaderPhase) -> Self {
+        Self { read, phase }
+    }
+
+    /// Returns the host and port that the client asked for.
+    pub fn authority(&mut self) -> Vec<u8> {
+        self.original(":authority", "x-envoy-original-host")
+    }
+
+    /// Returns the method.
+    pub fn method(&mut self) -> Vec<u8> {
+        self.header(":method").unwrap_or_default()
+    }
+
+    /// Returns the path that the client asked for, without query string and fragment.
+    pub fn path(&mut self) -> Vec<u8> {
+        let mut path = self.original(":path", "x-envoy-original-path");
+        if let Some(end) = path.iter().position(|byte| matches!(byte, b'?' | b'#')) {
+            path.truncate(end);
         }
-        request
+        path
     }
 
-    /// The host and port that the client asked for.
-    pub fn authority(&self) -> &'a [u8] {
-        self.original_host.or(self.authority).unwrap_or_default()
-    }
-
-    /// The method.
-    pub fn method(&self) -> &'a [u8] {
-        self.method.unwrap_or_default()
-    }
-
-    /// The path that the client asked for, without query string and fragment.
-    pub fn path(&self) -> &'a [u8] {
-        let path = self.original_path.or(self.path).unwrap_or_default();
-        path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
-    }
-
-    /// Whether it is a gRPC request, by its content type.
-    pub fn is_grpc(&self) -> bool {
-        let rest = self.content_type.and_then(|content_type| content_type.strip_prefix(b"application/grpc"));
+    /// Returns whether the content type is one of gRPC.
+    pub fn is_grpc(&mut self) -> bool {
+        let content_type = self.header("content-type");
+        let rest = content_type.as_deref().and_then(|content_type| content_type.strip_prefix(b"application/grpc"));
         matches!(rest, Some([] | [b'+' | b';', ..]))
+    }
+
+    /// Returns the first header of a lower-case name.
+    pub fn header(&mut self, name: &str) -> Option<Vec<u8>> {
+        (self.read)(name)
+    }
+
+    fn original(&mut self, name: &str, original_name: &str) -> Vec<u8> {
+        let original = match self.phase {
+            HeaderPhase::Arrival => None,
+            HeaderPhase::End => self.header(original_name),
+        };
+        original.or_else(|| self.header(name)).unwrap_or_default()
     }
 }
 
@@ -67,45 +70,47 @@ impl<'a> Request<'a> {
 mod tests {
     use super::*;
 
-    fn request<'a>(headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
-        Request::new(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), Moment::End)
+    fn request(headers: &[(&str, &str)], phase: HeaderPhase) -> RequestHeaders<impl FnMut(&str) -> Option<Vec<u8>>> {
+        let read = move |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name)?;
+            Some(value.as_bytes().to_vec())
+        };
+        RequestHeaders::new(read, phase)
     }
 
     #[test]
-    fn headers_are_found_wherever_they_are() {
+    fn host_method_and_path_are_read_by_name() {
         let headers = [(":method", "GET"), ("accept", "*/*"), (":path", "/a?b=/c#d"), (":authority", "example.com")];
-        let request = request(&headers);
+        let mut request = request(&headers, HeaderPhase::End);
         assert_eq!(request.authority(), b"example.com");
         assert_eq!(request.method(), b"GET");
         assert_eq!(request.path(), b"/a");
     }
 
     #[test]
-    fn what_the_client_asked_for_counts_and_not_what_a_route_made_of_it() {
+    fn original_headers_win_at_the_end_of_a_stream_only() {
         let headers = [
             (":path", "/rewritten"),
             (":authority", "upstream"),
             ("x-envoy-original-path", "/asked?q"),
             ("x-envoy-original-host", "example.com"),
         ];
-        assert_eq!(request(&headers).path(), b"/asked");
-        assert_eq!(request(&headers).authority(), b"example.com");
-        // When it arrives, the same headers can only be a client's own.
-        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let received = Request::new(headers, Moment::Arrival);
-        assert_eq!(received.path(), b"/rewritten");
-        assert_eq!(received.authority(), b"upstream");
+        let mut ended = request(&headers, HeaderPhase::End);
+        assert_eq!((ended.path(), ended.authority()), (b"/asked".to_vec(), b"example.com".to_vec()));
+        // On arrival, the same headers can only come from the client.
+        let mut arriving = request(&headers, HeaderPhase::Arrival);
+        assert_eq!((arriving.path(), arriving.authority()), (b"/rewritten".to_vec(), b"upstream".to_vec()));
     }
 
     #[test]
-    fn a_request_without_headers_is_read_as_empty() {
-        assert_eq!(request(&[]), Request::default());
-        assert_eq!(request(&[]).path(), b"");
-        assert_eq!(request(&[(":path", "?")]).path(), b"");
+    fn missing_headers_read_as_empty() {
+        let mut empty = request(&[], HeaderPhase::End);
+        assert_eq!((empty.authority(), empty.method(), empty.path()), (Vec::new(), Vec::new(), Vec::new()));
+        assert_eq!(request(&[(":path", "?")], HeaderPhase::End).path(), b"");
     }
 
     #[test]
-    fn grpc_is_told_by_the_content_type() {
+    fn grpc_is_recognised_by_its_content_type() {
         for (content_type, is_grpc) in [
             ("application/grpc", true),
             ("application/grpc+proto", true),
@@ -114,8 +119,25 @@ mod tests {
             ("application/json", false),
             ("", false),
         ] {
-            assert_eq!(request(&[("content-type", content_type)]).is_grpc(), is_grpc, "{content_type}");
+            let headers = [("content-type", content_type)];
+            assert_eq!(request(&headers, HeaderPhase::End).is_grpc(), is_grpc, "{content_type}");
         }
-        assert!(!request(&[]).is_grpc());
+        assert!(!request(&[], HeaderPhase::End).is_grpc());
+    }
+
+    #[test]
+    fn each_answer_costs_one_read_and_an_original_header_one_more() {
+        let mut names = Vec::new();
+        let mut request = RequestHeaders::new(
+            |name: &str| {
+                names.push(name.to_owned());
+                None
+            },
+            HeaderPhase::Arrival,
+        );
+        request.authority();
+        request.path();
+        request.method();
+        assert_eq!(names, [":authority", ":path", ":method"]);
     }
 }

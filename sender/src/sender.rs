@@ -1,14 +1,17 @@
 //! The sender's state: what is observed, what is held, and what goes onto the queue.
 
+use std::time::Duration;
+
 use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
-    Aggregator, Buffer, Config, Counts, HostMatcher, Observation, Outcome, Request,
+    Aggregator, Buffer, Config, Counts, HeaderPhase, HostMatcher, Observation, Outcome, RequestHeaders,
     aggregator::Place,
     dimension::{Dimension, Source, append_number},
     measure::Measure,
     outcome::Number,
     path_template::{OTHER, PathTemplates, append_normalized},
+    receiver_watch::{self, ReceiverWatch, Traces},
 };
 
 /// Observations kept for later requests: as many as are commonly in flight on one worker.
@@ -17,12 +20,16 @@ const MAX_SPARES: usize = 256;
 /// A host name of 253 characters with a port is shorter.
 const MAX_AUTHORITY: usize = 260;
 
+/// How long data lie in the queue of a receiver that takes them, at most.
+const MAX_QUEUED: Duration = Duration::from_secs(5);
+
 /// One worker's sender.
 ///
 /// For a request: [`begin`](Self::begin), and if that gives an observation, [`finish`](Self::finish) with it at the end of
 /// the stream. Where the beginning of a stream is seen, [`enter`](Self::enter) then, and [`leave`](Self::leave) before `finish`. On a tick: [`flush`](Self::flush); then,
 /// if there is a queue, [`take_back`](Self::take_back) every record still in it, and put each of
-/// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses.
+/// [`take_records`](Self::take_records) onto it, or [`give_back`](Self::give_back) the one that the queue refuses; then, with
+/// and without a queue, [`note_queue`](Self::note_queue).
 #[derive(Debug)]
 pub struct Sender {
     hosts: HostMatcher,
@@ -39,8 +46,13 @@ pub struct Sender {
     series: usize,
     origin: Origin,
     buffer: Buffer,
+    receiver_vm_id: String,
+    receiver_watch: ReceiverWatch,
+    flush_interval: Duration,
     since: Timestamp,
     spares: Vec<Observation>,
+    /// The metrics need to know which requests are gRPC.
+    needs_grpc: bool,
     /// The authority of the last request, which is likely to be that of the next one, and whether its host is observed.
     authority: (Vec<u8>, bool),
     /// The host under which it counts.
@@ -57,15 +69,6 @@ struct Set {
     /// The places of its dimensions that are not constants.
     places: Vec<usize>,
     aggregator: Aggregator,
-}
-
-/// When a request's headers are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// When they arrive.
-    Arrival,
-    /// At the end of the stream.
-    End,
 }
 
 impl Sender {
@@ -102,6 +105,8 @@ impl Sender {
             let gauges = if is_known_at_start { gauges.clone() } else { Vec::new() };
             sets.push(Set { places, aggregator: Aggregator::new(names, metrics.clone(), gauges) });
         }
+        let needs_grpc =
+            measures.iter().any(|measure| matches!(measure, Measure::GrpcRequestCount | Measure::GrpcError));
         Self {
             hosts: config.hosts,
             path_templates: config.path_templates,
@@ -114,8 +119,12 @@ impl Sender {
             series: 0,
             origin: config.origin,
             buffer: Buffer::default(),
+            receiver_vm_id: config.receiver_vm_id,
+            receiver_watch: ReceiverWatch::default(),
+            flush_interval: config.flush_interval,
             since: now.wall,
             spares: Vec::new(),
+            needs_grpc,
             authority: (Vec::new(), false),
             host: Vec::new(),
             text: Vec::new(),
@@ -124,37 +133,42 @@ impl Sender {
         }
     }
 
-    /// Begins to observe a request with these headers, if its host is one that is observed. Nothing more need be read of
-    /// one that is not.
-    pub fn begin<'a>(
-        &mut self,
-        headers: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
-        moment: Moment,
-    ) -> Option<Observation> {
-        let request = Request::new(headers.clone(), moment);
-        if !self.is_observed(request.authority()) {
+    /// Starts to observe a request if its host matches. `header` reads one request header by its lower-case name.
+    ///
+    /// Reads the authority first, so a host that does not match costs nothing more; then only what the configured
+    /// dimensions and metrics need.
+    pub fn begin(&mut self, header: impl FnMut(&str) -> Option<Vec<u8>>, phase: HeaderPhase) -> Option<Observation> {
+        let mut request = RequestHeaders::new(header, phase);
+        if !self.is_observed(&request.authority()) {
             return None;
         }
         let mut observation = self.spares.pop().unwrap_or_default();
         observation.reset(self.dimensions.len());
-        observation.is_grpc = request.is_grpc();
+        observation.is_grpc = self.needs_grpc && request.is_grpc();
+        // Two dimensions may need the path.
+        let mut path = None;
         for (place, dimension) in self.dimensions.iter().enumerate() {
-            let value = match &dimension.source {
-                Source::Host => Some(self.host.as_slice()),
-                Source::Method => Some(request.method()),
-                Source::Path => Some(request.path()),
-                Source::PathTemplate if self.path_templates.is_empty() => {
-                    self.text.clear();
-                    append_normalized(&mut self.text, request.path());
-                    Some(self.text.as_slice())
+            match &dimension.source {
+                Source::Host => observation.set(place, dimension, Some(&self.host)),
+                Source::Method => observation.set(place, dimension, Some(&request.method())),
+                Source::Path => {
+                    let path = path.get_or_insert_with(|| request.path());
+                    observation.set(place, dimension, Some(path));
                 }
-                Source::PathTemplate => Some(self.path_templates.find(request.path()).map_or(OTHER, str::as_bytes)),
-                Source::RequestHeader(name) => {
-                    headers.clone().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+                Source::PathTemplate => {
+                    let path = path.get_or_insert_with(|| request.path());
+                    if self.path_templates.is_empty() {
+                        self.text.clear();
+                        append_normalized(&mut self.text, path);
+                        observation.set(place, dimension, Some(&self.text));
+                    } else {
+                        let template = self.path_templates.find(path).map_or(OTHER, str::as_bytes);
+                        observation.set(place, dimension, Some(template));
+                    }
                 }
-                Source::Constant(_) | Source::Status | Source::StatusClass | Source::Property(_) => continue,
-            };
-            observation.set(place, dimension, value);
+                Source::RequestHeader(name) => observation.set(place, dimension, request.header(name).as_deref()),
+                Source::Constant(_) | Source::Status | Source::StatusClass | Source::Property(_) => {}
+            }
         }
         Some(observation)
     }
@@ -200,13 +214,13 @@ impl Sender {
         self.series = self.series();
     }
 
-    /// Counts a request that has ended; `property` gives what Envoy has under a path, and is asked for what is needed, once
-    /// each.
-    pub fn finish<'p>(&mut self, mut observation: Observation, mut property: impl FnMut(&[u8]) -> Option<&'p [u8]>) {
+    /// Counts a request that has ended. `property` reads one attribute of Envoy's by its path, whose parts NUL separates; it
+    /// is called once for each attribute that the configuration needs.
+    pub fn finish(&mut self, mut observation: Observation, mut property: impl FnMut(&str) -> Option<Vec<u8>>) {
         let mut outcome = Outcome::new(observation.is_grpc);
         for number in &self.numbers {
             if *number != Number::GrpcStatus || observation.is_grpc {
-                outcome.set(*number, property(number.path().as_bytes()));
+                outcome.set(*number, property(number.path()).as_deref());
             }
         }
         self.set_rest(&mut observation, &outcome, &mut property);
@@ -256,6 +270,24 @@ impl Sender {
         self.buffer.give_back(record);
     }
 
+    /// Takes in whether there was a queue for what was held, and returns a line for the log when no receiver has taken
+    /// anything for too long. `counted` is the value of the counter [`Counts::no_receiver`], which all workers share; one of
+    /// them returns the line.
+    pub fn note_queue(&mut self, has_queue: bool, counted: u64, now: Now) -> Option<String> {
+        let limit = i64::try_from(self.flush_interval.saturating_add(MAX_QUEUED).as_millis()).unwrap_or(i64::MAX);
+        let oldest = self.buffer.take_oldest_taken_back();
+        let traces = match oldest {
+            _ if !has_queue => Traces::NoQueue,
+            Some(oldest) if now.wall.millis_since(oldest) > limit => Traces::Untaken,
+            _ => Traces::Taken,
+        };
+        let finding = self.receiver_watch.handle_flush(traces, counted, now.steady);
+        if finding.is_missing {
+            self.buffer.count_no_receiver();
+        }
+        finding.is_news.then(|| receiver_watch::line(traces, &self.receiver_vm_id))
+    }
+
     /// Whether there is nothing to put onto a queue.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
@@ -285,11 +317,11 @@ impl Sender {
     }
 
     /// Sets the dimensions that are known when a request has ended.
-    fn set_rest<'p>(
+    fn set_rest(
         &mut self,
         observation: &mut Observation,
         outcome: &Outcome,
-        property: &mut impl FnMut(&[u8]) -> Option<&'p [u8]>,
+        property: &mut impl FnMut(&str) -> Option<Vec<u8>>,
     ) {
         for (place, dimension) in self.dimensions.iter().enumerate() {
             match (&dimension.source, outcome.code()) {
@@ -302,7 +334,8 @@ impl Sender {
                 }),
                 (Source::Status | Source::StatusClass, None) => observation.set(place, dimension, None),
                 (Source::Property(path), _) => {
-                    let bytes = property(path.as_bytes());
+                    let bytes = property(path);
+                    let bytes = bytes.as_deref();
                     let number = bytes.filter(|_| dimension.source.is_number());
                     match number.and_then(|bytes| bytes.try_into().ok()) {
                         Some(bytes) => {
@@ -361,19 +394,26 @@ mod tests {
         vec![(b":authority", host), (b":method", b"GET"), (b":path", path)]
     }
 
+    fn reader(headers: &Headers<'_>) -> impl FnMut(&str) -> Option<Vec<u8>> {
+        |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name.as_bytes())?;
+            Some(value.to_vec())
+        }
+    }
+
     /// What Envoy would have of a request.
     type Properties<'a> = &'a [(&'a str, &'a [u8])];
 
     fn finish(sender: &mut Sender, observation: Observation, properties: Properties<'_>) {
-        let property = |path: &[u8]| {
-            let known = properties.iter().find(|(known, _)| known.as_bytes() == path);
-            known.map(|(_, value)| *value)
+        let property = |path: &str| {
+            let known = properties.iter().find(|(known, _)| *known == path);
+            known.map(|(_, value)| value.to_vec())
         };
         sender.finish(observation, property);
     }
 
     fn observe_with(sender: &mut Sender, headers: &Headers<'_>, properties: Properties<'_>) {
-        if let Some(observation) = sender.begin(headers.iter().copied(), Moment::End) {
+        if let Some(observation) = sender.begin(reader(headers), HeaderPhase::End) {
             finish(sender, observation, properties);
         }
     }
@@ -469,30 +509,49 @@ mod tests {
         assert_eq!(sender.take_counts().observed, 20);
     }
 
-    #[test]
-    fn only_what_is_needed_is_read() {
-        let paths = |rest: &str, content_type: &[u8]| {
-            let mut sender = sender(rest);
-            let mut headers = headers(b"example.com", b"/");
-            headers.push((b"content-type", content_type));
-            let observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
-            let mut asked: Vec<String> = Vec::new();
+    /// The headers and attributes that the sender reads of one request.
+    fn reads(rest: &str, host: &[u8], content_type: &[u8], phase: HeaderPhase) -> Vec<String> {
+        let mut sender = sender(rest);
+        let mut headers = headers(host, b"/");
+        headers.push((b"content-type", content_type));
+        let names = std::cell::RefCell::new(Vec::new());
+        let mut header = reader(&headers);
+        let logged = |name: &str| {
+            names.borrow_mut().push(name.to_owned());
+            header(name)
+        };
+        if let Some(observation) = sender.begin(logged, phase) {
             sender.finish(observation, |path| {
-                asked.push(String::from_utf8(path.to_vec()).unwrap().replace('\0', "."));
+                names.borrow_mut().push(path.replace('\0', "."));
                 None
             });
-            asked
-        };
-        let read = |rest: &str| -> Vec<String> { paths(rest, b"text/plain") };
-        assert_eq!(read(""), ["response.code"]);
-        assert_eq!(read(r#", "dimension_sets": [["host"]]"#), Vec::<String>::new());
+        }
+        names.into_inner()
+    }
+
+    #[test]
+    fn the_sender_reads_only_what_the_configuration_needs() {
+        let read = |rest: &str| reads(rest, b"example.com", b"text/plain", HeaderPhase::Arrival);
+        assert_eq!(read(""), [":authority", ":method", ":path", "response.code"]);
+        assert_eq!(read(r#", "dimension_sets": [["host"]]"#), [":authority"]);
+        let sets = r#", "normalize_path": true, "dimensions": { "tenant": { "request_header": "x-tenant" } },
+            "dimension_sets": [["path", "path_template"], ["path", "tenant"]]"#;
+        assert_eq!(read(sets), [":authority", ":path", "x-tenant"]);
         let rest = r#", "metrics": ["GrpcError", "Latency", "HTTPCode_Target_5XX_Count"],
             "dimension_sets": [["host", "route"], ["route", "status"]]"#;
-        let expected = ["response.code", "request.duration", "response.backend_latency", "xds.route_name"];
-        assert_eq!(read(rest), expected);
-        let mut grpc = paths(rest, b"application/grpc");
-        assert_eq!(grpc.remove(3), "response.grpc_status");
-        assert_eq!(grpc, expected);
+        let headers = [":authority", "content-type"];
+        let attributes = ["response.code", "request.duration", "response.backend_latency"];
+        let expected = |more: &[&'static str]| [&headers, &attributes[..], more].concat();
+        assert_eq!(read(rest), expected(&["xds.route_name"]));
+        let grpc = reads(rest, b"example.com", b"application/grpc", HeaderPhase::Arrival);
+        assert_eq!(grpc, expected(&["response.grpc_status", "xds.route_name"]));
+    }
+
+    #[test]
+    fn a_host_that_does_not_match_costs_one_read_as_a_filter_and_two_as_an_access_logger() {
+        let read = |phase| reads(r#", "match_hosts": ["example.org"]"#, b"example.com", b"", phase);
+        assert_eq!(read(HeaderPhase::Arrival), [":authority"]);
+        assert_eq!(read(HeaderPhase::End), ["x-envoy-original-host", ":authority"]);
     }
 
     #[test]
@@ -535,7 +594,7 @@ mod tests {
         assert!(sender.counts_progress());
         let enter = |sender: &mut Sender, second| {
             let headers = headers(b"h", b"/");
-            let mut observation = sender.begin(headers.iter().copied(), Moment::Arrival).unwrap();
+            let mut observation = sender.begin(reader(&headers), HeaderPhase::Arrival).unwrap();
             sender.enter(&mut observation, at(second).wall);
             observation
         };
@@ -587,6 +646,69 @@ mod tests {
         let counts = sender.take_counts();
         assert_eq!(counts.observed, 600);
         assert_eq!(counts.enqueued - counts.taken_back, 600);
+    }
+
+    /// The seconds at which a line is written, and how many flushes are counted, over five minutes with a request each
+    /// second. `takes` says for each second whether there is a queue, and whether the receiver empties it.
+    fn missing(takes: impl Fn(u64) -> (bool, bool)) -> (Vec<u64>, u64) {
+        let (mut sender, mut worker) = (sender(""), sender(""));
+        let (mut queue, mut lines, mut counted): (Vec<Vec<u8>>, _, _) = (Vec::new(), Vec::new(), 0);
+        for second in 0..300 {
+            let (has_queue, is_taken) = takes(second);
+            observe(&mut sender, b"example.com", b"/", Some(200));
+            sender.flush(at(second));
+            if has_queue {
+                // In normal service there is what another worker has just put there.
+                for record in queue.drain(..) {
+                    sender.take_back(&record).unwrap();
+                }
+                queue = sender.take_records();
+            }
+            if let Some(line) = sender.note_queue(has_queue, counted, at(second)) {
+                assert!(line.contains("vm_id \"receiver\""), "{line}");
+                lines.push(second);
+            }
+            counted += sender.take_counts().no_receiver;
+            observe(&mut worker, b"example.com", b"/", Some(200));
+            worker.flush(at(second));
+            if is_taken {
+                queue = worker.take_records();
+            }
+        }
+        (lines, counted)
+    }
+
+    #[test]
+    fn a_receiver_that_is_not_there_is_reported_once() {
+        assert_eq!(missing(|_| (true, true)), (vec![], 0));
+        assert_eq!(missing(|second| (second >= 10, second >= 10)), (vec![], 0));
+        assert_eq!(missing(|_| (false, false)), (vec![11], 300 - 11));
+        // It ends. Seconds later its last minute is old.
+        let (lines, counted) = missing(|second| (true, second < 100));
+        assert!(matches!(lines[..], [115..=180]) && counted > 100, "{lines:?} {counted}");
+        // It comes back, and ends again.
+        let (lines, _) = missing(|second| (second > 50, (51..100).contains(&second)));
+        assert!(matches!(lines[..], [11, 115..=180]), "{lines:?}");
+    }
+
+    #[test]
+    fn posted_data_of_any_time_say_nothing_of_the_receiver() {
+        let metric = Metric {
+            name: acpw_metric::MetricName::new("M").unwrap(),
+            unit: acpw_metric::Unit::COUNT,
+            resolution: acpw_metric::StorageResolution::Standard,
+        };
+        let mut one = acpw_metric::Distribution::exact(1);
+        one.record(1.0);
+        let mut sender = sender("");
+        for second in 0..100 {
+            let mut posted = Accumulator::default();
+            let key = acpw_metric::PeriodKey::new(at(0).wall, Kind::Dated, Origin::default(), &metric);
+            posted.file(key, &acpw_metric::Dimensions::default(), &metric, &one);
+            sender.take_back(&posted.into_records(1_000)[0]).unwrap();
+            assert_eq!(sender.note_queue(true, 0, at(1_000 + second)), None);
+        }
+        assert_eq!(sender.take_counts().no_receiver, 0);
     }
 
     #[test]

@@ -7,10 +7,13 @@ use std::{collections::HashMap, io::Read as _, time::Duration};
 use acpw_metric::Timestamp;
 use fastrand::Rng;
 use flate2::read::GzDecoder;
-use receiver::{Answer, Transmit, answer::Reply};
+use receiver::{Answer, Transmit, answer::Reply, patience::Patience};
 use serde_json::Value;
 
-use crate::Fault;
+use crate::{Fault, Refusal};
+
+/// The namespace that is refused where one is.
+pub(crate) const REFUSED_NAMESPACE: &str = "Refused";
 
 const MINUTE: i64 = 60 * 1_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -36,7 +39,7 @@ pub struct Outcome {
 impl Cloud {
     /// Takes a request, at the true time, with what is wrong.
     pub fn take(&mut self, transmit: &Transmit, now: Timestamp, faults: &[Fault], rng: &mut Rng) -> Outcome {
-        let data = data(transmit);
+        let document = document(transmit);
         let ticks = rng.u64(0..4);
         let lost = |may_be_stored, stored| Outcome {
             answer: Answer::Missing { may_be_stored, reason: "lost".to_owned() },
@@ -49,10 +52,10 @@ impl Cloud {
         if faults.contains(&Fault::LostRequest) {
             return lost(true, 0);
         }
-        match refusal(transmit, &data, now, faults) {
+        match refusal(transmit, &document, now, faults) {
             Some(reply) => Outcome { answer: Answer::Complete(Reply { date: Some(now), ..reply }), stored: 0, ticks },
             None => {
-                let stored = self.store(&data);
+                let stored = self.store(data(&document));
                 if faults.contains(&Fault::LostAnswer) {
                     return lost(true, stored);
                 }
@@ -73,7 +76,8 @@ impl Cloud {
 }
 
 /// Why CloudWatch would refuse the request, if it would.
-fn refusal(transmit: &Transmit, data: &[Value], now: Timestamp, faults: &[Fault]) -> Option<Reply> {
+fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, faults: &[Fault]) -> Option<Reply> {
+    let data = data(document);
     let error = |status, code: &str, message: String| {
         Some(Reply { status, code: code.to_owned(), message, ..Reply::default() })
     };
@@ -85,11 +89,19 @@ fn refusal(transmit: &Transmit, data: &[Value], now: Timestamp, faults: &[Fault]
         match fault {
             Fault::ServiceFault => return error(500, "InternalServiceFault", String::new()),
             Fault::Throttling { retry_after } => {
-                let retry_after = retry_after.map(Duration::from_millis);
-                return error(400, "Throttling", String::new()).map(|reply| Reply { retry_after, ..reply });
+                let patience = retry_after.map(Duration::from_millis).map(Patience::For);
+                return error(400, "Throttling", String::new()).map(|reply| Reply { patience, ..reply });
             }
             Fault::TooLarge { limit } if data.len() > *limit => {
                 return error(413, "RequestEntityTooLarge", String::new());
+            }
+            Fault::Refused { answer } if document["Namespace"] == REFUSED_NAMESPACE => {
+                return match answer {
+                    Refusal::Denied => error(403, "AccessDenied", String::new()),
+                    Refusal::Fault => error(500, "InternalServiceFault", String::new()),
+                    Refusal::Odd => error(400, "NeverHeardOf", String::new()),
+                    Refusal::Foreign(status) => Some(Reply { status: *status, is_foreign: true, ..Reply::default() }),
+                };
             }
             Fault::Denied => return error(403, "AccessDenied", String::new()),
             Fault::ExpiredToken => return error(403, "ExpiredTokenException", String::new()),
@@ -117,7 +129,7 @@ fn refusal(transmit: &Transmit, data: &[Value], now: Timestamp, faults: &[Fault]
     None
 }
 
-fn data(transmit: &Transmit) -> Vec<Value> {
+fn document(transmit: &Transmit) -> Value {
     let mut body = Vec::new();
     let is_compressed = transmit.headers.iter().any(|(name, _)| *name == "content-encoding");
     let read = if is_compressed {
@@ -126,8 +138,11 @@ fn data(transmit: &Transmit) -> Vec<Value> {
         body.extend_from_slice(&transmit.body);
         Ok(())
     };
-    let document: Option<Value> = read.ok().and_then(|()| serde_json::from_slice(&body).ok());
-    document.and_then(|document| document["MetricData"].as_array().cloned()).unwrap_or_default()
+    read.ok().and_then(|()| serde_json::from_slice(&body).ok()).unwrap_or_default()
+}
+
+fn data(document: &Value) -> &[Value] {
+    document["MetricData"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn path(datum: &Value) -> &str {

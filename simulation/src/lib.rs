@@ -9,5 +9,5 @@ mod schedule;
 mod world;
 
 pub use cloud::Cloud;
-pub use schedule::{Fault, Schedule};
+pub use schedule::{Fault, Refusal, Schedule};
 pub use world::{Mutation, Report, World};

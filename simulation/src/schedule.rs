@@ -28,6 +28,11 @@ pub enum Fault {
     },
     /// It refuses the credentials.
     Denied,
+    /// It refuses one of the namespaces.
+    Refused {
+        /// What it answers.
+        answer: Refusal,
+    },
     /// It takes no token until they are refreshed.
     ExpiredToken,
     /// It stores, and its answers are lost.
@@ -38,6 +43,19 @@ pub enum Fault {
     NoReceiver,
     /// A burst of requests for new paths.
     Burst,
+}
+
+/// Answer to the data of a namespace that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// IAM does not allow it.
+    Denied,
+    /// CloudWatch fails on it.
+    Fault,
+    /// A proxy answers in CloudWatch's stead, with this status.
+    Foreign(u16),
+    /// CloudWatch refuses all of its data, in words that nobody knows.
+    Odd,
 }
 
 /// A script of some minutes.
@@ -102,7 +120,7 @@ fn window(rng: &mut Rng, ticks: u64) -> Range<u64> {
 }
 
 fn fault(rng: &mut Rng) -> Fault {
-    match rng.u8(0..11) {
+    match rng.u8(0..13) {
         0 => Fault::Outage,
         1 => Fault::ServiceFault,
         2 => Fault::Throttling { retry_after: rng.bool().then(|| rng.u64(0..5_000)) },
@@ -113,6 +131,17 @@ fn fault(rng: &mut Rng) -> Fault {
         7 => Fault::ExpiredToken,
         8 => Fault::LostAnswer,
         9 => Fault::LostRequest,
+        10 | 11 => {
+            let answer = match rng.u8(0..6) {
+                0 => Refusal::Denied,
+                1 => Refusal::Fault,
+                2 => Refusal::Odd,
+                3 => Refusal::Foreign(200),
+                4 => Refusal::Foreign(403),
+                _ => Refusal::Foreign(502),
+            };
+            Fault::Refused { answer }
+        }
         _ => {
             if rng.bool() {
                 Fault::NoReceiver

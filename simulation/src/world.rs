@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use acpw_metric::{Now, Record, Timestamp, dimension::OVERFLOW_VALUE};
+use acpw_metric::{Accumulator, Namespace, Now, Origin, PeriodKey, Record, Timestamp, dimension::OVERFLOW_VALUE};
 use fastrand::Rng;
 use receiver::{Answer, Counts, Publisher, TransmitId};
-use sender::{Moment, Sender};
+use sender::{HeaderPhase, Sender};
 
-use crate::{Cloud, Fault, Schedule};
+use crate::{Cloud, Fault, Schedule, cloud::REFUSED_NAMESPACE};
 
 /// The code of an answer, as Envoy has it.
 const OK: [u8; 8] = 200i64.to_le_bytes();
@@ -19,7 +19,8 @@ const TICK: u64 = 200;
 const START: u64 = 1_787_400_000_000;
 /// Senders flush every second.
 const FLUSH_TICKS: u64 = 5;
-/// How long everything may take to heal: the longest back-off, and 30 s for refused credentials, several times over.
+/// How long everything may take to heal: the longest back-off, and 30 s for refused credentials and namespaces, several times
+/// over.
 const HEALING_TICKS: u64 = 5 * 60 * 20;
 
 /// A fault of the code that the simulation must find.
@@ -209,12 +210,16 @@ impl World {
                 _ if is_burst => format!("/{}", self.rng.u16(..)),
                 n => format!("/{}", n % 8),
             };
-            let headers: [(&[u8], &[u8]); 3] =
-                [(b":authority", b"example.com"), (b":method", b"GET"), (b":path", path.as_bytes())];
+            let header = |name: &str| match name {
+                ":authority" => Some(b"example.com".to_vec()),
+                ":method" => Some(b"GET".to_vec()),
+                ":path" => Some(path.as_bytes().to_vec()),
+                _ => None,
+            };
             if let Some(Worker { sender, unflushed }) = self.senders.get_mut(place)
-                && let Some(observation) = sender.begin(headers.into_iter(), Moment::Arrival)
+                && let Some(observation) = sender.begin(header, HeaderPhase::Arrival)
             {
-                sender.finish(observation, |_| Some(&OK));
+                sender.finish(observation, |_| Some(OK.to_vec()));
                 *unflushed += 1;
                 self.truth.observed += 1;
                 *self.truth.by_path.entry(path).or_default() += 1;
@@ -243,7 +248,7 @@ impl World {
 
     fn flush_senders(&mut self) {
         let now = self.now();
-        for Worker { sender, unflushed } in &mut self.senders {
+        for (place, Worker { sender, unflushed }) in self.senders.iter_mut().enumerate() {
             sender.flush(now);
             *unflushed = 0;
             if sender.is_empty() || !self.has_queue {
@@ -256,7 +261,12 @@ impl World {
                 }
             }
             self.queue.extend(unreadable);
-            self.queue.extend(sender.take_records());
+            let records = sender.take_records().into_iter();
+            // What the second worker hands over has a namespace of its own, as what is posted to a gateway may have.
+            match place {
+                1 => self.queue.extend(records.flat_map(|record| in_namespace(&record, REFUSED_NAMESPACE))),
+                _ => self.queue.extend(records),
+            }
         }
     }
 
@@ -426,6 +436,24 @@ impl World {
             requests: self.truth.requests,
         }
     }
+}
+
+/// The records that carry the same data under another namespace.
+fn in_namespace(record: &[u8], namespace: &str) -> Vec<Vec<u8>> {
+    const LIMIT: usize = 1 << 16;
+    let (mut data, mut moved) = (Accumulator::default(), Accumulator::default());
+    if let Ok(record) = Record::decode(record) {
+        data.merge_record(&record, 0);
+    }
+    let namespace = Namespace::new(namespace).ok();
+    for (key, dimensions, distributions) in data.iter() {
+        let origin = Origin { namespace: namespace.clone(), ..key.origin.clone() };
+        for (metric, distribution) in distributions {
+            let key = PeriodKey { origin: origin.clone(), ..key.clone() };
+            moved.file(key, dimensions, metric, distribution);
+        }
+    }
+    moved.into_records(LIMIT)
 }
 
 fn equal(what: &str, left: u64, right: u64) -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! Payloads and their signatures.
 
-use acpw_metric::{Accumulator, PeriodKey, Record};
+use acpw_metric::{Accumulator, Namespace, PeriodKey, Record};
 use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signed, Signer};
-use receiver::{Batch, Payload, datum::MetricDatum};
+use receiver::{Batch, Payload, datum::MetricDatum, lane_key::LaneKey};
 
 use crate::{START, Shape, at, records};
 
@@ -24,7 +24,8 @@ impl Encoding {
 
     /// Encodes them, and compresses what is large.
     pub fn encode(&self) -> Payload {
-        let mut batch = Batch::new("AWSCloudWatchProxyWasm", None);
+        let mut batch =
+            Batch::new(LaneKey { namespace: Namespace::new("AWSCloudWatchProxyWasm").expect("a name"), entity: None });
         for (PeriodKey { start, kind, .. }, dimensions, distributions) in self.data.iter() {
             for (metric, distribution) in distributions {
                 let name = metric.name.as_str();

@@ -1,8 +1,10 @@
 //! Senders and their requests.
 
+use std::cell::Cell;
+
 use acpw_metric::Now;
 use fastrand::Rng;
-use sender::{Config, HostMatcher, Moment, Sender};
+use sender::{Config, HeaderPhase, HostMatcher, Sender};
 
 /// The host of all requests.
 pub const HOST: &str = "bench.example.com";
@@ -59,13 +61,14 @@ impl Matching {
 #[derive(Debug)]
 pub struct Worker {
     sender: Sender,
+    handed: u64,
 }
 
 impl Worker {
     /// A worker with this configuration that begins now.
     pub fn new(configuration: &str, now: Now) -> Self {
         let config = Config::from_json(configuration.as_bytes(), |_| None).expect("a good configuration");
-        Self { sender: Sender::new(config, now) }
+        Self { sender: Sender::new(config, now), handed: 0 }
     }
 
     /// A request of this path ends, of a route of this name, after so many nanoseconds. Tells whether it was observed.
@@ -80,18 +83,40 @@ impl Worker {
             (b"x-forwarded-proto", b"http"),
             (b"x-request-id", b"7c6d7b3a-52f4-4c1f-9d7e-0f3a5b8f5b5e"),
         ];
-        let Some(observation) = self.sender.begin(headers.iter().copied(), Moment::Arrival) else { return false };
+        let handed = Cell::new(0);
+        // The SDK hands over each value in memory of its own.
+        let owned = |value: &[u8]| {
+            handed.set(handed.get() + 1);
+            value.to_vec()
+        };
+        let header = |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name.as_bytes())?;
+            Some(owned(value))
+        };
+        let Some(observation) = self.sender.begin(header, HeaderPhase::Arrival) else {
+            self.handed += handed.get();
+            return false;
+        };
         let [code, time] = [200, nanoseconds].map(i64::to_le_bytes);
         let [received, sent] = [420i64, 1_337].map(i64::to_le_bytes);
-        let property = |path: &[u8]| match path {
-            b"xds\0route_name" => Some(route),
-            b"response\0code" => Some(code.as_slice()),
-            b"request\0total_size" => Some(received.as_slice()),
-            b"response\0total_size" => Some(sent.as_slice()),
-            _ => Some(time.as_slice()),
+        let property = |path: &str| {
+            let value = match path {
+                "xds\0route_name" => route,
+                "response\0code" => code.as_slice(),
+                "request\0total_size" => received.as_slice(),
+                "response\0total_size" => sent.as_slice(),
+                _ => time.as_slice(),
+            };
+            Some(owned(value))
         };
         self.sender.finish(observation, property);
+        self.handed += handed.get();
         true
+    }
+
+    /// Returns how many values requests were handed so far, each in memory that was allocated for it.
+    pub fn handed(&self) -> u64 {
+        self.handed
     }
 
     /// The records of what was observed.

@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
-use crate::{Faults, FromJson};
+use crate::{FaultKind, Faults, FromJson};
 
 /// The value of a key: absent (or `null`), of the right type, or not.
 #[derive(Clone, Default)]
@@ -49,9 +49,9 @@ impl<T> Field<T> {
     /// The value, noting a fault when it is absent or of the wrong type.
     pub fn required(self, path: impl Display, faults: &mut Faults) -> Option<T> {
         match self {
-            Self::Absent => faults.add(path, "is required"),
+            Self::Absent => faults.add_kind(FaultKind::Missing, path, "is required"),
             Self::Valid(value) => return Some(value),
-            Self::Invalid(message) => faults.add(path, message),
+            Self::Invalid(message) => faults.add_kind(FaultKind::Type, path, message),
         }
         None
     }
@@ -62,7 +62,7 @@ impl<T> Field<T> {
             Self::Absent => None,
             Self::Valid(value) => Some(value),
             Self::Invalid(message) => {
-                faults.add(path, message);
+                faults.add_kind(FaultKind::Type, path, message);
                 None
             }
         }

@@ -4,20 +4,26 @@
 //! A raw type is declared with [`object!`]; what it means (ranges, names, defaults) is checked by the plugin, which turns
 //! it into its own configuration type and adds what it finds to the same [`Faults`].
 
+mod document;
 mod fault;
 mod field;
 mod list;
 mod members;
 mod object;
+mod path;
+mod protobuf_struct;
 mod secret;
+mod similar;
 mod value;
 
-pub use fault::Faults;
+pub use fault::{Fault, FaultKind, Faults, PathStyle};
 pub use field::Field;
 pub use list::list;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
+pub use path::Path;
 pub use secret::Secret;
+pub use similar::similar;
 pub use value::FromJson;
 
 #[doc(hidden)]

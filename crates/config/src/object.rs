@@ -2,7 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Faults, FromJson, list};
+use crate::{
+    Faults, FromJson,
+    document::{self, Document},
+    list, protobuf_struct,
+};
+
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A type declared with [`object!`](crate::object!).
 pub trait Object: FromJson {
@@ -26,26 +33,46 @@ fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut Fau
     }
 }
 
-/// Reads a document whose top level is the object `T`; unknown keys of the top level are noted already. Of a key that is
-/// given twice the last value counts, as JSON parsers have it.
+/// Reads a document whose top level is the object `T`, as JSON or as the bytes of a `google.protobuf.Struct`. Unknown keys
+/// of the top level, and keys that are there twice at any level, are noted already.
 ///
 /// # Errors
-/// Bytes that are not JSON, or JSON that is not an object.
+/// Bytes that are neither, or a document that is not an object.
 pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
     let mut faults = Faults::default();
-    if document.trim_ascii().is_empty() {
-        faults.add("", "the configuration is empty; it must be a JSON object");
-        return Err(faults);
-    }
-    match serde_json::from_slice::<Value>(document).map(T::from_json) {
-        Ok(Some(object)) => {
+    let read = value(document, &mut faults).map(T::from_json);
+    match read {
+        Some(Some(object)) => {
             object.check_keys("", &mut faults);
             return Ok((object, faults));
         }
-        Ok(None) => faults.add("", "the configuration must be a JSON object"),
-        Err(error) => faults.add("", format_args!("the configuration is not JSON: {error}")),
+        Some(None) => faults.add("", "the configuration must be a JSON object"),
+        None => {}
     }
     Err(faults)
+}
+
+/// Reads a document. Not generic: it is in every module once.
+fn value(document: &[u8], faults: &mut Faults) -> Option<Value> {
+    let text = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
+    if text.trim_ascii().is_empty() {
+        faults.add("", "the configuration is empty; it must be a JSON object");
+        return None;
+    }
+    let error = match document::parse(text) {
+        Ok(Document { value, repeated }) => {
+            for path in repeated {
+                faults.add(path, "is there twice; remove one of the two");
+            }
+            return Some(value);
+        }
+        Err(error) => error,
+    };
+    let decoded = protobuf_struct::decode(document);
+    if decoded.is_none() {
+        faults.add("", format_args!("the configuration is not JSON: {error}"));
+    }
+    decoded
 }
 
 /// The keys of an object that are not `known`.
@@ -127,7 +154,7 @@ mod tests {
     fn faults(document: &str) -> Vec<String> {
         let (outer, mut faults): (Outer, _) = match read(document.as_bytes()) {
             Ok(read) => read,
-            Err(faults) => return faults.lines().map(str::to_owned).collect(),
+            Err(faults) => return faults.lines().collect(),
         };
         for (index, name) in outer.names.optional("names", &mut faults).into_iter().flatten().enumerate() {
             name.required(format_args!("names[{index}]"), &mut faults);
@@ -138,7 +165,7 @@ mod tests {
         }
         outer.number.within("number", 1..=10, 5, &mut faults);
         outer.key.optional("key", &mut faults);
-        faults.lines().map(str::to_owned).collect()
+        faults.lines().collect()
     }
 
     #[test]
@@ -173,6 +200,53 @@ mod tests {
             faults(r#"{"number": 1.5, "inner": 1}"#),
             ["inner: must be an object", "number: must be a whole number"]
         );
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_is_a_fault() {
+        assert_eq!(
+            faults(r#"{"number": 1, "inner": {"flag": true, "flag": false}, "key": "wJalr", "number": 2, "key": "k"}"#),
+            [
+                "inner.flag: is there twice; remove one of the two",
+                "number: is there twice; remove one of the two",
+                "key: is there twice; remove one of the two",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        assert!(faults("\u{feff}{}").is_empty());
+        assert_eq!(faults("\u{feff} "), ["the configuration is empty; it must be a JSON object"]);
+    }
+
+    #[test]
+    fn a_protobuf_struct_is_read_like_json() {
+        // {"inner": {"flag": true}, "number": 10, "other": "x"}
+        let bytes = b"\n\x17\n\x05inner\x12\x0e*\x0c\n\n\n\x04flag\x12\x02\x20\x01\
+            \n\x13\n\x06number\x12\t\x11\0\0\0\0\0\0$@\n\x0c\n\x05other\x12\x03\x1a\x01x";
+        let (outer, faults) = read::<Outer>(bytes).unwrap();
+        assert_eq!(faults.lines().collect::<Vec<_>>(), ["other: unknown key; known are names, inner, number, key"]);
+        assert!(matches!(outer.number, Field::Valid(10)));
+        assert!(matches!(outer.inner, Field::Valid(Inner { flag: Field::Valid(true), .. })));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_template_writes_it() {
+        for (number, read) in [
+            ("5", Some(5)),
+            ("5.0", Some(5)),
+            ("6e0", Some(6)),
+            ("0.1e2", Some(10)),
+            ("5.5", None),
+            ("-5.0", None),
+            ("1e300", None),
+            ("\"5\"", None),
+        ] {
+            let (outer, _) = self::read::<Outer>(format!(r#"{{"number": {number}}}"#).as_bytes()).unwrap();
+            let value = if let Field::Valid(value) = outer.number { Some(value) } else { None };
+            assert_eq!(value, read, "{number}");
+        }
     }
 
     #[test]

@@ -35,8 +35,11 @@ impl FromJson for bool {
 impl FromJson for u64 {
     const EXPECTED: &'static str = "a whole number";
 
+    /// Helm and other templates write 60000 as `60000.0` or `6e4`, and a protobuf Struct has no other numbers.
     fn from_json(value: Value) -> Option<Self> {
-        value.as_u64()
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let whole = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT).contains(number);
+        value.as_u64().or_else(|| value.as_f64().filter(whole).map(|number| number as Self))
     }
 }
 

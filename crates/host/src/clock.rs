@@ -1,37 +1,30 @@
-//! Time and chance.
+//! The wall clock, the steady clock and random numbers of the host.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     sync::OnceLock,
-    time::{Duration, Instant},
+    time::{Instant, SystemTime},
 };
 
 use acpw_metric::{Now, Timestamp};
+use proxy_wasm::hostcalls;
 
-use crate::{HostError, abi};
-
-/// Both clocks of the host. A wall clock that cannot be read is the epoch.
+/// Reads both clocks. The steady clock starts at zero with the VM.
 pub fn now() -> Now {
     static START: OnceLock<Instant> = OnceLock::new();
-    #[allow(clippy::disallowed_methods, reason = "this is where clocks are read")]
+    #[allow(clippy::disallowed_methods, reason = "the modules read clocks here only")]
     let start = *START.get_or_init(Instant::now);
     Now { wall: wall_clock(), steady: start.elapsed() }
 }
 
-/// The host's wall clock alone, which is one host call and not two. One that cannot be read is the epoch.
+/// Reads the wall clock alone, at the cost of one host call instead of two. Returns the epoch if the host has no clock.
 pub fn wall_clock() -> Timestamp {
-    Timestamp::from_millis(abi::current_time_nanoseconds().unwrap_or(0) / 1_000_000)
+    let time = hostcalls::get_current_time().unwrap_or(SystemTime::UNIX_EPOCH);
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// A number that differs between processes and calls, from the host's `random_get`.
+/// Returns a number that differs between processes and calls. Its source is the host's `random_get`.
 pub fn random() -> u64 {
     RandomState::new().build_hasher().finish()
-}
-
-/// Has `on_tick` called every `period`, at millisecond precision.
-///
-/// # Errors
-/// What the host says.
-pub fn set_tick_period(period: Duration) -> Result<(), HostError> {
-    abi::set_tick_period(u32::try_from(period.as_millis()).unwrap_or(u32::MAX))
 }

@@ -1,42 +1,38 @@
 //! Shared queues.
 
-use crate::{HostError, abi};
+use proxy_wasm::{hostcalls, types::Status};
 
-/// A queue that this VM registered or found.
+/// A queue that this VM registered or resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue(u32);
 
 impl Queue {
-    /// Registers the queue under this VM's vm_id and takes over its wake-ups; what lies in it stays there.
+    /// Registers the queue under this VM's `vm_id` and takes over its wake-ups. Records that are already in it stay.
     ///
     /// # Errors
-    /// What the host says.
-    pub fn register(name: &str) -> Result<Self, HostError> {
-        abi::register_queue(name).map(Self)
+    /// Any status of the host but `Ok`.
+    pub fn register(name: &str) -> Result<Self, Status> {
+        hostcalls::register_shared_queue(name).map(Self)
     }
 
-    /// The queue that a VM of this vm_id registered, if one has.
+    /// Resolves the queue that a VM of this `vm_id` registered.
     pub fn resolve(vm_id: &str, name: &str) -> Option<Self> {
-        abi::resolve_queue(vm_id, name).ok().map(Self)
+        hostcalls::resolve_shared_queue(vm_id, name).ok().flatten().map(Self)
     }
 
-    /// The oldest record, if there is one.
+    /// Takes the oldest record. Returns `None` if the queue is empty or gone.
+    pub fn dequeue(self) -> Option<Vec<u8>> {
+        hostcalls::dequeue_shared_queue(self.0).ok().flatten()
+    }
+
+    /// Adds a record at the end. An empty record is never added: `dequeue` could not tell it from an empty queue.
     ///
     /// # Errors
-    /// What the host says, when that is not that the queue is empty.
-    pub fn dequeue(self) -> Result<Option<Vec<u8>>, HostError> {
-        match abi::dequeue(self.0) {
-            Ok(record) => Ok(Some(record)),
-            Err(status) if status.is_absence() => Ok(None),
-            Err(status) => Err(status),
+    /// The queue is gone; the record is not in it.
+    pub fn enqueue(self, record: &[u8]) -> Result<(), Status> {
+        if record.is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Puts a record at the end.
-    ///
-    /// # Errors
-    /// What the host says; the record is then not in the queue.
-    pub fn enqueue(self, record: &[u8]) -> Result<(), HostError> {
-        abi::enqueue(self.0, record)
+        hostcalls::enqueue_shared_queue(self.0, Some(record))
     }
 }

@@ -1,47 +1,40 @@
-//! Shared data: values by key, seen by all VMs of one vm_id.
+//! Shared data: values by key, which all VMs of one `vm_id` see.
 
-use crate::{HostError, abi};
+use proxy_wasm::{hostcalls, types::Status};
 
-/// The value of a key, if it has one.
+/// Returns the value of a key.
 pub fn shared_data(key: &str) -> Option<Vec<u8>> {
-    abi::shared_data(key).ok().map(|(value, _)| value)
+    hostcalls::get_shared_data(key).ok().and_then(|(value, _)| value)
 }
 
-/// Sets a key.
+/// Sets a key, whatever its value is.
 ///
 /// # Errors
-/// What the host says.
-pub fn set_shared_data(key: &str, value: &[u8]) -> Result<(), HostError> {
-    const ANY_VERSION: u32 = 0;
-    abi::set_shared_data(key, value, ANY_VERSION)
+/// Any status of the host but `Ok`.
+pub fn set_shared_data(key: &str, value: &[u8]) -> Result<(), Status> {
+    hostcalls::set_shared_data(key, Some(value), None)
 }
 
-/// Raises the number of a key, little-endian and 0 at first, by one; gives what it is then. Two VMs that do so at the same
-/// time get two numbers.
+/// Adds one to the number of a key, which is little-endian and starts at 0, and returns the sum. Two VMs that do so at the
+/// same time get two numbers.
 ///
 /// # Errors
-/// What the host says, when that is not that another VM came first.
-pub fn raise_shared_number(key: &str) -> Result<u64, HostError> {
-    // The loser of a race tries again; as many VMs as race do not exist.
+/// Any status of the host but `Ok`. `CasMismatch` means that other VMs came first in every attempt.
+pub fn increment_shared_number(key: &str) -> Result<u64, Status> {
+    // One VM for each worker competes, so a thousand attempts are never used up.
     const ATTEMPTS: usize = 1_000;
-    let mut outcome = Err(HostError::mismatch());
     for _ in 0..ATTEMPTS {
-        let (value, version) = match abi::shared_data(key) {
-            Ok(found) => found,
-            Err(status) if status.is_absence() => (Vec::new(), 0),
-            Err(status) => return Err(status),
-        };
-        let next = number(&value).saturating_add(1);
-        outcome = abi::set_shared_data(key, &next.to_le_bytes(), version).map(|()| next);
-        match outcome {
-            Err(status) if status.is_mismatch() => {}
-            outcome => return outcome,
+        let (value, version) = hostcalls::get_shared_data(key)?;
+        let next = number(&value.unwrap_or_default()).saturating_add(1);
+        match hostcalls::set_shared_data(key, Some(&next.to_le_bytes()), version) {
+            Err(Status::CasMismatch) => {}
+            outcome => return outcome.map(|()| next),
         }
     }
-    outcome
+    Err(Status::CasMismatch)
 }
 
-/// The number of a key, 0 where there is none.
+/// Returns the number of a key, 0 if there is none.
 pub fn shared_number(key: &str) -> u64 {
     shared_data(key).map_or(0, |value| number(&value))
 }

@@ -1,30 +1,33 @@
-//! Envoy's own statistics: one number for all VMs and threads, shown as `wasmcustom.NAME`.
+//! Envoy's statistics: one number for all VMs and threads, shown as `wasmcustom.NAME`.
 
-use crate::{HostError, abi, number::StatKind};
+use proxy_wasm::{
+    hostcalls,
+    types::{MetricType, Status},
+};
 
 /// A counter.
 #[derive(Clone, Copy, Debug)]
 pub struct Counter(u32);
 
 impl Counter {
-    /// Defines it, or finds it where another VM has defined it.
+    /// Defines the counter, or finds it where another VM has defined it.
     ///
     /// # Errors
-    /// What the host says.
-    pub fn define(name: &str) -> Result<Self, HostError> {
-        abi::define_metric(StatKind::Counter, name).map(Self)
+    /// Any status of the host but `Ok`.
+    pub fn define(name: &str) -> Result<Self, Status> {
+        hostcalls::define_metric(MetricType::Counter, name).map(Self)
     }
 
-    /// Counts up. Nothing is asked of the host for zero, which it refuses.
+    /// Adds `count`. Zero costs no host call.
     pub fn add(self, count: u64) {
         if count > 0 {
-            let _ = abi::increment_metric(self.0, i64::try_from(count).unwrap_or(i64::MAX));
+            let _ = hostcalls::increment_metric(self.0, i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
-    /// What all VMs of this process have counted; zero when the host does not say.
+    /// Returns the sum over all VMs of this process.
     pub fn value(self) -> u64 {
-        abi::metric(self.0).unwrap_or(0)
+        hostcalls::get_metric(self.0).unwrap_or(0)
     }
 }
 
@@ -33,23 +36,23 @@ impl Counter {
 pub struct Gauge(u32);
 
 impl Gauge {
-    /// Defines it, or finds it where another VM has defined it.
+    /// Defines the gauge, or finds it where another VM has defined it.
     ///
     /// # Errors
-    /// What the host says.
-    pub fn define(name: &str) -> Result<Self, HostError> {
-        abi::define_metric(StatKind::Gauge, name).map(Self)
+    /// Any status of the host but `Ok`.
+    pub fn define(name: &str) -> Result<Self, Status> {
+        hostcalls::define_metric(MetricType::Gauge, name).map(Self)
     }
 
-    /// Sets it; for a gauge that only one VM sets.
+    /// Sets a gauge that only one VM sets.
     pub fn set(self, value: u64) {
-        let _ = abi::record_metric(self.0, value);
+        let _ = hostcalls::record_metric(self.0, value);
     }
 
-    /// Moves it; for a gauge that several VMs share.
+    /// Adds `difference` to a gauge that several VMs share.
     pub fn shift(self, difference: i64) {
         if difference != 0 {
-            let _ = abi::increment_metric(self.0, difference);
+            let _ = hostcalls::increment_metric(self.0, difference);
         }
     }
 }

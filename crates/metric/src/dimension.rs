@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use percent_encoding::percent_encode_byte;
+
 use crate::{
     quota::{MAX_DIMENSION_NAME_LENGTH, MAX_DIMENSION_VALUE_LENGTH, MAX_DIMENSIONS},
     text::{check, check_name, checked_text, is_printable},
@@ -61,18 +63,18 @@ fn is_all_printable(bytes: &[u8]) -> bool {
     told & each(0x80) == 0 && rest.iter().copied().all(is_printable)
 }
 
+/// Appends bytes, each that is not printable as `%` and two digits, until `out` has `limit` bytes. An
+/// escape that does not fit whole is left out.
 fn append_percent_encoded(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
-    const DIGITS: [u8; 16] = *b"0123456789ABCDEF";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    for byte in bytes.iter().copied() {
-        let room = limit.saturating_sub(out.len());
-        if is_printable(byte) && room >= 1 {
-            out.push(byte);
-        } else if !is_printable(byte) && room >= 3 {
-            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
-        } else {
+    for byte in bytes {
+        let text = match is_printable(*byte) {
+            true => std::slice::from_ref(byte),
+            false => percent_encode_byte(*byte).as_bytes(),
+        };
+        if text.len() > limit.saturating_sub(out.len()) {
             return;
         }
+        out.extend_from_slice(text);
     }
 }
 

@@ -5,12 +5,11 @@
 //! from another version of the sender, and a dimension value from a stranger's request.
 
 pub mod accumulator;
-pub mod calendar;
+pub mod datetime;
 pub mod dimension;
 pub mod distribution;
 pub mod map;
 pub mod origin;
-pub mod places;
 pub mod quota;
 pub mod record;
 pub mod series;
@@ -21,6 +20,7 @@ pub mod unit;
 mod bytes;
 mod exact;
 mod histogram;
+mod request_metrics;
 pub mod text;
 
 pub use accumulator::{Accumulator, Group, Kind, PeriodKey, Shrunk};
@@ -28,8 +28,8 @@ pub use dimension::{DimensionName, DimensionValue, Dimensions};
 pub use distribution::Distribution;
 pub use map::{Map, RandomState, Set};
 pub use origin::{Entity, EntityText, Origin};
-pub use places::Places;
 pub use record::{Record, RecordError};
+pub use request_metrics::REQUEST_METRICS;
 pub use series::{Metric, MetricName, Namespace, StorageResolution};
 pub use time::{Now, Timestamp};
 pub use unit::Unit;

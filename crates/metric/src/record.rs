@@ -81,6 +81,24 @@ impl<'a> Record<'a> {
         samples.flat_map(|group| &group.distributions).map(|(_, distribution)| distribution.count()).sum()
     }
 
+    /// Returns when the oldest of the data that senders observed were observed at the latest: the end of their period. What is
+    /// posted may have any time, and does not count.
+    pub fn observed_until(&self) -> Option<Timestamp> {
+        let ends = self.groups().iter().filter_map(|group| {
+            let seconds = match group.kind {
+                Kind::Sample => self
+                    .distributions_of(group)
+                    .map(|(metric, _)| metric.resolution.seconds())
+                    .max()
+                    .unwrap_or_default(),
+                Kind::Gauge => StorageResolution::High.seconds(),
+                Kind::Posted | Kind::Dated => return None,
+            };
+            Some(group.start.shifted(i64::from(seconds).saturating_mul(1_000)))
+        });
+        ends.min()
+    }
+
     pub(crate) fn groups(&self) -> &[RecordGroup<'a>] {
         &self.groups
     }

@@ -91,9 +91,14 @@ impl fmt::Display for SignError {
         match self {
             Self::Method => f.write_str("the method is not an HTTP token"),
             Self::Host => f.write_str("the host is empty or not printable ASCII"),
-            Self::HeaderName(name) => write!(f, "header {name:?}: the name is not an HTTP token"),
-            Self::HeaderValue(name) => write!(f, "header {name:?}: the value has a control character"),
-            Self::ReservedHeader(name) => write!(f, "header {name:?}: signing writes it, leave it out"),
+            // Not by Debug, which shows nothing in a module whose unused code is removed.
+            Self::HeaderName(name) => write!(f, "header \"{}\": the name is not an HTTP token", name.escape_default()),
+            Self::HeaderValue(name) => {
+                write!(f, "header \"{}\": the value has a control character", name.escape_default())
+            }
+            Self::ReservedHeader(name) => {
+                write!(f, "header \"{}\": signing writes it, leave it out", name.escape_default())
+            }
             Self::Timestamp(seconds) => write!(f, "time {seconds} s: not in the years 0 to 9999"),
         }
     }
@@ -104,6 +109,8 @@ impl error::Error for SignError {}
 
 #[cfg(test)]
 mod tests {
+    use alloc::{borrow::ToOwned as _, string::ToString as _};
+
     use super::*;
 
     const FIELDS: [Field; 5] =
@@ -117,6 +124,17 @@ mod tests {
                 assert_eq!(FieldError::check(field, bad), Err(FieldError::Character(field)), "{bad:?}");
             }
             assert_eq!(FieldError::check(field, "!AKIA-us_1.x~"), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_header_is_named() {
+        for (error, text) in [
+            (SignError::HeaderName("a b\n".to_owned()), r#"header "a b\n": the name is not an HTTP token"#),
+            (SignError::HeaderValue("x-a".to_owned()), r#"header "x-a": the value has a control character"#),
+            (SignError::ReservedHeader("host".to_owned()), r#"header "host": signing writes it, leave it out"#),
+        ] {
+            assert_eq!(error.to_string(), text);
         }
     }
 

@@ -1,9 +1,12 @@
 //! The canonical URI and the canonical query string.
 
-use core::fmt::Write as _;
-
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
+
+/// The bytes that *UriEncode* encodes: all but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// *CanonicalURI* for services other than Amazon S3: the path as sent is normalised by RFC 3986, 5.2.4 (dot segments
 /// and redundant slashes go), then each segment is encoded.
@@ -23,7 +26,7 @@ pub(crate) fn canonical_path(path: &str) -> String {
     let mut canonical = String::with_capacity(path.len());
     for segment in &segments {
         canonical.push('/');
-        push_encoded(&mut canonical, segment.as_bytes());
+        canonical.extend(utf8_percent_encode(segment, RESERVED));
     }
     // A dot segment at the end stands for the directory, with its slash.
     if segments.is_empty() || matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
@@ -57,39 +60,11 @@ pub(crate) fn canonical_query(query: &str) -> String {
     canonical
 }
 
+/// Decodes a part of a query, and encodes it as the canonical query has it.
 fn recoded(part: &str) -> String {
-    let mut encoded = String::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = match (byte, tail) {
-            (b'%', [high, low, after @ ..]) => hex_byte(*high, *low).map(|byte| (byte, after)),
-            _ => None,
-        };
-        let literal = if byte == b'+' { b' ' } else { byte };
-        let (decoded, after) = escaped.unwrap_or((literal, tail));
-        push_encoded(&mut encoded, &[decoded]);
-        rest = after;
-    }
-    encoded
-}
-
-fn hex_byte(high: u8, low: u8) -> Option<u8> {
-    let mut byte = [0];
-    hex::decode_to_slice([high, low], &mut byte).ok()?;
-    let [byte] = byte;
-    Some(byte)
-}
-
-/// *UriEncode*: all but the unreserved characters of RFC 3986, 2.3 as `%` and two upper-case hexadecimal digits.
-fn push_encoded(out: &mut String, bytes: &[u8]) {
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
+    let part = part.replace('+', " ");
+    let decoded: Vec<u8> = percent_decode_str(&part).collect();
+    percent_encode(&decoded, RESERVED).to_string()
 }
 
 #[cfg(test)]

@@ -85,8 +85,26 @@ impl Envelope {
         self.response(StatusCode::OK, media, request_id, body)
     }
 
-    /// An error answer in the protocol's own shape.
+    /// An error answer in the protocol's own shape, unless another server's was ordered.
     pub(crate) fn refusal(&self, error: &ApiError, request_id: &str) -> Response<Body> {
+        let mut response = match error.foreign_body() {
+            Some(body) => {
+                let mut response = Response::new(Body::from(body.to_owned()));
+                *response.status_mut() = error.status(self.protocol);
+                response
+            }
+            None => self.own_refusal(error, request_id),
+        };
+        let headers = response.headers_mut();
+        for (name, value) in error.headers() {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+
+    fn own_refusal(&self, error: &ApiError, request_id: &str) -> Response<Body> {
         let (body, media) = match self.protocol {
             Protocol::Json => (json::encode(&typed(error)), "application/x-amz-json-1.0"),
             Protocol::Cbor => (cbor::encode(&typed(error)), "application/cbor"),
@@ -97,11 +115,6 @@ impl Envelope {
         if self.query_mode && self.protocol != Protocol::Query {
             let value = format!("{};{}", error.query_code(), error.fault());
             headers.extend(HeaderValue::try_from(value).map(|value| (QUERY_ERROR, value)).ok());
-        }
-        for (name, value) in error.headers() {
-            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                headers.insert(name, value);
-            }
         }
         response
     }

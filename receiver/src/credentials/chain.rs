@@ -27,15 +27,20 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// The longest time between two attempts at what may pass by itself.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// The time between two attempts at what somebody has to change.
+/// The longest time between two attempts at what somebody has to change, and the first one, which doubles each time.
 const LATE: Duration = Duration::from_secs(5 * 60);
+const LATE_FIRST: Duration = Duration::from_secs(5);
 
 /// The least time between two replacements of sets that AWS refused and had never accepted.
 const FORCE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The credentials of a receiver.
 ///
-/// The first provider that has credentials is kept to: from then on, that it has none is a failure. A set is replaced 15
+/// The first provider that has credentials is kept to: from then on, that it has none is a failure. There are two ways back to
+/// those before it: one that could not be reached is asked again with the next set, or after five minutes; and all are asked
+/// again when AWS refuses a set for which there is no other.
+///
+/// A set is replaced 15
 /// minutes before it expires, or after half of its life when that is later, up to a quarter of that time earlier, so that
 /// a fleet does not ask at once; until then, and while that fails, the old set is used, up to its expiry. At most one
 /// callout is in flight.
@@ -47,6 +52,10 @@ pub struct Chain {
     providers: Vec<Provider>,
     region: RegionSource,
     chosen: Option<usize>,
+    /// Whether a provider before the chosen one could not be reached.
+    is_unreached: bool,
+    /// Whether it was logged that an expiry cannot be read.
+    has_logged_expiry: bool,
     /// Why the providers before the one that is asked have none.
     missing: Vec<String>,
     in_use: Option<InUse>,
@@ -113,6 +122,8 @@ impl Chain {
             providers,
             region,
             chosen: None,
+            is_unreached: false,
+            has_logged_expiry: false,
             missing: Vec::new(),
             in_use: None,
             work: Work::Idle,
@@ -140,7 +151,9 @@ impl Chain {
     pub fn handle_time(&mut self, now: Now) {
         if matches!(self.work, Work::Idle) && self.is_due(now) {
             self.missing.clear();
-            self.ask(self.first(), None, now);
+            let first = self.first();
+            self.is_unreached = false;
+            self.ask(first, None, now);
         }
     }
 
@@ -191,13 +204,22 @@ impl Chain {
         }
     }
 
-    /// AWS has refused what was signed with this set; gives whether there are others, or will be. A set that was accepted
-    /// before is replaced at once; one that never was, at most once a minute.
+    /// AWS has refused what was signed with this set; returns whether there are others, or will be. A set that was accepted
+    /// before is replaced at once; one that never was, at most once a minute. Where a provider has no other than the refused
+    /// one, or never had a good one, all providers are asked again.
     pub fn refused(&mut self, set: SetId, now: Now) -> bool {
         let Some(in_use) = self.in_use.as_ref().filter(|in_use| in_use.id == set) else { return true };
         let provider = self.chosen.and_then(|at| self.providers.get(at));
+        let is_refreshable = provider.is_some_and(Provider::is_refreshable);
         let may_force = self.forced.is_none_or(|last| now.steady.saturating_sub(last) >= FORCE_INTERVAL);
-        if !provider.is_some_and(Provider::is_refreshable) || !(in_use.is_proven || may_force) {
+        let is_replaced = is_refreshable && (in_use.is_proven || may_force);
+        let is_given_up = self.chosen.is_some_and(|at| at > 0) && may_force && !(is_refreshable && in_use.is_proven);
+        if is_given_up {
+            let name = provider.map_or("", Provider::name);
+            let reason = format!("{name}: AWS refuses what it gave, so all providers are asked again");
+            self.notices.push_back(Notice::CredentialsFailed { reason, delay: Duration::ZERO, is_held: true });
+            self.chosen = None;
+        } else if !is_replaced {
             return false;
         }
         self.forced = Some(now.steady);
@@ -224,6 +246,7 @@ impl Chain {
     /// The region comes first: without it nothing can be signed.
     fn first(&self) -> Target {
         match self.region {
+            RegionSource::Known(_) if self.is_unreached => Target::Provider(0),
             RegionSource::Known(_) => Target::Provider(self.chosen.unwrap_or(0)),
             RegionSource::Imds(_) => Target::Region,
         }
@@ -257,9 +280,19 @@ impl Chain {
                         }
                         Step::NotLoaded(reason) => {
                             self.missing.push(format!("{name}: {reason}"));
-                            match self.chosen {
-                                None => Target::Provider(at.saturating_add(1)),
-                                Some(_) => return self.none_found(now),
+                            match self.after(at) {
+                                Some(next) => next,
+                                None => return self.none_found(now),
+                            }
+                        }
+                        Step::Unreachable(reason) => {
+                            self.missing.push(format!("{name}: {reason}"));
+                            match self.after(at) {
+                                Some(next) => {
+                                    self.is_unreached = true;
+                                    next
+                                }
+                                None => return self.none_found(now),
                             }
                         }
                     }
@@ -269,13 +302,23 @@ impl Chain {
         }
     }
 
+    /// Returns who is asked after a provider that has none: the next, but for the one that is kept to.
+    fn after(&self, at: usize) -> Option<Target> {
+        let is_kept_to = self.chosen.is_some_and(|chosen| at >= chosen);
+        (!is_kept_to).then(|| Target::Provider(at.saturating_add(1)))
+    }
+
     fn none_found(&mut self, now: Now) {
         let reason = format!("none found; looked for [{}]", self.missing.join("; "));
         self.fail(Failure { reason, again: Again::Soon }, now);
     }
 
     fn take(&mut self, at: usize, set: Set, now: Now) {
-        let Set { credentials, expires, outlives_expiry } = set;
+        let Set { credentials, expires, outlives_expiry, is_expiry_unread } = set;
+        if is_expiry_unread && !std::mem::replace(&mut self.has_logged_expiry, true) {
+            let provider = self.providers.get(at).map_or("", Provider::name);
+            self.notices.push_back(Notice::ExpiryUnread { provider });
+        }
         let Some(region) = self.region.region() else { return };
         let signer = match Scope::new(region.as_str(), "monitoring") {
             Ok(scope) => Signer::new(credentials, scope),
@@ -284,6 +327,7 @@ impl Chain {
         let is_refreshable = self.providers.get(at).is_some_and(Provider::is_refreshable);
         let (used_until, refresh) = match expires.map(|expires| (expires, remaining(expires, now.wall))) {
             None if is_refreshable => (None, Refresh::After(now.steady.saturating_add(REREAD))),
+            None if self.is_unreached => (None, Refresh::After(now.steady.saturating_add(REREAD))),
             None => (None, Refresh::Never),
             Some((expires, Some(remaining))) => {
                 let early = EARLY.min(remaining / 2);
@@ -304,6 +348,12 @@ impl Chain {
 
     fn use_(&mut self, at: usize, signer: Option<Box<Signer>>, expires: Option<Timestamp>, refresh: Refresh, now: Now) {
         self.failures = 0;
+        let is_refreshable = self.providers.get(at).is_some_and(Provider::is_refreshable);
+        let is_same = self.chosen == Some(at) && !is_refreshable;
+        if let Some(in_use) = self.in_use.as_mut().filter(|_| is_same) {
+            in_use.refresh = refresh;
+            return;
+        }
         self.chosen = Some(at);
         let id = SetId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
@@ -316,8 +366,8 @@ impl Chain {
 
     fn fail(&mut self, Failure { reason, again }: Failure, now: Now) {
         let longest = match again {
-            Again::Soon => LEAST.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_DELAY),
-            Again::Late => LATE,
+            Again::Soon => doubled(LEAST, self.failures).min(MAX_DELAY),
+            Again::Late => doubled(LATE_FIRST, self.failures).min(LATE),
         };
         self.failures = self.failures.saturating_add(1);
         let delay = (longest / 2).saturating_add(self.random.below(longest / 2));
@@ -325,6 +375,10 @@ impl Chain {
         let is_held = self.signing(now.wall).is_none();
         self.notices.push_back(Notice::CredentialsFailed { reason, delay, is_held });
     }
+}
+
+fn doubled(time: Duration, times: u32) -> Duration {
+    time.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
 }
 
 /// How long it is until then.

@@ -111,7 +111,9 @@ impl RawContainer {
             (Some(file), _) => {
                 file_of(file_cluster, &file, "authorization_token_file", path, faults).map(Authorization::File)
             }
-            (None, Some(token)) if is_token(&token) => Some(Authorization::Token(Secret::new(token))),
+            (None, Some(token)) if is_token(token.trim_end()) => {
+                Some(Authorization::Token(Secret::new(token.trim_end())))
+            }
             (None, Some(_)) => {
                 faults.add(at("authorization_token"), "must be printable and on one line");
                 None

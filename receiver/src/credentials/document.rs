@@ -1,10 +1,9 @@
 //! The JSON documents in which ECS, EKS and EC2 hand out credentials.
 
-use acpw_metric::{Timestamp, calendar::rfc_3339};
 use acpw_sigv4::Credentials;
 use serde_json::Value;
 
-use super::Set;
+use super::{Set, expiration::Expiration};
 
 /// The most characters of a code that are told.
 const CODE_LIMIT: usize = 64;
@@ -22,11 +21,7 @@ pub(crate) fn set(body: &[u8]) -> Result<Set, String> {
     };
     let credentials = Credentials::new(text("AccessKeyId")?, text("SecretAccessKey")?, text("Token").ok())
         .map_err(|error| error.to_string())?;
-    let expires = match document.get("Expiration").and_then(Value::as_str) {
-        Some(time) => Some(timestamp(time).ok_or("the answer's Expiration is not a time")?),
-        None => None,
-    };
-    Ok(Set { credentials, expires, outlives_expiry: false })
+    Ok(Set::expiring(credentials, Expiration::of_json(document.get("Expiration"))))
 }
 
 /// The code of an error, when there is one: ` (CODE)`.
@@ -36,11 +31,6 @@ pub(crate) fn code(body: &[u8]) -> String {
     code.map(|code| format!(" ({})", printable_code(code))).unwrap_or_default()
 }
 
-/// A time in ISO 8601.
-pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
-    u64::try_from(rfc_3339(text)?).ok().map(Timestamp::from_millis)
-}
-
 /// A code, without anything that no code has.
 pub(crate) fn printable_code(code: &str) -> String {
     code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '.').take(CODE_LIMIT).collect()
@@ -48,6 +38,9 @@ pub(crate) fn printable_code(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use acpw_metric::Timestamp;
+    use proptest::prelude::*;
+
     use super::*;
 
     const GOOD: &str = r#"{"RoleArn": "arn:aws:iam::123456789012:role/r", "AccessKeyId": "ASIAEXAMPLE",
@@ -60,6 +53,38 @@ mod tests {
         assert_eq!(read.expires, Some(Timestamp::from_secs(1_787_421_600)));
         let lasting = GOOD.replace("Expiration", "Other");
         assert_eq!(set(lasting.as_bytes()).unwrap().expires, None);
+        let unread = set(GOOD.replace("2026-08-22T18:00:00Z", "later").as_bytes()).unwrap();
+        assert_eq!((unread.expires, unread.is_expiry_unread, read.is_expiry_unread), (None, true, false));
+    }
+
+    proptest! {
+        /// A mutation of one field changes what that field says and nothing else, and no message shows it.
+        #[test]
+        fn one_changed_field_changes_only_what_it_says(field in 0usize..6, text in "[ -~]{0,30}") {
+            let names = ["AccessKeyId", "SecretAccessKey", "Token", "Expiration", "RoleArn", "Other"];
+            let before = set(GOOD.as_bytes()).unwrap();
+            let mut document: Value = serde_json::from_str(GOOD).unwrap();
+            document[names[field]] = format!("HIDDEN{text}").into();
+            match set(document.to_string().as_bytes()) {
+                Ok(after) => {
+                    let same_key = after.credentials.access_key_id() == before.credentials.access_key_id();
+                    prop_assert_eq!(same_key, field != 0);
+                    prop_assert_eq!(after.expires == before.expires, field != 3);
+                    let shown = format!("{after:?}");
+                    prop_assert!(!shown.contains("HIDDEN") || field == 0, "{}", shown);
+                }
+                Err(error) => {
+                    prop_assert!(field < 3, "{} {}", names[field], error);
+                    prop_assert!(!error.contains("HIDDEN"), "{}", error);
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read(body: Vec<u8>) {
+            let _ = set(&body);
+            let _ = code(&body);
+        }
     }
 
     #[test]
@@ -69,7 +94,6 @@ mod tests {
             ("[]", "the answer has no AccessKeyId"),
             (&GOOD.replace("AccessKeyId\": \"ASIAEXAMPLE\"", "X\": 1"), "the answer has no AccessKeyId"),
             (&GOOD.replace("\"wJalrXUtnFEMI\"", "7"), "the answer has no SecretAccessKey"),
-            (&GOOD.replace("2026-08-22T18:00:00Z", "later"), "the answer's Expiration is not a time"),
             (&GOOD.replace("TOKENTOKEN", "TOKEN\\r\\nTOKEN"), "the session token has a character it cannot have"),
             (r#"{"Code": "AssumeRoleUnauthorizedAccess\n"}"#, "the answer says AssumeRoleUnauthorizedAccess"),
         ];

@@ -47,14 +47,15 @@ impl File {
         Err(format!("{} through cluster \"{}\": {reason}", self.path, self.cluster))
     }
 
-    /// The token that it holds.
+    /// Returns the token that it holds, without the white space that many tools end files with.
     ///
     /// # Errors
-    /// A file that is not there, or holds something else: line breaks too, since a token goes into a header.
+    /// A file that is not there, or holds something else: line breaks within too, since a token goes into a header.
     pub(crate) fn token<'a>(&self, answer: &'a Response) -> Result<&'a str, String> {
         let Some(token) = self.content(answer)? else {
             return Err(format!("{} through cluster \"{}\": no such file", self.path, self.cluster));
         };
+        let token = token.trim_end();
         if is_token(token) {
             return Ok(token);
         }
@@ -105,7 +106,10 @@ mod tests {
         for token in ["eyJhbGciOi.J9-_=", "Basic YWJj"] {
             assert_eq!(of(token).unwrap(), token);
         }
-        for token in ["", " ", "secret\n", "secret\r", "sec\0ret", "sécret"] {
+        for end in ["\n", "\r\n", " \n\n", "\t"] {
+            assert_eq!(of(&["eyJhbGciOi.J9-_=", end].concat()).unwrap(), "eyJhbGciOi.J9-_=");
+        }
+        for token in ["", " ", "\n", "secret\nx: y", "secret\r\nx: y\n", "sec\0ret", "sécret"] {
             let error = of(token).unwrap_err();
             assert!(error.starts_with("/token is not a token") && !error.contains("sec"), "{error}");
         }

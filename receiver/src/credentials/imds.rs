@@ -96,10 +96,10 @@ impl Imds {
         Step::Call(call)
     }
 
-    /// Where nothing answers at its address there is no EC2.
+    /// Where nothing answers at its address there is no EC2, or no network yet.
     fn unreachable(&self, answer: &Response, reason: String) -> Step {
         match answer {
-            Response::Missing(_) => Step::NotLoaded(reason),
+            Response::Missing(_) => Step::Unreachable(reason),
             Response::Complete { .. } => Step::soon(reason),
         }
     }
@@ -125,7 +125,7 @@ impl Session {
 
     /// Takes in the token.
     pub(crate) fn opened(&mut self, answer: &Response) -> Result<(), String> {
-        let token = self.text(answer)?.filter(|token| is_token(token));
+        let token = self.text(answer)?.map(str::trim_end).filter(|token| is_token(token));
         self.token = token.map(Secret::new);
         if self.token.is_some() { Ok(()) } else { Err(self.because("it gave no token")) }
     }

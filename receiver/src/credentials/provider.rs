@@ -40,6 +40,9 @@ pub(crate) enum Step {
     Unsigned,
     /// It has none to give, for this reason; the next provider is asked.
     NotLoaded(String),
+    /// Nothing answers where it asks, for this reason. It may have none, or not be reached yet: the next provider is asked, and
+    /// this one again later.
+    Unreachable(String),
     /// It should have some and could not get them.
     Failed(Failure),
 }
@@ -56,7 +59,8 @@ pub(crate) struct Failure {
 pub(crate) enum Again {
     /// Soon, and less often the longer it fails.
     Soon,
-    /// Late: it fails until somebody changes something.
+    /// Late, though a few times soon: it fails until somebody changes something, which may be under way. IAM shows a change
+    /// some seconds later.
     Late,
 }
 

@@ -3,6 +3,12 @@
 use acpw_config::{Faults, Secret};
 use acpw_sigv4::{Credentials, Field, FieldError};
 
+use super::{
+    Provider, Set,
+    environment::RawEnvironment,
+    provider::{Environment, Found},
+};
+
 /// Keys as they are found, not yet known to be complete.
 #[derive(Debug, Default)]
 pub struct Keys {
@@ -15,6 +21,26 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Returns whether none of them is given.
+    fn is_empty(&self) -> bool {
+        let is_given = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
+        let has_id = self.access_key_id.as_ref().is_some_and(|id| !id.is_empty());
+        !has_id && !is_given(&self.secret_access_key) && !is_given(&self.session_token)
+    }
+
+    /// Returns the provider of a configuration without `credentials`: the keys of the configuration, each else from its variable
+    /// with `ACPW_`; without any in the configuration, the provider `environment`.
+    pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Provider> {
+        if self.is_empty() {
+            match RawEnvironment::find("credentials", environment, faults)? {
+                Found::Provider(provider) => return Some(provider),
+                // The faults of the keys say what is to be given.
+                Found::Nothing(_) => {}
+            }
+        }
+        from_keys(self, environment, faults).map(|keys| Provider::Static(Set::lasting(keys)))
+    }
+
     /// Notes a fault for each that is given beside `credentials`, where none of them has an effect.
     pub(crate) fn refuse(&self, faults: &mut Faults) {
         let secret = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
@@ -32,7 +58,11 @@ impl Keys {
 
 /// Credentials from the configuration's keys, and from the environment for each that is not given there (or is empty).
 /// Both kinds of name are told in a fault, the values never.
-pub fn from_keys(keys: Keys, environment: impl Fn(&str) -> Option<String>, faults: &mut Faults) -> Option<Credentials> {
+pub(crate) fn from_keys(
+    keys: Keys,
+    environment: impl Fn(&str) -> Option<String>,
+    faults: &mut Faults,
+) -> Option<Credentials> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let given =
         |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned()).filter(|text| !text.is_empty());
@@ -52,8 +82,9 @@ pub fn from_keys(keys: Keys, environment: impl Fn(&str) -> Option<String>, fault
             faults.add(
                 key,
                 format_args!(
-                    "is required: give it here, or give {name} to Envoy and name it in \
-                     vm_config.environment_variables.host_env_keys"
+                    "is required: give it here, or give {name} or {} to Envoy and name it in \
+                     vm_config.environment_variables.host_env_keys, or have a provider in credentials",
+                    name.trim_start_matches("ACPW_")
                 ),
             );
         }

@@ -1,16 +1,22 @@
 //! AWS's Security Token Service: calls in the Query protocol and their answers in XML.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use acpw_config::Secret;
 use acpw_sigv4::Credentials;
+use percent_encoding::utf8_percent_encode;
 
 use super::{
     Call, Response, Set,
-    document::{printable_code, timestamp},
+    document::printable_code,
+    expiration::Expiration,
     provider::{Again, Failure, Step},
 };
-use crate::endpoint::Region;
+use crate::{
+    endpoint::Region,
+    percent::RESERVED,
+    xml::{element, unescaped},
+};
 
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,9 +42,8 @@ impl Sts {
     pub(crate) fn call(&self, region: &Region, operation: &str, parameters: &[(&str, &str)]) -> Call {
         let mut body = format!("Action={operation}&Version=2011-06-15");
         for (name, value) in parameters {
-            // Writing to a `String` cannot fail.
-            let _ = write!(body, "&{name}=");
-            push_encoded(&mut body, value);
+            body.extend(["&", name, "="]);
+            body.extend(utf8_percent_encode(value, RESERVED));
         }
         let headers = [
             (":method", "POST"),
@@ -103,33 +108,8 @@ fn set(xml: &str) -> Result<Set, String> {
     let text = |name: &str| element(inner, name).map(unescaped).ok_or_else(|| format!("the answer has no {name}"));
     let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
     let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
-    let expires = timestamp(&text("Expiration")?).ok_or("the answer's Expiration is not a time")?;
-    Ok(Set { credentials, expires: Some(expires), outlives_expiry: false })
-}
-
-/// What stands between the first tags of this name. AWS's answers have attributes on the outermost element only, no
-/// comments and no CDATA.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (inner, _) = rest.split_once(&format!("</{name}>"))?;
-    Some(inner.trim())
-}
-
-/// Text without XML's own five escapes; `&` goes last, as it is what the others begin with.
-fn unescaped(text: &str) -> String {
-    let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    escapes.iter().fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
-}
-
-/// A form's value: all but the unreserved characters of RFC 3986 as `%` and two digits.
-fn push_encoded(out: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
+    let expiration = element(inner, "Expiration").map_or(Expiration::Absent, Expiration::of_text);
+    Ok(Set::expiring(credentials, expiration))
 }
 
 #[cfg(test)]
@@ -213,10 +193,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn elements_are_read_as_an_xml_parser_reads_them(text in "[ -~]{0,60}", other in "[ -~]{0,20}") {
-            let escape = |text: &str| quick_xml::escape::escape(text.trim()).into_owned();
-            let xml = format!("<R xmlns=\"x\"><Other>{}</Other><A>{}</A></R>", escape(&other), escape(&text));
-            prop_assert_eq!(element(&xml, "A").map(unescaped), Some(text.trim().to_owned()));
+        fn any_answer_is_read_and_shows_no_secret(status in 0u16..1_000, text in "[ -~]{0,200}") {
+            let error = format!("<Error><Code>{text}</Code><Message>{text} sent-secret</Message></Error>");
+            for body in [&text, &error] {
+                if let Step::Failed(failure) = read(status, body) {
+                    prop_assert!(!failure.reason.contains("sent-secret"), "{}", failure.reason);
+                }
+            }
         }
 
         #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use acpw_metric::Now;
 
 use super::Publisher;
+use crate::lane::Lane;
 
 /// A flush under way.
 #[derive(Debug)]
@@ -28,7 +29,11 @@ impl Flush {
 impl Publisher {
     /// Publishes everything as soon as it is there, from now until [`is_flushed`](Self::is_flushed). `settle` is how long
     /// senders may take to hand over what they have observed.
+    ///
+    /// Whoever asks for a flush is there to see that it fails: each lane that waits after a failure may try once.
     pub fn flush(&mut self, settle: Duration, now: Now) {
+        self.backoff.try_now();
+        self.buffer.lanes_mut().iter_mut().for_each(Lane::try_now);
         self.flush = Some(Flush { settled: now.steady.saturating_add(settle), is_gathered: false });
     }
 
@@ -36,11 +41,18 @@ impl Publisher {
     pub fn is_flushed(&mut self, now: Now) -> bool {
         let is_late = self.flush.as_ref().is_some_and(|flush| flush.is_gathered || now.steady >= flush.settled);
         let is_gathered = self.flush.as_ref().is_some_and(|flush| flush.is_gathered) || !self.buffer.has_pending();
-        let is_out = !self.buffer.has_due() && self.payloads.is_empty();
+        let is_out = !self.buffer.has_due() && self.in_flight.is_empty();
         let is_flushed = is_late && is_gathered && is_out;
         if is_flushed {
             self.flush = None;
         }
         is_flushed
+    }
+
+    /// Returns whether all that a flush still has to publish is held apart because of trouble. What is asked for from now on
+    /// does not wait for that.
+    pub fn is_flush_held_up(&self) -> bool {
+        let is_gathered = self.flush.as_ref().is_some_and(|flush| flush.is_gathered);
+        is_gathered && self.buffer.has_due() && !self.buffer.has_open_data()
     }
 }

@@ -3,8 +3,9 @@
 mod answers;
 mod budget;
 mod flush;
+mod in_flight;
+mod isolation;
 mod log;
-mod payloads;
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use acpw_metric::{Now, Record, Timestamp};
 use self::{
     budget::Budget,
     flush::Flush,
+    in_flight::{InFlight, Sent},
     log::Log,
-    payloads::{Body, InFlight, Payloads},
 };
 use crate::{
     Buffer, Config, Counts, Payload, Transmit,
@@ -25,13 +26,14 @@ use crate::{
     cost::{Costs, Prediction},
     credentials::{Call, Chain, Response},
     endpoint::Region,
+    lanes::LaneId,
     notice::{Level, Notice},
-    outbox::Names,
-    payload::Draft,
+    outbox::{Names, Work},
     random::Random,
     schedule::Schedule,
     self_metrics::{Reading, SelfMetrics},
     source::{Data, Publish, SourceCounts},
+    waiting::{Body, History, Waiting},
 };
 
 /// How long nothing is sent after CloudWatch has refused the credentials.
@@ -66,7 +68,7 @@ pub struct Publisher {
     costs: Costs,
     prediction: Prediction,
     budget: Budget,
-    payloads: Payloads,
+    in_flight: InFlight,
     on_unknown_outcome: OnUnknownOutcome,
     flush: Option<Flush>,
     last_success: Option<Duration>,
@@ -94,7 +96,7 @@ impl Publisher {
             costs: Costs::default(),
             prediction: Prediction::default(),
             budget: Budget::default(),
-            payloads: Payloads::default(),
+            in_flight: InFlight::default(),
             on_unknown_outcome: config.on_unknown_outcome,
             flush: None,
             last_success: None,
@@ -156,13 +158,15 @@ impl Publisher {
         self.measure_itself(time, now);
         self.buffer.make(time);
         self.count_made();
+        // What was too recent to be merged ages.
+        self.keep_within_limit(time, now);
         let is_due = self.schedule.is_due(now.steady, self.buffer.has_pending());
         let is_flushing = self.flush.as_mut().is_some_and(|flush| flush.gathers(now.steady));
         if is_due || is_flushing {
             self.buffer.release();
         }
         self.buffer.gather(&mut self.budget.left);
-        if !self.backoff.allows(now.steady, self.payloads.in_flight()) {
+        if !self.backoff.allows(now.steady, self.in_flight.len()) {
             return None;
         }
         self.credentials.handle_time(Now { wall: time, ..now });
@@ -171,21 +175,27 @@ impl Publisher {
         let host = self.host.clone().or_else(region_host)?;
         // Without credentials nothing is taken out of the buffer.
         self.credentials.signing(time)?;
-        let (payload, learnt) = self.next_payload(time, now)?;
-        let Some((signed_with, signing)) = self.credentials.signing(time) else {
-            self.payloads.wait(Body::Payload(payload), learnt);
-            return None;
+        let (lane, payload, history) = self.next_payload(time, now)?;
+        let id = self.in_flight.next_id();
+        let (signed_with, transmit) = match self.credentials.signing(time) {
+            Some((signed_with, signing)) => (signed_with, Transmit::sign(id, &payload, &host, signing, time)),
+            None => {
+                self.wait_first(lane, Body::Payload(payload), history);
+                return None;
+            }
         };
-        let id = self.payloads.next_id();
-        match Transmit::sign(id, &payload, &host, signing, time) {
+        match transmit {
             Ok(transmit) => {
                 self.costs.call(now.steady);
+                if let Some(lane) = self.buffer.lanes_mut().get_mut(lane) {
+                    lane.sent();
+                }
                 let signed_at = time;
-                self.payloads.sent(InFlight { id, payload, learnt, signed_at, signed_with, sent: now.steady });
+                self.in_flight.push(Sent { id, lane, payload, history, signed_at, signed_with, at: now.steady });
                 Some(transmit)
             }
             Err(error) => {
-                self.payloads.wait(Body::Payload(payload), learnt);
+                self.wait_first(lane, Body::Payload(payload), history);
                 self.backoff.fail(now.steady, DENIED_DELAY, None, &mut self.random);
                 self.tell(&Notice::Undispatched(error), now);
                 None
@@ -231,12 +241,12 @@ impl Publisher {
 
     /// How many values are held: received, and neither published nor dropped.
     pub fn held(&self) -> u64 {
-        self.buffer.samples().saturating_add(self.payloads.samples())
+        self.buffer.samples().saturating_add(self.in_flight.samples())
     }
 
     /// About how many bytes of memory they take.
     pub fn held_bytes(&self) -> usize {
-        self.buffer.bytes().saturating_add(self.payloads.bytes())
+        self.buffer.bytes().saturating_add(self.in_flight.bytes())
     }
 
     /// How many data are held and not yet in a payload: series times periods.
@@ -283,39 +293,46 @@ impl Publisher {
         }
     }
 
-    /// A payload that waits, else one of data that are due; stamped by what the clock has learnt. None also while it is not
-    /// encoded and compressed to its end.
-    fn next_payload(&mut self, time: Timestamp, now: Now) -> Option<(Payload, i64)> {
+    /// Returns the next payload of the lane whose turn it is: one that waits, else one of data that are due; stamped by what the
+    /// clock has learnt. There is none also while it is not encoded and compressed to its end.
+    fn next_payload(&mut self, time: Timestamp, now: Now) -> Option<(LaneId, Payload, History)> {
+        self.drop_too_old(time, now);
         let learnt = self.clock.learnt();
-        let body = match self.payloads.next_waiting(learnt) {
-            Some(body) => body,
-            None if !self.payloads.has_room() => return None,
-            None => Body::Draft(self.next_draft(time, now)?),
-        };
+        let lane = self.buffer.lanes().next(now.steady)?;
+        let work = Work { budget: &mut self.budget.left, cardinality: &mut self.cardinality, now: now.steady };
+        let waiting = self.buffer.next_body(lane, learnt, work);
+        if let Some(notice) = self.cardinality.poll_notice(now.steady) {
+            self.tell(&notice, now);
+        }
+        let Waiting { body, history } = waiting?;
+        if matches!(body, Body::Draft(_)) && !self.buffer.has_open_data() {
+            self.predict(now);
+        }
         match body.seal(&mut self.budget.left) {
-            Ok(payload) => Some((payload, learnt)),
+            Ok(payload) => {
+                self.buffer.lanes_mut().end_turn(lane);
+                Some((lane, payload, history))
+            }
             Err(body) => {
-                self.payloads.wait(body, learnt);
+                self.wait_first(lane, body, history);
                 None
             }
         }
     }
 
-    fn next_draft(&mut self, time: Timestamp, now: Now) -> Option<Draft> {
+    fn wait_first(&mut self, lane: LaneId, body: Body, history: History) {
+        if let Some(lane) = self.buffer.lanes_mut().get_mut(lane) {
+            lane.wait_first(Waiting { body, history });
+        }
+    }
+
+    fn drop_too_old(&mut self, time: Timestamp, now: Now) {
         let too_old = self.buffer.drop_too_old(time);
         if too_old > 0 {
             self.counts.dropped_too_old = self.counts.dropped_too_old.saturating_add(too_old);
             let detail = "CloudWatch takes nothing that is older than two weeks".to_owned();
             self.tell(&Notice::Dropped { reason: "too_old", samples: too_old, detail }, now);
         }
-        let draft = self.buffer.next_draft(&mut self.budget.left, &mut self.cardinality, now.steady);
-        if let Some(notice) = self.cardinality.poll_notice(now.steady) {
-            self.tell(&notice, now);
-        }
-        if draft.is_some() && !self.buffer.has_due() {
-            self.predict(now);
-        }
-        draft
     }
 
     /// Predicts and tells what the data cost, once all that are due are encoded.
@@ -358,7 +375,7 @@ impl Publisher {
     }
 
     fn keep_within_limit(&mut self, time: Timestamp, now: Now) {
-        let samples = self.buffer.keep_within_limit(self.payloads.bytes(), time);
+        let samples = self.buffer.keep_within_limit(self.in_flight.bytes(), time);
         self.count_made();
         if samples > 0 {
             self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(samples);

@@ -64,7 +64,7 @@ mod tests {
     fn told<T>(read: impl FnOnce(&mut Faults) -> T) -> (T, Vec<String>) {
         let mut faults = Faults::default();
         let value = read(&mut faults);
-        (value, faults.lines().map(str::to_owned).collect())
+        (value, faults.lines().collect())
     }
 
     #[test]

@@ -152,8 +152,8 @@ impl Reader {
     fn poll_remark(&mut self) -> Option<String> {
         match self {
             Self::Ecs(reader) => reader.poll_remark(),
+            Self::Envoy(reader) => reader.poll_remark(),
             Self::Scrape(reader) => reader.poll_remark(),
-            Self::Envoy(_) => None,
         }
     }
 

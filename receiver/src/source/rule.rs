@@ -356,7 +356,7 @@ mod tests {
         let environment = |name: &str| (name == "SERVICE").then(|| "images".to_owned());
         let fixed = [(DimensionName::new("Fixed").unwrap(), Source::Constant(DimensionValue::new("f").unwrap()))];
         let rules = rules(Field::from_json(document), &fixed, "rules", &environment, &mut faults);
-        (rules, faults.lines().map(str::to_owned).collect())
+        (rules, faults.lines().collect())
     }
 
     fn labels<'a>(labels: &[(&'a str, &'a str)]) -> Vec<Label<'a>> {

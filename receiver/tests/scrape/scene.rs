@@ -19,7 +19,7 @@ pub(crate) fn config(scrape: Value) -> Result<Config, Vec<String>> {
         "aws_secret_access_key": "secret", "scrape": scrape,
     });
     Config::from_json(document.to_string().as_bytes(), |_| None)
-        .map_err(|faults| faults.lines().map(str::to_owned).collect())
+        .map_err(|faults| faults.lines().collect())
 }
 
 /// Sources that tick five times a second.
@@ -44,10 +44,13 @@ impl Clock {
 
     /// Answers with these headers.
     pub(crate) fn answer_with(&mut self, id: SourceId, status: u16, headers: &[(&str, &str)], body: &[u8]) {
-        let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let header = |name: &str| {
+            let (_, value) = headers.iter().find(|(known, _)| *known == name)?;
+            Some(value.as_bytes().to_vec())
+        };
         let response = Response::Complete { status, body: body.to_vec(), date: None };
         let now = self.now();
-        self.sources.handle_answer_with(id, &Head::new(headers), response, now);
+        self.sources.handle_answer_with(id, &Head::new(header), response, now);
     }
 
     pub(crate) fn respond(&mut self, id: SourceId, response: Response) {

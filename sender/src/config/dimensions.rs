@@ -1,7 +1,7 @@
 //! What requests are told apart by.
 
 use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
-use acpw_metric::{DimensionName, DimensionValue, quota::MAX_DIMENSIONS};
+use acpw_metric::{DimensionName, DimensionValue, dimension::OVERFLOW_VALUE, quota::MAX_DIMENSIONS};
 
 use super::raw::RawDimension;
 use crate::dimension::{BUILT_INS, Dimension, Source};
@@ -23,9 +23,7 @@ pub(super) fn definitions(
         }
         let checked_name = faults.checked(&path, DimensionName::new(&name));
         let definition = match definition.required(&path, faults) {
-            Some(ShortOr::Short(text)) => {
-                faults.checked(&path, DimensionValue::new(&text)).map(|value| (Source::Constant(value), None))
-            }
+            Some(ShortOr::Short(text)) => constant(&path, &text, faults).map(|value| (Source::Constant(value), None)),
             Some(ShortOr::Full(raw)) => definition_of(raw, &path, environment, faults),
             None => None,
         };
@@ -47,7 +45,7 @@ fn definition_of(
     raw.check_keys(path, faults);
     let default_path = format!("{path}.default");
     let default = raw.default.optional(&default_path, faults);
-    let default = default.and_then(|text| faults.checked(&default_path, DimensionValue::new(&text)));
+    let default = default.and_then(|text| constant(&default_path, &text, faults));
     let keys = [
         ("value", raw.value),
         ("environment", raw.environment),
@@ -65,9 +63,9 @@ fn definition_of(
     let path = format!("{path}.{key}");
     let text = field.required(&path, faults)?;
     let source = match key {
-        "value" => Source::Constant(faults.checked(&path, DimensionValue::new(&text))?),
-        "environment" => match environment(&text).as_deref().map(DimensionValue::new) {
-            Some(value) => Source::Constant(faults.checked(&path, value)?),
+        "value" => Source::Constant(constant(&path, &text, faults)?),
+        "environment" => match environment(&text) {
+            Some(value) => Source::Constant(constant(&path, &value, faults)?),
             None if default.is_some() => Source::Constant(default.clone()?),
             None => {
                 let name = text.escape_default();
@@ -99,10 +97,19 @@ fn definition_of(
     Some((source, default))
 }
 
+/// Parses a value that the configuration gives, which must not be the one of series beyond `max_series`.
+fn constant(path: &str, text: &str, faults: &mut Faults) -> Option<DimensionValue> {
+    if text == OVERFLOW_VALUE {
+        faults.add(path, format_args!("must not be {OVERFLOW_VALUE}, which stands for series beyond max_series"));
+        return None;
+    }
+    faults.checked(path, DimensionValue::new(text))
+}
+
 /// The sets of a configuration, each as places in the list of dimensions that they use.
 pub(super) fn sets(
     raw: Field<Vec<Field<Vec<Field<String>>>>>,
-    defined: Vec<Dimension>,
+    defined: &[Dimension],
     faults: &mut Faults,
 ) -> (Vec<Dimension>, Vec<Vec<usize>>) {
     let own = |name: &str| Field::Valid(name.to_owned());
@@ -124,7 +131,7 @@ pub(super) fn sets(
         for (at, name) in names.into_iter().enumerate() {
             let path = format!("{path}[{at}]");
             let Some(name) = name.required(&path, faults) else { continue };
-            let Some(place) = place_of(&name, &mut dimensions, &defined) else {
+            let Some(place) = place_of(&name, &mut dimensions, defined) else {
                 let known = BUILT_INS.into_iter().chain(defined.iter().map(|dimension| dimension.name.as_str()));
                 unknown(path, &name, known, faults);
                 continue;
@@ -142,6 +149,16 @@ pub(super) fn sets(
         }
     }
     (dimensions, sets)
+}
+
+/// Adds a fault for each definition that no set uses.
+pub(super) fn check_use(defined: &[Dimension], used: &[Dimension], faults: &mut Faults) {
+    for Dimension { name, .. } in defined {
+        if !used.iter().any(|dimension| dimension.name == *name) {
+            let path = format_args!("dimensions.{}", name.as_str());
+            faults.add(path, "has no effect, as no dimension set has it; add it to one, or remove it");
+        }
+    }
 }
 
 /// The place of the dimension of this name among those in use.

@@ -3,7 +3,7 @@
 use acpw_config::{Faults, Field, Object, ShortOr, list};
 use acpw_metric::{Kind, Metric, MetricName, StorageResolution, Unit};
 
-use super::raw::RawMetric;
+use super::{no_effect, raw::RawMetric};
 use crate::measure::{MEASURES, Measure};
 
 /// The metrics of a configuration.
@@ -24,6 +24,7 @@ impl Metrics {
         concurrency: Field<u64>,
         faults: &mut Faults,
     ) -> Self {
+        let has_time_unit = !matches!(time_unit, Field::Absent);
         let (unit, nanoseconds) = match time_unit.optional("time_unit", faults).as_deref() {
             None | Some("Milliseconds") => (Unit::MILLISECONDS, 1e6),
             Some("Seconds") => (Unit::SECONDS, 1e9),
@@ -32,6 +33,7 @@ impl Metrics {
                 (Unit::MILLISECONDS, 1e6)
             }
         };
+        let before = faults.count();
         let default = || vec![Field::Valid(ShortOr::Short("RequestCount".to_owned()))];
         let entries = metrics.optional("metrics", faults).unwrap_or_else(default);
         if entries.is_empty() {
@@ -47,12 +49,30 @@ impl Metrics {
                 list.push((measure, metric));
             }
         }
+        // Where a name is misspelt, a key may belong to the metric that is meant.
+        let is_sound = faults.count() == before;
+        let measures_time = |(measure, _): &(Measure, Metric)| measure.is_time();
+        if has_time_unit && is_sound && !list.iter().any(measures_time) {
+            no_effect(
+                "time_unit",
+                "without the metrics Latency and TargetResponseTime",
+                "one of them to metrics",
+                faults,
+            );
+        }
         let needs_concurrency = list.iter().any(|(measure, _)| *measure == Measure::ConcurrencyUtilization);
         if needs_concurrency && matches!(concurrency, Field::Absent) {
             faults.add("concurrency", "is required by ConcurrencyUtilization");
+        } else if !needs_concurrency && is_sound && !matches!(concurrency, Field::Absent) {
+            no_effect("concurrency", "without the metric ConcurrencyUtilization", "it to metrics", faults);
         }
         let concurrency = concurrency.within("concurrency", 1..=1_000_000, 1, faults) as f64;
         Self { list, time_unit: nanoseconds, concurrency }
+    }
+
+    /// Returns whether the receiver can publish zeros for one of the metrics while it is quiet.
+    pub(super) fn has_zeros(&self) -> bool {
+        self.list.iter().any(|(measure, metric)| measure.kind() == Kind::Sample && metric.unit == Unit::COUNT)
     }
 
     /// Whether there is one that must be told every second.

@@ -43,6 +43,8 @@ pub struct Config {
     pub path_templates: PathTemplates,
     /// What all data have in common.
     pub origin: Origin,
+    /// What is harmless and probably not meant, one line each with the path of its key.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -54,15 +56,19 @@ impl Config {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let faults_ref = &mut faults;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", faults_ref).unwrap_or_default();
-        let mut hosts = HostMatcher::default();
-        add_all("match_hosts", raw.match_hosts, faults_ref, |entry| hosts.add(entry));
+        let (hosts, warnings) = hosts(raw.match_hosts, faults_ref);
         let max_series = raw.max_series.within("max_series", 1..=100_000, 1_000, faults_ref);
         let metrics = Metrics::new(raw.metrics, raw.time_unit, raw.concurrency, faults_ref);
         let most = if metrics.needs_seconds() { 1_000 } else { 60_000 };
         let flush_interval =
             raw.flush_interval_millisecond.within("flush_interval_millisecond", 100..=most, 1_000, faults_ref);
+        let before = faults_ref.count();
         let defined = dimensions::definitions(raw.dimensions, &environment, faults_ref);
-        let (dimensions, sets) = dimensions::sets(raw.dimension_sets, defined, faults_ref);
+        let (dimensions, sets) = dimensions::sets(raw.dimension_sets, &defined, faults_ref);
+        // Where a name is misspelt, its definition is not used for that reason.
+        if faults_ref.count() == before {
+            dimensions::check_use(&defined, &dimensions, faults_ref);
+        }
         let mut path_templates = PathTemplates::default();
         add_all("path_templates", raw.path_templates, faults_ref, |template| path_templates.add(template));
         let normalizes = raw.normalize_path.optional("normalize_path", faults_ref).unwrap_or(false);
@@ -72,10 +78,22 @@ impl Config {
         } else if uses_templates && !normalizes && path_templates.is_empty() {
             let message = "the dimension path_template needs path_templates, or normalize_path: true";
             faults_ref.add("dimension_sets", message);
+        } else if !uses_templates && faults_ref.is_empty() {
+            let why = "as no dimension set has path_template";
+            if normalizes {
+                no_effect("normalize_path", why, "that dimension to one", faults_ref);
+            }
+            if !path_templates.is_empty() {
+                no_effect("path_templates", why, "that dimension to one", faults_ref);
+            }
         }
         check_gauges(&metrics, &dimensions, &sets, faults_ref);
         let entity = raw.entity.optional("entity", faults_ref).and_then(|raw| entity(raw, faults_ref));
         let zeros = raw.publish_zeros.optional("publish_zeros", faults_ref);
+        if zeros.is_some() && !metrics.has_zeros() && faults_ref.is_empty() {
+            let why = "without a metric of unit Count that is counted by requests";
+            no_effect("publish_zeros", why, "one such as RequestCount to metrics", faults_ref);
+        }
         let zero_minutes = zeros.map_or(0, |raw| zero_minutes(raw, faults_ref));
         faults.into_result(Self {
             receiver_vm_id,
@@ -87,8 +105,38 @@ impl Config {
             sets,
             path_templates,
             origin: Origin { namespace: None, entity, zero_minutes },
+            warnings,
         })
     }
+}
+
+/// Adds a fault of a key that is configured and changes nothing; `missing` is what to add for it to have an effect.
+fn no_effect(key: &str, why: &str, missing: &str, faults: &mut Faults) {
+    faults.add(key, format_args!("has no effect {why}; add {missing}, or remove the key"));
+}
+
+/// Returns the matcher of these entries, and a warning for each entry that changes nothing.
+fn hosts(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> (HostMatcher, Vec<String>) {
+    let mut hosts = HostMatcher::default();
+    let mut entries: Vec<(String, bool)> = Vec::new();
+    add_all("match_hosts", list, faults, |entry| {
+        let before = hosts.len();
+        let added = hosts.add(entry);
+        entries.push((entry.to_owned(), hosts.len() > before));
+        added
+    });
+    let mut warnings = Vec::new();
+    if faults.is_empty() {
+        for (index, (entry, is_new)) in entries.iter().enumerate() {
+            let why = match hosts.covering(entry) {
+                _ if !is_new => "is listed twice".to_owned(),
+                Some(other) => format!("has no effect, as {other} matches its hosts too"),
+                None => continue,
+            };
+            warnings.push(format!("match_hosts[{index}]: \"{entry}\" {why}"));
+        }
+    }
+    (hosts, warnings)
 }
 
 /// Adds each text of a list, noting those that are refused.
@@ -148,7 +196,7 @@ mod tests {
     }
 
     fn faults(document: &str) -> Vec<String> {
-        config(document).unwrap_err().lines().map(str::to_owned).collect()
+        config(document).unwrap_err().lines().collect()
     }
 
     /// The faults start so, and there are no others.
@@ -275,11 +323,85 @@ mod tests {
     }
 
     #[test]
+    fn a_key_without_effect_is_refused_with_what_is_missing() {
+        let template = "as no dimension set has path_template; add that dimension to one, or remove the key";
+        for (rest, fault) in [
+            (r#""normalize_path": true"#, format!("normalize_path: has no effect {template}")),
+            (r#""path_templates": ["/a/{b}"]"#, format!("path_templates: has no effect {template}")),
+            (
+                r#""concurrency": 5"#,
+                "concurrency: has no effect without the metric ConcurrencyUtilization; add it to metrics, or remove \
+                 the key"
+                    .to_owned(),
+            ),
+            (
+                r#""time_unit": "Seconds", "metrics": ["RequestCount", "5XXError"]"#,
+                "time_unit: has no effect without the metrics Latency and TargetResponseTime; add one of them to \
+                 metrics, or remove the key"
+                    .to_owned(),
+            ),
+            (
+                r#""publish_zeros": {"minutes": 5}, "metrics": ["Latency", "RequestsInProgress"],
+                    "dimension_sets": [["host"]]"#,
+                "publish_zeros: has no effect without a metric of unit Count that is counted by requests; add one \
+                 such as RequestCount to metrics, or remove the key"
+                    .to_owned(),
+            ),
+            (
+                r#""dimensions": {"Service": "a", "Zone": "b"}, "dimension_sets": [["host", "Service"]]"#,
+                "dimensions.Zone: has no effect, as no dimension set has it; add it to one, or remove it".to_owned(),
+            ),
+        ] {
+            assert_eq!(faults(&format!(r#"{{"receiver_vm_id": "r", {rest}}}"#)), [fault]);
+        }
+        for rest in [
+            r#""normalize_path": false, "path_templates": [], "dimensions": {}"#,
+            r#""concurrency": null, "time_unit": null"#,
+            r#""time_unit": "Milliseconds", "metrics": ["TargetResponseTime"]"#,
+            r#""dimensions": {"P": {"built_in": "path_template"}}, "normalize_path": true, "dimension_sets": [["P"]]"#,
+        ] {
+            let config = config(&format!(r#"{{"receiver_vm_id": "r", {rest}}}"#));
+            assert_eq!(config.map(|config| config.warnings), Ok(Vec::new()), "{rest}");
+        }
+        // A misspelt name in a set is the fault, and not also that its definition is unused.
+        let document = r#"{"receiver_vm_id": "r", "dimensions": {"Zone": "b"}, "dimension_sets": [["zone"]]}"#;
+        assert_faults(document, &["dimension_sets[0][0]: there is no dimension \"zone\"; known are "]);
+    }
+
+    #[test]
+    fn a_constant_is_not_the_overflows() {
+        let document = r#"{"receiver_vm_id": "r", "dimensions": {
+            "A": "__other__", "B": {"value": "__other__"}, "C": {"built_in": "route", "default": "__other__"}}}"#;
+        let fault = "must not be __other__, which stands for series beyond max_series";
+        let starts = ["A", "B.value", "C.default"].map(|path| format!("dimensions.{path}: {fault}"));
+        assert_eq!(faults(document), starts);
+    }
+
+    #[test]
+    fn a_host_that_changes_nothing_is_taken_with_a_warning() {
+        let document = r#"{"receiver_vm_id": "r",
+            "match_hosts": ["a.com", "*.b.com", "A.com.", "x.b.com", "*.c.b.com", "a.com:80", "d.com:80"]}"#;
+        assert_eq!(
+            config(document).unwrap().warnings,
+            [
+                "match_hosts[2]: \"A.com.\" is listed twice",
+                "match_hosts[3]: \"x.b.com\" has no effect, as *.b.com matches its hosts too",
+                "match_hosts[4]: \"*.c.b.com\" has no effect, as *.b.com matches its hosts too",
+                "match_hosts[5]: \"a.com:80\" has no effect, as a.com matches its hosts too",
+            ]
+        );
+    }
+
+    #[test]
     fn sets_name_known_dimensions_once() {
         let many: Vec<_> = (0..31).map(|n| format!("\"n{n}\"")).collect();
-        let defined: Vec<_> = many.iter().map(|name| format!("{name}: \"v\"")).collect();
+        // Definitions are to be used.
+        let defined = |sets: &str| {
+            let used: Vec<_> = many.iter().filter(|name| sets.contains(name.as_str())).collect();
+            used.iter().map(|name| format!("{name}: \"v\"")).collect::<Vec<_>>()
+        };
         let document = |sets: &str| {
-            let defined = defined.join(", ");
+            let defined = defined(sets).join(", ");
             format!(r#"{{"receiver_vm_id": "r", "dimensions": {{{defined}}}, "dimension_sets": {sets}}}"#)
         };
         for (count, fits) in [(29, true), (30, true), (31, false)] {
@@ -344,7 +466,10 @@ mod tests {
             [("flush_interval_millisecond", 100, 60_000), ("max_series", 1, 100_000), ("concurrency", 1, 1_000_000)];
         for (key, low, high) in bounds {
             for (value, fits) in [(low - 1, false), (low, true), (high, true), (high + 1, false)] {
-                let document = format!(r#"{{"receiver_vm_id": "r", "{key}": {value}}}"#);
+                let metric = if key == "concurrency" { "ConcurrencyUtilization" } else { "RequestCount" };
+                let document = format!(
+                    r#"{{"receiver_vm_id": "r", "{key}": {value}, "metrics": ["{metric}"], "dimension_sets": [["host"]]}}"#
+                );
                 assert_eq!(config(&document).is_ok(), fits, "{document}");
             }
         }

@@ -1,7 +1,7 @@
 //! What an accumulator does where there is no room: old data become coarser before any are dropped.
 
 use super::{Accumulator, Kind, PeriodKey};
-use crate::Timestamp;
+use crate::{StorageResolution, Timestamp};
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
 const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
@@ -27,7 +27,12 @@ impl Accumulator {
                 continue;
             }
             let kind = if key.kind == Kind::Gauge { Kind::Sample } else { key.kind };
-            let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin };
+            let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin.clone() };
+            if coarse == key {
+                // Nothing before it is filed under its key, and it stays the last one.
+                self.periods.push_back((key, period));
+                continue;
+            }
             for group in period.into_groups() {
                 self.forget(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
@@ -39,21 +44,50 @@ impl Accumulator {
         self.samples.saturating_sub(samples)
     }
 
-    /// Makes it take at most `target` bytes: merges old minutes into five minutes, then into hours, and when that does not
-    /// suffice drops the oldest data.
-    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
-        let mut shrunk = Shrunk::default();
+    /// Merges posted data of standard resolution into minutes. CloudWatch stores them by the minute, so nothing is lost.
+    fn merge_posted_seconds(&mut self) {
+        let is_coarse = |key: &PeriodKey| key.start == key.start.floor(StorageResolution::Standard.seconds());
+        for (key, period) in std::mem::take(&mut self.periods) {
+            if !matches!(key.kind, Kind::Posted | Kind::Dated) || is_coarse(&key) {
+                self.periods.push_back((key, period));
+                continue;
+            }
+            for group in period.into_groups() {
+                self.forget(key.kind, &group);
+                let borrowed: Vec<_> = group.dimensions.iter().collect();
+                for (metric, distribution) in &group.distributions {
+                    let key = PeriodKey { start: key.start.floor(metric.resolution.seconds()), ..key.clone() };
+                    self.add_borrowed(key, &borrowed, metric, distribution);
+                }
+            }
+        }
+    }
+
+    /// Makes it take at most `target` bytes, as far as merging does: merges posted seconds of standard resolution into
+    /// minutes, then old minutes into five minutes, then into hours. Returns how many samples were made of gauges. Not
+    /// one value is lost.
+    pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
+        let mut settled = 0u64;
+        if self.bytes > target {
+            self.merge_posted_seconds();
+        }
         for (seconds, age) in COARSER {
             if self.bytes <= target {
-                return shrunk;
+                return settled;
             }
             let before = Timestamp::from_secs(now.as_secs().saturating_sub(age)).floor(seconds);
-            shrunk.settled = shrunk.settled.saturating_add(self.coarsen(seconds, before));
+            settled = settled.saturating_add(self.coarsen(seconds, before));
         }
+        settled
+    }
+
+    /// Makes it take at most `target` bytes: [merges](Self::merge_old) what is old, and when that does not suffice drops the
+    /// oldest data.
+    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
+        let settled = self.merge_old(target, now);
         let before = self.samples;
         while self.bytes > target && self.pop().is_some() {}
-        shrunk.dropped = before.saturating_sub(self.samples);
-        shrunk
+        Shrunk { settled, dropped: before.saturating_sub(self.samples) }
     }
 }
 
@@ -64,7 +98,57 @@ mod tests {
     use super::*;
     use crate::accumulator::tests::{accumulator, samples};
 
+    /// All that an accumulator holds, with its counters counted anew.
+    fn rebuilt(accumulator: &Accumulator) -> Accumulator {
+        let mut rebuilt = Accumulator::default();
+        for (key, dimensions, distributions) in accumulator.iter() {
+            for (metric, distribution) in distributions {
+                rebuilt.file(key.clone(), dimensions, metric, distribution);
+            }
+        }
+        rebuilt
+    }
+
+    fn assert_consistent(accumulator: &Accumulator) {
+        let rebuilt = rebuilt(accumulator);
+        let counts = |accumulator: &Accumulator| (accumulator.samples(), accumulator.series(), accumulator.bytes());
+        assert_eq!(counts(accumulator), counts(&rebuilt));
+        let keys: Vec<_> = accumulator.periods.iter().map(|(key, _)| key.clone()).collect();
+        assert!(keys.is_sorted() && keys.iter().eq(rebuilt.periods.iter().map(|(key, _)| key)));
+    }
+
     proptest! {
+        #[test]
+        fn merging_loses_no_value_and_no_second_of_high_resolution_that_is_recent(
+            samples in samples(), age in 0u64..400, target in 0usize..40_000,
+        ) {
+            let now = Timestamp::from_secs(1_700_000_200 + age);
+            let mut merged = accumulator(&samples);
+            let (count, bytes) = (merged.samples(), merged.bytes());
+            let settled = merged.merge_old(target, now);
+            assert_consistent(&merged);
+            prop_assert_eq!(merged.samples(), count + settled);
+            prop_assert!(merged.bytes() <= bytes);
+            if bytes <= target {
+                prop_assert_eq!(merged.bytes(), bytes);
+            } else {
+                let is_merged = |(key, _, distributions): (&PeriodKey, _, &[(crate::Metric, _)])| {
+                    let is_standard = distributions.iter().any(|(metric, _)| metric.resolution == StorageResolution::Standard);
+                    let is_posted = matches!(key.kind, Kind::Posted | Kind::Dated);
+                    !(is_posted && is_standard) || key.start == key.start.floor(60)
+                };
+                prop_assert!(merged.iter().all(is_merged));
+            }
+            let again = merged.merge_old(target, now);
+            assert_consistent(&merged);
+            prop_assert_eq!(merged.samples(), count + settled + again);
+            let mut sum = 0.0;
+            while let Some((_, group)) = merged.pop() {
+                sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
+            }
+            prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());
+        }
+
         #[test]
         fn coarsening_merges_old_periods_and_loses_nothing(samples in samples(), before in 0u64..250) {
             let before = Timestamp::from_secs(1_700_000_000 + before);
@@ -74,6 +158,7 @@ mod tests {
             prop_assert_eq!(coarse.samples(), count + settled);
             prop_assert!(coarse.iter().all(|(key, ..)| key.kind != Kind::Gauge || key.start >= before));
             prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
+            assert_consistent(&coarse);
             let mut sum = 0.0;
             while let Some((key, group)) = coarse.pop() {
                 let is_coarse = key.start.floor(300) == key.start;

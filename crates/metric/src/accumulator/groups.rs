@@ -9,6 +9,14 @@ use crate::{Dimensions, Distribution, Map, Metric};
 #[derive(Debug, Default)]
 pub(super) struct Groups(Map<Dimensions, Vec<(Metric, Distribution)>>);
 
+/// A group to which something is added.
+pub(super) struct Entry<'a> {
+    pub(super) dimensions: &'a Dimensions,
+    pub(super) distributions: &'a mut Vec<(Metric, Distribution)>,
+    /// Whether the group was not there before.
+    pub(super) is_new: bool,
+}
+
 /// Dimensions that are not owned, in the order of their names. They have the hash of the
 /// [`Dimensions`] that they equal, so that a group that exists is found without an allocation.
 #[derive(Hash)]
@@ -21,16 +29,12 @@ impl Equivalent<Dimensions> for Key<'_> {
 }
 
 impl Groups {
-    /// Returns the distributions of these dimensions, which are in the order of their names, and
-    /// whether the group is new.
-    pub(super) fn entry(
-        &mut self,
-        names: &[(&str, &str)],
-    ) -> Option<(&Dimensions, &mut Vec<(Metric, Distribution)>, bool)> {
+    /// Returns the group of these dimensions, which are in the order of their names.
+    pub(super) fn entry(&mut self, names: &[(&str, &str)]) -> Option<Entry<'_>> {
         let known = self.0.get_index_of(&Key(names));
         let index = known.unwrap_or_else(|| self.0.insert_full(Dimensions::from_borrowed(names), Vec::new()).0);
         let (dimensions, distributions) = self.0.get_index_mut(index)?;
-        Some((dimensions, distributions, known.is_none()))
+        Some(Entry { dimensions, distributions, is_new: known.is_none() })
     }
 
     /// Takes out the last group.

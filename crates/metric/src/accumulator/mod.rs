@@ -9,7 +9,7 @@ use std::{collections::VecDeque, mem::size_of};
 pub use downsampling::Shrunk;
 pub use period::{Kind, PeriodKey};
 
-use groups::Groups;
+use groups::{Entry, Groups};
 
 use crate::{
     Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, quota::MAX_VALUE, record::RecordWriter,
@@ -210,7 +210,7 @@ impl Accumulator {
             }
         };
         let Some((_, period)) = self.periods.get_mut(at) else { return };
-        let Some((dimensions, distributions, is_new)) = period.entry(names) else { return };
+        let Some(Entry { dimensions, distributions, is_new }) = period.entry(names) else { return };
         if is_new {
             self.bytes = self.bytes.saturating_add(group_bytes(dimensions));
         }

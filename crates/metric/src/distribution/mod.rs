@@ -6,7 +6,7 @@ mod values;
 use crate::{
     exact::ExactValues,
     histogram::Histogram,
-    quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
+    quota::{MAX_VALUE, MAX_VALUES_PER_DATUM, MIN_VALUE, within_range},
 };
 
 /// What was measured of one series: count, minimum and maximum exactly, the sum up to the rounding of doubles, and values
@@ -59,7 +59,9 @@ impl Distribution {
     /// The statistics of samples that are not known one by one; none when CloudWatch would not take them: a number that is
     /// not one or beyond ±2^360, no samples, or a minimum above the maximum.
     pub fn statistic_set(sample_count: f64, sum: f64, min: f64, max: f64) -> Option<Self> {
-        let is_sound = is_value(sample_count) && sample_count > 0.0 && is_value(sum) && is_value(min) && is_value(max);
+        let is_sound =
+            is_value(sample_count) && sample_count >= MIN_VALUE && is_value(sum) && is_value(min) && is_value(max);
+        let [sum, min, max] = [sum, min, max].map(within_range);
         (is_sound && min <= max).then_some(Self { count: 1, sum, min, max, shape: Shape::Set(sample_count) })
     }
 
@@ -75,7 +77,7 @@ impl Distribution {
         if !is_sound || self.is_empty() || self.is_statistic_set() {
             return None;
         }
-        (self.sum, self.min, self.max) = (sum, min, max);
+        (self.sum, self.min, self.max) = (within_range(sum), within_range(min), within_range(max));
         if let Shape::Exact(exact) = &mut self.shape {
             exact.limit_to(MAX_VALUES_PER_DATUM as u32);
         }
@@ -89,7 +91,8 @@ impl Distribution {
     }
 
     /// Adds a value `times` times, and tells whether that could be: a value that CloudWatch does not take (NaN, or beyond
-    /// ±2^360) changes nothing, and neither does any value of a statistic set.
+    /// ±2^360) changes nothing, and neither does any value of a statistic set. One that is smaller in size than 2^-360 counts
+    /// as zero.
     pub fn record_n(&mut self, value: f64, times: u64) -> bool {
         if !is_value(value) || self.is_statistic_set() {
             return false;
@@ -97,6 +100,7 @@ impl Distribution {
         if times == 0 {
             return true;
         }
+        let value = within_range(value);
         self.count = self.count.saturating_add(times);
         self.sum += value * times as f64;
         self.min = self.min.min(value);
@@ -187,7 +191,7 @@ impl Distribution {
         self.count == 0
     }
 
-    /// The sum of its values.
+    /// The sum of its values. That of many large ones may lie beyond ±2^360; [`within_range`] brings it there.
     pub fn sum(&self) -> f64 {
         self.sum
     }
@@ -305,6 +309,20 @@ mod tests {
         }
         assert_eq!(distribution, of(&[1.0]));
         assert!(distribution.record(MAX_VALUE) && distribution.record(-MAX_VALUE));
+    }
+
+    #[test]
+    fn values_too_small_for_cloudwatch_are_zero() {
+        for small in [5e-110, -5e-110, 1e-320, f64::MIN_POSITIVE] {
+            for mut distribution in [Distribution::new(), Distribution::exact(10)] {
+                assert!(distribution.record(small) && distribution.record(0.0));
+                assert_eq!(distribution.values().collect::<Vec<_>>(), [(0.0, 2)], "{small}");
+                assert_eq!((distribution.sum(), distribution.min(), distribution.max()), (0.0, 0.0, 0.0));
+            }
+            let set = Distribution::statistic_set(2.0, small, small, small).unwrap();
+            assert_eq!((set.sum(), set.min(), set.max()), (0.0, 0.0, 0.0));
+            assert_eq!(Distribution::statistic_set(small, 1.0, 1.0, 1.0), None, "no samples");
+        }
     }
 
     #[test]

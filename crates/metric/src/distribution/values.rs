@@ -1,7 +1,7 @@
 //! What a distribution tells CloudWatch: its values, their counts, and whether those are all there is to say.
 
 use super::{Distribution, Shape};
-use crate::quota::MAX_VALUES_PER_DATUM;
+use crate::quota::{MAX_VALUE, MAX_VALUES_PER_DATUM};
 
 impl Distribution {
     /// Values with how often each occurred, in ascending order: CloudWatch's `Values` and `Counts`. Exact values are what
@@ -52,7 +52,7 @@ impl Distribution {
     }
 
     /// Whether CloudWatch gets sum, minimum and maximum from the values and their counts, so that nothing need be said
-    /// beside them.
+    /// beside them. A sum beyond the numbers that CloudWatch takes is to be said in range.
     pub fn is_told_by_values(&self) -> bool {
         let (mut sum, mut magnitude, mut min, mut max) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
         for (value, count) in self.values() {
@@ -64,7 +64,8 @@ impl Distribution {
         }
         // The sum of exact values differs from the one that was kept by its rounding only.
         let tolerance = if self.is_exact() { magnitude * 1e-12 } else { 0.0 };
-        (sum - self.sum).abs() <= tolerance && (min, max) == (self.min, self.max)
+        let is_in_range = self.sum.abs() <= MAX_VALUE;
+        is_in_range && (sum - self.sum).abs() <= tolerance && (min, max) == (self.min, self.max)
     }
 
     /// Two buckets whose values, taken as minimum and maximum, give the exact sum, hold nothing else.

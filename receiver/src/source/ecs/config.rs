@@ -227,7 +227,7 @@ mod tests {
         raw.check_keys("ecs_task", &mut faults);
         let environment = |name: &str| uri.filter(|_| name == URI_VARIABLE).map(str::to_owned);
         let checked = raw.check("ecs_task", &environment, &mut faults);
-        let lines: Vec<_> = faults.lines().map(str::to_owned).collect();
+        let lines: Vec<_> = faults.lines().collect();
         match checked {
             Some((config, Reader::Ecs(reader))) if lines.is_empty() => Ok((config, reader.settings)),
             _ => Err(lines),

@@ -1,6 +1,6 @@
 //! Docker's stats of a container, as the agent hands them over.
 
-use acpw_metric::calendar::rfc_3339_nanos;
+use acpw_metric::datetime::parse_rfc_3339_nanos;
 use serde_json::Value;
 
 /// The most processors that a host is believed to have, which is what Linux can count.
@@ -82,7 +82,7 @@ fn number(object: &Value, key: &str) -> Option<u64> {
 
 fn time(stats: &Value, key: &str) -> Option<i64> {
     // Docker's zero time is in the year 1, which has no nanoseconds since 1970.
-    let nanos = rfc_3339_nanos(stats.get(key)?.as_str()?)?;
+    let nanos = parse_rfc_3339_nanos(stats.get(key)?.as_str()?)?;
     (nanos > 0).then_some(nanos)
 }
 

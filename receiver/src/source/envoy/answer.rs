@@ -74,6 +74,9 @@ impl Bucket {
 #[derive(Debug)]
 pub struct Answer {
     body: Vec<u8>,
+    /// The offset of the first stat.
+    begin: usize,
+    /// The offset of the next one.
     at: usize,
 }
 
@@ -88,7 +91,12 @@ impl Answer {
         } else {
             BEGIN.len()
         };
-        Ok(Self { body, at })
+        Ok(Self { body, begin: at, at })
+    }
+
+    /// Goes back to the first stat.
+    pub fn rewind(&mut self) {
+        self.at = self.begin;
     }
 
     /// The number that follows this stat's name, if it is there.

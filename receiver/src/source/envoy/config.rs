@@ -51,8 +51,9 @@ acpw_config::object! {
 acpw_config::object! {
     /// Stats of one type and pattern, and what is published of them. Exactly one of `counter`, `gauge` and `histogram`.
     pub struct RawStatsRule {
-        /// The names of counters, with places for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a part
-        /// without dots, `{name*}` for any text.
+        /// The names of counters, with placeholders for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a
+        /// part without dots, `{name*}` for any text, and the first one after `cluster.` or `http.` for the whole name of a
+        /// cluster or connection manager.
         counter: String,
         /// The names of gauges.
         gauge: String,
@@ -130,6 +131,10 @@ impl RawEnvoyStats {
             let path = key(&format!("rules[{index}]"));
             rules.extend(rule.required(&path, faults).and_then(|rule| rule.check(&defined, &path, faults)));
         }
+        // Where a set names a dimension that is not there, it may be misspelt, and the one that is meant is not used.
+        if faults.is_empty() {
+            check_use(&defined, &rules, &key("dimensions"), faults);
+        }
         let cluster = cluster?;
         let config = SourceConfig {
             name: path.to_owned(),
@@ -142,6 +147,15 @@ impl RawEnvoyStats {
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Some((config, Reader::Envoy(Box::new(EnvoyStats::new(rules, limit, namespace)))))
+    }
+}
+
+/// Adds a fault for each dimension that no set of a rule has.
+fn check_use(defined: &[(DimensionName, Source)], rules: &[Rule], path: &str, faults: &mut Faults) {
+    let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
+    for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
+        let path = format_args!("{path}.{}", name.as_str());
+        faults.add(path, "has no effect, as no dimension set has it; add it to one, or remove it");
     }
 }
 

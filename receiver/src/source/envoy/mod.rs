@@ -1,7 +1,7 @@
 //! Envoy's own stats, by its admin interface.
 //!
 //! A round asks `/stats?format=json` once for each type of stats that the rules name, since the JSON does not tell counters
-//! from gauges, and always with a filter: Envoy walks all its stats on its main thread, and what the filter leaves out is
+//! from gauges: gauges first, since they show the names of clusters and connection managers ([`names`]). It asks always with a filter: Envoy walks all its stats on its main thread, and what the filter leaves out is
 //! neither written nor read. Of histograms it asks for `histogram_buckets=detailed`: Envoy's own log-linear buckets, of two
 //! significant digits and without the empty ones. The text format for Prometheus has the 19 buckets of
 //! `stats_config.histogram_bucket_settings` instead, each with all its labels, empty or not; and the sum that it tells is one
@@ -13,6 +13,7 @@
 
 pub mod answer;
 pub mod known;
+pub mod names;
 pub mod pattern;
 pub mod ready;
 pub mod rule;
@@ -20,20 +21,27 @@ pub mod rule;
 mod config;
 
 use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
+use percent_encoding::utf8_percent_encode;
 
-use answer::{Answer, Bucket};
+use answer::{Answer, Bucket, Stat};
 pub use config::RawEnvoyStats;
 use known::Known;
+use names::{Doubt, Names, Scope};
+use pattern::Uncertain;
 use rule::{Kind, Rule};
 
-use super::SourceCounts;
-use crate::call::Response;
+use super::{SourceCounts, remark::Remarks};
+use crate::{call::Response, percent::RESERVED};
 
 /// What it is to add to a series, in bytes that are read.
 const SERIES_WORK: usize = 256;
 
 /// The receiver's own counter of answers of sources, as Envoy tells it: it outlives a receiver that has failed.
 const ANSWERS: &str = "wasmcustom.acpw.receiver.sources.answers";
+
+/// How many names without a gauge are remembered from one round to the next, so that one that has only just come is not
+/// logged.
+const UNKNOWN_NAMES: usize = 16;
 
 /// Envoy's own stats.
 #[derive(Debug)]
@@ -49,7 +57,21 @@ pub struct EnvoyStats {
     is_first: bool,
     /// What is to be asked next in this round.
     next: Option<Kind>,
-    reading: Option<(Kind, Answer, Timestamp)>,
+    reading: Option<Reading>,
+    names: Names,
+    /// Names that no gauge shows, of this round and of the one before.
+    unknown: [Vec<String>; 2],
+    remarks: Remarks,
+}
+
+/// An answer that is read.
+#[derive(Debug)]
+struct Reading {
+    kind: Kind,
+    answer: Answer,
+    time: Timestamp,
+    /// Whether it is read for the names that it shows; it is read again for its values.
+    is_for_names: bool,
 }
 
 impl EnvoyStats {
@@ -63,15 +85,20 @@ impl EnvoyStats {
             limit,
             gauges: 0,
             is_first: true,
-            next: Some(Kind::Counter),
+            next: Some(Kind::FIRST),
             reading: None,
+            names: Names::default(),
+            unknown: Default::default(),
+            remarks: Remarks::default(),
         }
     }
 
     pub(super) fn next_path(&mut self) -> Option<String> {
         loop {
             let Some(kind) = self.next else {
-                self.next = Some(Kind::Counter);
+                self.next = Some(Kind::FIRST);
+                self.unknown.swap(0, 1);
+                self.unknown[0].clear();
                 return None;
             };
             if let Some(path) = self.path(kind) {
@@ -82,7 +109,7 @@ impl EnvoyStats {
     }
 
     pub(super) fn handle_answer(&mut self, answer: Response, now: Now) -> Result<(), String> {
-        let kind = self.next.replace(Kind::Counter).unwrap_or(Kind::Counter);
+        let kind = self.next.replace(Kind::FIRST).unwrap_or(Kind::FIRST);
         let answer = match answer {
             Response::Complete { status: 200, body, .. } => Answer::new(body)?,
             Response::Complete { status, body, .. } => {
@@ -92,7 +119,11 @@ impl EnvoyStats {
         };
         self.next = kind.next();
         self.gauges = 0;
-        self.reading = Some((kind, answer, now.wall));
+        let is_for_names = kind == Kind::Gauge && self.scopes().next().is_some();
+        if is_for_names {
+            self.names = Names::default();
+        }
+        self.reading = Some(Reading { kind, answer, time: now.wall, is_for_names });
         Ok(())
     }
 
@@ -106,15 +137,20 @@ impl EnvoyStats {
         data: &mut Accumulator,
         counts: &mut SourceCounts,
     ) -> Result<(), String> {
-        let Some((kind, mut answer, time)) = self.reading.take() else { return Ok(()) };
-        if std::mem::take(&mut self.is_first) {
-            self.begin(&answer, counts);
+        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let kind = reading.kind;
+        if kind == Kind::Counter && std::mem::take(&mut self.is_first) {
+            self.begin(&reading.answer, counts);
         }
         while *budget > 0 {
-            let stat = match answer.next_stat() {
+            let stat = match reading.answer.next_stat() {
                 Ok(Some((stat, taken))) => {
                     *budget = budget.saturating_sub(taken);
                     stat
+                }
+                Ok(None) if std::mem::take(&mut reading.is_for_names) => {
+                    reading.answer.rewind();
+                    continue;
                 }
                 Ok(None) => {
                     match kind {
@@ -125,42 +161,75 @@ impl EnvoyStats {
                     return Ok(());
                 }
                 Err(reason) => {
-                    self.next = Some(Kind::Counter);
+                    self.next = Some(Kind::FIRST);
                     return Err(reason.to_owned());
                 }
             };
-            let rules = || self.rules.iter().filter(|rule| rule.kind == kind);
-            if !rules().any(|rule| rule.pattern.values(&stat.name).is_some()) {
-                continue;
-            }
-            let increase = match (kind, stat.value, stat.totals) {
-                // It begins anew, or has not begun.
-                (Kind::Counter, Some(0), _) => None,
-                (Kind::Counter, Some(total), _) => {
-                    self.counters.increase(&stat.name, Bucket::of_counter(total), counts)
-                }
-                (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
-                    counts.over_limit = counts.over_limit.saturating_add(1);
-                    None
-                }
-                (Kind::Gauge, Some(level), _) => {
-                    self.gauges = self.gauges.saturating_add(1);
-                    Some(vec![Bucket { lower_bound: level as f64, width: 0.0, count: 1 }])
-                }
-                (Kind::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
-                (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
-                    counts.gaps = counts.gaps.saturating_add(1);
-                    None
-                }
-            };
-            let Some(increase) = increase else { continue };
-            for rule in rules() {
-                let series = rule.apply(&stat.name, &increase, time, self.namespace.as_ref(), data);
-                *budget = budget.saturating_sub(series.saturating_mul(SERIES_WORK));
+            if reading.is_for_names {
+                let is_left_out = self.names.take(&stat.name, self.limit);
+                counts.over_limit = counts.over_limit.saturating_add(is_left_out.into());
+            } else {
+                let work = self.apply(kind, stat, reading.time, data, counts);
+                *budget = budget.saturating_sub(work);
             }
         }
-        self.reading = Some((kind, answer, time));
+        self.reading = Some(reading);
         Ok(())
+    }
+
+    pub(super) fn poll_remark(&mut self) -> Option<String> {
+        self.remarks.poll()
+    }
+
+    /// Adds what a stat says to the series of the rules that it is for. Returns how much work that was, in bytes to read.
+    fn apply(
+        &mut self,
+        kind: Kind,
+        stat: Stat,
+        time: Timestamp,
+        data: &mut Accumulator,
+        counts: &mut SourceCounts,
+    ) -> usize {
+        let mut matches = Vec::new();
+        let mut uncertain = None;
+        for rule in self.rules.iter().filter(|rule| rule.kind == kind) {
+            match rule.pattern.values(&stat.name, &self.names) {
+                Ok(Some(values)) => matches.push((rule, values)),
+                Ok(None) => {}
+                Err(name) => uncertain = Some(name),
+            }
+        }
+        if let Some(uncertain) = uncertain {
+            counts.gaps = counts.gaps.saturating_add(1);
+            remark(&uncertain, &stat.name, &mut self.unknown, &mut self.remarks);
+        }
+        if matches.is_empty() {
+            return 0;
+        }
+        let increase = match (kind, stat.value, stat.totals) {
+            // It begins anew, or has not begun.
+            (Kind::Counter, Some(0), _) => None,
+            (Kind::Counter, Some(total), _) => self.counters.increase(&stat.name, Bucket::of_counter(total), counts),
+            (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
+                counts.over_limit = counts.over_limit.saturating_add(1);
+                None
+            }
+            (Kind::Gauge, Some(level), _) => {
+                self.gauges = self.gauges.saturating_add(1);
+                Some(vec![Bucket { lower_bound: level as f64, width: 0.0, count: 1 }])
+            }
+            (Kind::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
+            (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
+                counts.gaps = counts.gaps.saturating_add(1);
+                None
+            }
+        };
+        let Some(increase) = increase else { return 0 };
+        let mut series = 0usize;
+        for (rule, values) in matches {
+            series = series.saturating_add(rule.apply(&values, &increase, time, self.namespace.as_ref(), data));
+        }
+        series.saturating_mul(SERIES_WORK)
     }
 
     /// In Envoy's first answer all counts from zero, when this is the first receiver since Envoy started. An earlier one
@@ -173,7 +242,13 @@ impl EnvoyStats {
         }
     }
 
-    /// What to ask of stats of this type, if a rule names some.
+    /// The kinds of names that rules have, each once.
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        let has = |scope: &Scope| self.rules.iter().any(|rule| rule.pattern.scope() == Some(*scope));
+        Scope::ALL.into_iter().filter(has)
+    }
+
+    /// Returns what to ask of stats of this type, if rules need some.
     fn path(&self, kind: Kind) -> Option<String> {
         let asks_first = self.is_first && kind == Kind::Counter;
         let mut filter = String::new();
@@ -181,6 +256,13 @@ impl EnvoyStats {
         for rule in self.rules.iter().filter(|rule| rule.kind == kind) {
             filter.push_str(separator);
             rule.pattern.write_regex(&mut filter);
+            separator = "|";
+        }
+        for scope in self.scopes().filter(|_| kind == Kind::Gauge) {
+            filter.push_str(separator);
+            pattern::write_literal(scope.head(), &mut filter);
+            filter.push_str(".*");
+            pattern::write_literal(scope.gauge(), &mut filter);
             separator = "|";
         }
         if asks_first {
@@ -198,7 +280,36 @@ impl EnvoyStats {
             Kind::Counter | Kind::Gauge => {}
         }
         path.push_str("&filter=");
-        pattern::write_encoded(&filter, &mut path);
+        path.extend(utf8_percent_encode(&filter, RESERVED));
         Some(path)
+    }
+}
+
+/// Remarks on a stat that is left out since the name in it is uncertain.
+fn remark(uncertain: &Uncertain<'_>, stat: &str, unknown: &mut [Vec<String>; 2], remarks: &mut Remarks) {
+    let Uncertain { scope, text, doubt } = *uncertain;
+    match doubt {
+        Doubt::Shared => remarks.once("shared", || {
+            let (owner, part) = text.rsplit_once('.').unwrap_or_default();
+            format!(
+                "{stat:?} is left out: {text:?} is a cluster, and {part:?} is also where Envoy counts requests of another \
+                 one, such as {owner:?}, so it has the requests of both. Set alt_stat_name in one of them"
+            )
+        }),
+        Doubt::Unknown => {
+            let [now, before] = unknown;
+            if before.iter().any(|name| name == text) {
+                let (head, gauge) = (scope.head(), scope.gauge());
+                remarks.once(head, || {
+                    format!(
+                        "{stat:?} is left out: its name has dots, and without a gauge \"{head}NAME{gauge}\" its end is \
+                         not known. Let Envoy keep that gauge (stats_config.stats_matcher)"
+                    )
+                });
+            }
+            if now.len() < UNKNOWN_NAMES && !now.iter().any(|name| name == text) {
+                now.push(text.to_owned());
+            }
+        }
     }
 }

@@ -1,19 +1,33 @@
 //! Patterns of the names of Envoy's stats.
 
-use std::fmt::Write;
-
+use super::names::{Doubt, Names, Scope};
 use crate::source::rule;
 
 /// The name of a stat with places for values: `cluster.{cluster}.upstream_rq_total`.
 ///
 /// Envoy's JSON tells a stat's tags as parts of its name, in the order in which they are configured: a counter `requests` of
 /// the scope `acpw` with the tags `host` and `code` is `acpw.requests.host.example.com.code.200`. `{name}` stands for a part
-/// without a dot, as Envoy's own tags are; `{name*}` for any text up to the first occurrence of what follows it.
+/// without a dot; `{name*}` for any text up to the first occurrence of what follows it. The first one of a pattern that
+/// begins with `cluster.{` or `http.{` stands for the whole name of a cluster or a connection manager, with its dots, and
+/// for nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// What stands before the first place.
     head: String,
+    /// The kind of names that the first place stands for.
+    scope: Option<Scope>,
     places: Vec<Place>,
+}
+
+/// A stat that a pattern matches if a text in it is the name of a cluster or a connection manager, which is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uncertain<'a> {
+    /// The kind of names.
+    pub scope: Scope,
+    /// The text.
+    pub text: &'a str,
+    /// The reason.
+    pub doubt: Doubt,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +66,16 @@ impl Pattern {
             places.push(Place { name: name.to_owned(), is_any, tail: tail.to_owned() });
         }
         let has_stray = head.contains('}') || places.iter().any(|place| place.tail.contains('}'));
-        if has_stray { Err("has a } without a {") } else { Ok(Self { head, places }) }
+        if has_stray {
+            return Err("has a } without a {");
+        }
+        let scope = if places.is_empty() { None } else { Scope::of(&head) };
+        Ok(Self { head, scope, places })
+    }
+
+    /// The kind of names that its first place stands for, if it is one of names.
+    pub fn scope(&self) -> Option<Scope> {
+        self.scope
     }
 
     /// The names of its places, in their order.
@@ -65,53 +88,81 @@ impl Pattern {
         self.places().position(|place| place == name)
     }
 
-    /// The values at its places, if it matches the whole name.
-    pub fn values<'a>(&self, name: &'a str) -> Option<Vec<&'a str>> {
-        let mut rest = name.strip_prefix(self.head.as_str())?;
-        let mut values = Vec::with_capacity(self.places.len());
-        let last = self.places.len().saturating_sub(1);
-        for (at, place) in self.places.iter().enumerate() {
-            let (value, behind) = if at == last {
-                (rest.strip_suffix(place.tail.as_str())?, "")
-            } else {
-                rest.split_once(place.tail.as_str())?
-            };
-            if !place.is_any && value.contains('.') {
-                return None;
-            }
-            values.push(value);
-            rest = behind;
+    /// Returns the values at its places, if it matches the whole name of a stat. `names` are those that clusters and
+    /// connection managers have.
+    pub fn values<'a>(&self, stat: &'a str, names: &Names) -> Result<Option<Vec<&'a str>>, Uncertain<'a>> {
+        let Some(rest) = stat.strip_prefix(self.head.as_str()) else { return Ok(None) };
+        match (self.scope, self.places.split_first()) {
+            (Some(scope), Some((first, others))) => values_of_scope(scope, first, others, rest, names),
+            _ => Ok(values(&self.places, rest)),
         }
-        rest.is_empty().then_some(values)
     }
 
     /// Adds the regular expression (RE2) of the names that it matches.
     pub fn write_regex(&self, out: &mut String) {
         write_literal(&self.head, out);
-        for place in &self.places {
-            out.push_str(if place.is_any { ".*" } else { "[^.]*" });
+        for (at, place) in self.places.iter().enumerate() {
+            let has_dots = place.is_any || at == 0 && self.scope.is_some();
+            out.push_str(if has_dots { ".*" } else { "[^.]*" });
             write_literal(&place.tail, out);
         }
     }
 }
 
-fn write_literal(text: &str, out: &mut String) {
+/// Returns the values at these places, if they match the whole text.
+fn values<'a>(places: &[Place], text: &'a str) -> Option<Vec<&'a str>> {
+    let mut rest = text;
+    let mut values = Vec::with_capacity(places.len());
+    let last = places.len().saturating_sub(1);
+    for (at, place) in places.iter().enumerate() {
+        let (value, behind) = if at == last {
+            (rest.strip_suffix(place.tail.as_str())?, "")
+        } else {
+            rest.split_once(place.tail.as_str())?
+        };
+        if !place.is_any && value.contains('.') {
+            return None;
+        }
+        values.push(value);
+        rest = behind;
+    }
+    rest.is_empty().then_some(values)
+}
+
+/// The same where the first place stands for a name: of all texts that could be one, it is the longest that is.
+fn values_of_scope<'a>(
+    scope: Scope,
+    first: &Place,
+    others: &[Place],
+    rest: &'a str,
+    names: &Names,
+) -> Result<Option<Vec<&'a str>>, Uncertain<'a>> {
+    let tail = first.tail.as_str();
+    let ends: Vec<usize> = if others.is_empty() {
+        rest.strip_suffix(tail).map(str::len).into_iter().collect()
+    } else {
+        rest.match_indices(tail).map(|(at, _)| at).collect()
+    };
+    let mut uncertain = None;
+    for (text, behind) in ends.into_iter().rev().filter_map(|end| rest.split_at_checked(end)) {
+        let Some(others) = behind.strip_prefix(tail).and_then(|behind| values(others, behind)) else { continue };
+        match names.contains(scope, text, behind, first.is_any) {
+            // Istio ends the names that it gives to stats with a semicolon, which is no part of them.
+            Ok(true) => return Ok(Some([&[text.strip_suffix(';').unwrap_or(text)], others.as_slice()].concat())),
+            Ok(false) => {}
+            Err(doubt) => uncertain = uncertain.or(Some(Uncertain { scope, text, doubt })),
+        }
+    }
+    uncertain.map_or(Ok(None), Err)
+}
+
+/// Adds a text to a regular expression (RE2), so that it stands for itself.
+pub(super) fn write_literal(text: &str, out: &mut String) {
     for c in text.chars() {
         if !c.is_ascii_alphanumeric() && c != '_' {
             out.push('\\');
         }
         out.push(c);
-    }
-}
-
-/// Adds a text as the value of a parameter of a URL.
-pub(super) fn write_encoded(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            // Writing to a String does not fail.
-            _ => _ = write!(out, "%{byte:02X}"),
-        }
     }
 }
 
@@ -140,7 +191,7 @@ mod tests {
     use super::*;
 
     fn values(pattern: &str, name: &str) -> Option<Vec<String>> {
-        let values = Pattern::new(pattern).unwrap().values(name)?;
+        let values = Pattern::new(pattern).unwrap().values(name, &Names::default()).unwrap()?;
         Some(values.into_iter().map(str::to_owned).collect())
     }
 
@@ -159,6 +210,39 @@ mod tests {
         assert_eq!(told("acpw.{all*}", "acpw.a.b.c").unwrap(), "a.b.c");
         assert_eq!(told("server.uptime", "server.uptime").unwrap(), "");
         assert_eq!(told("server.uptime", "server.uptimes"), None);
+    }
+
+    #[test]
+    fn the_first_value_of_a_cluster_is_its_whole_name() {
+        let mut names = Names::default();
+        for name in ["shop", "a.internal", "outbound|443||graph.example.com", "outbound|80||db.example.com;"] {
+            names.take(&format!("cluster.{name}.membership_total"), 10);
+        }
+        let told = |pattern: &str, stat: &str| {
+            let pattern = Pattern::new(pattern).unwrap();
+            let values = pattern.values(stat, &names);
+            values.map(|values| values.map(|values| values.join(" "))).map_err(|uncertain| uncertain.doubt)
+        };
+        for pattern in ["cluster.{cluster}.upstream_rq_completed", "cluster.{cluster*}.upstream_rq_completed"] {
+            let told = |text: &str| told(pattern, &format!("cluster.{text}.upstream_rq_completed"));
+            let name = |name: &str| Ok(Some(name.to_owned()));
+            assert_eq!(told("shop"), name("shop"));
+            assert_eq!(told("a.internal"), name("a.internal"));
+            assert_eq!(told("outbound|443||graph.example.com"), name("outbound|443||graph.example.com"));
+            assert_eq!(told("outbound|80||db.example.com;"), name("outbound|80||db.example.com"));
+            for part in ["shop.internal", "outbound|443||graph.example.com.external", "shop.zone.a.b", "shop.canary"] {
+                assert_eq!(told(part), Ok(None), "{part}");
+            }
+            assert_eq!(told("new.example.com"), Err(Doubt::Unknown));
+        }
+        let parts = |stat: &str| told("cluster.{cluster}.{part}.upstream_rq_2xx", stat);
+        let expected = Ok(Some("outbound|443||graph.example.com external".to_owned()));
+        assert_eq!(parts("cluster.outbound|443||graph.example.com.external.upstream_rq_2xx"), expected);
+        assert_eq!(parts("cluster.a.internal.external.upstream_rq_2xx"), Ok(Some("a.internal external".to_owned())));
+        assert_eq!(parts("cluster.shop.upstream_rq_2xx"), Ok(None));
+        let mut regex = String::new();
+        Pattern::new("cluster.{cluster}.upstream_rq_2xx").unwrap().write_regex(&mut regex);
+        assert_eq!(regex, r"cluster\..*\.upstream_rq_2xx");
     }
 
     #[test]
@@ -182,13 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn the_regular_expression_is_escaped_and_encoded() {
+    fn the_regular_expression_is_escaped() {
         let mut regex = String::new();
         Pattern::new("a-b.{x}.c.{y*}(z)").unwrap().write_regex(&mut regex);
         assert_eq!(regex, r"a\-b\.[^.]*\.c\..*\(z\)");
-        let mut encoded = String::new();
-        write_encoded("^a|b é$", &mut encoded);
-        assert_eq!(encoded, "%5Ea%7Cb%20%C3%A9%24");
     }
 
     #[test]

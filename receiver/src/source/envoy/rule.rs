@@ -34,11 +34,14 @@ impl Kind {
         }
     }
 
-    /// The one that is asked for after this one.
+    /// The one that is asked for first: gauges show the names of clusters, which the others need.
+    pub const FIRST: Self = Self::Gauge;
+
+    /// Returns the one that is asked for after this one.
     pub fn next(self) -> Option<Self> {
         match self {
-            Self::Counter => Some(Self::Gauge),
-            Self::Gauge => Some(Self::Histogram),
+            Self::Gauge => Some(Self::Counter),
+            Self::Counter => Some(Self::Histogram),
             Self::Histogram => None,
         }
     }
@@ -81,26 +84,25 @@ impl Conditions {
 }
 
 impl Rule {
-    /// Adds what a stat of this name has said since it was last asked, if it is one of these: by how much the buckets of a
-    /// histogram have grown, or the one of a counter; of a gauge, what it is. Gives to how many series it was added.
+    /// Adds what a stat with these values at the pattern's places has said since it was last asked: by how much the buckets
+    /// of a histogram have grown, or the one of a counter; of a gauge, its level. Returns to how many series it was added.
     pub fn apply(
         &self,
-        name: &str,
+        values: &[&str],
         said: &[Bucket],
         time: Timestamp,
         namespace: Option<&Namespace>,
         data: &mut Accumulator,
     ) -> usize {
         let mut series = 0usize;
-        let Some(values) = self.pattern.values(name) else { return series };
         for RuleMetric { metric, scale, only, ones } in &self.metrics {
-            if !only.are_met(&values) {
+            if !only.are_met(values) {
                 continue;
             }
             let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
             for bucket in said {
                 let (value, times) = match (self.kind, ones) {
-                    (Kind::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(&values))), bucket.count),
+                    (Kind::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(values))), bucket.count),
                     // Events are values of 1, as senders have them, so Sum and SampleCount are their number.
                     (Kind::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
                     (Kind::Counter, None) => (bucket.count as f64, 1),
@@ -109,7 +111,7 @@ impl Rule {
                 told.record_n(value * scale, times);
             }
             for set in &self.sets {
-                if let Some(dimensions) = self.dimensions(set, &values).filter(|_| !told.is_empty()) {
+                if let Some(dimensions) = self.dimensions(set, values).filter(|_| !told.is_empty()) {
                     data.add(time, namespace.cloned(), &dimensions, metric, &told);
                     series = series.saturating_add(1);
                 }

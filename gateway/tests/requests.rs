@@ -1,0 +1,249 @@
+//! Whole requests, from Envoy's headers to the answer, as clients of every kind send them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that traps has failed, in its helpers too"
+)]
+
+use std::time::Duration;
+
+use acpw_metric::{Accumulator, Now, Record, Timestamp};
+use gateway::{
+    Config, Gateway,
+    answer::Answer,
+    gateway::{Next, Outcome},
+    put_metric_data::Posting,
+    receiver_state::ReceiverState,
+    request::Request,
+};
+
+const SECOND: u64 = 1_795_858_200;
+
+const NOW: Now = Now { wall: Timestamp::from_secs(SECOND), steady: Duration::from_secs(60) };
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// A gateway with these keys beside `receiver_vm_id`, and a receiver that has room.
+fn gateway(keys: &str) -> Gateway {
+    let document = format!(r#"{{"receiver_vm_id": "receiver"{keys}}}"#);
+    let config = Config::from_json(document.as_bytes(), |_| None).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut gateway = Gateway::new(config);
+    let status = format!(
+        r#"{{"time": {}, "held": 0, "held_bytes": 0, "buffer_limit_bytes": 1000, "clock_skew_millisecond": 0}}"#,
+        SECOND * 1_000
+    );
+    gateway.set_receiver(ReceiverState::from_json(status.as_bytes()));
+    gateway
+}
+
+/// What becomes of a request: what is taken, or the answer that refuses it.
+fn sent(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Posting, Answer> {
+    let pseudo = [(":method", method), (":path", path), (":authority", "localhost:3000")];
+    let header = |name: &str| {
+        let (_, value) = pseudo.iter().chain(headers).find(|(known, _)| *known == name)?;
+        Some(value.as_bytes().to_vec())
+    };
+    match gateway.begin(Request::new(header), 1, NOW) {
+        Next::Answer(answer) => Err(answer),
+        Next::Status => panic!("{path} is the status"),
+        Next::Read(call) => match gateway.finish(&call, body, NOW) {
+            Outcome::Accepted(posting, _) => Ok(posting),
+            Outcome::Refused(answer) => Err(answer),
+            Outcome::Flush(_) => panic!("{path} is a flush"),
+        },
+    }
+}
+
+fn posted(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Posting, Answer> {
+    sent(&gateway(""), "POST", path, headers, body)
+}
+
+/// The start, in seconds since the epoch, and the sum of each distribution that is taken.
+fn data(posting: &Posting) -> Vec<(u64, f64)> {
+    let mut held = Accumulator::default();
+    for record in &posting.records {
+        held.merge_record(&Record::decode(record).unwrap(), 0);
+    }
+    let sums = |(key, _, distributions): (&acpw_metric::PeriodKey, _, &[(_, acpw_metric::Distribution)])| {
+        let sum = distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
+        (key.start.as_secs(), sum)
+    };
+    held.iter().map(sums).collect()
+}
+
+fn text(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+#[test]
+fn a_timestamp_is_taken_in_every_form_of_iso_8601() {
+    for (timestamp, second) in [
+        ("1795858200", SECOND),
+        ("\"1795858200\"", SECOND),
+        ("\"2026-11-28T09:30:00Z\"", SECOND),
+        ("\"2026-11-28T09:30:00\"", SECOND),
+        ("\"2026-11-28T09:30:00+0000\"", SECOND),
+        ("\"2026-11-28T09:30Z\"", SECOND),
+        ("\"2026-11-28\"", SECOND - 9 * 3_600 - 1_800),
+        ("\"20261128T093000Z\"", SECOND),
+    ] {
+        let body = format!(
+            r#"{{"Namespace": "N", "MetricData": [{{"MetricName": "M", "Value": 2, "Timestamp": {timestamp}}}]}}"#
+        );
+        assert_eq!(data(&posted("/metrics", &[JSON], body.as_bytes()).unwrap()), [(second, 2.0)], "{timestamp}");
+    }
+    for timestamp in ["Sat, 28 Nov 2026 09:30:00 GMT", "/Date(1795858200000)/", "yesterday"] {
+        let body = format!(
+            r#"{{"Namespace": "N", "MetricData": [{{"MetricName": "M", "Value": 2, "Timestamp": "{timestamp}"}}]}}"#
+        );
+        let answer = text(&posted("/metrics", &[JSON], body.as_bytes()).unwrap_err());
+        let message = "must be a timestamp: seconds since 1970, or ISO 8601 such as 2026-11-20T09:30:00Z, ";
+        assert!(answer.contains(r#""path":"MetricData[0].Timestamp""#) && answer.contains(message), "{answer}");
+    }
+    // In milliseconds it lies in the year 58,000.
+    let body = br#"{"Namespace": "N", "MetricData": [{"MetricName": "M", "Value": 2, "Timestamp": 1795858200000}]}"#;
+    assert!(text(&posted("/metrics", &[JSON], body).unwrap_err()).contains("it is in seconds, not milliseconds"));
+}
+
+#[test]
+fn a_form_has_timestamps_and_numbers_as_aws_takes_them() {
+    let body = |rest: &str| {
+        format!(
+            "Action=PutMetricData&Version=2010-08-01&Namespace=N&MetricData.member.1.MetricName=M&MetricData.member.1.{rest}"
+        )
+    };
+    for (rest, expected) in [
+        ("Value=.5&MetricData.member.1.Timestamp=1795836340", (1_795_836_340, 0.5)),
+        ("Value=1.&MetricData.member.1.Timestamp=2026-11-28T09%3A30%3A00Z", (SECOND, 1.0)),
+        ("Value=%2B1", (SECOND, 1.0)),
+        ("Value=-2.5E%2B1", (SECOND, -25.0)),
+        ("Values.member.1=.5&MetricData.member.1.Counts.member.1=2.", (SECOND, 1.0)),
+    ] {
+        let posting = posted("/", &[FORM], body(rest).as_bytes()).unwrap_or_else(|answer| panic!("{}", text(&answer)));
+        assert_eq!(data(&posting), [expected], "{rest}");
+    }
+    for value in ["INF", "NaN", "1e999"] {
+        let answer = text(&posted("/", &[FORM], body(&format!("Value={value}")).as_bytes()).unwrap_err());
+        assert!(answer.contains("MetricData.member.1.Value must be a number within"), "{answer}");
+    }
+    for value in ["1,5", "0x10", "."] {
+        let answer = text(&posted("/", &[FORM], body(&format!("Value={value}")).as_bytes()).unwrap_err());
+        assert!(answer.contains("MetricData.member.1.Value must be a number."), "{answer}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_other_encodings_are_named() {
+    let json = r#"{"Namespace": "N", "MetricData": [{"MetricName": "M", "Value": 2}]}"#;
+    let marked = ["\u{feff}", json].concat();
+    assert!(posted("/metrics", &[JSON], marked.as_bytes()).is_ok());
+    assert!(posted("/batch", &[JSON], format!("\u{feff}[{json}]").as_bytes()).is_ok());
+    let api = [
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "GraniteServiceVersion20100801.PutMetricData"),
+    ];
+    assert!(posted("/", &api, marked.as_bytes()).is_ok());
+    let utf_16: Vec<u8> = json.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (headers, path) in [(&[JSON][..], "/metrics"), (&api, "/")] {
+        let answer = posted(path, headers, &utf_16).unwrap_err();
+        assert_eq!(answer.status, 400);
+        assert!(text(&answer).contains("The request is UTF-16 or UTF-32, which JSON and forms are not; send UTF-8."));
+    }
+    let answer = posted("/metrics", &[JSON], b"\x1f\x8b\x08\x00").unwrap_err();
+    assert!(text(&answer).contains("is gzip without the header"));
+}
+
+#[test]
+fn a_name_in_another_case_is_answered_with_the_one_that_is_meant() {
+    let body = br#"{"namespace": "N", "metricData": [{"metricName": "M", "value": 2, "Colour": "red"}]}"#;
+    let answer = text(&posted("/metrics", &[JSON], body).unwrap_err());
+    for (path, meant) in [("namespace", "Namespace"), ("metricData", "MetricData")] {
+        let fault = format!(r#"{{"path":"{path}","message":"is not known; did you mean {meant}?"}}"#);
+        assert!(answer.contains(&fault), "{answer}");
+    }
+    let body = br#"{"Namespace": "N", "MetricData": [{"metricName": "M", "value": 2, "Colour": "red"}]}"#;
+    let answer = text(&posted("/metrics", &[JSON], body).unwrap_err());
+    assert!(answer.contains(r#""path":"MetricData[0].metricName","message":"is not known; did you mean MetricName?""#));
+    assert!(answer.contains(r#""path":"MetricData[0].Colour","message":"is not known; known are MetricName, "#));
+}
+
+#[test]
+fn an_empty_list_beside_a_value_is_as_if_it_were_not_there() {
+    let body = |fields: &str| format!(r#"{{"Namespace": "N", "MetricData": [{{"MetricName": "M", {fields}}}]}}"#);
+    let statistics = r#""StatisticValues": {"SampleCount": 1, "Sum": 2, "Minimum": 2, "Maximum": 2}"#;
+    for fields in [
+        r#""Value": 2, "Values": [], "Counts": []"#,
+        r#""Value": 2, "Counts": []"#,
+        &format!(r#"{statistics}, "Values": [], "Counts": []"#),
+        r#""Values": [2], "Counts": []"#,
+    ] {
+        let posting = posted("/metrics", &[JSON], body(fields).as_bytes()).unwrap_or_else(|a| panic!("{}", text(&a)));
+        assert_eq!(data(&posting), [(SECOND, 2.0)], "{fields}");
+    }
+    for (fields, path, message) in [
+        (r#""Values": [], "Counts": []"#, "MetricData[0].Values", "must have at least one value"),
+        (r#""Value": 2, "Values": [1]"#, "MetricData[0].Value", "must not be there together with Values"),
+        (r#""Value": 2, "Counts": [1]"#, "MetricData[0].Value", "must not be there together with Counts"),
+    ] {
+        let answer = text(&posted("/metrics", &[JSON], body(fields).as_bytes()).unwrap_err());
+        assert!(answer.contains(&format!(r#""path":"{path}","message":"{message}""#)), "{answer}");
+    }
+}
+
+#[test]
+fn a_form_in_the_query_of_a_get_is_refused_and_never_a_page() {
+    let path = "/?Action=PutMetricData&Version=2010-08-01&Namespace=N&MetricData.member.1.MetricName=M&MetricData.member.1.Value=1";
+    for method in ["GET", "HEAD"] {
+        let answer = sent(&gateway(""), method, path, &[], b"").unwrap_err();
+        assert_eq!((answer.status, header(&answer, "allow")), (405, Some("POST")));
+        assert!(text(&answer).contains("<Code>InvalidAction</Code><Message>Send the form as the body of a POST"));
+    }
+    let page = sent(&gateway(""), "GET", "/?x=Action", &[], b"").unwrap_err();
+    assert_eq!((page.status, header(&page, "content-type")), (200, Some("text/html; charset=utf-8")));
+}
+
+#[test]
+fn a_challenge_is_one_that_the_gateway_takes() {
+    for (keys, challenge) in [
+        (r#", "bearer_token": "t0k3n""#, "Bearer"),
+        (r#", "access_keys": [{"access_key_id": "A", "secret_access_key": "s3cr3t"}]"#, "AWS4-HMAC-SHA256"),
+    ] {
+        for authorization in [None, Some("Basic Ym9iOnB3"), Some("Bearer 0ther"), Some("AWS4-HMAC-SHA256 x")] {
+            let header_of = authorization.map(|value| ("authorization", value));
+            let headers: Vec<_> = [JSON].into_iter().chain(header_of).collect();
+            let answer = sent(&gateway(keys), "POST", "/metrics", &headers, b"{}").unwrap_err();
+            assert_eq!((answer.status, header(&answer, "www-authenticate")), (401, Some(challenge)));
+            let shown = format!("{answer:?} {}", text(&answer));
+            let secrets = ["t0k3n", "s3cr3t", "0ther", "Ym9iOnB3"];
+            assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn dimensions_that_default_ones_make_too_many_name_them() {
+    let gateway = gateway(
+        r#", "default_dimensions": [{"name": "env", "value": "prod"}, {"name": "n0", "value": "x"},
+            {"name": "zone", "value": "a"}]"#,
+    );
+    let body = |count: usize| {
+        let pairs: Vec<_> = (0..count).map(|n| format!(r#"{{"Name": "n{n}", "Value": "v"}}"#)).collect();
+        let dimensions = pairs.join(", ");
+        format!(
+            r#"{{"Namespace": "N", "MetricData": [{{"MetricName": "M", "Value": 1, "Dimensions": [{dimensions}]}}]}}"#
+        )
+    };
+    assert!(sent(&gateway, "POST", "/metrics", &[JSON], body(28).as_bytes()).is_ok());
+    let answer = text(&sent(&gateway, "POST", "/metrics", &[JSON], body(30).as_bytes()).unwrap_err());
+    let message =
+        "has 30 items, and the gateway's default_dimensions add env, zone; CloudWatch takes at most 30 together";
+    assert!(answer.contains(&format!(r#""path":"MetricData[0].Dimensions","message":"{message}""#)), "{answer}");
+}

@@ -1,0 +1,76 @@
+//! `cargo xtask`: builds the modules that Envoy loads, and checks them.
+
+mod build;
+mod check;
+mod link;
+mod module;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::module::{MODULES, Module};
+
+/// Builds the modules that Envoy loads, and checks them.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build modules into the root of the workspace
+    Build {
+        /// Modules to build: sender, receiver, gateway; all if none is named
+        modules: Vec<String>,
+        /// Build into target/trap modules that trap when a test asks for it
+        #[arg(long)]
+        trap: bool,
+    },
+    /// Check the modules in the root of the workspace: size, exports and imports
+    Check {
+        /// Modules to check: sender, receiver, gateway; all if none is named
+        modules: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    // rustc runs this program as its linker while `build` runs.
+    if let Some(link) = link::Link::from_environment() {
+        return link.run(std::env::args_os().skip(1));
+    }
+    match run(&Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), String> {
+    match command {
+        Command::Build { modules, trap } => {
+            for module in named(modules)? {
+                build::build(module, *trap)?;
+            }
+        }
+        Command::Check { modules } => {
+            for module in named(modules)? {
+                println!("{}", check::check(module, &build::shipped(module))?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the modules of these names, or all modules if there are no names.
+fn named(names: &[String]) -> Result<Vec<&'static Module>, String> {
+    if names.is_empty() {
+        return Ok(MODULES.iter().collect());
+    }
+    let find = |name: &String| MODULES.iter().find(|module| module.name == name);
+    names.iter().map(|name| find(name).ok_or_else(|| format!("there is no module {name}"))).collect()
+}

@@ -1,0 +1,76 @@
+//! Layering: the dependencies between the crates of the modules, as cargo sees them.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+
+use std::{collections::BTreeSet, process::Command};
+
+use serde_json::Value;
+
+/// For each crate of the modules, the crates of this project that it may depend on.
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("acpw-metric", &[]),
+    ("acpw-sigv4", &[]),
+    ("acpw-config", &[]),
+    ("acpw-host", &["acpw-metric"]),
+    ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
+    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+];
+
+/// The crates that talk to Envoy. Only `context.rs`, which is compiled for Wasm alone, can name them.
+const HOST_CRATES: [&str; 2] = ["acpw-host", "proxy-wasm"];
+
+const WASM_ONLY: &str = r#"cfg(target_arch = "wasm32")"#;
+
+/// A dependency as `cargo metadata` describes it.
+struct Dependency {
+    package: String,
+    name: String,
+    /// The condition on the target.
+    target: Option<String>,
+    is_dev: bool,
+}
+
+fn dependencies() -> Vec<Dependency> {
+    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1"]).output().unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let of_package = |package: &Value| -> Vec<Dependency> {
+        let dependencies = package["dependencies"].as_array().unwrap().iter().map(|dependency| Dependency {
+            package: text(&package["name"]).unwrap(),
+            name: text(&dependency["name"]).unwrap(),
+            target: text(&dependency["target"]),
+            is_dev: dependency["kind"] == "dev",
+        });
+        dependencies.collect()
+    };
+    metadata["packages"].as_array().unwrap().iter().flat_map(of_package).collect()
+}
+
+#[test]
+fn a_crate_depends_only_on_the_layers_below_it() {
+    let dependencies = dependencies();
+    for (package, allowed) in LAYERS {
+        let of_package = dependencies.iter().filter(|dependency| dependency.package == package && !dependency.is_dev);
+        let ours: BTreeSet<&str> =
+            of_package.map(|dependency| dependency.name.as_str()).filter(|name| name.starts_with("acpw-")).collect();
+        let unexpected: Vec<_> = ours.iter().filter(|name| !allowed.contains(name)).collect();
+        assert!(unexpected.is_empty(), "{package} depends on {unexpected:?}");
+    }
+}
+
+#[test]
+fn every_plugin_is_built_on_the_sdk_and_for_wasm_only() {
+    let mut plugins = BTreeSet::new();
+    for dependency in dependencies() {
+        let Dependency { package, name, target, .. } = dependency;
+        if HOST_CRATES.contains(&name.as_str()) {
+            assert_eq!(target.as_deref(), Some(WASM_ONLY), "{package} depends on {name}");
+            if name == "proxy-wasm" {
+                plugins.insert(package);
+            }
+        }
+    }
+    let expected = ["acpw-gateway", "acpw-host", "acpw-receiver", "acpw-sender"];
+    assert!(plugins.iter().map(String::as_str).eq(expected), "{plugins:?}");
+}
