@@ -195,7 +195,7 @@ async fn an_endpoint_that_fails_costs_only_its_own_metrics() {
     .await;
     let stored = seconds(&pair, "MemoryUtilized");
     assert!(stored.values().flatten().all(|value| *value == 128.0), "{stored:?}");
-    assert!(pair.envoy.log().contains("ecs_task tells nothing"), "{}", pair.envoy.log());
+    assert!(pair.envoy.log().contains("source ecs_task failed"), "{}", pair.envoy.log());
     pair.envoy.assert_sound();
 }
 

@@ -1,6 +1,11 @@
 //! What the receiver reads of Prometheus' formats is what Prometheus' own client for Python reads.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::{
     fmt::Write as _,
@@ -17,7 +22,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use receiver::source::{
-    reading::{Reading, Value},
+    reading::{Kind, Part, Reading, Sink, Skipped, Wanted},
     scrape::exposition::Exposition,
 };
 use serde_json::json;
@@ -65,15 +70,6 @@ struct Family {
     kind: Kind,
     help: String,
     series: Vec<Series>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Counter,
-    Gauge,
-    Untyped,
-    Histogram,
-    Summary,
 }
 
 #[derive(Clone, Debug)]
@@ -244,25 +240,72 @@ fn is_near(left: &str, right: &str) -> bool {
     left.abs_diff(right) <= if is_usual { 1 } else { 8 }
 }
 
+/// A series as the lines about it say it.
+struct Point {
+    kind: &'static str,
+    name: String,
+    labels: Vec<[String; 2]>,
+    buckets: Vec<[String; 2]>,
+    count: Option<f64>,
+    /// The value or the sum.
+    value: Option<f64>,
+    created: Option<f64>,
+}
+
+/// Puts series together, in the order of their first lines.
+#[derive(Default)]
+struct Points(Vec<Point>);
+
+impl Sink for Points {
+    fn wants(&mut self, _: &str) -> Wanted {
+        Wanted::ByPattern
+    }
+
+    fn take(&mut self, reading: &Reading<'_>) {
+        let kind = match reading.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Untyped => "unknown",
+            Kind::Histogram => "histogram",
+            Kind::Summary => "summary",
+        };
+        let labels: Vec<_> =
+            reading.labels.iter().map(|label| [label.name.to_string(), label.value.to_string()]).collect();
+        let is_it = |point: &Point| point.kind == kind && point.name == reading.name && point.labels == labels;
+        let at = self.0.iter().position(is_it).unwrap_or_else(|| {
+            let name = reading.name.to_owned();
+            self.0.push(Point { kind, name, labels, buckets: Vec::new(), count: None, value: None, created: None });
+            self.0.len() - 1
+        });
+        let point = &mut self.0[at];
+        let slot = match reading.part {
+            Part::Bucket(bucket) => {
+                return point.buckets.push([bucket.upper, bucket.cumulative].map(number));
+            }
+            Part::Value(value) | Part::Sum(value) => point.value.replace(value),
+            Part::Count(count) => point.count.replace(count),
+            Part::Created(created) => point.created.replace(created),
+        };
+        assert_eq!(slot, None, "{reading:?} is there twice");
+    }
+
+    fn skip(&mut self, skipped: &Skipped<'_>) {
+        panic!("{skipped:?}");
+    }
+
+    fn take_process_start(&mut self, _: f64) {}
+}
+
 /// What the receiver reads, a part of so many bytes at a time.
 fn read(text: &str, budget: usize) -> Vec<serde_json::Value> {
     let mut exposition = Exposition::new(text.as_bytes().to_vec()).unwrap();
-    let mut readings = Vec::new();
-    let take = &mut |reading: &Reading<'_>| {
-        let (kind, buckets, numbers) = match reading.value {
-            Value::Counter(value) => ("counter", [].as_slice(), vec![value]),
-            Value::Gauge(value) => ("gauge", [].as_slice(), vec![value]),
-            Value::Untyped(value) => ("unknown", [].as_slice(), vec![value]),
-            Value::Histogram { buckets, count, sum } => ("histogram", buckets, vec![count, sum]),
-            Value::Summary { count, sum } => ("summary", [].as_slice(), vec![count, sum]),
-        };
-        let labels: Vec<_> = reading.labels.iter().map(|label| [label.name, &label.value]).collect();
-        let buckets: Vec<_> = buckets.iter().map(|bucket| [bucket.upper, bucket.cumulative].map(number)).collect();
-        let numbers: Vec<_> = numbers.into_iter().map(number).collect();
-        readings.push(json!([kind, reading.name, labels, buckets, numbers, reading.created.map(number)]));
+    let mut points = Points::default();
+    while !exposition.read(&mut { budget }, &mut points).unwrap() {}
+    let reading = |point: Point| {
+        let numbers: Vec<_> = [point.count, point.value].into_iter().flatten().map(number).collect();
+        json!([point.kind, point.name, point.labels, point.buckets, numbers, point.created.map(number)])
     };
-    while !exposition.read(&mut { budget }, &|_| true, take).unwrap() {}
-    readings
+    points.0.into_iter().map(reading).collect()
 }
 
 #[test]

@@ -326,7 +326,7 @@ impl fmt::Display for Notice {
             Self::SourceFailed { name, reason } => {
                 write!(f, "source {name} failed, leaving a gap in its metrics: {}", Printable(reason))
             }
-            Self::SourceRemark { name, remark } => write!(f, "source {name}: {}", Printable(remark)),
+            Self::SourceRemark { name, remark } => write!(f, "{name}: {}", Printable(remark)),
             Self::DrainUnknown { cluster, reason } => write!(
                 f,
                 "admin_cluster_name \"{}\" does not lead to Envoy's admin interface, so nothing is published early when \

@@ -234,7 +234,7 @@ fn whatever_fails_is_a_gap_and_costs_nothing_else() {
         assert_eq!(seconds, expected, "{path} {reason}");
         let notices = scene.notices();
         assert!(
-            notices[0].starts_with("ecs_task tells nothing") && notices[0].contains(&format!("{path}: {reason}")),
+            notices[0].starts_with("source ecs_task failed") && notices[0].contains(&format!("{path}: {reason}")),
             "{notices:?}"
         );
         assert_eq!(notices.last().map(String::as_str), Some("ecs_task answers again"));

@@ -8,7 +8,8 @@ use receiver::{call::Response, notice::Notice};
 use scene::{Clock, config, header, told};
 use serde_json::json;
 
-/// The start of a process, by which increases are known to be of one. It is a metric that client libraries publish.
+/// The start of a process, by which increases are known to be of one. It is a metric that client
+/// libraries publish.
 const PROCESS: &str = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.78740215925e+09\n";
 
 #[path = "scrape/log_lines.rs"]

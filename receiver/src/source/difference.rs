@@ -66,9 +66,9 @@ impl Previous {
         };
     }
 
-    /// Returns what came since the reading that is kept, times `scale`. If the series `is_new`, it began with nothing since.
-    /// Returns `None` if that is not known: nothing is kept, the series has gone back, or the bounds of a histogram are
-    /// others.
+    /// Returns what came since the reading that is kept, times `scale`. If the series `is_new`, it
+    /// began with nothing since. Returns `None` if that is not known: nothing is kept, the series
+    /// has gone back, or the bounds of a histogram are others.
     pub fn change(&self, value: &Value<'_>, is_new: bool, scale: f64) -> Option<Change> {
         match (*value, self) {
             (Value::Gauge(value), _) => value.is_finite().then_some(Change::Value(value * scale)),
@@ -93,8 +93,8 @@ impl Previous {
     }
 }
 
-/// Returns whether a reading can be true by itself: totals are neither negative nor infinite, a histogram's buckets ascend
-/// and have its count. A histogram's sum may be anything.
+/// Returns whether a reading can be true by itself: totals are neither negative nor infinite, a
+/// histogram's buckets ascend and have its count. A histogram's sum may be anything.
 pub fn is_sound(value: &Value<'_>) -> bool {
     match *value {
         Value::Gauge(value) => value.is_finite(),

@@ -7,10 +7,15 @@ use super::SourceConfig;
 /// A hint for ports that speak TLS.
 const TLS: &str = "; if the port speaks TLS, give the cluster a transport_socket";
 
+/// Envoy measures a timeout from the beginning of its own loop, which may be this much earlier than
+/// the request.
+const SLACK: Duration = Duration::from_millis(50);
+
 /// Explains why there is no answer, `waited` after the request.
 ///
-/// A dispatch that fails has the name of Proxy-Wasm's status in its reason, whichever way it is written. Envoy refuses
-/// a cluster that it does not know as a bad argument, and one without a host that could be asked as an internal failure.
+/// A dispatch that fails has the name of Proxy-Wasm's status in its reason, whichever way it is
+/// written. Envoy refuses a cluster that it does not know as a bad argument, and one without a host
+/// that could be asked as an internal failure.
 pub(super) fn explain(reason: &str, config: &SourceConfig, waited: Duration) -> String {
     let cluster = &config.cluster;
     let letters: String = reason.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
@@ -25,7 +30,7 @@ pub(super) fn explain(reason: &str, config: &SourceConfig, waited: Duration) -> 
     }
     let hint = tls_hint(reason);
     match reason {
-        _ if waited >= config.timeout => {
+        _ if waited.saturating_add(SLACK) >= config.timeout => {
             format!("no whole answer within {} ms: {reason}", config.timeout.as_millis())
         }
         "the answer broke off" => format!("the connection was closed within the answer{TLS}"),
@@ -67,7 +72,8 @@ mod tests {
             assert!(explained(reason, 0).starts_with("the cluster \"app\" has no host to ask"), "{reason}");
         }
         let stalled = "no whole answer within 1000 ms: upstream request timeout";
-        assert_eq!(explained("upstream request timeout", 1_000), stalled);
+        assert_eq!(explained("upstream request timeout", 950), stalled);
+        assert_eq!(explained("upstream request timeout", 949), "upstream request timeout");
         assert_eq!(explained("the answer broke off", 1_001), "no whole answer within 1000 ms: the answer broke off");
         let tls = [
             "the answer broke off",

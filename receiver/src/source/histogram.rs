@@ -16,17 +16,19 @@ pub struct Slice {
     pub count: u64,
 }
 
-/// Returns the distribution of the values in these buckets, which are in ascending order, with their sum. Returns `None` if
-/// there are no values, or too large ones.
+/// Returns the distribution of the values in these buckets, which are in ascending order, with
+/// their sum. Returns `None` if there are no values, or too large ones.
 ///
-/// The count is exact, and so is a sum that values in these buckets can have. Targets whose sum is an estimate itself, such as
-/// Envoy, say others: such a sum becomes the nearest one that is possible. Without a sum (NaN) it is estimated, with all
-/// values in the middle of their buckets, and at the highest bound if they are above it.
+/// The count is exact, and so is a sum that values in these buckets can have. Targets whose sum is
+/// an estimate itself, such as Envoy, say others: such a sum becomes the nearest one that is
+/// possible. Without a sum (NaN) it is estimated, with all values in the middle of their buckets,
+/// and at the highest bound if they are above it.
 ///
-/// One value in each bucket stands for all of them, so no value is off by more than its bucket is wide. Minimum and maximum
-/// are such values too. The sum says where in their buckets they are: values above the highest bound are what the sum leaves
-/// for them when all others are in the middle of their buckets; without such values, all are at the share of the
-/// width of their buckets that gives the sum.
+/// One value in each bucket stands for all of them, so no value is off by more than its bucket is
+/// wide. Minimum and maximum are such values too. The sum says where in their buckets they are:
+/// values above the highest bound are what the sum leaves for them when all others are in the
+/// middle of their buckets; without such values, all are at the share of the width of their buckets
+/// that gives the sum.
 pub fn distribution(slices: &[Slice], sum: f64) -> Option<Distribution> {
     let over = slices.last().filter(|last| last.upper.is_infinite());
     let finite = slices.get(..slices.len().saturating_sub(usize::from(over.is_some())))?;

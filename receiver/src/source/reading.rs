@@ -123,15 +123,16 @@ pub trait Sink {
     /// Takes a line about a series of a metric that is wanted.
     fn take(&mut self, reading: &Reading<'_>);
 
-    /// Takes note of a line that cannot be read, and is of a wanted metric or of nobody knows which.
+    /// Takes note of a line that cannot be read, and is of a wanted metric or of nobody knows
+    /// which.
     fn skip(&mut self, skipped: &Skipped<'_>);
 
-    /// Takes note of the time at which the process that answers has started, in seconds since the Unix
-    /// epoch.
+    /// Takes note of the time at which the process that answers has started, in seconds since the
+    /// Unix epoch.
     fn take_process_start(&mut self, seconds: f64);
 
-    /// Returns the work that the calls since the last one of this function have made, as the number of
-    /// bytes that could have been read in the same time.
+    /// Returns the work that the calls since the last one of this function have made, as the number
+    /// of bytes that could have been read in the same time.
     fn take_work(&mut self) -> usize {
         0
     }

@@ -136,9 +136,9 @@ fn rules_that_match_nothing_and_labels_that_nothing_has_are_named_once() {
         [[told("up None", 1.0, 1.0)], [told("up None", 1.0, 1.0)], [told("up None", 1.0, 1.0)]]
     );
     let expected = [
-        "source scrape[0]: rules[3].dimensions.Code: no series of \"http_requests_total\" has a label \"cod\"; did you \
+        "scrape[0]: rules[3].dimensions.Code: no series of \"http_requests_total\" has a label \"cod\"; did you \
          mean \"code\"?",
-        "source scrape[0]: the answer has no metric for rules[1] \"http_requests\" (did you mean \
+        "scrape[0]: the answer has no metric for rules[1] \"http_requests\" (did you mean \
          \"http_requests_total\"?), rules[2] \"lat_count\" (did you mean \"lat\"?), rules[4] \"mem_*\"",
     ];
     assert_eq!(clock.lines(), expected);

@@ -106,7 +106,8 @@ fn one_wrong_line_changes_only_its_own_series() {
                     assert_eq!((told_samples, told_sum), (samples, sum), "{name} in round {round} with {shown}");
                     continue;
                 }
-                // Increases may be part of a later one, or lost, and are never more than there were.
+                // Increases may be part of a later one, or lost, and are never more than there
+                // were.
                 (entry.0, entry.1) = (entry.0 - told_samples, entry.1 - told_sum);
                 assert!(entry.1 > -1e-9, "{name} in round {round} with {shown}");
             }

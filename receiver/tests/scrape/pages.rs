@@ -30,7 +30,7 @@ fn a_line_that_cannot_be_read_costs_nothing_but_itself() {
     assert_eq!(clock.tick_for(400), [told("wanted None", 1.0, 1.0)]);
     let counts = clock.sources.counts();
     assert_eq!((counts.answers, counts.failed, counts.skipped_lines), (1, 0, 2));
-    let expected = "source scrape[0]: line 1 is skipped, since it has no name that can be read: 1a 5";
+    let expected = "scrape[0]: line 1 is skipped, since it has no name that can be read: 1a 5";
     assert_eq!(clock.lines(), [expected]);
 }
 
@@ -134,7 +134,7 @@ fn types_are_of_names_wherever_their_lines_stand() {
     let expected = vec![told("y None", 1.0, 1.0)];
     assert_eq!(two.rounds([page(20), page(23), page(28)]), [expected.clone(), expected.clone(), expected]);
     assert_eq!(two.sources.counts().gaps, 3);
-    let line = "source scrape[0]: line 4 is skipped, since TYPE lines contradict each other about it: x 20";
+    let line = "scrape[0]: line 4 is skipped, since TYPE lines contradict each other about it: x 20";
     assert_eq!(two.lines(), [line]);
 }
 
@@ -156,7 +156,8 @@ fn start_times_are_no_metrics() {
 
 #[test]
 fn histograms_are_read_wherever_their_lines_stand() {
-    // As prometheus_client for Python writes them in multi-process mode: sums first, then buckets and counts.
+    // As prometheus_client for Python writes them in multi-process mode: sums first, then buckets
+    // and counts.
     let page = |n: u32| {
         let mut page = format!("{PROCESS}# TYPE h histogram\n");
         let of = |n: u32, path: u32| n * (path + 1);
@@ -191,7 +192,8 @@ fn histograms_are_read_wherever_their_lines_stand() {
 
 #[test]
 fn counts_of_buckets_are_published_though_the_sum_is_an_estimate() {
-    // Envoy's sums are of the middles of its own buckets: three values of 5 and one of 0.5 have a sum of 16.275.
+    // Envoy's sums are of the middles of its own buckets: three values of 5 and one of 0.5 have a
+    // sum of 16.275.
     let page = |n: f64, sum: &str| {
         format!(
             "{PROCESS}# TYPE h histogram\nh_bucket{{le=\"0.5\"}} {n}\nh_bucket{{le=\"1\"}} {n}\nh_bucket{{le=\"5\"}} {}\n\

@@ -18,8 +18,7 @@ pub(crate) fn config(scrape: Value) -> Result<Config, Vec<String>> {
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "scrape": scrape,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None)
-        .map_err(|faults| faults.lines().collect())
+    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
 }
 
 /// Sources that tick five times a second.
@@ -58,7 +57,8 @@ impl Clock {
         self.sources.handle_answer(id, response, now);
     }
 
-    /// Ticks for so long; returns what was published: the namespace and name, dimension values, samples and sum.
+    /// Ticks for so long; returns what was published: the namespace and name, dimension values,
+    /// samples and sum.
     pub(crate) fn tick_for(&mut self, millis: u64) -> Vec<(String, f64, f64)> {
         let mut all = Accumulator::default();
         for _ in 0..millis / 200 {
@@ -101,7 +101,8 @@ impl Clock {
         published
     }
 
-    /// Answers each of the next calls with one of these texts, and returns what was published after each.
+    /// Answers each of the next calls with one of these texts, and returns what was published after
+    /// each.
     pub(crate) fn rounds<T: AsRef<str>>(&mut self, texts: impl IntoIterator<Item = T>) -> Vec<Vec<(String, f64, f64)>> {
         let round = |text: T| {
             let (id, _) = self.next_call();
@@ -111,7 +112,8 @@ impl Clock {
         texts.into_iter().map(round).collect()
     }
 
-    /// Returns the lines in Envoy's log since the last call of this function, as they are without a limit.
+    /// Returns the lines in Envoy's log since the last call of this function, as they are without a
+    /// limit.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         self.notices().iter().map(ToString::to_string).collect()
     }

@@ -3,7 +3,8 @@
 /// The most names that are told apart.
 const MAX_NAMES: usize = 64;
 
-/// The names of which this round's answer has lines that cannot be read. A sum of gauges that lacks one of them would be wrong.
+/// The names of which this round's answer has lines that cannot be read. A sum of gauges that lacks
+/// one of them would be wrong.
 #[derive(Debug, Default)]
 pub(super) struct Doubt {
     /// Hashes of names, and whether a series is missing that such a line may have been.
@@ -30,15 +31,16 @@ impl Doubt {
         }
     }
 
-    /// Returns whether a series of this name that is missing may be there, on a line that cannot be read.
+    /// Returns whether a series of this name that is missing may be there, on a line that cannot be
+    /// read.
     pub(super) fn may_hide(&mut self, name: u64) -> bool {
         let found = self.names.iter_mut().find(|(known, _)| *known == name);
         let is_named = found.map(|(_, is_explained)| *is_explained = true).is_some();
         is_named || self.is_anywhere || self.is_everywhere
     }
 
-    /// Returns whether a line of this name cannot be read that is of no series that is missing. To be asked after all missing
-    /// series.
+    /// Returns whether a line of this name cannot be read that is of no series that is missing. To
+    /// be asked after all missing series.
     pub(super) fn is_unexplained(&self, name: u64) -> bool {
         self.is_everywhere || self.names.contains(&(name, false))
     }

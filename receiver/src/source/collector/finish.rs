@@ -14,7 +14,8 @@ use crate::source::{
     rule::Combine,
 };
 
-/// The work of taking in the change of a series, of a bucket and of a datum, in bytes that could have been read.
+/// The work of taking in the change of a series, of a bucket and of a datum, in bytes that could
+/// have been read.
 const CHANGE_WORK: usize = 16;
 const BUCKET_WORK: usize = 2;
 const DATUM_WORK: usize = 64;
@@ -48,8 +49,9 @@ impl Default for Step {
 }
 
 impl Collector {
-    /// Ends the round, and adds its data to `data`. Stops when as much work is done as reading `budget` bytes is, and
-    /// subtracts it from `budget`. Returns true at the end; until then, call it again.
+    /// Ends the round, and adds its data to `data`. Stops when as much work is done as reading
+    /// `budget` bytes is, and subtracts it from `budget`. Returns true at the end; until then, call
+    /// it again.
     pub fn finish(&mut self, budget: &mut usize, data: &mut Accumulator) -> bool {
         while *budget > 0 {
             let work = match self.step {
@@ -136,7 +138,8 @@ impl Collector {
         verdict
     }
 
-    /// Takes in the change of a series, or forgets it. Returns the work, or `None` after the last series.
+    /// Takes in the change of a series, or forgets it. Returns the work, or `None` after the last
+    /// series.
     fn change(&mut self, index: usize, verdict: Verdict) -> Option<usize> {
         let (_, series) = self.series.get_index(index)?;
         let target = series.target;

@@ -30,7 +30,8 @@ pub(super) fn increase(
     let created = series.parts.created();
     let is_same_series = created.is_some() && created == series.created;
     let is_other_series = created.is_some() && series.created.is_some() && !is_same_series;
-    // By the target's clock, which may be another. It is not asked of what was known to have begun then already.
+    // By the target's clock, which may be another. It is not asked of what was known to have begun
+    // then already.
     let began = created.filter(|_| !is_same_series).map(|created| created * 1e3);
     let is_new = verdict != Verdict::Several && round.zip(began).is_some_and(|(round, began)| round.contains(&began));
     series.created = created.or(series.created);

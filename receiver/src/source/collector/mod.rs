@@ -32,26 +32,31 @@ use super::{
     rule::Rule,
 };
 
-/// The work of registering a series and of taking in a reading by a rule, in bytes that could have been read.
+/// The work of registering a series and of taking in a reading by a rule, in bytes that could have
+/// been read.
 const SERIES_WORK: usize = 128;
 const READING_WORK: usize = 4;
 
 /// The number of rounds in which a target is new.
 const NEW_ROUNDS: u64 = 4;
 
-/// Makes data of the readings of one target: [`begin`](Self::begin), then an [`Exposition`](super::scrape::exposition) that has
-/// it as its sink, then [`finish`](Self::finish) until it returns true, which gives the data of that answer.
+/// Makes data of the readings of one target: [`begin`](Self::begin), then an
+/// [`Exposition`](super::scrape::exposition) that has it as its sink, then [`finish`](Self::finish)
+/// until it returns true, which gives the data of that answer.
 ///
-/// - Counters, histograms and summaries are published by what came to them since the last round. The first time gives
-///   nothing, unless the target says that the series began after the last round. One that has gone back gives nothing either,
-///   and counts on from there: Prometheus' `increase` takes all it says as new, which is too much whenever the target went
-///   back by anything but a restart.
-/// - Increases are held back, and published later, while it is not clear that one process answers: see
-///   [`Steadiness`](steadiness::Steadiness) and [`Process`]. Where several answer in turn, none is published.
-/// - Series that a rule does not tell apart are published together. Sums of increases are of those increases that are
-///   known. A sum of gauges of which one is not known is not published.
+/// - Counters, histograms and summaries are published by what came to them since the last round.
+///   The first time gives nothing, unless the target says that the series began after the last
+///   round. One that has gone back gives nothing either, and counts on from there: Prometheus'
+///   `increase` takes all it says as new, which is too much whenever the target went back by
+///   anything but a restart.
+/// - Increases are held back, and published later, while it is not clear that one process answers:
+///   see [`Steadiness`](steadiness::Steadiness) and [`Process`]. Where several answer in turn, none
+///   is published.
+/// - Series that a rule does not tell apart are published together. Sums of increases are of those
+///   increases that are known. A sum of gauges of which one is not known is not published.
 /// - What is not published for such a reason is a gap, and counted.
-/// - A series that is missing once is compared with what it said before. One that is missing twice is forgotten.
+/// - A series that is missing once is compared with what it said before. One that is missing twice
+///   is forgotten.
 #[derive(Debug)]
 pub struct Collector {
     rules: Rc<[Rule]>,
@@ -70,7 +75,8 @@ pub struct Collector {
     step: Step,
     process: Process,
     doubt: Doubt,
-    /// About the first line of this round's answer that cannot be read, of a metric that is wanted, and of nobody knows which.
+    /// About the first line of this round's answer that cannot be read, of a metric that is wanted,
+    /// and of nobody knows which.
     skipped: Option<String>,
     skipped_unnamed: Option<String>,
     /// For each rule; empty once they have been looked at.
@@ -81,7 +87,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Returns one that knows no series yet and remembers at most `max_series`; data go to `namespace`, or to the receiver's.
+    /// Returns one that knows no series yet and remembers at most `max_series`; data go to
+    /// `namespace`, or to the receiver's.
     pub fn new(rules: Vec<Rule>, max_series: usize, namespace: Option<Namespace>) -> Self {
         Self {
             uses: vec![RuleUse::default(); rules.len()],

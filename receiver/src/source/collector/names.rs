@@ -9,7 +9,8 @@ use crate::source::{reading::Wanted, rule::Rule};
 /// The most names that are remembered.
 const MAX_NAMES: usize = 65_536;
 
-/// The work of looking up a name that is not the last one, and of comparing it with a rule, in bytes that could have been read.
+/// The work of looking up a name that is not the last one, and of comparing it with a rule, in
+/// bytes that could have been read.
 const LOOK_UP_WORK: usize = 8;
 const COMPARE_WORK: usize = 2;
 

@@ -50,8 +50,8 @@ impl Parts {
         }
     }
 
-    /// Returns the series. A number that is missing is NaN. Returns `None` if a line is there twice, since nobody knows which
-    /// is right.
+    /// Returns the series. A number that is missing is NaN. Returns `None` if a line is there
+    /// twice, since nobody knows which is right.
     pub(super) fn value(&self, kind: Kind) -> Option<Value<'_>> {
         if self.is_twice {
             return None;

@@ -6,7 +6,8 @@ const REMEMBERED: usize = 8;
 /// The number of answers of one process after which others are forgotten.
 const FORGOTTEN: u8 = 20;
 
-/// Some client libraries derive the start from the host's boot time in whole seconds, which jitters by this much.
+/// Some client libraries derive the start from the host's boot time in whole seconds, which jitters
+/// by this much.
 const JITTER: f64 = 2.0;
 
 /// What an answer's process means for its totals.
@@ -19,7 +20,8 @@ pub(super) enum Verdict {
     Same,
     /// Another one than before, perhaps by mistake: its totals are passed over, once.
     Foreign,
-    /// Another one, which answers from now on: its totals are only what the next ones are compared with.
+    /// Another one, which answers from now on: its totals are only what the next ones are compared
+    /// with.
     Another,
     /// Nothing says which process answers, and most totals have gone back.
     Unsettled,

@@ -44,8 +44,8 @@ impl RuleUse {
         self.example.is_some() || self.is_named
     }
 
-    /// Returns a sentence about a label that no series has. A label that has a default may well be absent, unless one of nearly
-    /// the same name is there.
+    /// Returns a sentence about a label that no series has. A label that has a default may well be
+    /// absent, unless one of nearly the same name is there.
     fn fault(&self, index: usize, rule: &Rule) -> Option<String> {
         let (name, labels) = self.example.as_ref()?;
         let (dimension, label, near) =

@@ -1,11 +1,12 @@
 //! Totals that go back.
 
-/// The number of readings without going back after which the increases of a series are published again. Until then they
-/// are held back: after the restart of a process they are right, and among several processes that answer in turn they
-/// are differences between two of them.
+/// The number of readings without going back after which the increases of a series are published
+/// again. Until then they are held back: after the restart of a process they are right, and among
+/// several processes that answer in turn they are differences between two of them.
 const SETTLED: u8 = 5;
 
-/// The number of readings that a series starts with which was there at the first answer of a target.
+/// The number of readings that a series starts with which was there at the first answer of a
+/// target.
 const START: u8 = 2;
 
 /// The number of readings without going back after which it is forgotten that a series ever did.
@@ -36,7 +37,8 @@ pub(super) struct Steadiness {
 }
 
 impl Steadiness {
-    /// Returns a total that was not read yet. One of a target that is new itself is held back for some readings.
+    /// Returns a total that was not read yet. One of a target that is new itself is held back for
+    /// some readings.
     pub(super) fn new(is_target_known: bool) -> Self {
         let quiet = if is_target_known { SETTLED } else { START };
         Self { last: None, high: 0.0, backs: 0, quiet, has_moved: false }
@@ -86,7 +88,8 @@ impl Steadiness {
         self.quiet = 0;
     }
 
-    /// Returns whether increases are to be held back, if nothing else says that the same process answers.
+    /// Returns whether increases are to be held back, if nothing else says that the same process
+    /// answers.
     pub(super) fn is_unsettled(&self) -> bool {
         self.quiet < SETTLED
     }

@@ -33,7 +33,8 @@ impl Target {
         Self { collector, second: 0, counts: SourceCounts::default(), start: Some(START - 1_000) }
     }
 
-    /// Returns what is published after an answer with these series: name, dimension values, samples and sum.
+    /// Returns what is published after an answer with these series: name, dimension values, samples
+    /// and sum.
     fn answer(&mut self, series: &[(&str, Labels<'_>, Value<'_>)]) -> Vec<(String, f64, f64)> {
         self.answer_created(series, None)
     }

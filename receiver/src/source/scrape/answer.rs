@@ -60,8 +60,8 @@ impl Answer {
 }
 
 impl Compressed {
-    /// Decompresses until as much work is done as reading `budget` bytes is, and subtracts it from `budget`. Returns the text at
-    /// the end; until then, it is to be called again.
+    /// Decompresses until as much work is done as reading `budget` bytes is, and subtracts it from
+    /// `budget`. Returns the text at the end; until then, it is to be called again.
     ///
     /// # Errors
     /// The body is not gzip, or its text is too long or not whole.
@@ -98,8 +98,8 @@ impl fmt::Debug for Compressed {
     }
 }
 
-/// Returns the text of an answer, of which it is known or not that it is whole. A cut text lacks series, and sums without
-/// them would be wrong.
+/// Returns the text of an answer, of which it is known or not that it is whole. A cut text lacks
+/// series, and sums without them would be wrong.
 fn text(body: Vec<u8>, is_whole: bool, is_openmetrics: bool) -> Result<Exposition, String> {
     let last_line = body.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     let has_end = last_line == b"# EOF";

@@ -30,21 +30,22 @@ acpw_config::object! {
         cluster_name: String,
         /// The path, with its query if it needs one. Default: `/metrics`.
         path: String,
-        /// The host that it is asked for. Default: the name of the cluster, with a hyphen for each character that no host's
-        /// name has; of Istio's names, the host in them.
+        /// The host that it is asked for. Default: the name of the cluster, with a hyphen for each
+        /// character that no host's name has; of Istio's names, the host in them.
         host: String,
-        /// The time between two requests, 1,000 to 3,600,000. An answer may take as long, but no longer than ten seconds.
-        /// Default: 10000.
+        /// The time between two requests, 1,000 to 3,600,000. An answer may take as long, but no
+        /// longer than ten seconds. Default: 10000.
         interval_millisecond: u64,
-        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 1048576.
+        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is
+        /// refused. Default: 1048576.
         answer_limit_bytes: u64,
-        /// How many series of it are published or go into what is published, 1 to 20,000; what needs others too is not
-        /// published, and they are counted. Default: 1000.
+        /// How many series of it are published or go into what is published, 1 to 20,000; what
+        /// needs others too is not published, and they are counted. Default: 1000.
         max_series: u64,
         /// The namespace of its metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
-        /// Dimensions of all of its metrics, by their names: a text that is always the same, or an object that tells where the
-        /// value comes from. Default: none.
+        /// Dimensions of all of its metrics, by their names: a text that is always the same, or an
+        /// object that tells where the value comes from. Default: none.
         dimensions: Members<ShortOr<RawRuleDimension>>,
         /// Which metrics are published, and as what: 1 to 1,000 rules. Required.
         rules: Vec<Field<RawRule>>,
@@ -95,7 +96,8 @@ impl RawScrape {
     }
 }
 
-/// Returns a legal host name (RFC 1123) for a cluster. Tomcat, Django and Go's own muxers answer 400 to any other.
+/// Returns a legal host name (RFC 1123) for a cluster. Tomcat, Django and Go's own muxers answer
+/// 400 to any other.
 fn default_host(cluster: &str) -> String {
     // Istio's clusters: `outbound|9090||shop.default.svc.cluster.local`.
     let name = cluster.rsplit('|').find(|part| !part.is_empty()).unwrap_or_default();

@@ -27,9 +27,11 @@ const NAME_WORK: usize = 32;
 /// The most names that are compared.
 const MAX_NAMES: usize = 20_000;
 
-/// A text that is being read: first all types, since a type may stand behind its samples, and then all samples.
+/// A text that is being read: first all types, since a type may stand behind its samples, and then
+/// all samples.
 ///
-/// A line that cannot be read costs only itself. Lines of metrics that nobody wants are not looked at beyond their names.
+/// A line that cannot be read costs only itself. Lines of metrics that nobody wants are not looked
+/// at beyond their names.
 #[derive(Debug)]
 pub struct Exposition {
     body: Vec<u8>,
@@ -107,11 +109,13 @@ impl Exposition {
         self.body
     }
 
-    /// Reads until as much work is done as reading `budget` bytes is, subtracts it from `budget`, and hands what is wanted
-    /// to `sink`. Returns true at the end of the text; until then, call it again.
+    /// Reads until as much work is done as reading `budget` bytes is, subtracts it from `budget`,
+    /// and hands what is wanted to `sink`. Returns true at the end of the text; until then, call it
+    /// again.
     ///
     /// # Errors
-    /// The text has another format, in which case `sink` has taken no reading of it, or more types than are kept.
+    /// The text has another format, in which case `sink` has taken no reading of it, or more types
+    /// than are kept.
     pub fn read(&mut self, budget: &mut usize, sink: &mut dyn Sink) -> Result<bool, String> {
         if self.stage == Stage::Types && self.read_types(budget)? {
             (self.stage, self.at) = (Stage::Samples, 0);
@@ -124,8 +128,9 @@ impl Exposition {
         (self.at, self.number) = (0, 0);
     }
 
-    /// Looks through the names of samples as [`read`](Self::read) reads them: hands each to `take` as it is written, and as rules
-    /// match it. Returns true at the end of the text, and when it has become tedious.
+    /// Looks through the names of samples as [`read`](Self::read) reads them: hands each to `take`
+    /// as it is written, and as rules match it. Returns true at the end of the text, and when it
+    /// has become tedious.
     pub fn read_names(&mut self, budget: &mut usize, take: &mut dyn FnMut(&str, &str)) -> bool {
         let Self { body, at, number, names, .. } = self;
         loop {
@@ -217,8 +222,8 @@ impl Sink for Everything {
     fn take_process_start(&mut self, _: f64) {}
 }
 
-/// Hands a line to the sink. Samples are read to their end of metrics that are wanted, and of all others until the format is
-/// known.
+/// Hands a line to the sink. Samples are read to their end of metrics that are wanted, and of all
+/// others until the format is known.
 fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink: &mut dyn Sink) -> Result<Read, Fault> {
     let unnamed = Fault { reason: "it has no name that can be read", is_of_owner: false, is_series_known: false };
     let sample = match Line::parse(text).ok_or(unnamed)? {
@@ -245,7 +250,8 @@ fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink:
     }
 }
 
-/// Hands over a sample of a metric that is wanted. Where only its number is wrong, hands over NaN, which costs only the series.
+/// Hands over a sample of a metric that is wanted. Where only its number is wrong, hands over NaN,
+/// which costs only the series.
 fn read_sample<'a>(
     sample: &Sample<'a>,
     owner: &Owner,

@@ -64,8 +64,8 @@ impl Families {
     pub(super) fn owner(&self, name: &str, sink: &mut dyn Sink) -> Option<Owner> {
         let own = self.get(name);
         if let Some((owner, kind)) = self.owner_of_start(name) {
-            // Prometheus' client for Python declares start times as gauges in the text format. A gauge that merely has
-            // such a name is published if a rule names it.
+            // Prometheus' client for Python declares start times as gauges in the text format. A
+            // gauge that merely has such a name is published if a rule names it.
             let is_asked_for = own == Some(Some(FamilyType::Gauge)) && sink.wants(name) == Wanted::ByName;
             if !is_asked_for {
                 return wanted(owner, kind, Role::Created, sink);

@@ -1,5 +1,5 @@
-//! Lines of Prometheus' text format 0.0.4 (with the quoted names of Prometheus 3) and of OpenMetrics 1.0. What one of the
-//! formats allows is read in both.
+//! Lines of Prometheus' text format 0.0.4 (with the quoted names of Prometheus 3) and of
+//! OpenMetrics 1.0. What one of the formats allows is read in both.
 
 use std::borrow::Cow;
 
@@ -109,7 +109,8 @@ impl FamilyType {
 }
 
 impl<'a> Sample<'a> {
-    /// Reads its labels into `labels`, and returns its number. Passes over a timestamp and an exemplar.
+    /// Reads its labels into `labels`, and returns its number. Passes over a timestamp and an
+    /// exemplar.
     ///
     /// # Errors
     /// A part of the line is not as the formats have it.

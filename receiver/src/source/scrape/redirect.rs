@@ -3,8 +3,8 @@
 /// The longest path that is followed.
 const MAX_LENGTH: usize = 2_000;
 
-/// Returns the path of a redirect that stays on this host, with its query, or `None` if it leads elsewhere: the cluster leads
-/// to one host, and asking it for another one's page would be wrong.
+/// Returns the path of a redirect that stays on this host, with its query, or `None` if it leads
+/// elsewhere: the cluster leads to one host, and asking it for another one's page would be wrong.
 pub(super) fn path_of<'a>(location: &'a str, authority: &str) -> Option<&'a str> {
     let is_scheme = |text: &str| text.eq_ignore_ascii_case("http");
     let path = match location.split_once("://") {
