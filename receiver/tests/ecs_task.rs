@@ -237,7 +237,7 @@ fn whatever_fails_is_a_gap_and_costs_nothing_else() {
             notices[0].starts_with("source ecs_task failed") && notices[0].contains(&format!("{path}: {reason}")),
             "{notices:?}"
         );
-        assert_eq!(notices.last().map(String::as_str), Some("ecs_task answers again"));
+        assert_eq!(notices.last().map(String::as_str), Some("source ecs_task answers again"));
         assert!(scene.counts().failed >= 5, "{:?}", scene.counts());
     }
 }
