@@ -120,7 +120,7 @@ async fn odd_answers_are_read_or_explained() {
         "source scrape[5] failed, leaving a gap in its metrics: the answer is not Prometheus text: it starts with \"<html>\"",
         "source scrape[6] failed, leaving a gap in its metrics: no whole answer within 1000 ms",
         "give the cluster a transport_socket",
-        "source scrape[8] failed, leaving a gap in its metrics: Envoy has no cluster \"nobody\"",
+        "source scrape[8] failed, leaving a gap in its metrics: cluster_name \"nobody\": Envoy has no",
     ];
     eventually("the log explains the rest", LIMIT, async || {
         let log = pair.envoy.log();

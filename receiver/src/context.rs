@@ -217,7 +217,7 @@ impl Receiver {
                 }
                 Err(error) => {
                     let now = self.publisher.corrected(now());
-                    self.sources.handle_answer(id, Response::Missing(error.to_string()), now);
+                    self.sources.handle_undispatched(id, &error.to_string(), now);
                 }
             }
         }

@@ -207,7 +207,17 @@ impl Sources {
         self.sources.get(id.0).map_or(0, |source| source.config.answer_limit)
     }
 
-    /// Takes in an answer of whose headers nothing is known, or a failure to dispatch the request. `now` stamps its data.
+    /// Takes in that a request could not be dispatched, and why.
+    pub fn handle_undispatched(&mut self, id: SourceId, reason: &str, now: Now) {
+        let Some(source) = self.sources.get_mut(id.0) else { return };
+        source.poll.answered();
+        let reason = format!("cluster_name \"{}\": {reason}", source.config.cluster);
+        if let Err(reason) = source.reader.handle_answer(&Head::default(), Response::Missing(reason), now) {
+            self.fail(id, reason);
+        }
+    }
+
+    /// Takes in an answer of whose headers nothing is known. `now` stamps its data.
     pub fn handle_answer(&mut self, id: SourceId, answer: Response, now: Now) {
         self.handle_answer_with(id, &Head::default(), answer, now);
     }

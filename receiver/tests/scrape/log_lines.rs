@@ -112,8 +112,13 @@ fn a_port_that_speaks_tls_is_named() {
 
 #[test]
 fn requests_without_an_answer_are_explained() {
-    let unknown = "Envoy has no cluster \"shop_metrics\"; cluster_name must be the name of one of its clusters";
-    assert_eq!(line_of_missing("bad argument (status 2)", 0), unknown);
+    let mut clock = clock(json!({}));
+    let (id, _) = clock.next_call();
+    let now = clock.now();
+    clock.sources.handle_undispatched(id, "Envoy has no cluster of that name", now);
+    let unknown = "cluster_name \"shop_metrics\": Envoy has no cluster of that name";
+    assert_eq!(clock.lines(), [format!("source scrape[0] failed, leaving a gap in its metrics: {unknown}")]);
+    assert_eq!(clock.sources.counts().failed, 1);
     for reason in ["upstream request timeout", "the answer broke off"] {
         assert_eq!(line_of_missing(reason, 1_000), format!("no whole answer within 1000 ms: {reason}"));
     }
