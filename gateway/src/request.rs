@@ -32,8 +32,8 @@ pub struct Request {
 impl Request {
     /// Reads a request: `read` returns the first value of a lower-case header name.
     ///
-    /// The headers are [`HEADERS`] and those that a signature covers. Others are not kept, so [`header`](Self::header) does
-    /// not find them.
+    /// Reads the headers that the gateway uses, and those that a signature covers. Others are not kept, so
+    /// [`header`](Self::header) does not find them.
     pub fn new(mut read: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
         let mut text = |name: &str| read(name).map(|value| String::from_utf8_lossy(&value).into_owned());
         let (method, authority) = (text(":method").unwrap_or_default(), text(":authority").unwrap_or_default());
