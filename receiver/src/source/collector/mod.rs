@@ -50,7 +50,7 @@ const NEW_ROUNDS: u64 = 4;
 ///   `increase` takes all it says as new, which is too much whenever the target went back by
 ///   anything but a restart.
 /// - Increases are held back, and published later, while it is not clear that one process answers:
-///   see [`Steadiness`](steadiness::Steadiness) and [`Process`]. Where several answer in turn, none
+///   see `Steadiness` and `Process`. Where several answer in turn, none
 ///   is published.
 /// - Series that a rule does not tell apart are published together. Sums of increases are of those
 ///   increases that are known. A sum of gauges of which one is not known is not published.
