@@ -1,6 +1,6 @@
 //! Layering: the dependencies between the crates of the modules, as cargo sees them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test may panic")]
 
 use std::{collections::BTreeSet, process::Command};
 
