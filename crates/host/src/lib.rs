@@ -1,6 +1,6 @@
 //! Typed handles to what Envoy keeps for a module: statistics, queues, shared data and clocks.
 //!
-//! Everything here is a thin layer over [`proxy_wasm::hostcalls`], so that the three plugins share one way to define a
+//! Everything here is a thin layer over `proxy_wasm::hostcalls`, so that the three plugins share one way to define a
 //! counter or to read the clock. Events, contexts and the remaining host calls are those of the `proxy-wasm` SDK itself.
 
 #![cfg(target_arch = "wasm32")]
