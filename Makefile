@@ -74,6 +74,13 @@ check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 	@cargo run --quiet -p modules -- check receiver.wasm $(receiver_MAX_BYTES) $(receiver_EVENTS)
 	@cargo run --quiet -p modules -- check gateway.wasm $(gateway_MAX_BYTES) $(gateway_EVENTS)
 
+DEPLOY_TOOLS := $(TOOLS)/deploy
+
+.PHONY: check-deploy
+check-deploy: $(DEPLOY_TOOLS)/done ## check the deployments by linters and schemas, and that planted errors are found (x86-64)
+	@$(DEPLOY_TOOLS)/python/bin/python deploy/validate.py --tools $(DEPLOY_TOOLS)
+	@$(DEPLOY_TOOLS)/python/bin/python deploy/test_validate.py $(DEPLOY_TOOLS)
+
 # The modules that ours are compared with, a workspace of their own.
 BENCH_MODULES := $(CURDIR)/target/bench
 BENCH_BUILT := $(BENCH_MODULES)/wasm32-wasip1/release
@@ -153,6 +160,12 @@ $(VENV)/done: requirements.txt
 
 $(WASM_OPT)/done: $(wildcard modules/wasm-opt/*)
 	@sh modules/wasm-opt/install.sh $(WASM_OPT)
+	@touch $@
+
+$(DEPLOY_TOOLS)/done: deploy/requirements.txt deploy/package-lock.json modules/wasm-opt/install.sh
+	@sh modules/wasm-opt/install.sh $(DEPLOY_TOOLS) deploy
+	@python3 -m venv $(DEPLOY_TOOLS)/python
+	@$(DEPLOY_TOOLS)/python/bin/pip install --quiet --require-hashes -r deploy/requirements.txt
 	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
