@@ -50,6 +50,7 @@ PLANTED = [
     ("common-parts", "deploy/istio/bootstrap.yaml", "idle_timeout: 15s", "idle_timeout: 90s", "acpw_cloud_watch"),
     ("common-parts", "deploy/systemd/envoy.yaml", "#text > limit", "#text > 2 * limit", "the code"),
     ("common-parts", "deploy/ecs/cloudformation.yaml", "stat_prefix: main", "stat_prefix: others", "not the same"),
+    ("common-parts", "deploy/ecs/terraform/main.tf", "HTTP/1.1", "HTTP/1.0", "has not the health check"),
     ("common-parts", "envoy/entrypoint.sh", "limit=", "most=", "is not a copy"),
     ("exposure", "deploy/envoy-gateway/proxy.yaml", "mode: 0600", "mode: 0644", "mode 0600"),
     ("exposure", "deploy/systemd/envoy.yaml", "127.0.0.1, port_value: 3000", "0.0.0.0, port_value: 3000", "without a token"),

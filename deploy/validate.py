@@ -342,6 +342,11 @@ def check_common_parts(_: Tools) -> Faults:
     both = [render.ecs_cloudformation(), render.ecs_terraform()]
     if both[0].bootstrap != both[1].bootstrap:
         yield "ecs/cloudformation.yaml and ecs/terraform/envoy.yaml.tftpl are not the same configuration"
+    template = yaml.load((DEPLOY / "ecs/cloudformation.yaml").read_text(), render.CloudFormation)
+    envoy = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][0]
+    health = json.dumps(envoy["HealthCheck"]["Command"][-1])
+    if health not in (DEPLOY / "ecs/terraform/main.tf").read_text():
+        yield f"ecs/terraform/main.tf has not the health check of ecs/cloudformation.yaml, {health}"
     copy, original = DEPLOY / "kubernetes/overlays/image-volume/entrypoint.sh", ROOT / "envoy/entrypoint.sh"
     if copy.read_text() != original.read_text():
         yield f"{name_of(copy)} is not a copy of {name_of(original)}"

@@ -100,7 +100,7 @@ resource "aws_ecs_task_definition" "service" {
       healthCheck = {
         command = [
           "CMD", "bash", "-c",
-          "exec 3<>/dev/tcp/127.0.0.1/8001 && printf 'GET /ready HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]",
+          "exec 3<>/dev/tcp/127.0.0.1/8001 && printf 'GET /ready HTTP/1.1\\r\\nhost: envoy\\r\\nconnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]",
         ]
         interval    = 10
         timeout     = 5
