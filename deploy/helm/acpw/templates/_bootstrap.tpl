@@ -22,14 +22,16 @@
   typed_extension_protocol_options:
     envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
       "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-      # Close idle connections before the server does: a request that meets a closing one may or may not be stored.
+      # Close idle connections before the server does: a request that meets a closing one may or may
+      # not be stored.
       common_http_protocol_options: { idle_timeout: 15s }
       explicit_http_config: { http_protocol_options: {} }
 {{- end }}
 
 {{- /* What both bootstraps have: the listeners for probes and files, the clusters, the receiver. */}}
 {{- define "acpw.commonListeners" -}}
-# The kubelet asks here, since the admin interface is open to the pod alone. Ready until Envoy drains.
+# The kubelet asks here, since the admin interface is open to the pod alone. Ready until Envoy
+# drains.
 - name: probes
   address: { socket_address: { address: 0.0.0.0, port_value: 8002 } }
   filter_chains:
@@ -49,7 +51,8 @@
         - name: envoy.filters.http.router
           typed_config:
             "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
-# The receiver has no files of its own: this listener hands it the tokens, on a Unix socket that only Envoy can open.
+# The receiver has no files of its own: this listener hands it the tokens, on a Unix socket that
+# only Envoy can open.
 - name: acpw_files
   address: { pipe: { path: /run/acpw/files.sock, mode: 0600 } }
   filter_chains:
@@ -157,7 +160,8 @@ stats_sinks:
         vm_id: receiver
         runtime: envoy.wasm.runtime.v8
         code: { local: { filename: /acpw/receiver.wasm } }
-        # EKS sets the first two for IRSA and the next two for Pod Identity. The others are for keys from a Secret.
+        # EKS sets the first two for IRSA and the next two for Pod Identity. The others are for keys
+        # from a Secret.
         environment_variables:
           host_env_keys:
           - AWS_ROLE_ARN
