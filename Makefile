@@ -59,6 +59,13 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both ta
 check-modules: build-all ## check what the modules ask of Envoy, and their sizes
 	@cargo xtask check
 
+DEPLOY_TOOLS := $(TOOLS)/deploy
+
+.PHONY: check-deploy
+check-deploy: $(DEPLOY_TOOLS)/done ## check the deployments by linters and schemas, and that planted errors are found (x86-64)
+	@$(DEPLOY_TOOLS)/python/bin/python deploy/validate.py --tools $(DEPLOY_TOOLS)
+	@$(DEPLOY_TOOLS)/python/bin/python deploy/test_validate.py $(DEPLOY_TOOLS)
+
 # The modules that ours are compared with, a workspace of their own.
 BENCH_MODULES := $(CURDIR)/target/bench
 BENCH_BUILT := $(BENCH_MODULES)/wasm32-wasip1/release
@@ -118,6 +125,12 @@ $(VENV)/done: requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.txt
 	touch $@
+
+$(DEPLOY_TOOLS)/done: deploy/requirements.txt deploy/package-lock.json deploy/install.sh
+	@sh deploy/install.sh $(DEPLOY_TOOLS)
+	@python3 -m venv $(DEPLOY_TOOLS)/python
+	@$(DEPLOY_TOOLS)/python/bin/pip install --quiet --require-hashes -r deploy/requirements.txt
+	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny@0.20.2

@@ -12,7 +12,8 @@ fn examples() -> Vec<PathBuf> {
 }
 
 /// Names of the examples that have credentials from somewhere.
-const WITH_CREDENTIALS: [&str; 6] = ["ec2", "ecs", "eks-irsa", "eks-pod-identity", "envoy-signing", "shared-file"];
+const WITH_CREDENTIALS: [&str; 7] =
+    ["ec2", "ecs", "eks-irsa", "eks-pod-identity", "envoy-signing", "lua-files", "shared-file"];
 
 #[test]
 fn policies_allow_exactly_the_namespace_that_is_published_to() {
@@ -34,14 +35,15 @@ fn files_are_served_on_a_socket_for_one_user_and_nowhere_else() {
     let mut served = 0;
     for example in examples() {
         let text = fs::read_to_string(&example).unwrap();
-        let listeners = text.split("\n  - name: ").filter(|part| part.contains("envoy.filters.http.file_server"));
+        let reads_files = |part: &&str| part.contains("envoy.filters.http.file_server") || part.contains("io.open(");
+        let listeners = text.split("\n  - name: ").filter(reads_files);
         for listener in listeners {
             served += 1;
             let address = "    address: { pipe: { path: /run/envoy/files.sock, mode: 0600 } }";
             assert!(listener.lines().any(|line| line == address), "{}", example.display());
         }
     }
-    assert_eq!(served, 3);
+    assert_eq!(served, 4);
 }
 
 #[test]
