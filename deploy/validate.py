@@ -315,21 +315,6 @@ def check_systemd(_: Tools) -> Faults:
         yield "the unit does not flush when it stops"
 
 
-def check_workflows(_: Tools) -> Faults:
-    """Workflows pass actionlint and ShellCheck, and name each action by its commit."""
-    paths = files("*.yml", ROOT / ".github/workflows")
-    if not paths:
-        yield "there are no workflows"
-    programs = Path(sys.executable).parent
-    yield from run(programs / "actionlint", "-shellcheck", programs / "shellcheck", *paths)
-    for path in paths:
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            if (used := re.search(r"uses: *(\S+)(.*)", line)) and not re.fullmatch(
-                r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used[1] + used[2]
-            ):
-                yield f"{name_of(path)}:{number}: {used[1]} must be a commit, with its version in a comment"
-
-
 def plugins(rendered: render.Rendered) -> Iterator[tuple[str, Json]]:
     """Yields the modules in a configuration, each with its own configuration."""
     for part in rendered.parts():
@@ -482,7 +467,6 @@ CHECKS: dict[str, Callable[[Tools], Faults]] = {
     "cloudformation": check_cloudformation,
     "terraform": check_terraform,
     "systemd": check_systemd,
-    "workflows": check_workflows,
     "plugins": check_plugins,
     "common-parts": check_common_parts,
     "exposure": check_exposure,
