@@ -1,7 +1,7 @@
 //! The input of PutMetricData: all data of a request are good, or none is taken.
 
 use acpw_config::list;
-use acpw_metric::{Accumulator, Kind, Namespace, Origin, PeriodKey, Timestamp, quota::MAX_DATA_PER_REQUEST};
+use acpw_metric::{Accumulator, DataKind, Namespace, Origin, PeriodKey, Timestamp, quota::MAX_DATA_PER_REQUEST};
 
 use crate::{
     datum::{Datum, required},
@@ -105,8 +105,8 @@ pub fn post(requests: Vec<PutMetricData>, arrival: Timestamp) -> Posting {
         posting.entity_failure = posting.entity_failure.or(entity_failure);
         for Datum { metric, dimensions, timestamp, distribution, entity } in data {
             let (time, kind) = match timestamp {
-                Some(time) => (time, Kind::Dated),
-                None => (arrival, Kind::Posted),
+                Some(time) => (time, DataKind::STATED),
+                None => (arrival, DataKind::RECEIVED),
             };
             let origin = Origin { namespace: Some(namespace.clone()), entity, ..Origin::default() };
             held.file(PeriodKey::new(time, kind, origin, &metric), &dimensions, &metric, &distribution);

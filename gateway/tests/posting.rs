@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that traps has failed")]
 
-use acpw_metric::{Accumulator, Kind, Record, Timestamp, quota};
+use acpw_metric::{Accumulator, DataKind, Record, Timestamp, quota};
 use gateway::{
     fault::{Faults, PathStyle},
     fields::UnknownFields,
@@ -87,7 +87,7 @@ proptest! {
         }
         let mut found = std::collections::BTreeMap::<u64, [f64; 4]>::new();
         while let Some((key, group)) = held.pop() {
-            prop_assert_eq!(key.kind, Kind::Dated);
+            prop_assert_eq!(key.kind, DataKind::STATED);
             for (_, distribution) in &group.distributions {
                 let all = found.entry(key.start.as_secs()).or_insert([0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY]);
                 *all = [all[0] + distribution.sample_count(), all[1] + distribution.sum(), all[2].min(distribution.min()), all[3].max(distribution.max())];

@@ -112,7 +112,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Entity, Kind, Metric, MetricName, Namespace,
+        DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, Namespace,
         StorageResolution, Timestamp, Unit,
     };
 
@@ -147,7 +147,7 @@ mod tests {
             metric: &metric,
             dimensions,
             timestamp,
-            kind: Kind::Sample,
+            kind: DataKind::OBSERVED,
             distribution: &distribution,
         };
         (0..most).take_while(|_| batch.push(&datum)).count()

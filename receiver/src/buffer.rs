@@ -1,6 +1,6 @@
 //! Data that are held and not on their way, within a bound.
 
-use acpw_metric::{Accumulator, Kind, Record, Timestamp, quota::MAX_AGE_SECONDS};
+use acpw_metric::{Accumulator, Record, Timestamp, quota::MAX_AGE_SECONDS};
 
 use crate::{
     gauge::Gauges,
@@ -215,16 +215,15 @@ impl Buffer {
             return self.outbox.drop_oldest();
         }
         let (key, group) = self.pending.pop()?;
-        // Shares of gauges are not values yet, so nobody has counted them as received.
-        Some(if key.kind == Kind::Gauge { 0 } else { group.samples() })
+        Some(key.kind.values(group.samples()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use acpw_metric::{
-        DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, Origin, PeriodKey,
-        StorageResolution, Unit,
+        DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, Origin,
+        PeriodKey, StorageResolution, Unit,
     };
 
     use super::*;
@@ -238,10 +237,10 @@ mod tests {
 
     /// One value of each of so many series, at a second.
     fn data(second: u64, series: usize) -> Accumulator {
-        data_of(Kind::Sample, second, series)
+        data_of(DataKind::OBSERVED, second, series)
     }
 
-    fn data_of(kind: Kind, second: u64, series: usize) -> Accumulator {
+    fn data_of(kind: DataKind, second: u64, series: usize) -> Accumulator {
         let mut data = Accumulator::default();
         let name = MetricName::new("RequestCount").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
@@ -299,11 +298,11 @@ mod tests {
 
     #[test]
     fn posts_of_an_outage_are_merged_before_a_gateway_refuses_any() {
-        for kind in [Kind::Posted, Kind::Dated] {
+        for kind in [DataKind::RECEIVED, DataKind::STATED] {
             let mut buffer = buffer(65_536);
             // One series, over two hours and ahead by as much, as CloudWatch takes it.
             for second in 0..4 * 3_600 {
-                let now = Timestamp::from_secs(START + if kind == Kind::Dated { 2 * 3_600 } else { second });
+                let now = Timestamp::from_secs(START + if kind == DataKind::STATED { 2 * 3_600 } else { second });
                 assert!(!is_full(&buffer), "{kind:?} {second}");
                 buffer.add(data_of(kind, second, 1));
                 buffer.release();
@@ -325,7 +324,7 @@ mod tests {
             let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::High };
             let mut one = Distribution::new();
             one.record(1.0);
-            let key = PeriodKey::new(now(second), Kind::Dated, Origin::default(), &metric);
+            let key = PeriodKey::new(now(second), DataKind::STATED, Origin::default(), &metric);
             seconds.file(key, &Dimensions::default(), &metric, &one);
             buffer.add(seconds);
             second += 1;
@@ -357,7 +356,9 @@ mod tests {
 
     #[test]
     fn a_value_that_becomes_too_old_while_it_waits_is_counted_whatever_its_kind() {
-        for (kind, dropped) in [(Kind::Sample, 3), (Kind::Posted, 3), (Kind::Dated, 3), (Kind::Gauge, 0)] {
+        for (kind, dropped) in
+            [(DataKind::OBSERVED, 3), (DataKind::RECEIVED, 3), (DataKind::STATED, 3), (DataKind::GAUGE_SHARE, 0)]
+        {
             for is_due in [false, true] {
                 let mut buffer = buffer(100_000);
                 buffer.add(data_of(kind, 0, 3));

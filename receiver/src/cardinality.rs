@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, hash::BuildHasher, time::Duration};
 
-use acpw_metric::{Dimensions, Kind, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
+use acpw_metric::{DataKind, Dimensions, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
 use serde::Serialize;
 
 use crate::notice::Notice;
@@ -66,8 +66,8 @@ impl Cardinality {
 
     /// Takes in dimensions under which data of this kind are published. Those of posted data are what their
     /// clients chose, and have nothing to do with a sender's `max_series`.
-    pub fn note_dimensions(&mut self, kind: Kind, dimensions: &Dimensions, now: Duration) {
-        if matches!(kind, Kind::Posted | Kind::Dated) {
+    pub fn note_dimensions(&mut self, kind: DataKind, dimensions: &Dimensions, now: Duration) {
+        if kind.is_posted() {
             return;
         }
         for (name, value) in dimensions.iter() {
@@ -177,7 +177,7 @@ mod tests {
         let (namespace, name) = (Namespace::new("N").unwrap(), MetricName::new("Requests").unwrap());
         for dimensions in sets {
             cardinality.note(&namespace, &name, &dimensions, 1, now);
-            cardinality.note_dimensions(Kind::Sample, &dimensions, now);
+            cardinality.note_dimensions(DataKind::OBSERVED, &dimensions, now);
         }
         cardinality.poll_notice(now)
     }
@@ -232,12 +232,12 @@ mod tests {
     #[test]
     fn a_posted_value_that_looks_like_the_overflow_is_none() {
         let mut cardinality = Cardinality::default();
-        for kind in [Kind::Posted, Kind::Dated] {
+        for kind in [DataKind::RECEIVED, DataKind::STATED] {
             cardinality.note_dimensions(kind, &dimensions(&[("path", OVERFLOW_VALUE)]), SECOND);
             cardinality.note_dimensions(kind, &dimensions(&[("path", "/a")]), SECOND);
         }
         assert_eq!(cardinality.poll_notice(SECOND), None);
-        cardinality.note_dimensions(Kind::Sample, &dimensions(&[("path", OVERFLOW_VALUE)]), SECOND);
+        cardinality.note_dimensions(DataKind::OBSERVED, &dimensions(&[("path", OVERFLOW_VALUE)]), SECOND);
         let notice = Notice::Overflow { dimension: "path".to_owned(), values: 0 };
         assert_eq!(cardinality.poll_notice(SECOND), Some(notice));
     }

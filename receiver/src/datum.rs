@@ -1,6 +1,6 @@
 //! CloudWatch's `MetricDatum`: one series over one period, as JSON.
 
-use acpw_metric::{Dimensions, Distribution, Kind, Metric, StorageResolution, Timestamp, quota::within_range};
+use acpw_metric::{DataKind, Dimensions, Distribution, Metric, StorageResolution, Timestamp, quota::within_range};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 /// One datum, serialized as the API takes it.
@@ -19,7 +19,7 @@ pub struct MetricDatum<'a> {
     /// The start of its period.
     pub timestamp: Timestamp,
     /// Whether that moves when the clock is corrected.
-    pub kind: Kind,
+    pub kind: DataKind,
     /// What was measured.
     pub distribution: &'a Distribution,
 }
@@ -119,7 +119,7 @@ mod tests {
             metric: &metric,
             dimensions: &Dimensions::new(vec![pair]).unwrap(),
             timestamp: Timestamp::from_secs(1_787_402_160),
-            kind: Kind::Sample,
+            kind: DataKind::OBSERVED,
             distribution,
         };
         serde_json::to_value(datum).unwrap()

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use acpw_metric::{Accumulator, Distribution, Kind, Map, PeriodKey, StorageResolution, Timestamp};
+use acpw_metric::{Accumulator, DataKind, Distribution, Map, PeriodKey, StorageResolution, Timestamp};
 
 use crate::series::Series;
 
@@ -79,7 +79,7 @@ fn add_zeros(pending: &mut Accumulator, series: &Series, seconds: Range<u64>) ->
 
 fn add(pending: &mut Accumulator, series: &Series, second: u64, samples: &Distribution) {
     let Series { origin, dimensions, metric } = series;
-    let key = PeriodKey::new(Timestamp::from_secs(second), Kind::Sample, origin.clone(), metric);
+    let key = PeriodKey::new(Timestamp::from_secs(second), DataKind::OBSERVED, origin.clone(), metric);
     pending.file(key, dimensions, metric, samples);
 }
 
@@ -109,13 +109,14 @@ mod tests {
         let mut share = Distribution::new();
         share.record(value);
         let metric = metric(resolution);
-        let key = PeriodKey::new(Timestamp::from_secs(START + second), Kind::Gauge, Origin::default(), &metric);
+        let key =
+            PeriodKey::new(Timestamp::from_secs(START + second), DataKind::GAUGE_SHARE, Origin::default(), &metric);
         pending.file(key, &Dimensions::default(), &metric, &share);
     }
 
     /// Period, count, sum and maximum of all samples.
     fn samples(pending: &Accumulator) -> Vec<(u64, u64, f64, f64)> {
-        let samples = pending.iter().filter(|(key, _, _)| key.kind == Kind::Sample);
+        let samples = pending.iter().filter(|(key, _, _)| key.kind == DataKind::OBSERVED);
         let told = samples.map(|(key, _, distributions)| {
             let distribution = &distributions[0].1;
             (key.start.as_secs() - START, distribution.count(), distribution.sum(), distribution.max())

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use acpw_metric::{Kind, StorageResolution};
+use acpw_metric::{DataKind, StorageResolution};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
 use crate::{batch::envelope, lane_key::LaneKey};
@@ -54,7 +54,7 @@ pub(crate) struct Span {
     /// The length of its period.
     pub(crate) resolution: StorageResolution,
     /// Whether its time is this host's.
-    pub(crate) kind: Kind,
+    pub(crate) kind: DataKind,
 }
 
 fn samples(data: &[Span]) -> u64 {
@@ -274,7 +274,7 @@ mod tests {
             let start = raw.len();
             raw.extend(format!(r#"{{"Timestamp":{},"n":{n},"x":"{}"}}"#, 1_787_402_160, "x".repeat(width)).bytes());
             let resolution = StorageResolution::Standard;
-            data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution, kind: Kind::Sample });
+            data.push(Span { bytes: start..raw.len(), samples: n as u64, resolution, kind: DataKind::OBSERVED });
         }
         raw.extend(end);
         sealed(Draft::new(key, raw, data))

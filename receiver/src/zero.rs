@@ -1,6 +1,6 @@
 //! Zeros for series that are quiet, so that an alarm sees them as such and not as missing.
 
-use acpw_metric::{Accumulator, Distribution, Kind, Map, PeriodKey, StorageResolution, Timestamp, Unit};
+use acpw_metric::{Accumulator, DataKind, Distribution, Map, PeriodKey, StorageResolution, Timestamp, Unit};
 
 use crate::series::Series;
 
@@ -39,7 +39,7 @@ struct Seen {
 impl Zeros {
     /// Takes in which series senders have told data of.
     pub fn note(&mut self, data: &Accumulator) {
-        let is_meant = |key: &PeriodKey| key.origin.zero_minutes > 0 && key.kind == Kind::Sample;
+        let is_meant = |key: &PeriodKey| key.origin.zero_minutes > 0 && key.kind == DataKind::OBSERVED;
         for (key, dimensions, distributions) in data.iter().filter(|(key, ..)| is_meant(key)) {
             for (metric, _) in distributions.iter().filter(|(metric, _)| metric.unit == Unit::COUNT) {
                 let start = key.start.as_secs();
@@ -80,7 +80,7 @@ impl Zeros {
                     seen.told.swap_remove(at);
                     seen.last = seen.next;
                 } else if start < seen.last.saturating_add(wanted) {
-                    let key = PeriodKey::new(Timestamp::from_secs(start), Kind::Sample, origin.clone(), metric);
+                    let key = PeriodKey::new(Timestamp::from_secs(start), DataKind::OBSERVED, origin.clone(), metric);
                     pending.file(key, dimensions, metric, &zero);
                     zeros = zeros.saturating_add(1);
                 } else {
@@ -112,7 +112,7 @@ mod tests {
         let mut one = Distribution::new();
         one.record(1.0);
         let origin = Origin { zero_minutes: minutes, ..Origin::default() };
-        let key = PeriodKey::new(Timestamp::from_secs(START + second), Kind::Sample, origin, metric);
+        let key = PeriodKey::new(Timestamp::from_secs(START + second), DataKind::OBSERVED, origin, metric);
         pending.file(key, &Dimensions::default(), metric, &one);
     }
 

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, io::Read as _, time::Duration};
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Entity, EntityText, Kind, Metric, MetricName,
-    Namespace, Now, Origin, PeriodKey, StorageResolution, Timestamp, Unit,
+    Accumulator, DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Entity, EntityText, Metric,
+    MetricName, Namespace, Now, Origin, PeriodKey, StorageResolution, Timestamp, Unit,
 };
 use flate2::read::GzDecoder;
 use receiver::{Answer, Config, Counts, Publisher, Transmit, flush::Flushes, notice::Level};
@@ -98,7 +98,7 @@ impl World {
         for path in paths {
             let value = DimensionValue::new(&path).unwrap();
             let dimensions = Dimensions::new(vec![(DimensionName::new("path").unwrap(), value)]).unwrap();
-            let key = PeriodKey::new(self.now().wall, Kind::Sample, origin.clone(), &metric);
+            let key = PeriodKey::new(self.now().wall, DataKind::OBSERVED, origin.clone(), &metric);
             held.file(key, &dimensions, &metric, &one);
         }
         for record in held.into_records(1 << 16) {

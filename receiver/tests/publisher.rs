@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, io::Read as _, time::Duration};
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Kind, Metric, MetricName, Now, Origin,
+    Accumulator, DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Now, Origin,
     PeriodKey, StorageResolution, Timestamp, Unit,
 };
 use flate2::read::GzDecoder;
@@ -386,7 +386,7 @@ fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros
             for _ in 0..2 {
                 let mut held = Accumulator::default();
                 for (kind, name, value) in
-                    [(Kind::Gauge, "RequestsInProgress", 3.0), (Kind::Sample, "RequestCount", 1.0)]
+                    [(DataKind::GAUGE_SHARE, "RequestsInProgress", 3.0), (DataKind::OBSERVED, "RequestCount", 1.0)]
                 {
                     let (metric, mut of_worker) = (metric(name), Distribution::new());
                     of_worker.record(value);

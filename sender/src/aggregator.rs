@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use acpw_metric::{
-    Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Kind, Map, Metric, Now, Origin, PeriodKey,
-    Timestamp, dimension::OVERFLOW_VALUE,
+    Accumulator, DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Map, Metric, Now, Origin,
+    PeriodKey, Timestamp, dimension::OVERFLOW_VALUE,
 };
 
 use crate::progress::Progress;
@@ -177,7 +177,7 @@ impl Entry {
     ) {
         for (metric, distribution) in metrics.iter().zip(&mut self.distributions) {
             if !distribution.is_empty() {
-                let key = PeriodKey::new(since, Kind::Sample, origin.clone(), metric);
+                let key = PeriodKey::new(since, DataKind::OBSERVED, origin.clone(), metric);
                 held.file(key, &self.dimensions, metric, distribution);
                 distribution.clear();
                 self.last_seen = now.steady;
@@ -190,7 +190,7 @@ impl Entry {
             for (metric, of_one) in gauges {
                 let mut share = Distribution::new();
                 share.record(f64::from(count) * of_one);
-                let key = PeriodKey::new(Timestamp::from_secs(second), Kind::Gauge, origin.clone(), metric);
+                let key = PeriodKey::new(Timestamp::from_secs(second), DataKind::GAUGE_SHARE, origin.clone(), metric);
                 held.file(key, &self.dimensions, metric, &share);
             }
             self.last_seen = now.steady;
@@ -219,7 +219,7 @@ mod tests {
         Now { wall: Timestamp::from_secs(1_700_000_000 + second), steady: Duration::from_secs(second) }
     }
 
-    /// Kind, dimensions, metric and sum of all that is flushed.
+    /// DataKind, dimensions, metric and sum of all that is flushed.
     fn flushed(aggregator: &mut Aggregator, now: Now) -> Vec<(String, f64)> {
         let mut held = Accumulator::default();
         aggregator.flush_into(&mut held, &Origin::default(), now.wall, now);

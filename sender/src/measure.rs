@@ -1,7 +1,7 @@
 //! What can be measured of a request: CloudWatch metrics by the names that ALB, API Gateway, Service Connect and imgproxy
 //! have made known.
 
-use acpw_metric::{Kind, Unit};
+use acpw_metric::{MergeRule, Unit};
 
 use crate::outcome::{Number, Outcome};
 
@@ -95,10 +95,10 @@ impl Measure {
     }
 
     /// How values of several workers merge.
-    pub fn kind(self) -> Kind {
+    pub fn merge_rule(self) -> MergeRule {
         match self {
-            Self::RequestsInProgress | Self::ConcurrencyUtilization => Kind::Gauge,
-            _ => Kind::Sample,
+            Self::RequestsInProgress | Self::ConcurrencyUtilization => MergeRule::GaugeShares,
+            _ => MergeRule::Distribution,
         }
     }
 

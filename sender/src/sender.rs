@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_metric::{Kind, Metric, Now, Origin, RecordError, Timestamp};
+use acpw_metric::{MergeRule, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
     Aggregator, Buffer, Config, Counts, HeaderPhase, HostMatcher, Observation, Outcome, RequestHeaders,
@@ -74,14 +74,15 @@ struct Set {
 impl Sender {
     /// A sender that begins to observe now.
     pub fn new(config: Config, now: Now) -> Self {
-        let all = |kind| config.metrics.list.iter().filter(move |(measure, _)| measure.kind() == kind);
-        let measures: Vec<Measure> = all(Kind::Sample).map(|(measure, _)| *measure).collect();
-        let metrics: Vec<Metric> = all(Kind::Sample).map(|(_, metric)| metric.clone()).collect();
+        let all = |kind| config.metrics.list.iter().filter(move |(measure, _)| measure.merge_rule() == kind);
+        let measures: Vec<Measure> = all(MergeRule::Distribution).map(|(measure, _)| *measure).collect();
+        let metrics: Vec<Metric> = all(MergeRule::Distribution).map(|(_, metric)| metric.clone()).collect();
         let of_one = |measure| match measure {
             Measure::ConcurrencyUtilization => 100.0 / config.metrics.concurrency,
             _ => 1.0,
         };
-        let gauges: Vec<_> = all(Kind::Gauge).map(|(measure, metric)| (metric.clone(), of_one(*measure))).collect();
+        let gauges: Vec<_> =
+            all(MergeRule::GaugeShares).map(|(measure, metric)| (metric.clone(), of_one(*measure))).collect();
 
         let mut dimensions: Vec<Dimension> = Vec::new();
         let mut sets = Vec::with_capacity(config.sets.len());
@@ -703,7 +704,8 @@ mod tests {
         let mut sender = sender("");
         for second in 0..100 {
             let mut posted = Accumulator::default();
-            let key = acpw_metric::PeriodKey::new(at(0).wall, Kind::Dated, Origin::default(), &metric);
+            let key =
+                acpw_metric::PeriodKey::new(at(0).wall, acpw_metric::DataKind::STATED, Origin::default(), &metric);
             posted.file(key, &acpw_metric::Dimensions::default(), &metric, &one);
             sender.take_back(&posted.into_records(1_000)[0]).unwrap();
             assert_eq!(sender.note_queue(true, 0, at(1_000 + second)), None);

@@ -23,7 +23,7 @@ mod histogram;
 mod request_metrics;
 pub mod text;
 
-pub use accumulator::{Accumulator, Group, Kind, PeriodKey, Shrunk};
+pub use accumulator::{Accumulator, DataKind, Group, MergeRule, PeriodKey, Shrunk, TimeBasis};
 pub use dimension::{DimensionName, DimensionValue, Dimensions};
 pub use distribution::Distribution;
 pub use map::{Map, RandomState, Set};

@@ -10,8 +10,8 @@
 use std::fmt;
 
 use crate::{
-    DimensionName, Dimensions, Distribution, Entity, EntityText, Kind, Metric, MetricName, Namespace, Origin, Set,
-    StorageResolution, Timestamp, Unit,
+    DataKind, DimensionName, Dimensions, Distribution, Entity, EntityText, MergeRule, Metric, MetricName, Namespace,
+    Origin, Set, StorageResolution, Timestamp, Unit,
     bytes::{Malformed, Reader, put_signed, put_text, put_varint},
     quota::MAX_DIMENSION_VALUE_LENGTH,
     text,
@@ -36,7 +36,7 @@ pub struct Record<'a> {
 #[derive(Debug)]
 pub(crate) struct RecordGroup<'a> {
     pub(crate) start: Timestamp,
-    pub(crate) kind: Kind,
+    pub(crate) kind: DataKind,
     dimension_set: usize,
     values: Vec<&'a str>,
     distributions: Vec<(usize, Distribution)>,
@@ -77,22 +77,24 @@ impl<'a> Record<'a> {
 
     /// How many values it carries, in all distributions. Shares of gauges are none.
     pub fn samples(&self) -> u64 {
-        let samples = self.groups.iter().filter(|group| group.kind != Kind::Gauge);
-        samples.flat_map(|group| &group.distributions).map(|(_, distribution)| distribution.count()).sum()
+        let of = |group: &RecordGroup<'_>| -> u64 {
+            group.distributions.iter().map(|(_, distribution)| group.kind.values(distribution.count())).sum()
+        };
+        self.groups.iter().map(of).sum()
     }
 
     /// Returns when the oldest of the data that senders observed were observed at the latest: the end of their period. What is
     /// posted may have any time, and does not count.
     pub fn observed_until(&self) -> Option<Timestamp> {
         let ends = self.groups().iter().filter_map(|group| {
-            let seconds = match group.kind {
-                Kind::Sample => self
+            let seconds = match group.kind.merge {
+                _ if group.kind.is_posted() => return None,
+                MergeRule::Distribution => self
                     .distributions_of(group)
                     .map(|(metric, _)| metric.resolution.seconds())
                     .max()
                     .unwrap_or_default(),
-                Kind::Gauge => StorageResolution::High.seconds(),
-                Kind::Posted | Kind::Dated => return None,
+                MergeRule::GaugeShares => StorageResolution::High.seconds(),
             };
             Some(group.start.shifted(i64::from(seconds).saturating_mul(1_000)))
         });
@@ -117,13 +119,7 @@ impl<'a> Record<'a> {
 
     fn decode_group(&self, reader: &mut Reader<'a>, before: u64) -> Result<RecordGroup<'a>, Malformed> {
         let start = Timestamp::from_secs(before.checked_add_signed(reader.signed()?).ok_or(Malformed)?);
-        let kind = match reader.byte()? {
-            0 => Kind::Sample,
-            1 => Kind::Gauge,
-            2 => Kind::Posted,
-            3 => Kind::Dated,
-            _ => return Err(Malformed),
-        };
+        let kind = DataKind::from_code(reader.byte()?).ok_or(Malformed)?;
         let dimension_set = decode_index(reader, self.dimension_sets.len())?;
         let names = self.dimension_sets.get(dimension_set).ok_or(Malformed)?;
         let mut values = Vec::with_capacity(names.len());
@@ -224,7 +220,7 @@ impl RecordWriter {
     pub(crate) fn push(
         &mut self,
         start: Timestamp,
-        kind: Kind,
+        kind: DataKind,
         dimensions: &Dimensions,
         distributions: &[(Metric, Distribution)],
     ) -> Option<Vec<u8>> {
@@ -263,18 +259,13 @@ impl RecordWriter {
     fn append(
         &mut self,
         start: Timestamp,
-        kind: Kind,
+        kind: DataKind,
         dimensions: &Dimensions,
         distributions: &[(Metric, Distribution)],
     ) {
         put_signed(&mut self.groups, start.as_secs().wrapping_sub(self.start) as i64);
         self.start = start.as_secs();
-        self.groups.push(match kind {
-            Kind::Sample => 0,
-            Kind::Gauge => 1,
-            Kind::Posted => 2,
-            Kind::Dated => 3,
-        });
+        self.groups.push(kind.code());
         self.entry.clear();
         put_varint(&mut self.entry, dimensions.len() as u64);
         dimensions.iter().for_each(|(name, _)| put_text(&mut self.entry, name));

@@ -1,7 +1,7 @@
 //! What is measured.
 
 use acpw_config::{Faults, Field, Object, ShortOr, list};
-use acpw_metric::{Kind, Metric, MetricName, StorageResolution, Unit};
+use acpw_metric::{MergeRule, Metric, MetricName, StorageResolution, Unit};
 
 use super::{no_effect, raw::RawMetric};
 use crate::measure::{MEASURES, Measure};
@@ -72,13 +72,15 @@ impl Metrics {
 
     /// Returns whether the receiver can publish zeros for one of the metrics while it is quiet.
     pub(super) fn has_zeros(&self) -> bool {
-        self.list.iter().any(|(measure, metric)| measure.kind() == Kind::Sample && metric.unit == Unit::COUNT)
+        self.list
+            .iter()
+            .any(|(measure, metric)| measure.merge_rule() == MergeRule::Distribution && metric.unit == Unit::COUNT)
     }
 
     /// Whether there is one that must be told every second.
     pub(super) fn needs_seconds(&self) -> bool {
         let is_by_second = |(measure, metric): &(Measure, Metric)| {
-            measure.kind() == Kind::Gauge || metric.resolution == StorageResolution::High
+            measure.merge_rule() == MergeRule::GaugeShares || metric.resolution == StorageResolution::High
         };
         self.list.iter().any(is_by_second)
     }

@@ -7,7 +7,7 @@ mod raw;
 use std::time::Duration;
 
 use acpw_config::{Faults, Field, Object, read};
-use acpw_metric::{Entity, EntityText, Kind, Origin};
+use acpw_metric::{Entity, EntityText, MergeRule, Origin};
 
 pub use self::{
     metrics::Metrics,
@@ -162,7 +162,7 @@ fn check_gauges(metrics: &Metrics, dimensions: &[Dimension], sets: &[Vec<usize>]
     if sets.is_empty() || sets.iter().any(|set| set.iter().all(is_known)) {
         return;
     }
-    for (_, metric) in metrics.list.iter().filter(|(measure, _)| measure.kind() == Kind::Gauge) {
+    for (_, metric) in metrics.list.iter().filter(|(measure, _)| measure.merge_rule() == MergeRule::GaugeShares) {
         let message = "needs a set of dimensions that are known when a request begins: constants, host, method, path, \
             path_template and request headers";
         faults.add("dimension_sets", format_args!("{} {message}", metric.name));

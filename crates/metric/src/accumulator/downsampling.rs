@@ -1,6 +1,6 @@
 //! What an accumulator does where there is no room: old data become coarser before any are dropped.
 
-use super::{Accumulator, Kind, PeriodKey};
+use super::{Accumulator, DataKind, MergeRule, PeriodKey};
 use crate::{StorageResolution, Timestamp};
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
@@ -26,7 +26,7 @@ impl Accumulator {
                 self.periods.push_back((key, period));
                 continue;
             }
-            let kind = if key.kind == Kind::Gauge { Kind::Sample } else { key.kind };
+            let kind = DataKind { merge: MergeRule::Distribution, ..key.kind };
             let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin.clone() };
             if coarse == key {
                 // Nothing before it is filed under its key, and it stays the last one.
@@ -48,7 +48,7 @@ impl Accumulator {
     fn merge_posted_seconds(&mut self) {
         let is_coarse = |key: &PeriodKey| key.start == key.start.floor(StorageResolution::Standard.seconds());
         for (key, period) in std::mem::take(&mut self.periods) {
-            if !matches!(key.kind, Kind::Posted | Kind::Dated) || is_coarse(&key) {
+            if !key.kind.is_posted() || is_coarse(&key) {
                 self.periods.push_back((key, period));
                 continue;
             }
@@ -134,7 +134,7 @@ mod tests {
             } else {
                 let is_merged = |(key, _, distributions): (&PeriodKey, _, &[(crate::Metric, _)])| {
                     let is_standard = distributions.iter().any(|(metric, _)| metric.resolution == StorageResolution::Standard);
-                    let is_posted = matches!(key.kind, Kind::Posted | Kind::Dated);
+                    let is_posted = key.kind.is_posted();
                     !(is_posted && is_standard) || key.start == key.start.floor(60)
                 };
                 prop_assert!(merged.iter().all(is_merged));
@@ -156,13 +156,13 @@ mod tests {
             let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());
             let settled = coarse.coarsen(300, before);
             prop_assert_eq!(coarse.samples(), count + settled);
-            prop_assert!(coarse.iter().all(|(key, ..)| key.kind != Kind::Gauge || key.start >= before));
+            prop_assert!(coarse.iter().all(|(key, ..)| key.kind != DataKind::GAUGE_SHARE || key.start >= before));
             prop_assert!(coarse.series() <= series && coarse.bytes() <= bytes);
             assert_consistent(&coarse);
             let mut sum = 0.0;
             while let Some((key, group)) = coarse.pop() {
                 let is_coarse = key.start.floor(300) == key.start;
-                prop_assert!(key.start >= before || is_coarse || key.kind == Kind::Gauge);
+                prop_assert!(key.start >= before || is_coarse || key.kind == DataKind::GAUGE_SHARE);
                 sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
             }
             prop_assert_eq!(sum, samples.iter().map(|(_, _, value)| f64::from(*value)).sum::<f64>());

@@ -7,7 +7,7 @@ mod period;
 use std::{collections::VecDeque, mem::size_of};
 
 pub use downsampling::Shrunk;
-pub use period::{Kind, PeriodKey};
+pub use period::{DataKind, MergeRule, PeriodKey, TimeBasis};
 
 use groups::{Entry, Groups};
 
@@ -49,7 +49,8 @@ impl Accumulator {
     pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
         let mut dimensions = Vec::new();
         for group in record.groups() {
-            let start = group.start.shifted(if group.kind == Kind::Dated { 0 } else { skew });
+            let skew = if group.kind.basis == TimeBasis::Stated { 0 } else { skew };
+            let start = group.start.shifted(skew);
             dimensions.clear();
             dimensions.extend(record.dimensions_of(group));
             for (metric, distribution) in record.distributions_of(group) {
@@ -69,7 +70,7 @@ impl Accumulator {
         distribution: &Distribution,
     ) {
         let origin = Origin { namespace, ..Origin::default() };
-        self.file(PeriodKey::new(since, Kind::Sample, origin, metric), dimensions, metric, distribution);
+        self.file(PeriodKey::new(since, DataKind::OBSERVED, origin, metric), dimensions, metric, distribution);
     }
 
     /// Adds what was measured of one metric for one set of dimensions under this key.
@@ -134,7 +135,7 @@ impl Accumulator {
     pub fn take_gauges(&mut self, before: Timestamp) -> Self {
         let mut taken = Self::default();
         for (key, period) in std::mem::take(&mut self.periods) {
-            if key.kind != Kind::Gauge || key.start >= before {
+            if key.kind.merge != MergeRule::GaugeShares || key.start >= before {
                 self.periods.push_back((key, period));
                 continue;
             }
@@ -214,24 +215,22 @@ impl Accumulator {
         if is_new {
             self.bytes = self.bytes.saturating_add(group_bytes(dimensions));
         }
-        if kind != Kind::Gauge {
-            self.samples = self.samples.saturating_add(distribution.count());
-        }
+        self.samples = self.samples.saturating_add(kind.values(distribution.count()));
         // Values beside a statistic set would make percentiles of only some of the samples.
         let same = |(known, held): &&mut (Metric, Distribution)| known == metric && held.merges_with(distribution);
         match distributions.iter_mut().find(same) {
             Some((_, known)) => {
                 let before = distribution_bytes(known);
-                match kind {
-                    Kind::Sample | Kind::Posted | Kind::Dated => known.merge(distribution),
-                    Kind::Gauge => *known = share(known.sum() + distribution.sum()),
+                match kind.merge {
+                    MergeRule::Distribution => known.merge(distribution),
+                    MergeRule::GaugeShares => *known = share(known.sum() + distribution.sum()),
                 }
                 self.bytes = self.bytes.saturating_sub(before).saturating_add(distribution_bytes(known));
             }
             None => {
-                let distribution = match kind {
-                    Kind::Sample | Kind::Posted | Kind::Dated => distribution.clone(),
-                    Kind::Gauge => share(distribution.sum()),
+                let distribution = match kind.merge {
+                    MergeRule::Distribution => distribution.clone(),
+                    MergeRule::GaugeShares => share(distribution.sum()),
                 };
                 self.series = self.series.saturating_add(1);
                 self.bytes = self.bytes.saturating_add(distribution_bytes(&distribution));
@@ -240,12 +239,10 @@ impl Accumulator {
         }
     }
 
-    fn forget(&mut self, kind: Kind, group: &Group) {
+    fn forget(&mut self, kind: DataKind, group: &Group) {
         self.bytes = self.bytes.saturating_sub(group_bytes(&group.dimensions));
         for (_, distribution) in &group.distributions {
-            if kind != Kind::Gauge {
-                self.samples = self.samples.saturating_sub(distribution.count());
-            }
+            self.samples = self.samples.saturating_sub(kind.values(distribution.count()));
             self.series = self.series.saturating_sub(1);
             self.bytes = self.bytes.saturating_sub(distribution_bytes(distribution));
         }
@@ -309,10 +306,10 @@ mod tests {
             let dimensions = dimensions(&[("host", "example.com"), ("series", &(series / 2).to_string())]);
             let since = Timestamp::from_secs(1_700_000_000 + second);
             let kind = match (*series, value % 3) {
-                (GAUGE, _) => Kind::Gauge,
-                (5, 1) => Kind::Posted,
-                (5, 2) => Kind::Dated,
-                _ => Kind::Sample,
+                (GAUGE, _) => DataKind::GAUGE_SHARE,
+                (5, 1) => DataKind::RECEIVED,
+                (5, 2) => DataKind::STATED,
+                _ => DataKind::OBSERVED,
             };
             let text = |text| EntityText::new(text).unwrap();
             let entity = (*series == 3).then(|| Entity { service: text("checkout"), environment: text("prod") });
@@ -404,7 +401,7 @@ mod tests {
             let told: Vec<_> = taken
                 .iter()
                 .map(|(key, _, distributions)| {
-                    assert_eq!((key.kind, distributions.len(), distributions[0].1.count()), (Kind::Gauge, 1, 1));
+                    assert_eq!((key.kind, distributions.len(), distributions[0].1.count()), (DataKind::GAUGE_SHARE, 1, 1));
                     (key.start.as_secs(), distributions[0].1.sum())
                 })
                 .collect();
@@ -432,7 +429,7 @@ mod tests {
         let mut one = Distribution::exact(10);
         one.record(1.0);
         let set = Distribution::statistic_set(1.5, 3.0, 1.0, 2.0).unwrap();
-        for (second, kind) in [(3, Kind::Posted), (4, Kind::Posted), (3, Kind::Dated)] {
+        for (second, kind) in [(3, DataKind::RECEIVED), (4, DataKind::RECEIVED), (3, DataKind::STATED)] {
             for distribution in [&one, &set, &one] {
                 let key =
                     PeriodKey::new(Timestamp::from_secs(1_700_000_000 + second), kind, Origin::default(), &metric);
@@ -450,9 +447,9 @@ mod tests {
             .collect();
         kept.sort();
         let expected = [
-            (Kind::Posted, 1_700_000_003 - 3_600 + 7, 2),
-            (Kind::Posted, 1_700_000_004 - 3_600 + 7, 2),
-            (Kind::Dated, 1_700_000_003, 2),
+            (DataKind::RECEIVED, 1_700_000_003 - 3_600 + 7, 2),
+            (DataKind::RECEIVED, 1_700_000_004 - 3_600 + 7, 2),
+            (DataKind::STATED, 1_700_000_003, 2),
         ];
         assert_eq!(kept, expected);
     }
@@ -480,7 +477,7 @@ mod tests {
             for (n, origin) in (0..).zip(&origins) {
                 let start = Timestamp::from_secs(1_700_000_000 + second + n * 7 % 60);
                 held.file(
-                    PeriodKey::new(start, Kind::Posted, origin.clone(), &metric),
+                    PeriodKey::new(start, DataKind::RECEIVED, origin.clone(), &metric),
                     &Dimensions::default(),
                     &metric,
                     &one,
