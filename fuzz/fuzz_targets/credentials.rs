@@ -7,7 +7,7 @@ use std::time::Duration;
 use acpw_metric::{Accumulator, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution, Timestamp, Unit};
 use libfuzzer_sys::fuzz_target;
 use receiver::{
-    Config, Publisher,
+    Config, Driver,
     call::{CREDENTIALS_LIMIT, Call, Response},
 };
 
@@ -38,36 +38,36 @@ fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
     if answers.iter().any(|(_, _, parts)| parts.iter().any(has_secret)) {
         return;
     }
-    let mut publisher = publisher(CONFIGURATIONS[usize::from(configuration) % CONFIGURATIONS.len()]);
+    let mut driver = driver(CONFIGURATIONS[usize::from(configuration) % CONFIGURATIONS.len()]);
     let mut seconds = 0;
     for answer in &answers {
         let now = Now { wall: Timestamp::from_secs(START + seconds), steady: Duration::from_secs(seconds) };
-        match publisher.poll_call(now) {
+        match driver.poll_call(now) {
             Some(call) => {
                 check_headers(&call.headers);
-                publisher.handle_call_answer(&response(answer, &call), now);
+                driver.handle_call_answer(&response(answer, &call), now);
             }
             // It waits for a while, or has what it wants.
             None => seconds += 600,
         }
-        if let Some(transmit) = publisher.poll_transmit(now) {
+        if let Some(transmit) = driver.poll_transmit(now) {
             check_headers(&transmit.headers);
-            publisher.handle_undispatched(transmit.id, "no connection", now);
+            driver.handle_undispatched(transmit.id, "no connection", now);
         }
-        while let Some((_, line)) = publisher.poll_line() {
+        while let Some((_, line)) = driver.poll_line() {
             assert!(!line.contains(SECRET) && !line.chars().any(char::is_control), "{line:?}");
         }
-        assert!(!format!("{publisher:?}").contains(SECRET));
-        assert_eq!(publisher.held(), 1);
+        assert!(!format!("{driver:?}").contains(SECRET));
+        assert_eq!(driver.receiver().held(), 1);
     }
 });
 
-/// A publisher that has something to publish.
-fn publisher(configuration: &str) -> Publisher {
+/// A driver that has something to publish.
+fn driver(configuration: &str) -> Driver {
     let environment =
         |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").then(|| "/v2/credentials/id".to_owned());
     let config = Config::from_json(configuration.as_bytes(), environment).expect("it is sound");
-    let mut publisher = Publisher::new(config, 7);
+    let mut driver = Driver::new(config, 7);
     let name = MetricName::new("RequestCount").expect("it is a name");
     let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
     let mut one = Distribution::new();
@@ -75,9 +75,9 @@ fn publisher(configuration: &str) -> Publisher {
     let mut data = Accumulator::default();
     data.add(Timestamp::from_secs(START), None, &Dimensions::default(), &metric, &one);
     for record in data.into_records(1 << 16) {
-        publisher.handle_record(&record, Now { wall: Timestamp::from_secs(START), steady: Duration::ZERO });
+        driver.handle_record(&record, Now { wall: Timestamp::from_secs(START), steady: Duration::ZERO });
     }
-    publisher
+    driver
 }
 
 fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {

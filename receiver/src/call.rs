@@ -44,6 +44,16 @@ impl Call {
         }
     }
 
+    /// Creates a PutMetricData request.
+    pub(crate) fn of_transmit(
+        cluster: &str,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Self {
+        Self { cluster: cluster.to_owned(), headers, body, timeout, signed_at: None }
+    }
+
     /// The same request with one more header.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));

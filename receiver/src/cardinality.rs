@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, hash::BuildHasher, time::Duration};
 
 use acpw_metric::{DataKind, Dimensions, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
-use serde::Serialize;
+use acpw_shared_state::BigSeries;
 
 use crate::notice::Notice;
 
@@ -34,17 +34,6 @@ pub struct Cardinality {
     overflow: Option<Duration>,
     /// Dimensions of the overflow that were taken in just now.
     overflowing: Option<Dimensions>,
-}
-
-/// A series with what was published of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BigSeries {
-    /// Namespace, name and dimensions.
-    pub name: String,
-    /// Data since it was first seen: one for each period at each publication.
-    pub data: u64,
-    /// Their values.
-    pub values: u64,
 }
 
 impl Cardinality {

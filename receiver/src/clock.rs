@@ -46,6 +46,11 @@ impl Clock {
         now.wall.shifted(self.skew)
     }
 
+    /// Returns the time with the wall clock corrected.
+    pub fn correct(&mut self, now: Now) -> Now {
+        Now { wall: self.read(now), ..now }
+    }
+
     /// By how many milliseconds CloudWatch's clock is ahead of a request's signature, by the date of its answer and half
     /// the time that it took.
     pub fn difference(date: Timestamp, signed_at: Timestamp, round_trip: Duration) -> Option<i64> {

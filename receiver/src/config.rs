@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, Secret, object, read};
+use acpw_config::{Faults, Field, OrNull, Secret, list, object, read};
 use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
@@ -49,6 +49,10 @@ object! {
         /// How many bytes of memory unpublished data may take, 65,536 to 268,435,456. Beyond, old minutes are merged into
         /// five minutes, then into hours; then the oldest are dropped and counted. Default: 8388608.
         buffer_limit_bytes: u64,
+        /// The largest number of series of all senders together, 1 to 1,000,000; `null` for no bound. Values of further series
+        /// are counted in one series whose dimensions are `__other__`, so totals stay exact. A series that has no values for
+        /// an hour makes room. Default: 5000.
+        max_series: OrNull<u64>,
         /// What to do with data that were sent and got no answer, so that CloudWatch may have stored them: `retry` sends them
         /// again, and they may count twice; `drop` does not, and they may be lost. Both are counted. Default: `retry`.
         on_unknown_outcome: String,
@@ -87,6 +91,8 @@ pub struct Config {
     pub publish_interval: Duration,
     /// Memory for unpublished data.
     pub buffer_limit: usize,
+    /// Bound on the series of all senders.
+    pub max_series: Option<usize>,
     /// What becomes of data that got no answer.
     pub on_unknown_outcome: OnUnknownOutcome,
     /// The cluster that leads to Envoy's admin interface.
@@ -108,6 +114,19 @@ pub enum OnUnknownOutcome {
 }
 
 impl Config {
+    /// Describes it in one line, for the log.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} publishes {} to {} of {} every {} ms with credentials from {}",
+            env!("CARGO_PKG_VERSION"),
+            self.namespace,
+            self.host().as_deref().unwrap_or("CloudWatch"),
+            self.region.region().map_or("the instance's region", Region::as_str),
+            self.publish_interval.as_millis(),
+            list(&mut self.credentials.iter().map(Provider::name))
+        )
+    }
+
     /// Reads a plugin configuration; `environment` gives the value of a variable.
     ///
     /// # Errors
@@ -157,6 +176,7 @@ impl Config {
             60_000,
             &mut faults,
         );
+        let max_series = raw.max_series.within_or_null("max_series", 1..=1_000_000, 5_000, &mut faults);
         let buffer_limit = raw.buffer_limit_bytes.within("buffer_limit_bytes", 1 << 16..=1 << 28, 8 << 20, &mut faults);
         let on_unknown_outcome = match raw.on_unknown_outcome.optional("on_unknown_outcome", &mut faults).as_deref() {
             None | Some("retry") => OnUnknownOutcome::Retry,
@@ -186,6 +206,7 @@ impl Config {
             namespace,
             request_count_name,
             publish_interval: Duration::from_millis(publish_interval),
+            max_series: max_series.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             buffer_limit: usize::try_from(buffer_limit).unwrap_or(usize::MAX),
             on_unknown_outcome,
             admin_cluster,

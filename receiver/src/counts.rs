@@ -1,5 +1,7 @@
 //! What became of values and requests.
 
+use crate::source::SourceCounts;
+
 macro_rules! counts {
     ($($(#[$doc:meta])* $field:ident = $name:literal,)*) => {
         /// What became of values and requests. A value is one measurement of one metric of one request.
@@ -68,6 +70,8 @@ counts! {
     source_over_limit = "sources.over_limit",
     /// Lines of Prometheus endpoints that could not be read.
     source_skipped_lines = "sources.skipped_lines",
+    /// Values of senders that were counted under `__other__` because `max_series` was reached.
+    overflowed = "overflowed",
     /// Values dropped because the bound on memory was reached, the oldest first.
     dropped_buffer_full = "dropped.buffer_full",
     /// Values dropped because CloudWatch refused exactly their data.
@@ -83,6 +87,22 @@ counts! {
 }
 
 impl Counts {
+    /// Sets what has happened with all sources since the start.
+    pub fn set_sources(&mut self, counts: SourceCounts) {
+        let SourceCounts { answers, failed, gaps, over_limit, skipped_lines } = counts;
+        self.source_answers = answers;
+        self.source_failed = failed;
+        self.source_gaps = gaps;
+        self.source_over_limit = over_limit;
+        self.source_skipped_lines = skipped_lines;
+    }
+
+    /// Returns what earlier receivers of the process have received and not accounted for, by the counters of all of them: it
+    /// was lost with them.
+    pub fn lost_by_earlier(totals: &Self) -> Self {
+        Self { dropped_restart: totals.unaccounted(), ..Self::default() }
+    }
+
     /// Values dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
         let named = Self::NAMES.iter().zip(self.values());

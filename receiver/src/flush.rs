@@ -1,46 +1,49 @@
-//! Flushes that others ask for, one after another.
+//! Flushes that gateways request, one after another.
 
-use crate::Publisher;
-use acpw_metric::{Now, shared::FLUSH_SETTLE};
-use serde::Serialize;
+use acpw_metric::Now;
+use acpw_shared_state::{FLUSH_SETTLE, FlushDone, FlushNumber};
 
-/// A flush that came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct FlushDone {
-    /// The number up to which flushes are done.
-    pub id: u64,
-    /// How many values are held now: they came after it was asked for.
-    pub held: u64,
-}
+use crate::{Buffer, Publisher};
 
-/// Follows the number of flushes that were asked for.
+/// Follows the number of flushes that were requested.
 #[derive(Debug, Default)]
 pub struct Flushes {
-    done: u64,
-    current: Option<u64>,
+    requested: FlushNumber,
+    done: FlushNumber,
+    current: Option<FlushNumber>,
 }
 
 impl Flushes {
-    /// Starts a flush when there is one to be done and none under way, and says when one has come to its end. What is asked
-    /// for meanwhile is done by the next one.
-    pub fn poll(&mut self, requested: u64, publisher: &mut Publisher, now: Now) -> Option<FlushDone> {
+    /// Sets the number of flushes that were requested so far.
+    pub fn set_requested(&mut self, requested: FlushNumber) {
+        self.requested = requested;
+    }
+
+    /// Starts a flush if one was requested and none is under way. Returns whether one has ended; it covers all requests that
+    /// were there when it started, and later ones wait for the next.
+    pub fn poll(&mut self, publisher: &mut Publisher, buffer: &mut Buffer, now: Now) -> Option<FlushNumber> {
         match self.current {
-            None if requested > self.done => {
-                publisher.flush(FLUSH_SETTLE, now);
-                self.current = Some(requested);
+            None if self.requested > self.done => {
+                publisher.flush(FLUSH_SETTLE, buffer, now);
+                self.current = Some(self.requested);
                 None
             }
-            Some(id) if requested > id && publisher.is_flush_held_up() => {
-                publisher.flush(FLUSH_SETTLE, now);
-                self.current = Some(requested);
+            Some(number) if self.requested > number && publisher.is_flush_held_up(buffer, now) => {
+                publisher.flush(FLUSH_SETTLE, buffer, now);
+                self.current = Some(self.requested);
                 None
             }
-            Some(id) if publisher.is_flushed(now) => {
+            Some(number) if publisher.is_flushed(buffer, now) => {
                 self.current = None;
-                self.done = id;
-                Some(FlushDone { id, held: publisher.held() })
+                self.done = number;
+                Some(number)
             }
             _ => None,
         }
     }
+}
+
+/// Creates the answer to a flush after which `held` values are held.
+pub fn done(FlushNumber(id): FlushNumber, held: u64) -> FlushDone {
+    FlushDone { id, held }
 }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use acpw_metric::{Accumulator, DataKind, Distribution, Map, PeriodKey, StorageResolution, Timestamp};
+use acpw_metric::{
+    Accumulator, DataKind, Dimensions, Distribution, Map, Metric, PeriodKey, StorageResolution, Timestamp,
+};
 
 use crate::series::Series;
 
@@ -13,38 +15,45 @@ const SETTLING: u64 = 4;
 /// CloudWatch's period, in seconds.
 const MINUTE: u64 = 60;
 
-/// Adds up the workers' shares of each second, and takes the sums as samples once the second is settled.
-///
-/// Workers do not tell seconds in which nothing happened and nothing was in progress. Such seconds are zero, and are taken
-/// as that in every minute of which some second is told: there are 60 samples in it, and their average is true. Minutes
-/// of which nothing is told have none. A share that comes later, once its second is settled, is a sample of its own.
+/// Adds a value to the data of its series.
+pub type File<'a> = dyn FnMut(PeriodKey, &Dimensions, &Metric, &Distribution) + 'a;
+
+/// Shares of gauges by second, until all workers have reported theirs.
 #[derive(Debug, Default)]
 pub struct Gauges {
-    /// For each series the first second that is not a sample yet, in the minute that it is in.
+    shares: Accumulator,
+    /// The second up to which each series has samples, while its minute is not over.
     next: Map<Series, u64>,
-    /// The first second that was not settled when this was last looked at.
+    /// The first second that has not settled.
     unsettled: u64,
 }
 
 impl Gauges {
-    /// Moves what is settled in `pending` from shares to samples; gives how many samples that made.
-    pub fn settle(&mut self, pending: &mut Accumulator, now: Timestamp) -> u64 {
+    /// Adds a worker's share. The dimensions are in ascending order of their names.
+    pub fn add(&mut self, key: PeriodKey, dimensions: &[(&str, &str)], metric: &Metric, share: &Distribution) {
+        self.shares.add_borrowed(key, dimensions, metric, share);
+    }
+
+    /// Files a sample for every series and second that has settled, and for the seconds of its minute in which no worker
+    /// reported anything, which were zero. Returns the number of samples.
+    pub fn settle(&mut self, file: &mut File<'_>, now: Timestamp) -> u64 {
         let unsettled = now.as_secs().saturating_sub(SETTLING).saturating_add(1);
         if unsettled == self.unsettled {
             return 0;
         }
         self.unsettled = unsettled;
         let mut samples = 0u64;
-        let mut settled = pending.take_gauges(Timestamp::from_secs(unsettled));
-        while let Some((key, group)) = settled.pop() {
+        while self.shares.oldest().is_some_and(|oldest| oldest.as_secs() < unsettled)
+            && let Some((key, group)) = self.shares.pop()
+        {
             let second = key.start.as_secs();
             for (metric, sum) in &group.distributions {
-                let series = Series::new(&key, &group.dimensions, metric);
+                let series = Series::new(&key, group.dimensions.clone(), metric);
                 let minute = start_of_minute(second);
                 let next = self.next.get(&series).copied().unwrap_or(minute);
-                samples = samples.saturating_add(add_zeros(pending, &series, next..end_of_minute(next).min(minute)));
-                samples = samples.saturating_add(add_zeros(pending, &series, next.max(minute)..second));
-                add(pending, &series, second, sum);
+                samples = samples.saturating_add(add_zeros(file, &series, next..end_of_minute(next).min(minute)));
+                samples = samples.saturating_add(add_zeros(file, &series, next.max(minute)..second));
+                add(file, &series, second, sum);
                 samples = samples.saturating_add(1);
                 self.next.insert(series, next.max(second.saturating_add(1)));
             }
@@ -53,48 +62,79 @@ impl Gauges {
             let end = end_of_minute(*next);
             let is_over = end <= unsettled;
             if is_over {
-                samples = samples.saturating_add(add_zeros(pending, series, *next..end));
+                samples = samples.saturating_add(add_zeros(file, series, *next..end));
             }
             !is_over
         });
         samples
     }
+
+    /// Files a sample for every share, whether it has settled or not, to give up its memory. Returns the number of samples.
+    pub fn settle_all(&mut self, file: &mut File<'_>) -> u64 {
+        let mut samples = 0u64;
+        while let Some((key, group)) = self.shares.pop() {
+            for (metric, sum) in &group.distributions {
+                let series = Series::new(&key, group.dimensions.clone(), metric);
+                add(file, &series, key.start.as_secs(), sum);
+                samples = samples.saturating_add(1);
+            }
+        }
+        samples
+    }
+
+    /// Moves all shares by `millis`, as far as that moves them into other seconds.
+    pub fn shift(&mut self, millis: i64) {
+        self.shares.shift(millis);
+    }
+
+    /// Returns the number of shares by series and second.
+    pub fn series(&self) -> usize {
+        self.shares.series()
+    }
+
+    /// Returns the memory in bytes, approximately, of all shares.
+    pub fn bytes(&self) -> usize {
+        self.shares.bytes()
+    }
 }
 
-fn add_zeros(pending: &mut Accumulator, series: &Series, seconds: Range<u64>) -> u64 {
+/// Files a zero for each of these seconds, all of one minute; returns how many.
+fn add_zeros(file: &mut File<'_>, series: &Series, seconds: Range<u64>) -> u64 {
     let count = seconds.end.saturating_sub(seconds.start);
+    if count == 0 {
+        return 0;
+    }
     let mut zeros = Distribution::new();
     match series.metric.resolution {
         StorageResolution::Standard => {
             zeros.record_n(0.0, count);
-            add(pending, series, seconds.start, &zeros);
+            add(file, series, seconds.start, &zeros);
         }
         StorageResolution::High => {
             zeros.record(0.0);
-            seconds.for_each(|second| add(pending, series, second, &zeros));
+            seconds.for_each(|second| add(file, series, second, &zeros));
         }
     }
     count
 }
 
-fn add(pending: &mut Accumulator, series: &Series, second: u64, samples: &Distribution) {
+fn add(file: &mut File<'_>, series: &Series, second: u64, samples: &Distribution) {
     let Series { origin, dimensions, metric } = series;
     let key = PeriodKey::new(Timestamp::from_secs(second), DataKind::OBSERVED, origin.clone(), metric);
-    pending.file(key, dimensions, metric, samples);
+    file(key, dimensions, metric, samples);
 }
 
 fn start_of_minute(second: u64) -> u64 {
     second / MINUTE * MINUTE
 }
 
-/// The end of the minute that has begun by this second; a second between two minutes ends the first.
 fn end_of_minute(second: u64) -> u64 {
     second.div_ceil(MINUTE).saturating_mul(MINUTE)
 }
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{Dimensions, Metric, MetricName, Origin, Unit};
+    use acpw_metric::{MetricName, Origin, Unit};
 
     use super::*;
 
@@ -105,13 +145,13 @@ mod tests {
         Metric { name: MetricName::new("RequestsInProgress").unwrap(), unit: Unit::COUNT, resolution }
     }
 
-    fn tell(pending: &mut Accumulator, resolution: StorageResolution, second: u64, value: f64) {
+    fn report(gauges: &mut Gauges, resolution: StorageResolution, second: u64, value: f64) {
         let mut share = Distribution::new();
         share.record(value);
         let metric = metric(resolution);
         let key =
             PeriodKey::new(Timestamp::from_secs(START + second), DataKind::GAUGE_SHARE, Origin::default(), &metric);
-        pending.file(key, &Dimensions::default(), &metric, &share);
+        gauges.add(key, &[], &metric, &share);
     }
 
     /// Period, count, sum and maximum of all samples.
@@ -124,26 +164,31 @@ mod tests {
         told.collect()
     }
 
+    fn settle(gauges: &mut Gauges, pending: &mut Accumulator, now: Timestamp) -> u64 {
+        let mut file = |key, dimensions: &_, metric: &_, samples: &_| pending.file(key, dimensions, metric, samples);
+        gauges.settle(&mut file, now)
+    }
+
     #[test]
     fn shares_of_a_second_are_added_and_settle_after_it() {
         let (mut gauges, mut pending) = (Gauges::default(), Accumulator::default());
         let at = |second| Timestamp::from_secs(START + second);
         for value in [3.0, 4.0, 0.0] {
-            tell(&mut pending, StorageResolution::Standard, 10, value);
+            report(&mut gauges, StorageResolution::Standard, 10, value);
         }
-        tell(&mut pending, StorageResolution::Standard, 11, 5.0);
-        assert_eq!(gauges.settle(&mut pending, at(13)), 0);
+        report(&mut gauges, StorageResolution::Standard, 11, 5.0);
+        assert_eq!(settle(&mut gauges, &mut pending, at(13)), 0);
         // The ten seconds before it were zero.
-        assert_eq!(gauges.settle(&mut pending, at(14)), 11);
+        assert_eq!(settle(&mut gauges, &mut pending, at(14)), 11);
         assert_eq!(samples(&pending), [(0, 11, 7.0, 7.0)]);
-        assert_eq!(gauges.settle(&mut pending, at(14)), 0);
-        assert_eq!(gauges.settle(&mut pending, at(15)), 1);
+        assert_eq!(settle(&mut gauges, &mut pending, at(14)), 0);
+        assert_eq!(settle(&mut gauges, &mut pending, at(15)), 1);
         assert_eq!(samples(&pending), [(0, 12, 12.0, 7.0)]);
         // At its end the minute is filled, and nothing more comes.
-        assert_eq!(gauges.settle(&mut pending, at(62)), 0);
-        assert_eq!(gauges.settle(&mut pending, at(63)), 48);
+        assert_eq!(settle(&mut gauges, &mut pending, at(62)), 0);
+        assert_eq!(settle(&mut gauges, &mut pending, at(63)), 48);
         assert_eq!(samples(&pending), [(0, 60, 12.0, 7.0)]);
-        assert_eq!(gauges.settle(&mut pending, at(600)), 0);
+        assert_eq!(settle(&mut gauges, &mut pending, at(600)), 0);
         assert!(gauges.next.is_empty());
     }
 
@@ -154,9 +199,9 @@ mod tests {
             let mut made = 0;
             for second in 0..400u64 {
                 if second % 7 == 0 && !(120..240).contains(&second) && second < 300 {
-                    tell(&mut pending, resolution, second, 2.0);
+                    report(&mut gauges, resolution, second, 2.0);
                 }
-                made += gauges.settle(&mut pending, Timestamp::from_secs(START + second));
+                made += settle(&mut gauges, &mut pending, Timestamp::from_secs(START + second));
             }
             assert_eq!((made, pending.samples()), (180, 180));
             let minutes = |of: u64| {
@@ -176,9 +221,9 @@ mod tests {
     fn an_outage_of_the_receiver_changes_nothing() {
         let (mut gauges, mut pending) = (Gauges::default(), Accumulator::default());
         for second in 30..300 {
-            tell(&mut pending, StorageResolution::Standard, second, 1.0);
+            report(&mut gauges, StorageResolution::Standard, second, 1.0);
         }
-        gauges.settle(&mut pending, Timestamp::from_secs(START + 310));
+        settle(&mut gauges, &mut pending, Timestamp::from_secs(START + 310));
         assert_eq!(
             samples(&pending),
             [(0, 60, 30.0, 1.0), (60, 60, 60.0, 1.0), (120, 60, 60.0, 1.0), (180, 60, 60.0, 1.0), (240, 60, 60.0, 1.0)]
@@ -188,10 +233,21 @@ mod tests {
     #[test]
     fn a_late_share_is_a_sample_and_a_clock_set_back_settles_too() {
         let (mut gauges, mut pending) = (Gauges::default(), Accumulator::default());
-        tell(&mut pending, StorageResolution::Standard, 0, 1.0);
-        assert_eq!(gauges.settle(&mut pending, Timestamp::from_secs(START + 10)), 1);
-        tell(&mut pending, StorageResolution::Standard, 0, 1.0);
-        assert_eq!(gauges.settle(&mut pending, Timestamp::from_secs(START + 9)), 1);
+        report(&mut gauges, StorageResolution::Standard, 0, 1.0);
+        assert_eq!(settle(&mut gauges, &mut pending, Timestamp::from_secs(START + 10)), 1);
+        report(&mut gauges, StorageResolution::Standard, 0, 1.0);
+        assert_eq!(settle(&mut gauges, &mut pending, Timestamp::from_secs(START + 9)), 1);
         assert_eq!(samples(&pending), [(0, 2, 2.0, 1.0)]);
+    }
+
+    #[test]
+    fn shares_that_have_to_give_up_their_memory_become_samples() {
+        let (mut gauges, mut pending) = (Gauges::default(), Accumulator::default());
+        report(&mut gauges, StorageResolution::Standard, 10, 3.0);
+        report(&mut gauges, StorageResolution::Standard, 10, 4.0);
+        report(&mut gauges, StorageResolution::Standard, 11, 5.0);
+        let mut file = |key, dimensions: &_, metric: &_, samples: &_| pending.file(key, dimensions, metric, samples);
+        assert_eq!(gauges.settle_all(&mut file), 2);
+        assert_eq!((samples(&pending), gauges.bytes()), (vec![(0, 2, 12.0, 7.0)], 0));
     }
 }

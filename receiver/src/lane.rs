@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use acpw_metric::{Accumulator, Keep, Timestamp};
+
 use crate::{
     backoff::Backoff,
     lane_key::LaneKey,
@@ -24,11 +26,17 @@ const REFUSED_IN_A_ROW: u32 = 3;
 /// The least time between two lines about one lane.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Data of one namespace and entity: due, or in payloads that wait. A lane that has trouble backs off by itself and sends one
-/// payload at a time, to see whether the trouble is over.
+/// To merge a group takes as long as to encode and compress this many bytes.
+const MERGE_WORK: usize = 64;
+
+/// Data of one namespace and entity: pending until the next publication, due, or in payloads that wait. A lane that has
+/// trouble backs off without the others and sends one payload at a time, to see whether the trouble is over.
 #[derive(Debug, Default)]
 pub struct Lane {
     key: Option<LaneKey>,
+    pending: Accumulator,
+    /// Whether the pending data are due, and have yet to be merged with those in the queue.
+    is_releasing: bool,
     queue: Queue,
     waiting: VecDeque<Waiting>,
     in_flight: usize,
@@ -51,6 +59,95 @@ impl Lane {
         self.key.as_ref()
     }
 
+    /// Returns its data that are not due, or have yet to be merged with those that are.
+    pub fn pending(&self) -> &Accumulator {
+        &self.pending
+    }
+
+    /// Returns the same data for changes.
+    pub fn pending_mut(&mut self) -> &mut Accumulator {
+        &mut self.pending
+    }
+
+    /// Makes all pending data due. Merging them with data that are due already is left to [`gather`](Self::gather).
+    pub fn release(&mut self) {
+        self.is_releasing = !self.pending.is_empty();
+        if self.is_releasing && !self.queue.has_unencoded() {
+            self.queue.add(std::mem::take(&mut self.pending));
+            self.is_releasing = false;
+        }
+    }
+
+    /// Merges released data with those in the queue, for about as many bytes as `budget` has, and takes them from it.
+    pub fn gather(&mut self, budget: &mut usize) {
+        while self.is_releasing && *budget > 0 {
+            match self.pending.pop() {
+                Some((key, group)) => self.queue.add_group(&key, &group),
+                None => self.is_releasing = false,
+            }
+            *budget = budget.saturating_sub(MERGE_WORK);
+        }
+    }
+
+    /// Returns whether it has data that are not due.
+    pub fn has_pending(&self) -> bool {
+        !self.is_releasing && self.pending.samples() > 0
+    }
+
+    /// Returns the number of values that it holds.
+    pub fn samples(&self) -> u64 {
+        self.pending.samples().saturating_add(self.queue.samples()).saturating_add(self.waiting_samples())
+    }
+
+    /// Returns the number of data that it holds and that are not in a payload.
+    pub fn series(&self) -> usize {
+        self.pending.series().saturating_add(self.queue.series())
+    }
+
+    /// Returns the memory in bytes, approximately, of data that are not in a payload that waits.
+    pub fn unsent_bytes(&self) -> usize {
+        self.pending.bytes().saturating_add(self.queue.bytes())
+    }
+
+    /// Returns the memory in bytes, approximately, of all its data.
+    pub fn bytes(&self) -> usize {
+        self.unsent_bytes().saturating_add(self.waiting_bytes())
+    }
+
+    /// Returns the start of the oldest period of data that are not in a payload.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        [self.pending.oldest(), self.queue.oldest()].into_iter().flatten().min()
+    }
+
+    /// Drops the oldest group that is not in a payload; returns how many values it held.
+    pub fn drop_oldest(&mut self) -> Option<u64> {
+        let is_pending = match (self.pending.oldest(), self.queue.oldest()) {
+            (Some(pending), Some(due)) => pending < due,
+            (pending, _) => pending.is_some(),
+        };
+        if is_pending { self.pending.drop_oldest() } else { self.queue.drop_oldest() }
+    }
+
+    /// Merges old data until those outside of payloads take at most `target` bytes, as far as merging does.
+    pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
+        let settled = self.queue.merge_old(target.saturating_sub(self.pending.bytes()), now);
+        let target = target.saturating_sub(self.queue.bytes());
+        settled.saturating_add(self.pending.merge_old(target, now))
+    }
+
+    /// Drops the oldest data outside of payloads until they take at most `target` bytes; returns how many values.
+    pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
+        let dropped = self.queue.drop_until(target.saturating_sub(self.pending.bytes()), keep);
+        let target = target.saturating_sub(self.queue.bytes());
+        dropped.saturating_add(self.pending.drop_until(target, keep))
+    }
+
+    /// Moves all its data outside of payloads that wait by `millis`.
+    pub fn shift(&mut self, millis: i64) {
+        self.pending.shift(millis);
+        self.queue.shift(millis);
+    }
+
     /// Returns its data that are due.
     pub fn queue(&self) -> &Queue {
         &self.queue
@@ -63,12 +160,12 @@ impl Lane {
 
     /// Returns whether it holds nothing, and nothing of it is on its way.
     pub fn is_idle(&self) -> bool {
-        !self.has_data() && self.in_flight == 0
+        !self.has_due() && self.pending.is_empty() && self.in_flight == 0
     }
 
     /// Returns whether it has data to send.
-    pub fn has_data(&self) -> bool {
-        !self.queue.is_empty() || !self.waiting.is_empty()
+    pub fn has_due(&self) -> bool {
+        self.is_releasing || !self.queue.is_empty() || !self.waiting.is_empty()
     }
 
     /// Returns whether CloudWatch has ever accepted a payload of it.
@@ -138,9 +235,11 @@ impl Lane {
         parts.rev().for_each(|part| self.wait_first(Waiting { body: Body::Draft(part), history }));
     }
 
-    /// Takes out the payload that has waited longest; returns how many values it carried.
-    pub fn drop_waiting(&mut self) -> Option<u64> {
-        self.waiting.pop_front().map(|waiting| waiting.body.samples())
+    /// Drops the payload that has waited longest, of those that may be dropped; returns how many values it carried.
+    pub fn drop_waiting(&mut self, keep: Keep) -> Option<u64> {
+        let may_drop = |waiting: &Waiting| keep == Keep::Nothing || !waiting.body.has_posted();
+        let at = self.waiting.iter().position(may_drop)?;
+        self.waiting.remove(at).map(|waiting| waiting.body.samples())
     }
 
     /// A payload is sent.

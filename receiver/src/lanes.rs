@@ -73,6 +73,16 @@ impl Lanes {
         self.lanes.get_mut(at).map(|entry| &mut entry.lane)
     }
 
+    /// Returns the number of lanes.
+    pub fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Returns the lane at an index, for changes.
+    pub fn nth_mut(&mut self, at: usize) -> Option<&mut Lane> {
+        self.lanes.get_mut(at).map(|entry| &mut entry.lane)
+    }
+
     /// Returns all lanes.
     pub fn iter(&self) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().map(|entry| &entry.lane)
@@ -101,7 +111,7 @@ impl Lanes {
 
     /// Returns whether a lane without trouble has data.
     pub fn has_open_data(&self) -> bool {
-        self.iter().any(|lane| lane.has_data() && !lane.is_in_trouble())
+        self.iter().any(|lane| lane.has_due() && !lane.is_in_trouble())
     }
 
     /// Returns how many lanes have data and trouble.

@@ -1,10 +1,11 @@
 //! `receiver.wasm`: a singleton that drains the senders' queue, merges what they observed by series and period, and
 //! publishes it to CloudWatch's PutMetricData.
 //!
-//! The walk of the data: record bytes → [`Publisher::handle_record`] → accumulator → at publish time [`Batch`], packed by
-//! real bytes → [`Payload`], encoded once → [`Publisher::poll_transmit`], signed anew for each attempt → Envoy's callout →
-//! [`Answer`] → [`Disposition`] → the next tick. `context` is the only file that talks to Envoy.
+//! The way of the data: record → pending data of its lane → due → [`Batch`], packed by its real size → [`Payload`], encoded once
+//! → [`Transmit`], signed for each attempt → Envoy's callout → [`Answer`] → [`Disposition`]. [`Receiver`] drives all of it
+//! without Envoy; `context` is the only file that talks to Envoy.
 
+pub mod admission;
 pub mod answer;
 pub mod backoff;
 pub mod batch;
@@ -20,25 +21,30 @@ pub mod datum;
 mod datum_name;
 pub mod disposition;
 pub mod drain;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod driver;
 pub mod endpoint;
 pub mod error_code;
 pub mod fault_path;
 pub mod flush;
 pub mod gauge;
+pub mod journal;
 pub mod lane;
 pub mod lane_key;
 pub mod lanes;
+pub mod names;
 pub mod notice;
-pub mod outbox;
 pub mod patience;
 pub mod payload;
 pub mod publisher;
 pub mod queue;
 pub mod random;
+pub mod receiver;
 pub mod refused_entities;
 pub mod schedule;
 pub mod self_metrics;
 pub mod series;
+pub mod series_budget;
 pub mod source;
 pub mod status;
 pub mod transmit;
@@ -57,6 +63,9 @@ pub use buffer::Buffer;
 pub use config::Config;
 pub use counts::Counts;
 pub use disposition::Disposition;
+#[cfg(not(target_arch = "wasm32"))]
+pub use driver::Driver;
 pub use payload::Payload;
 pub use publisher::Publisher;
+pub use receiver::Receiver;
 pub use transmit::{Transmit, TransmitId};

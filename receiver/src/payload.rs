@@ -57,6 +57,10 @@ pub(crate) struct Span {
     pub(crate) kind: DataKind,
 }
 
+fn has_posted(data: &[Span]) -> bool {
+    data.iter().any(|span| span.kind.is_posted())
+}
+
 fn samples(data: &[Span]) -> u64 {
     data.iter().map(|span| span.samples).sum()
 }
@@ -110,6 +114,11 @@ impl Draft {
     /// How many values it carries, in all data.
     pub fn samples(&self) -> u64 {
         samples(&self.data)
+    }
+
+    /// Returns whether some of its data were posted to a gateway.
+    pub fn has_posted(&self) -> bool {
+        has_posted(&self.data)
     }
 
     /// How many bytes of memory it takes, about.
@@ -171,6 +180,11 @@ impl Payload {
     /// How many values it carries, in all data.
     pub fn samples(&self) -> u64 {
         samples(&self.data)
+    }
+
+    /// Returns whether some of its data were posted to a gateway.
+    pub fn has_posted(&self) -> bool {
+        has_posted(&self.data)
     }
 
     /// A draft without the data at these places (0-based), and how many values those carried; none when nothing is left.

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use acpw_metric::{
-    Accumulator, Distribution, Group, Metric, PeriodKey, Shrunk, Timestamp, quota::MAX_VALUES_PER_DATUM,
-};
+use acpw_metric::{Accumulator, Distribution, Group, Keep, Metric, PeriodKey, Timestamp, quota::MAX_VALUES_PER_DATUM};
 
 use crate::{
-    Batch, cardinality::Cardinality, datum::MetricDatum, lane_key::LaneKey, outbox::Names, payload::Draft,
+    Batch, cardinality::Cardinality, datum::MetricDatum, lane_key::LaneKey, names::Names, payload::Draft,
     refused_entities::RefusedEntities,
 };
 
@@ -50,6 +48,16 @@ impl Queue {
         self.due.merge(data);
     }
 
+    /// Returns its data that are not encoded, for changes.
+    pub fn due_mut(&mut self) -> &mut Accumulator {
+        &mut self.due
+    }
+
+    /// Returns whether it has data that are not encoded yet.
+    pub fn has_unencoded(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// Returns whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.due.is_empty() && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
@@ -80,10 +88,10 @@ impl Queue {
         self.rest.as_ref().map(|(key, _)| key.start).or_else(|| self.due.oldest())
     }
 
-    /// Makes it take at most `target` bytes, coarser first and then with the oldest dropped.
-    pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
+    /// Drops the oldest data until it takes at most `target` bytes; returns how many values.
+    pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
         let others = self.bytes().saturating_sub(self.due.bytes());
-        self.due.shrink(target.saturating_sub(others), now)
+        self.due.drop_until(target.saturating_sub(others), keep)
     }
 
     /// Makes it take at most `target` bytes, as far as merging does. Returns how many samples were made of gauges.
@@ -92,10 +100,12 @@ impl Queue {
         self.due.merge_old(target.saturating_sub(others), now)
     }
 
-    /// Takes out the oldest group; returns how many values it held, and nothing when there was none.
+    /// Drops the oldest group; returns how many values it held.
     pub fn drop_oldest(&mut self) -> Option<u64> {
-        let (_, group) = self.rest.take().or_else(|| self.due.pop())?;
-        Some(group.samples())
+        match self.rest.take() {
+            Some((key, group)) => Some(key.kind.values(group.samples())),
+            None => self.due.drop_oldest(),
+        }
     }
 
     /// Moves all data by so many milliseconds.

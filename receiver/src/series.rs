@@ -14,8 +14,8 @@ pub struct Series {
 }
 
 impl Series {
-    /// The series of a metric of a group.
-    pub fn new(key: &PeriodKey, dimensions: &Dimensions, metric: &Metric) -> Self {
-        Self { origin: key.origin.clone(), dimensions: dimensions.clone(), metric: metric.clone() }
+    /// Creates the series of a metric and its dimensions.
+    pub fn new(key: &PeriodKey, dimensions: Dimensions, metric: &Metric) -> Self {
+        Self { origin: key.origin.clone(), dimensions, metric: metric.clone() }
     }
 }

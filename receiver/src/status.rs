@@ -1,13 +1,11 @@
-//! What the receiver tells of itself, once a second, for a status page and for programs.
+//! The receiver's status, once a second, for the status page and for programs.
 
 use std::collections::VecDeque;
 
 use acpw_metric::{Now, Timestamp};
-use serde::Serialize;
+use acpw_shared_state::{BigSeries, CredentialsStatus, Line, Minute, Status};
 
-use crate::{
-    Config, Counts, Publisher, cardinality::BigSeries, cost::Prediction, credentials::RegionSource, notice::Level,
-};
+use crate::{Config, Counts, cost::Prediction, notice::Level};
 
 /// Minutes of history.
 const MINUTES: usize = 60;
@@ -15,10 +13,11 @@ const MINUTES: usize = 60;
 /// Lines of each kind.
 const LINES: usize = 10;
 
-/// Gathers what a status tells beside what the publisher knows at the moment.
+/// Gathers the history that a status shows.
 #[derive(Debug)]
 pub struct StatusBook {
-    about: About,
+    /// What does not change.
+    about: Status,
     started: Option<Now>,
     written: Option<u64>,
     minutes: VecDeque<Minute>,
@@ -27,92 +26,68 @@ pub struct StatusBook {
     errors: VecDeque<Line>,
 }
 
-/// What does not change.
-#[derive(Clone, Debug, Serialize)]
-struct About {
-    version: &'static str,
-    region: String,
-    host: String,
-    namespace: String,
-    publish_interval_millisecond: u64,
-    buffer_limit_bytes: usize,
+/// State of a receiver at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counters since the start.
+    pub counts: Counts,
+    /// Values held.
+    pub held: u64,
+    /// Memory that they take, in bytes.
+    pub held_bytes: usize,
+    /// Series times periods among them.
+    pub held_series: usize,
+    /// Milliseconds that are added to the host's clock.
+    pub clock_skew: i64,
+    /// Seconds since CloudWatch last accepted a request, or since the start.
+    pub seconds_since_success: u64,
+    /// Provider of the credentials in use, and when they expire.
+    pub credentials: Option<(&'static str, Option<Timestamp>)>,
+    /// Predicted cost.
+    pub prediction: Prediction,
 }
 
-/// What happened within a minute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Minute {
-    /// Its start, in seconds since the epoch.
-    start: u64,
-    received: u64,
-    published: u64,
-    dropped: u64,
-    requests: u64,
-    throttled: u64,
-    held: u64,
-}
+impl Snapshot {
+    /// Names of the gauges in Envoy's statistics, without the prefix `acpw.receiver.`.
+    pub const GAUGES: &'static [&'static str] = &[
+        "held",
+        "held_bytes",
+        "held_series",
+        "clock_skew_millisecond",
+        "published_series",
+        "predicted_monthly_cost_cents",
+        "seconds_since_success",
+    ];
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Line {
-    /// Milliseconds since the epoch.
-    time: u64,
-    text: String,
-}
-
-/// Where the credentials come from, and nothing of what they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CredentialsStatus {
-    /// The provider; `none` while there are none.
-    pub source: &'static str,
-    /// When they expire, in milliseconds since the epoch; never, when there is nothing.
-    pub expires: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Status<'a> {
-    time: u64,
-    started: u64,
-    #[serde(flatten)]
-    about: &'a About,
-    counts: Named,
-    held: u64,
-    held_bytes: usize,
-    held_series: usize,
-    clock_skew_millisecond: i64,
-    seconds_since_success: Option<u64>,
-    credentials: CredentialsStatus,
-    series: u64,
-    biggest_series: Vec<BigSeries>,
-    requests_per_month: u64,
-    dollars_per_month: f64,
-    minutes: &'a VecDeque<Minute>,
-    publications: &'a VecDeque<Line>,
-    errors: &'a VecDeque<Line>,
-}
-
-/// The counters by their names.
-struct Named(Counts);
-
-impl Serialize for Named {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(Counts::NAMES.iter().zip(self.0.values()))
+    /// Returns the gauges, in the order of their names.
+    pub fn gauges(&self) -> impl Iterator<Item = u64> {
+        let gauges = [
+            self.held,
+            self.held_bytes as u64,
+            self.held_series as u64,
+            self.clock_skew.unsigned_abs(),
+            self.prediction.series,
+            self.prediction.cents,
+            self.seconds_since_success,
+        ];
+        gauges.into_iter()
     }
 }
 
 impl StatusBook {
-    /// A book of a receiver with this configuration.
+    /// Creates the book of a receiver with this configuration.
     pub fn new(config: &Config) -> Self {
+        let about = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            region: config.region.region().map(|region| region.as_str().to_owned()).unwrap_or_default(),
+            host: config.host.clone().unwrap_or_default(),
+            namespace: config.namespace.to_string(),
+            publish_interval_millisecond: u64::try_from(config.publish_interval.as_millis()).unwrap_or(u64::MAX),
+            buffer_limit_bytes: config.buffer_limit as u64,
+            ..Status::default()
+        };
         Self {
-            about: About {
-                version: env!("CARGO_PKG_VERSION"),
-                region: match &config.region {
-                    RegionSource::Known(region) => region.as_str().to_owned(),
-                    RegionSource::Imds(_) => String::new(),
-                },
-                host: config.host.clone().unwrap_or_default(),
-                namespace: config.namespace.to_string(),
-                publish_interval_millisecond: u64::try_from(config.publish_interval.as_millis()).unwrap_or(u64::MAX),
-                buffer_limit_bytes: config.buffer_limit,
-            },
+            about,
             started: None,
             written: None,
             minutes: VecDeque::new(),
@@ -122,8 +97,8 @@ impl StatusBook {
         }
     }
 
-    /// Notes a line that was written to the log.
-    pub fn note(&mut self, level: Level, text: &str, now: Now) {
+    /// Remembers a line that was written to the log.
+    pub fn remember(&mut self, level: Level, text: &str, now: Now) {
         let lines = match level {
             Level::Debug => &mut self.publications,
             Level::Info => return,
@@ -133,42 +108,41 @@ impl StatusBook {
         lines.truncate(LINES);
     }
 
-    /// The status to write now, as JSON, if a second has passed since the last one.
-    pub fn poll(&mut self, publisher: &Publisher, now: Now) -> Option<Vec<u8>> {
-        let (source, expires) = publisher.credentials().unwrap_or(("none", None));
-        let credentials = CredentialsStatus { source, expires: expires.map(Timestamp::as_millis) };
-        let second = now.steady.as_secs();
-        if self.written == Some(second) {
-            return None;
-        }
-        self.written = Some(second);
-        let started = *self.started.get_or_insert(now);
-        self.count(publisher, now.wall);
-        let counts = *publisher.counts();
-        let Prediction { series, calls, cents } = publisher.prediction();
-        let status = Status {
-            time: now.wall.as_millis(),
-            started: started.wall.as_millis(),
-            about: &self.about,
-            counts: Named(counts),
-            held: publisher.held(),
-            held_bytes: publisher.held_bytes(),
-            held_series: publisher.held_series(),
-            clock_skew_millisecond: publisher.clock_skew(),
-            seconds_since_success: (counts.requests > 0).then(|| publisher.since_success(now).as_secs()),
-            credentials,
-            series,
-            biggest_series: publisher.cardinality().biggest(),
-            requests_per_month: calls,
-            dollars_per_month: cents as f64 / 100.0,
-            minutes: &self.minutes,
-            publications: &self.publications,
-            errors: &self.errors,
-        };
-        serde_json::to_vec(&status).ok()
+    /// Returns whether a second has passed since the last status.
+    pub fn is_due(&self, now: Now) -> bool {
+        self.written != Some(now.steady.as_secs())
     }
 
-    fn count(&mut self, publisher: &Publisher, wall: Timestamp) {
+    /// Returns the status at this moment. `now` is the time by the host's clocks.
+    pub fn write(&mut self, snapshot: Snapshot, biggest_series: Vec<BigSeries>, now: Now) -> Status {
+        self.written = Some(now.steady.as_secs());
+        let started = *self.started.get_or_insert(now);
+        self.count(&snapshot, now.wall);
+        let Snapshot { counts, held, credentials, prediction, .. } = snapshot;
+        let (source, expires) = credentials.unwrap_or(("none", None));
+        let Prediction { series, calls, cents } = prediction;
+        Status {
+            time: now.wall.as_millis(),
+            started: started.wall.as_millis(),
+            counts: Counts::NAMES.iter().map(|name| (*name).to_owned()).zip(counts.values()).collect(),
+            held,
+            held_bytes: snapshot.held_bytes as u64,
+            held_series: snapshot.held_series as u64,
+            clock_skew_millisecond: snapshot.clock_skew,
+            seconds_since_success: (counts.requests > 0).then_some(snapshot.seconds_since_success),
+            credentials: CredentialsStatus { source: source.to_owned(), expires: expires.map(Timestamp::as_millis) },
+            series,
+            biggest_series,
+            requests_per_month: calls,
+            dollars_per_month: cents as f64 / 100.0,
+            minutes: self.minutes.iter().copied().collect(),
+            publications: self.publications.iter().cloned().collect(),
+            errors: self.errors.iter().cloned().collect(),
+            ..self.about.clone()
+        }
+    }
+
+    fn count(&mut self, snapshot: &Snapshot, wall: Timestamp) {
         let start = wall.floor(60).as_secs();
         if self.minutes.back().is_none_or(|minute| minute.start != start) {
             self.minutes.push_back(Minute { start, ..Minute::default() });
@@ -176,16 +150,15 @@ impl StatusBook {
                 self.minutes.pop_front();
             }
         }
-        let counts = *publisher.counts();
-        let news = counts.since(&self.before);
-        self.before = counts;
+        let news = snapshot.counts.since(&self.before);
+        self.before = snapshot.counts;
         if let Some(minute) = self.minutes.back_mut() {
             minute.received = minute.received.saturating_add(news.received);
             minute.published = minute.published.saturating_add(news.published);
             minute.dropped = minute.dropped.saturating_add(news.dropped());
             minute.requests = minute.requests.saturating_add(news.requests);
             minute.throttled = minute.throttled.saturating_add(news.throttled);
-            minute.held = publisher.held();
+            minute.held = snapshot.held;
         }
     }
 }

@@ -91,6 +91,14 @@ impl Body {
         }
     }
 
+    /// Returns whether some of its data were posted to a gateway.
+    pub fn has_posted(&self) -> bool {
+        match self {
+            Self::Draft(draft) => draft.has_posted(),
+            Self::Payload(payload) => payload.has_posted(),
+        }
+    }
+
     /// Returns about how many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
         match self {

@@ -1,10 +1,10 @@
 //! Zeros for series that are quiet, so that an alarm sees them as such and not as missing.
 
-use acpw_metric::{Accumulator, DataKind, Distribution, Map, PeriodKey, StorageResolution, Timestamp, Unit};
+use acpw_metric::{DataKind, Dimensions, Distribution, Map, Metric, PeriodKey, StorageResolution, Timestamp, Unit};
 
-use crate::series::Series;
+use crate::{gauge::File, series::Series};
 
-/// How many seconds after its end a window is taken as told by all senders.
+/// How many seconds after its end a window is taken as reported by all senders.
 const SETTLING: u64 = 5;
 
 /// The length of the windows that are looked at, in seconds: CloudWatch's shortest alarm period for data of high
@@ -31,35 +31,35 @@ struct Seen {
     /// The start of the first window that was not looked at, in seconds.
     next: u64,
     /// The starts of windows with data, from there on.
-    told: Vec<u64>,
+    reported: Vec<u64>,
     /// The end of the last window with data before.
     last: u64,
 }
 
 impl Zeros {
-    /// Takes in which series senders have told data of.
-    pub fn note(&mut self, data: &Accumulator) {
-        let is_meant = |key: &PeriodKey| key.origin.zero_minutes > 0 && key.kind == DataKind::OBSERVED;
-        for (key, dimensions, distributions) in data.iter().filter(|(key, ..)| is_meant(key)) {
-            for (metric, _) in distributions.iter().filter(|(metric, _)| metric.unit == Unit::COUNT) {
-                let start = key.start.as_secs();
-                let start = start - start % window(metric.resolution);
-                let has_room = self.seen.len() < MAX_SERIES;
-                let series = Series::new(key, dimensions, metric);
-                match self.seen.get_mut(&series) {
-                    Some(seen) if start >= seen.next && !seen.told.contains(&start) => seen.told.push(start),
-                    Some(_) => {}
-                    None if has_room => {
-                        self.seen.insert(series, Seen { next: start, told: vec![start], last: start });
-                    }
-                    None => {}
-                }
+    /// Remembers a series of which a record has values, if it wants zeros. The dimensions are in ascending order of their
+    /// names.
+    pub fn note(&mut self, key: &PeriodKey, dimensions: &[(&str, &str)], metric: &Metric) {
+        let wants_zeros = key.origin.zero_minutes > 0 && key.kind == DataKind::OBSERVED && metric.unit == Unit::COUNT;
+        if !wants_zeros {
+            return;
+        }
+        let start = key.start.as_secs();
+        let start = start - start % window(metric.resolution);
+        let has_room = self.seen.len() < MAX_SERIES;
+        let series = Series::new(key, Dimensions::from_borrowed(dimensions), metric);
+        match self.seen.get_mut(&series) {
+            Some(seen) if start >= seen.next && !seen.reported.contains(&start) => seen.reported.push(start),
+            Some(_) => {}
+            None if has_room => {
+                self.seen.insert(series, Seen { next: start, reported: vec![start], last: start });
             }
+            None => {}
         }
     }
 
     /// Adds a zero to `pending` for each series and window that is over and has no data; gives how many.
-    pub fn fill(&mut self, pending: &mut Accumulator, now: Timestamp) -> u64 {
+    pub fn fill(&mut self, file: &mut File<'_>, now: Timestamp) -> u64 {
         let over = now.as_secs().saturating_sub(SETTLING);
         let closed = over - over % window(StorageResolution::High);
         if closed == self.closed {
@@ -76,16 +76,16 @@ impl Zeros {
             while seen.next.saturating_add(window) <= over {
                 let start = seen.next;
                 seen.next = start.saturating_add(window);
-                if let Some(at) = seen.told.iter().position(|told| *told == start) {
-                    seen.told.swap_remove(at);
+                if let Some(at) = seen.reported.iter().position(|reported| *reported == start) {
+                    seen.reported.swap_remove(at);
                     seen.last = seen.next;
                 } else if start < seen.last.saturating_add(wanted) {
                     let key = PeriodKey::new(Timestamp::from_secs(start), DataKind::OBSERVED, origin.clone(), metric);
-                    pending.file(key, dimensions, metric, &zero);
+                    file(key, dimensions, metric, &zero);
                     zeros = zeros.saturating_add(1);
                 } else {
-                    match seen.told.iter().min() {
-                        Some(told) => seen.next = *told,
+                    match seen.reported.iter().min() {
+                        Some(reported) => seen.next = *reported,
                         None => return false,
                     }
                 }
@@ -98,7 +98,7 @@ impl Zeros {
 
 #[cfg(test)]
 mod tests {
-    use acpw_metric::{Dimensions, Metric, MetricName, Origin};
+    use acpw_metric::{Accumulator, MetricName, Origin};
 
     use super::*;
 
@@ -123,12 +123,13 @@ mod tests {
         let mut filled = 0;
         for second in 0..1_000 {
             if data.contains(&second) {
-                let mut told = Accumulator::default();
-                add(&mut told, metric, minutes, second);
-                zeros.note(&told);
-                pending.merge(told);
+                let mut reported = Accumulator::default();
+                add(&mut reported, metric, minutes, second);
+                reported.iter().for_each(|(key, _, all)| zeros.note(key, &[], &all[0].0));
+                pending.merge(reported);
             }
-            filled += zeros.fill(&mut pending, Timestamp::from_secs(START + second));
+            let mut file = |key, dimensions: &_, metric: &_, zero: &_| pending.file(key, dimensions, metric, zero);
+            filled += zeros.fill(&mut file, Timestamp::from_secs(START + second));
             let due = std::mem::take(&mut pending);
             published.extend(due.iter().map(|(key, _, all)| (key.start.as_secs() - START, all[0].1.sum())));
         }

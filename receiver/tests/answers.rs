@@ -1,4 +1,4 @@
-//! What the publisher makes of each kind of answer: namespaces that are refused, proxies that answer, throttling in every
+//! What the driver makes of each kind of answer: namespaces that are refused, proxies that answer, throttling in every
 //! spelling, and data that CloudWatch does not take. In virtual time, with headers and bodies as they come.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
@@ -9,8 +9,9 @@ use acpw_metric::{
     Accumulator, DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Entity, EntityText, Metric,
     MetricName, Namespace, Now, Origin, PeriodKey, StorageResolution, Timestamp, Unit,
 };
+use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
-use receiver::{Answer, Config, Counts, Publisher, Transmit, flush::Flushes, notice::Level};
+use receiver::{Answer, Config, Counts, Driver, Transmit, notice::Level};
 use serde_json::Value;
 
 const START: u64 = 1_787_402_160;
@@ -59,9 +60,9 @@ impl Reply {
     }
 }
 
-/// A publisher, its time, what it sent and what it said.
+/// A driver, its time, what it sent and what it said.
 struct World {
-    publisher: Publisher,
+    driver: Driver,
     millis: u64,
     /// Values by namespace and path.
     stored: BTreeMap<(String, String), u64>,
@@ -77,7 +78,7 @@ impl World {
                 "publish_interval_millisecond": 1000 {extra}}}"#
         );
         let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
-        Self { publisher: Publisher::new(config, 7), millis: 0, stored: BTreeMap::new(), calls: 0, lines: Vec::new() }
+        Self { driver: Driver::new(config, 7), millis: 0, stored: BTreeMap::new(), calls: 0, lines: Vec::new() }
     }
 
     fn now(&self) -> Now {
@@ -102,13 +103,13 @@ impl World {
             held.file(key, &dimensions, &metric, &one);
         }
         for record in held.into_records(1 << 16) {
-            self.publisher.handle_record(&record, self.now());
+            self.driver.handle_record(&record, self.now());
         }
     }
 
     /// One tick of 200 ms: sends what is to be sent, and answers it.
     fn tick(&mut self, answer: &mut dyn FnMut(u64, &Value) -> Option<Reply>) {
-        while let Some(transmit) = self.publisher.poll_transmit(self.now()) {
+        while let Some(transmit) = self.driver.poll_transmit(self.now()) {
             self.calls += 1;
             let document = document(&transmit);
             if let Some(reply) = answer(self.millis, &document) {
@@ -116,7 +117,7 @@ impl World {
                 if answer.status() == 200 && !answer.is_foreign() {
                     self.store(&document);
                 }
-                self.publisher.handle_answer(transmit.id, &answer, self.now());
+                self.driver.handle_answer(transmit.id, &answer, self.now());
             }
             self.settle();
         }
@@ -144,14 +145,14 @@ impl World {
     }
 
     fn settle(&mut self) {
-        while let Some((level, line)) = self.publisher.poll_line() {
+        while let Some((level, line)) = self.driver.poll_line() {
             self.lines.push((self.millis, level, line));
         }
-        assert_eq!(self.counts().unaccounted(), self.publisher.held());
+        assert_eq!(self.counts().unaccounted(), self.driver.receiver().held());
     }
 
     fn counts(&self) -> Counts {
-        *self.publisher.counts()
+        *self.driver.receiver().counts()
     }
 
     fn lines_with(&self, text: &str) -> Vec<&str> {
@@ -231,7 +232,7 @@ fn a_namespace_that_iam_refuses_holds_up_no_other() {
     }
     // The permission is given.
     world.run(60_000, |_, _| Some(Reply::ok()));
-    assert_eq!((world.stored_of("A"), world.stored_of("B"), world.publisher.held()), (1_800, 1_800, 0));
+    assert_eq!((world.stored_of("A"), world.stored_of("B"), world.driver.receiver().held()), (1_800, 1_800, 0));
 }
 
 /// A7: CloudWatch fails on one namespace, or a proxy refuses it.
@@ -258,7 +259,7 @@ fn a_namespace_with_trouble_of_any_kind_holds_up_no_other() {
         }
         world.run(1_000, |_, document| Some(if is_of(document, "B") { reply.clone() } else { Reply::ok() }));
         assert_eq!((world.stored_of("A"), world.stored_of("C")), (180, 180), "{reply:?}");
-        assert_eq!((world.publisher.held(), world.counts().dropped()), (180, 0), "{reply:?}");
+        assert_eq!((world.driver.receiver().held(), world.counts().dropped()), (180, 0), "{reply:?}");
         assert!(world.calls < 300, "{} {reply:?}", world.calls);
         world.run(60_000, |_, _| Some(Reply::ok()));
         assert_eq!(world.stored_of("B"), 180, "{reply:?}");
@@ -281,7 +282,7 @@ fn trouble_of_one_entity_is_not_that_of_its_namespace() {
         let has_entity = document.get("EntityMetricData").is_some();
         Some(if has_entity { Reply::error(500, "InternalFailure", "") } else { Reply::ok() })
     });
-    assert_eq!((world.stored_of("A"), world.publisher.held()), (90, 90));
+    assert_eq!((world.stored_of("A"), world.driver.receiver().held()), (90, 90));
 }
 
 /// A payload that keeps failing does not hold up others of its own lane.
@@ -299,7 +300,7 @@ fn a_payload_that_keeps_failing_holds_up_no_other() {
     world.run(2_000, |_, document| {
         Some(if poisoned(document) { Reply::error(500, "InternalFailure", "") } else { Reply::ok() })
     });
-    assert_eq!((world.stored_of("A"), world.publisher.held()), (360, 1));
+    assert_eq!((world.stored_of("A"), world.driver.receiver().held()), (360, 1));
     assert!(world.counts().retried < 30, "{:?}", world.counts());
 }
 
@@ -314,7 +315,7 @@ fn refused_namespaces_are_held_within_the_bound_and_cost_the_others_nothing() {
             Some(if is_of(document, "A") { Reply::ok() } else { Reply::error(403, "AccessDenied", "no") })
         });
         // Half of the limit, and what A has.
-        assert!(world.publisher.held_bytes() <= 110_000, "{n}: {}", world.publisher.held_bytes());
+        assert!(world.driver.receiver().held_bytes() <= 110_000, "{n}: {}", world.driver.receiver().held_bytes());
     }
     assert!(world.counts().dropped_buffer_full > 0);
     assert!(world.stored_of("A") >= 3 * 298, "{}", world.stored_of("A"));
@@ -354,7 +355,7 @@ fn the_clock_is_learnt_from_answers_of_cloudwatch_only() {
     let mut world = World::new("");
     world.observe("A", paths(0..1));
     world.run(60_000, |_, _| Some(Reply::foreign(502, "<html>").with("date", a_day_off)));
-    assert_eq!(world.publisher.clock_skew(), 0);
+    assert_eq!(world.driver.receiver().snapshot(world.now()).clock_skew, 0);
     world.run(60_000, |_, document| {
         assert_eq!(data(document)[0]["Timestamp"], START);
         Some(Reply::ok())
@@ -374,7 +375,7 @@ fn one_answer_with_a_wrong_date_moves_nothing() {
             Some(Reply::ok().with("date", &date(now, ahead)))
         });
     }
-    assert_eq!((world.publisher.clock_skew(), world.lines_with("clock").len()), (0, 0));
+    assert_eq!((world.driver.receiver().snapshot(world.now()).clock_skew, world.lines_with("clock").len()), (0, 0));
     world.run(2_000, |_, _| Some(Reply::ok()));
     assert_eq!(world.stored_of("A"), 10);
 }
@@ -388,10 +389,10 @@ fn each_way_of_a_clock_is_logged() {
     };
     world.observe("A", paths(0..1));
     world.run(3_000, |now, _| Some(skewed(now, DAY)));
-    let off = world.publisher.clock_skew();
+    let off = world.driver.receiver().snapshot(world.now()).clock_skew;
     assert!(off > 86_000_000, "{off}");
     world.run(65_000, |now, _| Some(skewed(now, 0)));
-    assert!(world.publisher.clock_skew().abs() < 10_000);
+    assert!(world.driver.receiver().snapshot(world.now()).clock_skew.abs() < 10_000);
     assert_eq!(world.lines_with("this host's clock is off").len(), 1, "{:?}", world.lines);
     assert_eq!(world.lines_with("this host's clock is right").len(), 1, "{:?}", world.lines);
 }
@@ -433,31 +434,30 @@ fn a_flush_may_try_once_however_long_cloudwatch_asks_to_be_left_alone() {
     world.observe("A", paths(0..1));
     let throttled = || Some(Reply::error(400, "Throttling", "").with("x-amz-retry-after", "120000"));
     world.run(2_000, |_, _| throttled());
-    world.publisher.flush(Duration::from_secs(1), world.now());
+    world.driver.request_flush(1);
     world.run(20_000, |_, _| throttled());
     assert_eq!(world.calls, 2);
-    world.publisher.flush(Duration::from_secs(1), world.now());
+    world.driver.request_flush(2);
     world.run(2_000, |_, _| Some(Reply::ok()));
     assert_eq!((world.calls, world.stored_of("A")), (3, 1));
-    assert!(world.publisher.is_flushed(world.now()));
+    assert_eq!(world.driver.take_flushed(), Some(FlushDone { id: 2, held: 0 }));
 }
 
 /// A flush that is held up by a refused namespace keeps later ones from nothing.
 #[test]
 fn a_refused_namespace_does_not_hold_up_later_flushes() {
     let mut world = World::new("");
-    let mut flushes = Flushes::default();
     let answer =
         |document: &Value| Some(if is_of(document, "B") { Reply::error(403, "AccessDenied", "") } else { Reply::ok() });
     world.observe("B", paths(0..1));
     for tick in 0..40 {
-        let now = world.now();
-        assert!(flushes.poll(u64::from(tick >= 5), &mut world.publisher, now).is_none());
+        world.driver.request_flush(u64::from(tick >= 5));
         world.tick(&mut |_, document| answer(document));
     }
     world.observe("A", paths(0..1));
-    let now = world.now();
-    assert!(flushes.poll(2, &mut world.publisher, now).is_none());
+    assert_eq!(world.driver.take_flushed(), None);
+    world.driver.request_flush(2);
+    world.tick(&mut |_, document| answer(document));
     world.tick(&mut |_, document| answer(document));
     assert_eq!(world.stored_of("A"), 1, "at once");
 }
@@ -493,7 +493,7 @@ fn data_are_not_dropped_when_cloudwatch_refuses_all_of_them() {
         world.observe("A", paths(0..3_000));
         world.run(60_000, |_, _| Some(Reply::error(400, code, "The account is not allowed to do that.")));
         assert!(world.calls < 80, "{}", world.calls);
-        assert_eq!((world.counts().dropped(), world.publisher.held()), (0, 3_000));
+        assert_eq!((world.counts().dropped(), world.driver.receiver().held()), (0, 3_000));
         let lines = world.lines_with("refuses all data of the namespace A");
         assert!((1..=2).contains(&lines.len()) && lines[0].contains(code), "{:?}", world.lines);
         world.run(120_000, |_, _| Some(Reply::ok()));
@@ -525,10 +525,10 @@ fn a_datum_that_nobody_takes_is_dropped_once_others_are_taken() {
     let answer = |document: &Value| Some(if is_bad(document) { Reply::error(400, "Odd", "no") } else { Reply::ok() });
     world.observe("A", ["/bad".to_owned()]);
     world.run(60_000, |_, document| answer(document));
-    assert_eq!(world.publisher.held(), 1);
+    assert_eq!(world.driver.receiver().held(), 1);
     world.observe("A", paths(0..3));
     world.run(120_000, |_, document| answer(document));
-    assert_eq!((world.stored_of("A"), world.counts().dropped_invalid, world.publisher.held()), (3, 1, 0));
+    assert_eq!((world.stored_of("A"), world.counts().dropped_invalid, world.driver.receiver().held()), (3, 1, 0));
 }
 
 /// A1, A4, A5: data that a message names are dropped, and no others, whatever the code and the style.
@@ -607,7 +607,7 @@ fn a_foreign_answer_neither_costs_data_nor_delivers_them() {
         world.observe("A", paths(0..20));
         world.run(30_000, |_, _| Some(Reply::foreign(status, "<html>ServiceX</html>")));
         let counts = world.counts();
-        assert_eq!((counts.published, counts.dropped(), world.publisher.held()), (0, 0, 20), "{status}");
+        assert_eq!((counts.published, counts.dropped(), world.driver.receiver().held()), (0, 0, 20), "{status}");
         assert_eq!(counts.foreign, world.calls as u64);
         assert!(world.calls < 60, "{status} {}", world.calls);
         let lines = world.lines_with(&format!("the cluster answers {status}, but not as CloudWatch does"));
@@ -653,8 +653,8 @@ fn a_day_of_mixed_answers_keeps_the_books() {
             turn = turn.wrapping_mul(31).wrapping_add(7);
             Some(replies[(turn >> 3) % replies.len()].clone())
         });
-        assert!(world.publisher.held_bytes() <= 100_000);
+        assert!(world.driver.receiver().held_bytes() <= 100_000);
     }
     world.run(HOUR, |_, _| Some(Reply::ok()));
-    assert_eq!(world.publisher.held(), 0, "{:?}", world.counts());
+    assert_eq!(world.driver.receiver().held(), 0, "{:?}", world.counts());
 }

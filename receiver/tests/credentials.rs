@@ -22,7 +22,7 @@ use acpw_metric::{
     Timestamp, Unit,
 };
 use receiver::{
-    Config, Publisher, Transmit,
+    Config, Driver, Transmit,
     credentials::{Call, Response},
 };
 use serde_json::Value;
@@ -78,28 +78,28 @@ impl Scenario {
     fn run(mut self) {
         let Some(config) = self.config() else { return self.scan() };
         assert!(self.expected.get("faults").is_none(), "the configuration has no faults");
-        let mut publisher = Publisher::new(config, 7);
-        publisher.handle_record(&record(), now(0));
+        let mut driver = Driver::new(config, 7);
+        driver.handle_record(&record(), now(0));
         let mut transmit = None;
         let mut ticks = 0;
         // A minute of virtual time, and on for as long as there is traffic to come.
         while transmit.is_none() && (ticks < 300 || (self.traffic.len() > 0 && ticks < 100_000)) {
             let now = now(ticks * 200);
-            while let Some(call) = publisher.poll_call(now) {
+            while let Some(call) = driver.poll_call(now) {
                 self.shown.push_str(&format!("{call:?}\n"));
                 let response = self.answer(&call);
-                publisher.handle_call_answer(&response, now);
-                self.shown.push_str(&format!("{response:?} {publisher:?}\n"));
+                driver.handle_call_answer(&response, now);
+                self.shown.push_str(&format!("{response:?} {driver:?}\n"));
             }
-            transmit = publisher.poll_transmit(now);
-            while let Some((level, line)) = publisher.poll_line() {
+            transmit = driver.poll_transmit(now);
+            while let Some((level, line)) = driver.poll_line() {
                 self.shown.push_str(&format!("{level:?} {line}\n"));
             }
             ticks += 1;
         }
         assert_eq!(self.traffic.len(), 0, "not all of the traffic came");
         self.check(transmit.as_ref());
-        assert_eq!(publisher.held(), 1);
+        assert_eq!(driver.receiver().held(), 1);
         self.scan();
     }
 

@@ -1,4 +1,4 @@
-//! The publisher against a CloudWatch of a few lines, in virtual time.
+//! The driver against a CloudWatch of a few lines, in virtual time.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
 
@@ -8,17 +8,16 @@ use acpw_metric::{
     Accumulator, DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Now, Origin,
     PeriodKey, StorageResolution, Timestamp, Unit,
 };
+use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
-use receiver::{
-    Answer, Config, Counts, Publisher, Transmit, answer::Reply, flush::Flushes, notice::Level, patience::Patience,
-};
+use receiver::{Answer, Config, Counts, Driver, Transmit, answer::Reply, notice::Level, patience::Patience};
 
 const START: u64 = 1_787_402_160;
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 
-/// A publisher, its time, and everything it was told and said.
+/// A driver, its time, and everything it was told and said.
 struct World {
-    publisher: Publisher,
+    driver: Driver,
     millis: u64,
     counts: Counts,
     lines: Vec<(Level, String)>,
@@ -33,8 +32,8 @@ impl World {
                 "aws_session_token": "TOKENTOKEN" {extra} {interval}}}"#
         );
         let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
-        let publisher = Publisher::new(config, 7);
-        Self { publisher, millis: 0, counts: Counts::default(), lines: Vec::new() }
+        let driver = Driver::new(config, 7);
+        Self { driver, millis: 0, counts: Counts::default(), lines: Vec::new() }
     }
 
     fn now(&self) -> Now {
@@ -62,14 +61,14 @@ impl World {
             held.add(self.now().wall, None, &dimensions, &metric, &one);
         }
         for record in held.into_records(1 << 16) {
-            self.publisher.handle_record(&record, self.now());
+            self.driver.handle_record(&record, self.now());
         }
     }
 
     /// Ticks, 200 ms apart, until there is something to send.
     fn next(&mut self) -> Transmit {
         for _ in 0..1_000 {
-            if let Some(transmit) = self.publisher.poll_transmit(self.now()) {
+            if let Some(transmit) = self.driver.poll_transmit(self.now()) {
                 return transmit;
             }
             self.settle();
@@ -82,7 +81,7 @@ impl World {
     fn silent(&mut self, millis: u64) {
         let end = self.millis + millis;
         while self.millis < end {
-            assert!(self.publisher.poll_transmit(self.now()).is_none(), "at {}", self.millis);
+            assert!(self.driver.poll_transmit(self.now()).is_none(), "at {}", self.millis);
             self.millis += 200;
         }
     }
@@ -93,16 +92,16 @@ impl World {
     }
 
     fn reply(&mut self, transmit: &Transmit, reply: Reply) {
-        self.publisher.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+        self.driver.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
         self.settle();
     }
 
     fn settle(&mut self) {
-        while let Some(line) = self.publisher.poll_line() {
+        while let Some(line) = self.driver.poll_line() {
             self.lines.push(line);
         }
-        self.counts = *self.publisher.counts();
-        assert_eq!(self.counts.unaccounted(), self.publisher.held());
+        self.counts = *self.driver.receiver().counts();
+        assert_eq!(self.counts.unaccounted(), self.driver.receiver().held());
     }
 }
 
@@ -147,7 +146,7 @@ fn what_is_received_is_published_once() {
     assert_eq!(header(&transmit, "x-amz-target"), Some("GraniteServiceVersion20100801.PutMetricData"));
     assert_eq!(header(&transmit, "x-amz-security-token"), Some("TOKENTOKEN"));
     world.answer(&transmit, 200, "", "");
-    assert_eq!((world.counts.received, world.counts.published, world.publisher.held()), (2, 2, 0));
+    assert_eq!((world.counts.received, world.counts.published, world.driver.receiver().held()), (2, 2, 0));
     world.silent(60_000);
 }
 
@@ -163,7 +162,7 @@ fn a_failed_request_is_sent_again_as_it_was_with_a_new_signature() {
     assert_eq!(first.body, second.body);
     assert_ne!(header(&first, "authorization"), header(&second, "authorization"));
     world.answer(&second, 200, "", "");
-    assert_eq!((world.counts.retried, world.counts.published, world.publisher.held()), (1, 500, 0));
+    assert_eq!((world.counts.retried, world.counts.published, world.driver.receiver().held()), (1, 500, 0));
 }
 
 #[test]
@@ -214,7 +213,7 @@ fn a_bad_datum_that_is_not_named_is_found_by_halving() {
     let mut world = World::new("");
     world.observe(0..100);
     let mut calls = 0;
-    while world.publisher.held() > 0 {
+    while world.driver.receiver().held() > 0 {
         let transmit = world.next();
         calls += 1;
         if paths(&transmit).contains(&"series-42".to_owned()) {
@@ -278,7 +277,7 @@ fn refused_credentials_hold_the_data_and_are_told_without_a_secret() {
         world.answer(&transmit, 403, "SignatureDoesNotMatch", message);
         world.silent(25_000);
     }
-    assert_eq!((world.counts.denied, world.publisher.held()), (3, 1));
+    assert_eq!((world.counts.denied, world.driver.receiver().held()), (3, 1));
     let told: Vec<_> = world.lines.iter().filter(|(level, _)| *level == Level::Error).collect();
     assert!((1..=2).contains(&told.len()), "{told:?}");
     for (_, line) in &world.lines {
@@ -296,12 +295,12 @@ fn an_answer_that_did_not_come_is_counted_by_what_it_leaves_open() {
     for (may_be_stored, unknown) in [(true, 1), (false, 1), (true, 2)] {
         let transmit = world.next();
         let answer = Answer::Missing { may_be_stored, reason: "why".to_owned() };
-        world.publisher.handle_answer(transmit.id, &answer, world.now());
+        world.driver.handle_answer(transmit.id, &answer, world.now());
         world.settle();
         assert_eq!(world.counts.unknown_outcome, unknown);
     }
     let transmit = world.next();
-    world.publisher.handle_undispatched(transmit.id, "bad argument", world.now());
+    world.driver.handle_undispatched(transmit.id, "bad argument", world.now());
     world.settle();
     assert_eq!(world.counts.retried, 4);
     let transmit = world.next();
@@ -313,14 +312,14 @@ fn memory_is_bounded_through_an_outage_and_what_is_dropped_is_counted() {
     let mut world = World::new(r#", "buffer_limit_bytes": 100000"#);
     for minute in 0..30 {
         world.observe(minute * 100..minute * 100 + 100);
-        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+        while let Some(transmit) = world.driver.poll_transmit(world.now()) {
             world.answer(&transmit, 500, "InternalFailure", "");
         }
-        assert!(world.publisher.held_bytes() <= 100_000);
+        assert!(world.driver.receiver().held_bytes() <= 100_000);
         world.millis += 60_000;
     }
     assert!(world.counts.dropped_buffer_full > 0);
-    while world.publisher.held() > 0 {
+    while world.driver.receiver().held() > 0 {
         let transmit = world.next();
         world.answer(&transmit, 200, "", "");
     }
@@ -334,14 +333,14 @@ fn at_most_four_payloads_are_in_flight() {
     let mut sent = vec![world.next()];
     for _ in 0..100 {
         world.millis += 20;
-        sent.extend(world.publisher.poll_transmit(world.now()));
+        sent.extend(world.driver.poll_transmit(world.now()));
     }
     assert_eq!(sent.len(), 4);
     for transmit in &sent {
         assert!(data(transmit).len() <= 1_000);
         world.answer(transmit, 200, "", "");
     }
-    while world.publisher.held() > 0 {
+    while world.driver.receiver().held() > 0 {
         let transmit = world.next();
         world.answer(&transmit, 200, "", "");
     }
@@ -355,10 +354,10 @@ fn many_data_are_encoded_a_part_at_a_time() {
     world.observe(0..10_000);
     let mut turns = 0;
     let mut sent = 0;
-    while world.publisher.held() > 0 {
-        let transmits: Vec<_> = std::iter::from_fn(|| world.publisher.poll_transmit(world.now())).collect();
+    while world.driver.receiver().held() > 0 {
+        let transmits: Vec<_> = std::iter::from_fn(|| world.driver.poll_transmit(world.now())).collect();
         assert!(transmits.len() <= 1, "{}", transmits.len());
-        turns += usize::from(world.publisher.is_working());
+        turns += usize::from(world.driver.receiver().pace() < Duration::from_millis(200));
         for transmit in &transmits {
             sent += data(transmit).len();
             world.answer(transmit, 200, "", "");
@@ -367,8 +366,8 @@ fn many_data_are_encoded_a_part_at_a_time() {
     }
     assert_eq!(sent, 10_000);
     assert!(turns > 10, "{turns}");
-    world.publisher.poll_transmit(world.now());
-    assert!(!world.publisher.is_working());
+    world.driver.poll_transmit(world.now());
+    assert!(world.driver.receiver().pace() >= Duration::from_millis(200));
 }
 
 #[test]
@@ -394,11 +393,11 @@ fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros
                     held.file(key, &Dimensions::default(), &metric, &of_worker);
                 }
                 for record in held.into_records(1 << 16) {
-                    world.publisher.handle_record(&record, world.now());
+                    world.driver.handle_record(&record, world.now());
                 }
             }
         }
-        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+        while let Some(transmit) = world.driver.poll_transmit(world.now()) {
             for datum in data(&transmit) {
                 let series = (datum["MetricName"].as_str().unwrap().to_owned(), datum["Timestamp"].as_u64().unwrap());
                 let (count, sum) = totals.entry(series).or_default();
@@ -422,7 +421,7 @@ fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros
         (("RequestsInProgress".to_owned(), START), (60, 120)),
     ];
     assert_eq!(totals, expected.into());
-    assert_eq!((world.counts.received, world.counts.published, world.publisher.held()), (102, 102, 0));
+    assert_eq!((world.counts.received, world.counts.published, world.driver.receiver().held()), (102, 102, 0));
 }
 
 #[test]
@@ -434,13 +433,13 @@ fn the_cost_is_predicted_and_told_and_so_is_the_overflow() {
         if overflow {
             world.observe_path("__other__");
         }
-        while world.publisher.held() > 0 {
+        while world.driver.receiver().held() > 0 {
             let transmit = world.next();
             world.answer(&transmit, 200, "", "");
         }
         world.millis = (minute + 1) * 60_000;
     }
-    let prediction = world.publisher.prediction();
+    let prediction = world.driver.receiver().snapshot(world.now()).prediction;
     assert_eq!((prediction.series, prediction.cents), (101, 3_030));
     assert!((40_000..=44_600).contains(&prediction.calls), "{prediction:?}");
     let told = |level: Level| world.lines.iter().filter(move |(of, _)| *of == level).map(|(_, line)| line);
@@ -457,14 +456,14 @@ fn data_without_an_answer_are_never_sent_twice_where_the_configuration_says_so()
     world.observe(0..3);
     let transmit = world.next();
     let answer = Answer::Missing { may_be_stored: true, reason: "upstream request timeout".to_owned() };
-    world.publisher.handle_answer(transmit.id, &answer, world.now());
+    world.driver.handle_answer(transmit.id, &answer, world.now());
     world.settle();
     assert_eq!((world.counts.unknown_outcome, world.counts.dropped_unknown_outcome), (1, 3));
     world.silent(60_000);
     world.observe(0..1);
     let transmit = world.next();
     let unsent = Answer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() };
-    world.publisher.handle_answer(transmit.id, &unsent, world.now());
+    world.driver.handle_answer(transmit.id, &unsent, world.now());
     let transmit = world.next();
     world.answer(&transmit, 200, "", "");
     assert_eq!((world.counts.published, world.counts.dropped_unknown_outcome), (1, 3));
@@ -478,18 +477,20 @@ fn a_flush_publishes_all_and_waits_for_what_senders_still_have() {
     world.answer(&first, 200, "", "");
     world.observe(0..1);
     world.silent(1_000);
-    world.publisher.flush(Duration::from_millis(1_200), world.now());
-    let second = world.publisher.poll_transmit(world.now()).unwrap();
+    world.driver.request_flush(1);
+    world.driver.tick(world.now());
+    let second = world.driver.poll_transmit(world.now()).unwrap();
     world.answer(&second, 200, "", "");
-    assert!(!world.publisher.is_flushed(world.now()));
+    world.driver.tick(world.now());
+    assert_eq!(world.driver.take_flushed(), None);
     world.millis += 1_000;
     world.observe(0..1);
     world.millis += 400;
-    assert!(!world.publisher.is_flushed(world.now()));
-    let third = world.publisher.poll_transmit(world.now()).unwrap();
-    assert!(!world.publisher.is_flushed(world.now()));
+    let third = world.driver.poll_transmit(world.now()).unwrap();
+    assert_eq!(world.driver.take_flushed(), None);
     world.answer(&third, 200, "", "");
-    assert!(world.publisher.is_flushed(world.now()));
+    world.driver.tick(world.now());
+    assert_eq!(world.driver.take_flushed(), Some(FlushDone { id: 1, held: 0 }));
     world.observe(0..1);
     world.silent(5_000);
 }
@@ -497,16 +498,13 @@ fn a_flush_publishes_all_and_waits_for_what_senders_still_have() {
 #[test]
 fn steady_traffic_does_not_keep_a_flush_from_its_end() {
     let mut world = World::new(r#", "publish_interval_millisecond": 60000"#);
-    let mut flushes = Flushes::default();
     let mut done = Vec::new();
     for tick in 0..100u64 {
         world.observe(0..3);
-        let requested = if tick >= 10 { 2 } else { 0 };
-        let now = world.now();
-        let done_now = flushes.poll(requested, &mut world.publisher, now);
-        done.extend(done_now.map(|done| (tick, done)));
+        world.driver.request_flush(if tick >= 10 { 2 } else { 0 });
         // An answer takes until the next tick, and by then there is more.
-        let sent: Vec<_> = std::iter::from_fn(|| world.publisher.poll_transmit(world.now())).collect();
+        let sent: Vec<_> = std::iter::from_fn(|| world.driver.poll_transmit(world.now())).collect();
+        done.extend(world.driver.take_flushed().map(|done| (tick, done)));
         world.observe(0..3);
         world.millis += 200;
         for transmit in sent {
@@ -533,7 +531,7 @@ fn the_receiver_publishes_its_own_counters_where_it_is_told_to() {
 fn bytes_that_are_no_record_are_counted_and_skipped() {
     let mut world = World::new("");
     for bytes in [b"".as_slice(), b"\x01", b"\xff\xff", &[1; 100]] {
-        world.publisher.handle_record(bytes, world.now());
+        world.driver.handle_record(bytes, world.now());
     }
     world.observe(0..1);
     world.settle();
@@ -545,7 +543,7 @@ fn debug_shows_neither_secret_nor_signature() {
     let mut world = World::new("");
     world.observe(0..1);
     let transmit = world.next();
-    let shown = format!("{:?} {transmit:?}", world.publisher);
+    let shown = format!("{:?} {transmit:?}", world.driver);
     for secret in [SECRET, "TOKENTOKEN", "Signature="] {
         assert!(!shown.contains(secret), "{shown}");
     }

@@ -1,4 +1,4 @@
-//! Credentials over hours of virtual time: a publisher, a container endpoint that hands out sets, and a CloudWatch that
+//! Credentials over hours of virtual time: a driver, a container endpoint that hands out sets, and a CloudWatch that
 //! refuses those that have expired.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
@@ -11,7 +11,7 @@ use acpw_metric::{
 };
 use proptest::prelude::*;
 use receiver::{
-    Answer, Config, Publisher, Transmit,
+    Answer, Config, Driver, Transmit,
     answer::Reply,
     credentials::{Call, Response},
     notice::Level,
@@ -22,9 +22,9 @@ const START: u64 = 1_787_402_160_000;
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
-/// What is around a publisher.
+/// What is around a driver.
 struct World {
-    publisher: Publisher,
+    driver: Driver,
     /// The true time since the start.
     millis: u64,
     /// By how much the host's clock is ahead of it.
@@ -60,7 +60,7 @@ impl World {
         );
         let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
         Self {
-            publisher: Publisher::new(config, seed),
+            driver: Driver::new(config, seed),
             millis: 0,
             ahead: 0,
             lifetime: HOUR,
@@ -96,14 +96,14 @@ impl World {
         let dimensions = Dimensions::new(vec![(DimensionName::new("path").unwrap(), value)]).unwrap();
         held.add(self.now().wall, None, &dimensions, &metric, &one);
         for record in held.into_records(1 << 16) {
-            self.publisher.handle_record(&record, self.now());
+            self.driver.handle_record(&record, self.now());
         }
     }
 
     /// A tick: calls are answered at once, requests accepted or refused by the set that signed them.
     fn tick(&mut self) {
         self.fetch();
-        while let Some(transmit) = self.publisher.poll_transmit(self.now()) {
+        while let Some(transmit) = self.driver.poll_transmit(self.now()) {
             self.judge(&transmit);
         }
         self.settle();
@@ -111,10 +111,10 @@ impl World {
     }
 
     fn fetch(&mut self) {
-        while let Some(call) = self.publisher.poll_call(self.now()) {
+        while let Some(call) = self.driver.poll_call(self.now()) {
             let response = self.hand_out(&call);
-            assert!(self.publisher.poll_call(self.now()).is_none(), "one at a time");
-            self.publisher.handle_call_answer(&response, self.now());
+            assert!(self.driver.poll_call(self.now()).is_none(), "one at a time");
+            self.driver.handle_call_answer(&response, self.now());
         }
     }
 
@@ -167,11 +167,11 @@ impl World {
             self.accepted.push(key);
             Reply { status: 200, date, ..Reply::default() }
         };
-        self.publisher.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+        self.driver.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
     }
 
     fn settle(&mut self) {
-        while let Some(line) = self.publisher.poll_line() {
+        while let Some(line) = self.driver.poll_line() {
             self.lines.push(line);
         }
     }
@@ -187,7 +187,7 @@ impl World {
     }
 
     fn counts(&self) -> (u64, u64) {
-        (self.publisher.counts().received, self.publisher.counts().published)
+        (self.driver.receiver().counts().received, self.driver.receiver().counts().published)
     }
 }
 
@@ -224,7 +224,7 @@ proptest! {
         world.lifetime = lifetime * 1_000;
         world.run_until(world.lifetime * 4 + 10_000);
         let end = world.millis;
-        while world.publisher.held() > 0 && world.millis < end + MINUTE {
+        while world.driver.receiver().held() > 0 && world.millis < end + MINUTE {
             world.tick();
         }
         let (received, published) = world.counts();
@@ -249,12 +249,12 @@ fn the_old_set_is_used_until_it_expires_and_then_data_are_held() {
     assert!(world.lines.iter().any(|(level, line)| *level == Level::Error && line.contains("data are held")));
     let attempts = world.calls.iter().filter(|time| **time >= HOUR).count();
     assert!((10..=20).contains(&attempts), "about one a minute, {attempts}");
-    assert_eq!(world.publisher.held(), 600);
+    assert_eq!(world.driver.receiver().held(), 600);
     world.is_up = true;
     world.run_until(HOUR + 12 * MINUTE);
-    assert!(world.publisher.held() <= 2);
+    assert!(world.driver.receiver().held() <= 2);
     let (received, published) = world.counts();
-    assert_eq!(received, published + world.publisher.held());
+    assert_eq!(received, published + world.driver.receiver().held());
 }
 
 #[test]
@@ -264,16 +264,16 @@ fn while_there_are_none_data_are_held_within_the_bound() {
     for n in 0..5_000 {
         world.observe_series(n);
         world.tick();
-        assert!(world.publisher.held_bytes() <= 100_000);
+        assert!(world.driver.receiver().held_bytes() <= 100_000);
     }
-    let counts = *world.publisher.counts();
-    assert_eq!(counts.received, counts.dropped_buffer_full + world.publisher.held());
+    let counts = *world.driver.receiver().counts();
+    assert_eq!(counts.received, counts.dropped_buffer_full + world.driver.receiver().held());
     assert!(counts.dropped_buffer_full > 0 && counts.credentials_failed > 10 && counts.requests == 0);
     world.is_up = true;
-    while world.publisher.held() > 0 {
+    while world.driver.receiver().held() > 0 {
         world.tick();
     }
-    let counts = *world.publisher.counts();
+    let counts = *world.driver.receiver().counts();
     assert_eq!(counts.received, counts.published + counts.dropped_buffer_full);
     assert_eq!(counts.credentials_refreshed, 1);
 }
@@ -287,7 +287,7 @@ fn expired_credentials_of_the_metadata_service_are_used_on() {
     // In such an outage AWS accepts them for longer.
     world.sets.insert("ASIA0".to_owned(), 10 * HOUR);
     world.run_until(3 * HOUR);
-    assert!(world.publisher.held() <= 2);
+    assert!(world.driver.receiver().held() <= 2);
     assert_eq!((world.accepted.iter().all(|key| key == "ASIA0"), world.refused), (true, 0));
 }
 
@@ -316,7 +316,7 @@ fn a_set_that_was_accepted_and_is_refused_is_replaced_at_once() {
     world.run_until(world.millis + 2_000);
     let (received, published) = world.counts();
     assert!(published + 2 >= received, "{received} {published}");
-    assert_eq!((world.refused, world.publisher.counts().denied), (3, 0));
+    assert_eq!((world.refused, world.driver.receiver().counts().denied), (3, 0));
 }
 
 #[test]
@@ -325,10 +325,10 @@ fn sets_that_are_never_accepted_are_replaced_at_most_once_a_minute() {
     world.observe();
     for _ in 0..10 * 300 {
         world.fetch();
-        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+        while let Some(transmit) = world.driver.poll_transmit(world.now()) {
             let code = "UnrecognizedClientException".to_owned();
             let answer = Answer::Complete(Reply { status: 403, code, ..Reply::default() });
-            world.publisher.handle_answer(transmit.id, &answer, world.now());
+            world.driver.handle_answer(transmit.id, &answer, world.now());
             world.refused += 1;
         }
         world.millis += 200;
@@ -336,7 +336,7 @@ fn sets_that_are_never_accepted_are_replaced_at_most_once_a_minute() {
     // Ten minutes.
     assert!((8..=12).contains(&world.calls.len()), "{:?}", world.calls);
     assert!((15..=35).contains(&world.refused), "{}", world.refused);
-    assert_eq!(world.publisher.held(), 1);
+    assert_eq!(world.driver.receiver().held(), 1);
 }
 
 #[test]
@@ -348,21 +348,21 @@ fn refusals_of_requests_that_were_signed_with_the_old_set_do_not_cost_the_new_on
     let mut sent = Vec::new();
     while sent.is_empty() {
         world.fetch();
-        sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
+        sent.extend(std::iter::from_fn(|| world.driver.poll_transmit(world.now())));
         world.millis += 200;
     }
     world.observe_series(0);
     while sent.len() < 2 {
-        sent.extend(std::iter::from_fn(|| world.publisher.poll_transmit(world.now())));
+        sent.extend(std::iter::from_fn(|| world.driver.poll_transmit(world.now())));
         world.millis += 200;
     }
     let expired = Answer::Complete(Reply { status: 403, code: "ExpiredTokenException".to_owned(), ..Reply::default() });
     for transmit in &sent {
-        world.publisher.handle_answer(transmit.id, &expired, world.now());
+        world.driver.handle_answer(transmit.id, &expired, world.now());
         world.fetch();
     }
     assert_eq!(world.calls.len(), 2);
-    let again = world.publisher.poll_transmit(world.now()).unwrap();
+    let again = world.driver.poll_transmit(world.now()).unwrap();
     assert_eq!(signer(&again), "ASIA1");
 }
 
@@ -390,12 +390,12 @@ fn the_time_is_learnt_from_sts_when_nothing_can_be_signed_without_it() {
     world.observe();
     let mut dates = Vec::new();
     for _ in 0..50 {
-        while let Some(call) = world.publisher.poll_call(world.now()) {
+        while let Some(call) = world.driver.poll_call(world.now()) {
             dates.push(header(&call.headers, "x-amz-date").unwrap().to_owned());
             let body = "<Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message></Error>";
             let date = Some(Timestamp::from_millis(START + world.millis));
             let response = Response::Complete { status: 403, body: body.as_bytes().to_vec(), date };
-            world.publisher.handle_call_answer(&response, world.now());
+            world.driver.handle_call_answer(&response, world.now());
         }
         world.millis += 200;
     }
@@ -404,7 +404,7 @@ fn the_time_is_learnt_from_sts_when_nothing_can_be_signed_without_it() {
             && dates[2..].iter().all(|date| date.starts_with("20260822")),
         "{dates:?}"
     );
-    assert_eq!(world.publisher.clock_skew(), 2 * 24 * HOUR as i64);
+    assert_eq!(world.driver.receiver().snapshot(world.now()).clock_skew, 2 * 24 * HOUR as i64);
 }
 
 #[test]
@@ -432,7 +432,7 @@ fn a_provider_that_was_not_reached_is_asked_again_when_what_came_instead_is_refu
     world.is_up = true;
     world.run_until(3 * MINUTE);
     assert_eq!(world.accepted.first().map(String::as_str), Some("ASIA1"), "{:?}", world.lines);
-    assert!(world.refused <= 4 && world.publisher.held() <= 2, "{}", world.refused);
+    assert!(world.refused <= 4 && world.driver.receiver().held() <= 2, "{}", world.refused);
     assert!(world.lines.iter().any(|(_, line)| line.contains("static: AWS refuses what it gave")), "{:?}", world.lines);
 }
 
@@ -475,11 +475,11 @@ fn a_role_that_is_being_changed_is_asked_for_again_in_seconds() {
         let mut world = World::new(&role, seed);
         let mut times = Vec::new();
         while world.millis < HOUR {
-            while world.publisher.poll_call(world.now()).is_some() {
+            while world.driver.poll_call(world.now()).is_some() {
                 times.push(world.millis);
                 let body = "<Error><Code>AccessDenied</Code><Message>not authorized</Message></Error>";
                 let response = Response::Complete { status: 403, body: body.as_bytes().to_vec(), date: None };
-                world.publisher.handle_call_answer(&response, world.now());
+                world.driver.handle_call_answer(&response, world.now());
             }
             world.millis += 200;
         }
@@ -500,24 +500,24 @@ fn a_set_whose_expiry_cannot_be_read_is_used_and_asked_for_every_five_minutes() 
     let mut world = World::new(CONTAINER, 1);
     world.sets.insert("ASIA".to_owned(), 10 * HOUR);
     while world.millis < 31 * MINUTE {
-        while world.publisher.poll_call(world.now()).is_some() {
+        while world.driver.poll_call(world.now()).is_some() {
             world.calls.push(world.millis);
             let body = serde_json::json!({ "AccessKeyId": "ASIA", "SecretAccessKey": "S", "Token": "T",
                 "Expiration": "at noon" });
             let body = body.to_string().into_bytes();
-            world.publisher.handle_call_answer(&Response::Complete { status: 200, body, date: None }, world.now());
+            world.driver.handle_call_answer(&Response::Complete { status: 200, body, date: None }, world.now());
         }
         if world.millis.is_multiple_of(1_000) {
             world.observe();
         }
-        while let Some(transmit) = world.publisher.poll_transmit(world.now()) {
+        while let Some(transmit) = world.driver.poll_transmit(world.now()) {
             world.judge(&transmit);
         }
         world.settle();
         world.millis += 200;
     }
     assert!((6..=8).contains(&world.calls.len()), "{:?}", world.calls);
-    assert!(world.publisher.held() <= 2);
+    assert!(world.driver.receiver().held() <= 2);
     let lines: Vec<_> = world.lines.iter().filter(|(_, line)| line.contains("Expiration")).collect();
     assert!(lines.len() == 1 && !lines[0].1.contains("noon"), "{lines:?}");
 }
@@ -529,8 +529,8 @@ fn keys_that_do_not_change_are_not_fetched_anew() {
     world.sets.insert("AKIA".to_owned(), 0);
     world.run_until(2 * MINUTE);
     assert!((3..=5).contains(&world.refused), "{}", world.refused);
-    assert_eq!(world.publisher.counts().denied, world.refused as u64);
+    assert_eq!(world.driver.receiver().counts().denied, world.refused as u64);
     world.sets.insert("AKIA".to_owned(), HOUR);
     world.run_until(3 * MINUTE);
-    assert!(world.publisher.held() <= 2);
+    assert!(world.driver.receiver().held() <= 2);
 }

@@ -1,6 +1,6 @@
 //! What a sender holds until it is on the queue, within a bound.
 
-use acpw_metric::{Accumulator, Record, RecordError, Timestamp};
+use acpw_metric::{Accumulator, DimensionName, Record, RecordError, Timestamp};
 
 /// A record above this many bytes is split.
 const RECORD_LIMIT: usize = 64 * 1024;
@@ -80,10 +80,10 @@ impl Buffer {
         self.counts.no_receiver = self.counts.no_receiver.saturating_add(1);
     }
 
-    /// Takes all that is held, as records for the queue.
-    pub fn take_records(&mut self) -> Vec<Vec<u8>> {
+    /// Takes all that is held, as records for the queue. `constants` are the dimensions whose values the configuration gives.
+    pub fn take_records(&mut self, constants: &[DimensionName]) -> Vec<Vec<u8>> {
         self.counts.enqueued = self.counts.enqueued.saturating_add(self.held.samples());
-        std::mem::take(&mut self.held).into_records(RECORD_LIMIT)
+        std::mem::take(&mut self.held).into_records_with(constants, RECORD_LIMIT)
     }
 
     /// Holds a record again that the queue did not take.

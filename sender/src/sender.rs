@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_metric::{MergeRule, Metric, Now, Origin, RecordError, Timestamp};
+use acpw_metric::{DimensionName, MergeRule, Metric, Now, Origin, RecordError, Timestamp};
 
 use crate::{
     Aggregator, Buffer, Config, Counts, HeaderPhase, HostMatcher, Observation, Outcome, RequestHeaders,
@@ -45,6 +45,8 @@ pub struct Sender {
     /// How many have a place, in all sets.
     series: usize,
     origin: Origin,
+    /// Dimensions whose values are constants. The receiver keeps them where it has no room for a series.
+    constants: Vec<DimensionName>,
     buffer: Buffer,
     receiver_vm_id: String,
     receiver_watch: ReceiverWatch,
@@ -106,6 +108,8 @@ impl Sender {
             let gauges = if is_known_at_start { gauges.clone() } else { Vec::new() };
             sets.push(Set { places, aggregator: Aggregator::new(names, metrics.clone(), gauges) });
         }
+        let is_constant = |dimension: &&Dimension| matches!(dimension.source, Source::Constant(_));
+        let constants = config.dimensions.iter().filter(is_constant).map(|dimension| dimension.name.clone()).collect();
         let needs_grpc =
             measures.iter().any(|measure| matches!(measure, Measure::GrpcRequestCount | Measure::GrpcError));
         Self {
@@ -119,6 +123,7 @@ impl Sender {
             max_series: config.max_series,
             series: 0,
             origin: config.origin,
+            constants,
             buffer: Buffer::default(),
             receiver_vm_id: config.receiver_vm_id,
             receiver_watch: ReceiverWatch::default(),
@@ -263,7 +268,7 @@ impl Sender {
 
     /// Takes all that is held, as records for the queue.
     pub fn take_records(&mut self) -> Vec<Vec<u8>> {
-        self.buffer.take_records()
+        self.buffer.take_records(&self.constants)
     }
 
     /// Holds a record again that the queue did not take.

@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
-use crate::{FaultKind, Faults, FromJson};
+use crate::{FaultKind, Faults, FromJson, value::OrNull};
 
 /// The value of a key: absent (or `null`), of the right type, or not.
 #[derive(Clone, Default)]
@@ -21,7 +21,7 @@ pub enum Field<T> {
 impl<T: FromJson> Field<T> {
     /// The field of a value that is there.
     pub fn from_json(value: Value) -> Self {
-        if value.is_null() {
+        if value.is_null() && !T::TAKES_NULL {
             return Self::Absent;
         }
         match T::from_json(value) {
@@ -33,16 +33,15 @@ impl<T: FromJson> Field<T> {
     /// The field of the member `key`, which leaves `null` in its place.
     #[inline(never)]
     pub fn take(members: &mut Map<String, Value>, key: &str) -> Self {
-        Self::from_json(taken(members, key))
+        match members.get_mut(key).map(Value::take) {
+            Some(value) => Self::from_json(value),
+            None => Self::Absent,
+        }
     }
 }
 
 fn must_be(expected: &str) -> String {
     ["must be ", expected].concat()
-}
-
-fn taken(members: &mut Map<String, Value>, key: &str) -> Value {
-    members.get_mut(key).map(Value::take).unwrap_or_default()
 }
 
 impl<T> Field<T> {
@@ -75,6 +74,25 @@ impl Field<u64> {
         let value = self.optional(path, faults).unwrap_or(default);
         if !range.contains(&value) {
             faults.add(path, format_args!("{value} is not within {} and {}", range.start(), range.end()));
+        }
+        value
+    }
+}
+
+impl Field<OrNull<u64>> {
+    /// Returns the number, `None` if it is `null`, and `default` if the key is absent. Adds a fault if it is not within
+    /// `range`.
+    pub fn within_or_null(
+        self,
+        path: &str,
+        range: RangeInclusive<u64>,
+        default: u64,
+        faults: &mut Faults,
+    ) -> Option<u64> {
+        let OrNull(value) = self.optional(path, faults).unwrap_or(OrNull(Some(default)));
+        if let Some(value) = value.filter(|value| !range.contains(value)) {
+            let (least, most) = (range.start(), range.end());
+            faults.add(path, format_args!("must be between {least} and {most}, or null, got {value}"));
         }
         value
     }

@@ -24,7 +24,7 @@ pub use object::{Object, read, unknown_keys};
 pub use path::Path;
 pub use secret::Secret;
 pub use similar::similar;
-pub use value::FromJson;
+pub use value::{FromJson, OrNull};
 
 #[doc(hidden)]
 pub use serde_json;

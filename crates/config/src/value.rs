@@ -9,8 +9,39 @@ pub trait FromJson: Sized {
     /// What its values are, for "must be …".
     const EXPECTED: &'static str;
 
+    /// Whether `null` is a value, and not the same as an absent key.
+    const TAKES_NULL: bool = false;
+
     /// The value, if it is one of this type.
     fn from_json(value: Value) -> Option<Self>;
+}
+
+/// A value, or `null` to do without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrNull<T>(pub Option<T>);
+
+impl FromJson for OrNull<u64> {
+    const EXPECTED: &'static str = "a whole number, or null";
+    const TAKES_NULL: bool = true;
+
+    fn from_json(value: Value) -> Option<Self> {
+        if value.is_null() { Some(Self(None)) } else { u64::from_json(value).map(|value| Self(Some(value))) }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl<T: schemars::JsonSchema> schemars::JsonSchema for OrNull<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Option::<T>::json_schema(generator)
+    }
 }
 
 impl FromJson for String {

@@ -18,5 +18,5 @@ pub use clock::{now, random, wall_clock};
 pub use environment::environment;
 pub use queue::Queue;
 pub use read::{call_response_body, call_response_header, log, plugin_configuration, property, request_header};
-pub use shared::{increment_shared_number, set_shared_data, shared_data, shared_number};
+pub use shared::{set_shared_data, shared_data, update_shared_data};
 pub use stat::{Counter, Gauge};

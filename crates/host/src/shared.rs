@@ -15,30 +15,30 @@ pub fn set_shared_data(key: &str, value: &[u8]) -> Result<(), Status> {
     hostcalls::set_shared_data(key, Some(value), None)
 }
 
-/// Adds one to the number of a key, which is little-endian and starts at 0, and returns the sum. Two VMs that do so at the
-/// same time get two numbers.
+/// Replaces the value of a key by what `next` makes of it, and returns that together with the bytes that were written.
+/// Nothing is written if `next` returns no bytes. Two VMs that do so at the same time do it one after the other: `next` is
+/// called again for the one that came second.
 ///
 /// # Errors
 /// Any status of the host but `Ok`. `CasMismatch` means that other VMs came first in every attempt.
-pub fn increment_shared_number(key: &str) -> Result<u64, Status> {
+pub fn update_shared_data<T>(
+    key: &str,
+    mut next: impl FnMut(Option<&[u8]>) -> (T, Option<Vec<u8>>),
+) -> Result<T, Status> {
     // One VM for each worker competes, so a thousand attempts are never used up.
     const ATTEMPTS: usize = 1_000;
     for _ in 0..ATTEMPTS {
-        let (value, version) = hostcalls::get_shared_data(key)?;
-        let next = number(&value.unwrap_or_default()).saturating_add(1);
-        match hostcalls::set_shared_data(key, Some(&next.to_le_bytes()), version) {
+        let (value, version) = match hostcalls::get_shared_data(key) {
+            Ok(found) => found,
+            Err(Status::NotFound) => (None, None),
+            Err(status) => return Err(status),
+        };
+        let (outcome, bytes) = next(value.as_deref());
+        let Some(bytes) = bytes else { return Ok(outcome) };
+        match hostcalls::set_shared_data(key, Some(&bytes), version) {
             Err(Status::CasMismatch) => {}
-            outcome => return outcome.map(|()| next),
+            written => return written.map(|()| outcome),
         }
     }
     Err(Status::CasMismatch)
-}
-
-/// Returns the number of a key, 0 if there is none.
-pub fn shared_number(key: &str) -> u64 {
-    shared_data(key).map_or(0, |value| number(&value))
-}
-
-fn number(value: &[u8]) -> u64 {
-    value.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

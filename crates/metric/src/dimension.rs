@@ -112,8 +112,8 @@ impl Dimensions {
         Ok(Self(dimensions))
     }
 
-    /// The set of names and values that were checked already and are in the order of their names.
-    pub(crate) fn from_borrowed(dimensions: &[(&str, &str)]) -> Self {
+    /// Creates a set of names and values that were checked already and are in ascending order of the names.
+    pub fn from_borrowed(dimensions: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| (DimensionName((*name).into()), DimensionValue((*value).into()));
         Self(dimensions.iter().map(own).collect())
     }

@@ -23,12 +23,12 @@ mod histogram;
 mod request_metrics;
 pub mod text;
 
-pub use accumulator::{Accumulator, DataKind, Group, MergeRule, PeriodKey, Shrunk, TimeBasis};
+pub use accumulator::{Accumulator, DataKind, Group, Keep, MergeRule, PeriodKey, Shrunk, TimeBasis};
 pub use dimension::{DimensionName, DimensionValue, Dimensions};
 pub use distribution::Distribution;
 pub use map::{Map, RandomState, Set};
 pub use origin::{Entity, EntityText, Origin};
-pub use record::{Record, RecordError};
+pub use record::{Record, RecordError, RecordGroup};
 pub use request_metrics::REQUEST_METRICS;
 pub use series::{Metric, MetricName, Namespace, StorageResolution};
 pub use time::{Now, Timestamp};

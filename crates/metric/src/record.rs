@@ -2,8 +2,8 @@
 //!
 //! Layout, all integers LEB128, texts with their length before them: the version (one byte); the origin, which is the
 //! namespace (empty: the receiver's), the entity's service and environment (both empty: none) and for how many minutes
-//! zeros follow; a table of metrics (name, unit, resolution in seconds); a table of sets of dimension names, each in
-//! ascending order; then groups until the end: the start of their window as seconds since that of the group before (of
+//! zeros follow; a table of metrics (name, unit, resolution in seconds); a table of sets of dimension names, each name in
+//! ascending order and with a byte that is 1 if its value is a constant of the configuration; then groups until the end: the start of their window as seconds since that of the group before (of
 //! the epoch, for the first), their kind (one byte), which set, its values, and for each metric measured its place in
 //! the table and its distribution.
 
@@ -11,8 +11,10 @@ use std::fmt;
 
 use crate::{
     DataKind, DimensionName, Dimensions, Distribution, Entity, EntityText, MergeRule, Metric, MetricName, Namespace,
-    Origin, Set, StorageResolution, Timestamp, Unit,
+    Origin, PeriodKey, Set, StorageResolution, TimeBasis, Timestamp, Unit,
+    accumulator::{distribution_bytes, group_bytes},
     bytes::{Malformed, Reader, put_signed, put_text, put_varint},
+    dimension::OVERFLOW_VALUE,
     quota::MAX_DIMENSION_VALUE_LENGTH,
     text,
 };
@@ -21,22 +23,22 @@ use crate::{
 pub const QUEUE_NAME: &str = "acpw.records";
 
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// A record read from bytes, borrowing the texts in them. Every name and value in it keeps CloudWatch's rules.
 #[derive(Debug)]
 pub struct Record<'a> {
     origin: Origin,
     metrics: Vec<Metric>,
-    dimension_sets: Vec<Vec<DimensionName>>,
+    dimension_sets: Vec<Vec<(DimensionName, bool)>>,
     groups: Vec<RecordGroup<'a>>,
 }
 
 /// The measurements of one set of dimensions and one window in a record.
 #[derive(Debug)]
-pub(crate) struct RecordGroup<'a> {
-    pub(crate) start: Timestamp,
-    pub(crate) kind: DataKind,
+pub struct RecordGroup<'a> {
+    start: Timestamp,
+    kind: DataKind,
     dimension_set: usize,
     values: Vec<&'a str>,
     distributions: Vec<(usize, Distribution)>,
@@ -101,16 +103,59 @@ impl<'a> Record<'a> {
         ends.min()
     }
 
-    pub(crate) fn groups(&self) -> &[RecordGroup<'a>] {
+    /// Returns its groups.
+    pub fn groups(&self) -> &[RecordGroup<'a>] {
         &self.groups
     }
 
-    pub(crate) fn dimensions_of(&self, group: &RecordGroup<'a>) -> impl Iterator<Item = (&str, &'a str)> {
-        let names = self.dimension_sets.get(group.dimension_set).map(Vec::as_slice).unwrap_or_default();
-        names.iter().map(DimensionName::as_str).zip(group.values.iter().copied())
+    /// Returns whether its data were posted to a gateway. A record has data of one sender or of one post.
+    pub fn is_posted(&self) -> bool {
+        self.groups.iter().any(|group| group.kind.is_posted())
     }
 
-    pub(crate) fn distributions_of<'b>(
+    /// Returns the metrics that occur in it.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// Returns about how many bytes of memory its data take in an [`Accumulator`](crate::Accumulator) that has no others.
+    pub fn memory(&self) -> usize {
+        let of = |group: &RecordGroup<'_>| {
+            let dimensions = self.dimensions_of(group).map(|(name, value)| name.len().saturating_add(value.len()));
+            let (count, text) = dimensions
+                .fold((0usize, 0usize), |(count, text), length| (count.saturating_add(1), text.saturating_add(length)));
+            let distributions = group.distributions.iter().map(|(_, distribution)| distribution_bytes(distribution));
+            distributions.fold(group_bytes(count, text), usize::saturating_add)
+        };
+        self.groups.iter().map(of).fold(0, usize::saturating_add)
+    }
+
+    /// Returns the key under which a metric of a group is filed, by a clock that is `skew` milliseconds ahead of the one
+    /// that stamped the record.
+    pub fn key(&self, group: &RecordGroup<'_>, metric: &Metric, skew: i64) -> PeriodKey {
+        let skew = if group.kind.basis == TimeBasis::Stated { 0 } else { skew };
+        PeriodKey::new(group.start.shifted(skew), group.kind, self.origin.clone(), metric)
+    }
+
+    /// Returns the dimensions of a group in ascending order of their names.
+    pub fn dimensions_of(&self, group: &RecordGroup<'a>) -> impl Iterator<Item = (&str, &'a str)> {
+        self.names_of(group).iter().map(|(name, _)| name.as_str()).zip(group.values.iter().copied())
+    }
+
+    /// Returns the dimensions of a group as those of the series for which there is no room: every value that is not a constant
+    /// of the configuration becomes `__other__`.
+    pub fn overflow_of(&self, group: &RecordGroup<'a>) -> impl Iterator<Item = (&str, &'a str)> {
+        let dimensions = self.names_of(group).iter().zip(group.values.iter().copied());
+        dimensions
+            .map(|((name, is_constant), value)| (name.as_str(), if *is_constant { value } else { OVERFLOW_VALUE }))
+    }
+
+    fn names_of(&self, group: &RecordGroup<'a>) -> &[(DimensionName, bool)] {
+        self.dimension_sets.get(group.dimension_set).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns each metric of a group with its distribution.
+    pub fn distributions_of<'b>(
         &'b self,
         group: &'b RecordGroup<'a>,
     ) -> impl Iterator<Item = (&'b Metric, &'b Distribution)> {
@@ -165,14 +210,26 @@ fn decode_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
     Ok(Metric { name, unit, resolution })
 }
 
-fn decode_dimension_names(reader: &mut Reader<'_>) -> Result<Vec<DimensionName>, Malformed> {
-    let mut names: Vec<DimensionName> = Vec::new();
+impl RecordGroup<'_> {
+    /// Returns how its data merge and how they are dated.
+    pub fn kind(&self) -> DataKind {
+        self.kind
+    }
+}
+
+fn decode_dimension_names(reader: &mut Reader<'_>) -> Result<Vec<(DimensionName, bool)>, Malformed> {
+    let mut names: Vec<(DimensionName, bool)> = Vec::new();
     for _ in 0..reader.length()? {
         let name = DimensionName::new(reader.text()?).map_err(|_| Malformed)?;
-        if names.last().is_some_and(|last| *last >= name) {
+        if names.last().is_some_and(|(last, _)| *last >= name) {
             return Err(Malformed);
         }
-        names.push(name);
+        let is_constant = match reader.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Malformed),
+        };
+        names.push((name, is_constant));
     }
     if names.len() > crate::quota::MAX_DIMENSIONS { Err(Malformed) } else { Ok(names) }
 }
@@ -183,8 +240,10 @@ fn decode_index(reader: &mut Reader<'_>, length: usize) -> Result<usize, Malform
 }
 
 /// Writes groups of one origin into records that keep a limit.
-pub(crate) struct RecordWriter {
+pub(crate) struct RecordWriter<'a> {
     origin: Origin,
+    /// Dimensions whose values are constants of the configuration.
+    constants: &'a [DimensionName],
     limit: usize,
     /// As bytes of the record.
     metrics: Set<Box<[u8]>>,
@@ -198,10 +257,11 @@ pub(crate) struct RecordWriter {
     start: u64,
 }
 
-impl RecordWriter {
-    pub(crate) fn new(origin: Origin, limit: usize) -> Self {
+impl<'a> RecordWriter<'a> {
+    pub(crate) fn new(origin: Origin, constants: &'a [DimensionName], limit: usize) -> Self {
         Self {
             origin,
+            constants,
             limit,
             metrics: Set::default(),
             dimension_sets: Set::default(),
@@ -252,7 +312,7 @@ impl RecordWriter {
             table.iter().for_each(|entry| out.extend_from_slice(entry));
         }
         out.append(&mut self.groups);
-        *self = Self::new(std::mem::take(&mut self.origin), self.limit);
+        *self = Self::new(std::mem::take(&mut self.origin), self.constants, self.limit);
         Some(out)
     }
 
@@ -268,7 +328,10 @@ impl RecordWriter {
         self.groups.push(kind.code());
         self.entry.clear();
         put_varint(&mut self.entry, dimensions.len() as u64);
-        dimensions.iter().for_each(|(name, _)| put_text(&mut self.entry, name));
+        for (name, _) in dimensions.iter() {
+            put_text(&mut self.entry, name);
+            self.entry.push(u8::from(self.constants.iter().any(|constant| constant.as_str() == name)));
+        }
         let set = index(&mut self.dimension_sets, &self.entry, &mut self.table_bytes);
         put_varint(&mut self.groups, set);
         dimensions.iter().for_each(|(_, value)| put_text(&mut self.groups, value));

@@ -1,10 +1,21 @@
 //! What an accumulator does where there is no room: old data become coarser before any are dropped.
 
+use std::collections::VecDeque;
+
 use super::{Accumulator, DataKind, MergeRule, PeriodKey};
-use crate::{StorageResolution, Timestamp};
+use crate::{Metric, StorageResolution, Timestamp};
 
 /// Into periods of how many seconds data are merged where there is no room, from which age on.
 const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
+
+/// Data that are kept when room is made by dropping data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Data that were posted to a gateway, which accepted them because there was room.
+    Posted,
+    /// No data.
+    Nothing,
+}
 
 /// What became of values when room was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,34 +32,31 @@ impl Accumulator {
     /// of them as a sample; gives how many.
     pub fn coarsen(&mut self, seconds: u32, before: Timestamp) -> u64 {
         let samples = self.samples;
-        for (key, period) in std::mem::take(&mut self.periods) {
-            if key.start >= before {
-                self.periods.push_back((key, period));
-                continue;
-            }
+        self.refile(|key, _| {
             let kind = DataKind { merge: MergeRule::Distribution, ..key.kind };
-            let coarse = PeriodKey { start: key.start.floor(seconds), kind, origin: key.origin.clone() };
-            if coarse == key {
-                // Nothing before it is filed under its key, and it stays the last one.
-                self.periods.push_back((key, period));
-                continue;
-            }
-            for group in period.into_groups() {
-                self.forget(key.kind, &group);
-                let borrowed: Vec<_> = group.dimensions.iter().collect();
-                for (metric, distribution) in &group.distributions {
-                    self.add_borrowed(coarse.clone(), &borrowed, metric, distribution);
-                }
-            }
-        }
+            let coarse = PeriodKey { start: key.start.floor(seconds), kind, ..key.clone() };
+            (key.start < before && coarse != *key).then_some(coarse)
+        });
         self.samples.saturating_sub(samples)
     }
 
     /// Merges posted data of standard resolution into minutes. CloudWatch stores them by the minute, so nothing is lost.
     fn merge_posted_seconds(&mut self) {
-        let is_coarse = |key: &PeriodKey| key.start == key.start.floor(StorageResolution::Standard.seconds());
+        self.refile(|key, metric| {
+            let is_minute = key.start == key.start.floor(StorageResolution::Standard.seconds());
+            let resolution = metric.map_or(StorageResolution::Standard, |metric| metric.resolution);
+            let coarse = PeriodKey { start: key.start.floor(resolution.seconds()), ..key.clone() };
+            (key.kind.is_posted() && !is_minute).then_some(coarse)
+        });
+    }
+
+    /// Files data of the periods for which `coarser` returns a key under that key, which depends on the metric. It is asked
+    /// for the whole period first, without a metric, and must then return a key for every metric or for none. Keys must not
+    /// be later than those they replace.
+    fn refile(&mut self, coarser: impl Fn(&PeriodKey, Option<&Metric>) -> Option<PeriodKey>) {
         for (key, period) in std::mem::take(&mut self.periods) {
-            if !key.kind.is_posted() || is_coarse(&key) {
+            if coarser(&key, None).is_none() {
+                // Nothing filed so far is later, so it stays the last one.
                 self.periods.push_back((key, period));
                 continue;
             }
@@ -56,7 +64,7 @@ impl Accumulator {
                 self.forget(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
                 for (metric, distribution) in &group.distributions {
-                    let key = PeriodKey { start: key.start.floor(metric.resolution.seconds()), ..key.clone() };
+                    let key = coarser(&key, Some(metric)).unwrap_or_else(|| key.clone());
                     self.add_borrowed(key, &borrowed, metric, distribution);
                 }
             }
@@ -81,13 +89,37 @@ impl Accumulator {
         settled
     }
 
+    /// Drops the oldest data until it takes at most `target` bytes, or only data are left that are to be kept; returns how
+    /// many values.
+    pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
+        let before = self.samples;
+        let mut kept = VecDeque::new();
+        while self.bytes > target
+            && let Some((key, mut period)) = self.periods.pop_front()
+        {
+            if keep == Keep::Posted && key.kind.is_posted() {
+                kept.push_back((key, period));
+                continue;
+            }
+            while self.bytes > target
+                && let Some(group) = period.pop()
+            {
+                self.forget(key.kind, &group);
+            }
+            if !period.is_empty() {
+                kept.push_back((key, period));
+            }
+        }
+        kept.append(&mut self.periods);
+        self.periods = kept;
+        before.saturating_sub(self.samples)
+    }
+
     /// Makes it take at most `target` bytes: [merges](Self::merge_old) what is old, and when that does not suffice drops the
     /// oldest data.
     pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
         let settled = self.merge_old(target, now);
-        let before = self.samples;
-        while self.bytes > target && self.pop().is_some() {}
-        Shrunk { settled, dropped: before.saturating_sub(self.samples) }
+        Shrunk { settled, dropped: self.drop_until(target, Keep::Nothing) }
     }
 }
 

@@ -37,6 +37,11 @@ impl Groups {
         Some(Entry { dimensions, distributions, is_new: known.is_none() })
     }
 
+    /// Returns whether it has no group.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes out the last group.
     pub(super) fn pop(&mut self) -> Option<Group> {
         let (dimensions, distributions) = self.0.pop()?;

@@ -6,13 +6,14 @@ mod period;
 
 use std::{collections::VecDeque, mem::size_of};
 
-pub use downsampling::Shrunk;
+pub use downsampling::{Keep, Shrunk};
 pub use period::{DataKind, MergeRule, PeriodKey, TimeBasis};
 
 use groups::{Entry, Groups};
 
 use crate::{
-    Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, quota::MAX_VALUE, record::RecordWriter,
+    DimensionName, Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, quota::MAX_VALUE,
+    record::RecordWriter,
 };
 
 /// The series of one set of dimensions within one period.
@@ -49,13 +50,10 @@ impl Accumulator {
     pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
         let mut dimensions = Vec::new();
         for group in record.groups() {
-            let skew = if group.kind.basis == TimeBasis::Stated { 0 } else { skew };
-            let start = group.start.shifted(skew);
             dimensions.clear();
             dimensions.extend(record.dimensions_of(group));
             for (metric, distribution) in record.distributions_of(group) {
-                let key = PeriodKey::new(start, group.kind, record.origin().clone(), metric);
-                self.add_borrowed(key, &dimensions, metric, distribution);
+                self.add_borrowed(record.key(group, metric, skew), &dimensions, metric, distribution);
             }
         }
     }
@@ -118,17 +116,21 @@ impl Accumulator {
 
     /// Takes out one group of the oldest period.
     pub fn pop(&mut self) -> Option<(PeriodKey, Group)> {
-        loop {
-            let (key, period) = self.periods.front_mut()?;
-            match period.pop() {
-                Some(group) => {
-                    let key = key.clone();
-                    self.forget(key.kind, &group);
-                    return Some((key, group));
-                }
-                None => drop(self.periods.pop_front()),
-            }
+        let (key, period) = self.periods.front_mut()?;
+        let group = period.pop();
+        let key = key.clone();
+        // No period is ever empty, so the first one is the oldest that has data.
+        if period.is_empty() {
+            self.periods.pop_front();
         }
+        let group = group?;
+        self.forget(key.kind, &group);
+        Some((key, group))
+    }
+
+    /// Drops one group of the oldest period; returns how many values it held.
+    pub fn drop_oldest(&mut self) -> Option<u64> {
+        self.pop().map(|(key, group)| key.kind.values(group.samples()))
     }
 
     /// Takes out the gauges of all seconds that start before `before`.
@@ -156,15 +158,20 @@ impl Accumulator {
         })
     }
 
-    /// Takes out everything, as records of at most `limit` bytes each. A single group that is larger has a record of its
-    /// own.
-    pub fn into_records(mut self, limit: usize) -> Vec<Vec<u8>> {
+    /// Takes out everything, as records of at most `limit` bytes each. A group that is larger gets a record that holds nothing
+    /// else.
+    pub fn into_records(self, limit: usize) -> Vec<Vec<u8>> {
+        self.into_records_with(&[], limit)
+    }
+
+    /// Like [`into_records`](Self::into_records). `constants` are the dimensions whose values the configuration gives.
+    pub fn into_records_with(mut self, constants: &[DimensionName], limit: usize) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
-        let mut writers: Vec<RecordWriter> = Vec::new();
+        let mut writers: Vec<RecordWriter<'_>> = Vec::new();
         for (key, period) in std::mem::take(&mut self.periods) {
             let at = writers.iter().position(|writer| *writer.origin() == key.origin).unwrap_or(writers.len());
             if at == writers.len() {
-                writers.push(RecordWriter::new(key.origin, limit));
+                writers.push(RecordWriter::new(key.origin, constants, limit));
             }
             let Some(writer) = writers.get_mut(at) else { continue };
             for (dimensions, distributions) in period.iter() {
@@ -195,7 +202,14 @@ impl Accumulator {
         self.bytes
     }
 
-    fn add_borrowed(&mut self, key: PeriodKey, names: &[(&str, &str)], metric: &Metric, distribution: &Distribution) {
+    /// Adds what was measured of one metric for these dimensions, which are in ascending order of their names.
+    pub fn add_borrowed(
+        &mut self,
+        key: PeriodKey,
+        names: &[(&str, &str)],
+        metric: &Metric,
+        distribution: &Distribution,
+    ) {
         if distribution.is_empty() {
             return;
         }
@@ -213,7 +227,7 @@ impl Accumulator {
         let Some((_, period)) = self.periods.get_mut(at) else { return };
         let Some(Entry { dimensions, distributions, is_new }) = period.entry(names) else { return };
         if is_new {
-            self.bytes = self.bytes.saturating_add(group_bytes(dimensions));
+            self.bytes = self.bytes.saturating_add(group_bytes(dimensions.len(), dimensions.text_bytes()));
         }
         self.samples = self.samples.saturating_add(kind.values(distribution.count()));
         // Values beside a statistic set would make percentiles of only some of the samples.
@@ -240,7 +254,8 @@ impl Accumulator {
     }
 
     fn forget(&mut self, kind: DataKind, group: &Group) {
-        self.bytes = self.bytes.saturating_sub(group_bytes(&group.dimensions));
+        let bytes = group_bytes(group.dimensions.len(), group.dimensions.text_bytes());
+        self.bytes = self.bytes.saturating_sub(bytes);
         for (_, distribution) in &group.distributions {
             self.samples = self.samples.saturating_sub(kind.values(distribution.count()));
             self.series = self.series.saturating_sub(1);
@@ -256,14 +271,15 @@ fn share(sum: f64) -> Distribution {
     share
 }
 
-/// A map's entry, two shared texts for each dimension, and the texts.
-fn group_bytes(dimensions: &Dimensions) -> usize {
+/// Returns the memory of a group without its distributions: a map's entry, two shared texts for each dimension, and the texts.
+pub(crate) fn group_bytes(dimensions: usize, text: usize) -> usize {
     const ENTRY: usize = 64;
     const SHARED_TEXTS: usize = 64;
-    dimensions.text_bytes().saturating_add(dimensions.len().saturating_mul(SHARED_TEXTS)).saturating_add(ENTRY)
+    text.saturating_add(dimensions.saturating_mul(SHARED_TEXTS)).saturating_add(ENTRY)
 }
 
-fn distribution_bytes(distribution: &Distribution) -> usize {
+/// Returns the memory of a metric and its distribution.
+pub(crate) fn distribution_bytes(distribution: &Distribution) -> usize {
     const BUCKET: usize = 16;
     distribution.bucket_count().saturating_mul(BUCKET).saturating_add(size_of::<(Metric, Distribution)>())
 }
@@ -499,7 +515,7 @@ mod tests {
     fn a_record_of_another_version_is_refused_as_such() {
         let mut bytes = accumulator(&[(0, 0, 1)]).into_records(1 << 16).remove(0);
         bytes[0] += 1;
-        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(3))));
+        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(9))));
         assert!(matches!(Record::decode(&[]), Err(RecordError::Malformed)));
     }
 }

@@ -1,0 +1,150 @@
+//! Drives a receiver without Envoy, for tests, benchmarks and the simulation.
+
+use std::collections::VecDeque;
+
+use acpw_metric::Now;
+use acpw_shared_state::{FLUSH_DONE_KEY, FlushDone, FlushNumber, STATUS_KEY, Status};
+
+use crate::{
+    Answer, Config, Receiver, Transmit, TransmitId,
+    call::{Call, Response},
+    notice::Level,
+    receiver::{Callout, Purpose, Trigger},
+    source::{Head, SourceId},
+};
+
+/// A receiver, and the requests that it wants to send by their purpose.
+#[derive(Debug)]
+pub struct Driver {
+    receiver: Receiver,
+    calls: VecDeque<Call>,
+    source_calls: VecDeque<(SourceId, Call)>,
+    transmits: VecDeque<Transmit>,
+    flushed: Option<FlushDone>,
+    status: Option<Status>,
+    /// The time of the last event.
+    now: Now,
+}
+
+impl Driver {
+    /// Creates a driver of a new receiver.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            receiver: Receiver::new(config, seed),
+            calls: VecDeque::new(),
+            source_calls: VecDeque::new(),
+            transmits: VecDeque::new(),
+            flushed: None,
+            status: None,
+            now: Now::default(),
+        }
+    }
+
+    /// Returns the receiver.
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// Returns the receiver for changes.
+    pub fn receiver_mut(&mut self) -> &mut Receiver {
+        &mut self.receiver
+    }
+
+    /// Hands a record over, and reports the queue as empty after it.
+    pub fn handle_record(&mut self, record: &[u8], now: Now) {
+        self.now = now;
+        self.receiver.begin_drain(Trigger::WakeUp);
+        self.receiver.handle_record(Some(record), now);
+        self.receiver.handle_record(None, now);
+    }
+
+    /// Ticks once, and sorts the requests that follow.
+    pub fn tick(&mut self, now: Now) {
+        self.now = now;
+        self.receiver.begin_drain(Trigger::Tick);
+        self.receiver.handle_record(None, now);
+        self.receiver.handle_tick(now);
+        while let Some(Callout { purpose, call }) = self.receiver.poll_callout(now) {
+            match purpose {
+                Purpose::Publish(id) => {
+                    self.transmits.push_back(Transmit { id, headers: call.headers, body: call.body });
+                }
+                Purpose::FetchCredentials => self.calls.push_back(call),
+                Purpose::AskSource(id) => self.source_calls.push_back((id, call)),
+                Purpose::AskReady => self.receiver.handle_undispatched(purpose, "the driver has no Envoy", now),
+            }
+        }
+        for (key, value) in self.receiver.poll_shared(now) {
+            match key {
+                FLUSH_DONE_KEY => self.flushed = FlushDone::decode(&value).ok(),
+                STATUS_KEY => self.status = Status::decode(&value).ok(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Ticks if there is nothing to send, and returns the next payload to send.
+    pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
+        if self.transmits.is_empty() {
+            self.tick(now);
+        }
+        self.transmits.pop_front()
+    }
+
+    /// Ticks if there is nothing to send, and returns the next request for credentials.
+    pub fn poll_call(&mut self, now: Now) -> Option<Call> {
+        if self.calls.is_empty() {
+            self.tick(now);
+        }
+        self.calls.pop_front()
+    }
+
+    /// Returns the next request to a source, of the ticks so far.
+    pub fn poll_source_call(&mut self) -> Option<(SourceId, Call)> {
+        self.source_calls.pop_front()
+    }
+
+    /// Answers a payload.
+    pub fn handle_answer(&mut self, id: TransmitId, answer: &Answer, now: Now) {
+        self.now = now;
+        self.receiver.handle_publish_answer(id, answer, now);
+    }
+
+    /// Reports a payload as not sent.
+    pub fn handle_undispatched(&mut self, id: TransmitId, reason: &str, now: Now) {
+        self.now = now;
+        self.receiver.handle_undispatched(Purpose::Publish(id), reason, now);
+    }
+
+    /// Answers a request for credentials.
+    pub fn handle_call_answer(&mut self, answer: &Response, now: Now) {
+        self.now = now;
+        self.receiver.handle_credentials(answer, now);
+    }
+
+    /// Answers a request to a source.
+    pub fn handle_source_answer(&mut self, id: SourceId, answer: Response, now: Now) {
+        self.now = now;
+        self.receiver.handle_source_answer(id, &Head::default(), answer, now);
+    }
+
+    /// Sets the number of flushes that were requested.
+    pub fn request_flush(&mut self, number: u64) {
+        self.receiver.handle_flush_requested(FlushNumber(number));
+    }
+
+    /// Returns the answer to a flush that has ended since the last call.
+    pub fn take_flushed(&mut self) -> Option<FlushDone> {
+        self.flushed.take()
+    }
+
+    /// Returns the last status.
+    pub fn status(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+
+    /// Returns the next line of the log.
+    pub fn poll_line(&mut self) -> Option<(Level, String)> {
+        self.receiver.poll_line(self.now)
+    }
+}
