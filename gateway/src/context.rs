@@ -3,12 +3,12 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use acpw_host::{
-    Counter, Queue, environment, increment_shared_number, log, now, plugin_configuration, property, random,
-    request_header, shared_data,
+    Counter, Queue, environment, log, now, plugin_configuration, property, random, request_header, shared_data,
+    update_shared_data,
 };
-use acpw_metric::{
-    record::QUEUE_NAME,
-    shared::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, STATUS_KEY},
+use acpw_metric::record::QUEUE_NAME;
+use acpw_shared_state::{
+    FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, FlushDone, FlushNumber, ROOM_KEY, RoomLedger, STATUS_KEY,
 };
 use proxy_wasm::{
     hostcalls,
@@ -22,7 +22,7 @@ use crate::{
     body::MAX_BODY_BYTES,
     gateway::{Call, Next, Outcome},
     put_metric_data::Posting,
-    receiver_state::{FlushDone, ReceiverState},
+    receiver_state::Readiness,
     request::Request,
     status::{self, Counts},
 };
@@ -93,13 +93,14 @@ impl Root {
         }
         let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error:?}"))?;
         hostcalls::set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error:?}"))?;
-        let worker = Worker {
+        let mut worker = Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             gateway: Gateway::new(config),
             queue: None,
             flushes: Vec::new(),
             stats,
         };
+        worker.read_status();
         self.worker = SharedWorker(Rc::new(RefCell::new(Some(worker))));
         Ok(())
     }
@@ -173,6 +174,10 @@ impl Worker {
         // What only asks how things are is not counted as refused.
         let is_counted = request.path() != "/healthcheck";
         stream.cors = self.gateway.cors(&request);
+        if self.gateway.readiness(now()) == Readiness::Absent {
+            // A receiver may have started since the last tick.
+            self.read_status();
+        }
         let answer = match self.gateway.begin(request, random(), now()) {
             Next::Answer(answer) => Some(answer),
             Next::Status => Some(self.status()),
@@ -191,12 +196,11 @@ impl Worker {
     }
 
     fn tick(&mut self) -> Vec<(u32, Answer)> {
-        let state = shared_data(STATUS_KEY).and_then(|status| ReceiverState::from_json(&status));
-        self.gateway.set_receiver(state);
+        self.read_status();
         if self.flushes.is_empty() {
             return Vec::new();
         }
-        let done = shared_data(FLUSH_DONE_KEY).and_then(|done| FlushDone::from_json(&done));
+        let done = shared_data(FLUSH_DONE_KEY).and_then(|done| FlushDone::decode(&done).ok());
         let done = done.unwrap_or_default();
         let steady = now().steady;
         let mut answers = Vec::new();
@@ -206,7 +210,7 @@ impl Worker {
             if !is_done && steady < flush.deadline {
                 return true;
             }
-            let held = if is_done { Some(done.held) } else { gateway.receiver().map(ReceiverState::held) };
+            let held = if is_done { Some(done.held) } else { gateway.receiver().map(|status| status.held) };
             let mut answer = status::flushed(is_done, held);
             answer.headers.append(&mut flush.headers);
             answers.push((flush.context, answer));
@@ -221,20 +225,26 @@ impl Worker {
         let body = body.ok().flatten().unwrap_or_default();
         match self.gateway.finish(call, &body, now()) {
             Outcome::Refused(answer) => Some(answer),
+            Outcome::Accepted(posting, _) if !update_room(|ledger| Gateway::take_room(&posting, ledger)) => {
+                Some(Gateway::no_room(call))
+            }
             Outcome::Accepted(posting, answer) if self.enqueue(&posting) => {
                 self.stats.accepted.add(1);
                 self.stats.data.add(posting.data as u64);
                 self.stats.values.add(posting.values);
                 Some(answer)
             }
-            Outcome::Accepted(..) => Some(Gateway::not_enqueued(call)),
-            Outcome::Flush(limit) => match increment_shared_number(FLUSH_REQUESTED_KEY) {
-                Ok(id) => {
+            Outcome::Accepted(posting, _) => {
+                update_room(|ledger| Gateway::give_room_back(&posting, ledger));
+                Some(Gateway::not_enqueued(call))
+            }
+            Outcome::Flush(limit) => match request_flush() {
+                Some(id) => {
                     let deadline = now().steady.saturating_add(limit);
                     self.flushes.push(Flush { context, id, deadline, headers: cors.to_vec() });
                     None
                 }
-                Err(_) => Some(Gateway::not_enqueued(call)),
+                None => Some(Gateway::not_enqueued(call)),
             },
         }
     }
@@ -251,10 +261,34 @@ impl Worker {
         is_enqueued
     }
 
-    fn status(&self) -> Answer {
-        let receiver = shared_data(STATUS_KEY);
-        status::status(receiver.as_deref(), self.gateway.readiness(now()), &self.stats.read(), now())
+    fn read_status(&mut self) {
+        if let Some(line) = self.gateway.handle_status(shared_data(STATUS_KEY).as_deref()) {
+            log(LogLevel::Error, &format!("acpw gateway: {line}"));
+        }
     }
+
+    fn status(&mut self) -> Answer {
+        self.read_status();
+        status::status(self.gateway.receiver(), self.gateway.readiness(now()), &self.stats.read(), now())
+    }
+}
+
+/// Replaces the ledger of room by what `next` makes of it. Returns whether there was anything to write, and Envoy took it.
+fn update_room(next: impl Fn(Option<&[u8]>) -> Option<RoomLedger>) -> bool {
+    let written = update_shared_data(ROOM_KEY, |ledger| {
+        let next = next(ledger);
+        (next.is_some(), next.map(|ledger| ledger.encode()))
+    });
+    written.unwrap_or(false)
+}
+
+/// Requests a flush, and returns its number.
+fn request_flush() -> Option<u64> {
+    let written = update_shared_data(FLUSH_REQUESTED_KEY, |number| {
+        let next = FlushNumber::decode(number).ok().map(FlushNumber::next);
+        (next, next.map(FlushNumber::encode))
+    });
+    written.ok().flatten().map(|FlushNumber(number)| number)
 }
 
 fn send(answer: &Answer, further: &[(&'static str, String)]) {

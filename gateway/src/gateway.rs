@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use acpw_metric::Now;
+use acpw_shared_state::{RoomLedger, Status};
 
 use crate::{
     Config,
@@ -35,7 +36,7 @@ const MAX_FLUSH_LIMIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct Gateway {
     config: Config,
-    receiver: Option<ReceiverState>,
+    receiver: ReceiverState,
 }
 
 /// What is to be done for a request whose head has come.
@@ -81,22 +82,33 @@ pub enum Outcome {
 impl Gateway {
     /// A gateway that knows of no receiver yet.
     pub fn new(config: Config) -> Self {
-        Self { config, receiver: None }
+        Self { config, receiver: ReceiverState::default() }
     }
 
-    /// Takes in what the receiver tells, or that it tells nothing.
-    pub fn set_receiver(&mut self, state: Option<ReceiverState>) {
-        self.receiver = state;
+    /// Reads the status that the receiver has written to shared data. Returns a line for the log if it cannot be read.
+    pub fn handle_status(&mut self, status: Option<&[u8]>) -> Option<String> {
+        self.receiver.update(status)
     }
 
-    /// What the receiver told last.
-    pub fn receiver(&self) -> Option<&ReceiverState> {
-        self.receiver.as_ref()
+    /// Returns the last status of the receiver.
+    pub fn receiver(&self) -> Option<&Status> {
+        self.receiver.status()
     }
 
-    /// Whether a receiver can take data now.
+    /// Returns whether a receiver accepts data now.
     pub fn readiness(&self, now: Now) -> Readiness {
-        ReceiverState::readiness(self.receiver.as_ref(), now)
+        self.receiver.readiness(now)
+    }
+
+    /// Takes the room of a posting from the ledger that shared data have. Returns the ledger to write in its place, or `None`
+    /// if there is not enough room. The posting may be answered with success only once that ledger is written.
+    pub fn take_room(posting: &Posting, ledger: Option<&[u8]>) -> Option<RoomLedger> {
+        RoomLedger::decode(ledger?).ok()?.take(posting.memory)
+    }
+
+    /// Gives back the room of a posting that was not put onto the queue.
+    pub fn give_room_back(posting: &Posting, ledger: Option<&[u8]>) -> Option<RoomLedger> {
+        Some(RoomLedger::decode(ledger?).ok()?.give_back(posting.memory))
     }
 
     /// Looks at the head of a request. `id` names the request.
@@ -129,6 +141,11 @@ impl Gateway {
     /// The answer to a post whose records the queue did not take: there is no receiver after all.
     pub fn not_enqueued(call: &Call) -> Answer {
         call.reply.refused(&Refusal::NoReceiver)
+    }
+
+    /// Returns the answer to a post for which the ledger had no room.
+    pub fn no_room(call: &Call) -> Answer {
+        call.reply.refused(&Refusal::Full)
     }
 
     fn route(&self, request: Request, reply: Reply, now: Now) -> Result<Next, Refusal> {
@@ -182,7 +199,7 @@ impl Gateway {
     }
 
     fn accept(&self, call: &Call, body: &[u8], now: Now) -> Result<Outcome, Refusal> {
-        let time = ReceiverState::corrected(self.receiver.as_ref(), now);
+        let time = self.receiver.corrected(now);
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         self.config.authorization.check(&call.request, body, seconds).map_err(Refusal::Unauthorized)?;
         if call.operation == Operation::Flush {
@@ -218,6 +235,10 @@ impl Gateway {
         let Some(requests) = requests.filter(|_| faults.is_empty()) else { return Err(Refusal::Faulty(faults)) };
         self.check_receiver(now)?;
         let posting = post(requests, now.wall);
+        let (needed, capacity) = (posting.memory, self.receiver.capacity());
+        if needed > capacity {
+            return Err(Refusal::ExceedsBuffer { needed, capacity });
+        }
         let answer = call.reply.accepted(posting.data, posting.entity_failure.as_deref());
         Ok(Outcome::Accepted(posting, answer))
     }
@@ -241,7 +262,7 @@ impl Gateway {
             Protocol::Plain => UnknownFields::Refused,
             Protocol::Json | Protocol::Cbor | Protocol::Query => UnknownFields::Ignored,
         };
-        let now = ReceiverState::corrected(self.receiver.as_ref(), now);
+        let now = self.receiver.corrected(now);
         let read = read(node, &Reading { rules: &self.config.rules, now, unknown }, &mut faults);
         (read, faults)
     }
@@ -251,6 +272,7 @@ impl Gateway {
             Readiness::Ready => Ok(()),
             Readiness::Full => Err(Refusal::Full),
             Readiness::Absent => Err(Refusal::NoReceiver),
+            Readiness::OtherRelease => Err(Refusal::OtherRelease),
         }
     }
 
@@ -259,6 +281,7 @@ impl Gateway {
             Readiness::Ready => Answer::text(200, "OK\n"),
             Readiness::Full => Answer::text(503, "the receiver's buffer is full\n"),
             Readiness::Absent => Answer::text(503, "there is no receiver\n"),
+            Readiness::OtherRelease => Answer::text(503, "the receiver is of another release\n"),
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Posting {
     pub data: usize,
     /// How many values they have.
     pub values: u64,
+    /// How many bytes of memory they take in the receiver at most.
+    pub memory: u64,
     /// Why an entity was left out.
     pub entity_failure: Option<String>,
 }
@@ -113,6 +115,7 @@ pub fn post(requests: Vec<PutMetricData>, arrival: Timestamp) -> Posting {
         }
     }
     posting.values = held.samples();
+    posting.memory = held.bytes() as u64;
     posting.records = held.into_records(RECORD_LIMIT);
     posting
 }

@@ -1,106 +1,82 @@
-//! What the receiver tells of itself in shared data.
+//! State of the receiver, as it writes it to shared data.
 
 use acpw_metric::{Now, Timestamp};
+use acpw_shared_state::{StateError, Status};
 
-use crate::{
-    fault::{Faults, Path},
-    fields::{Fields, UnknownFields},
-    protocol::json,
-};
-
-/// A receiver that has not written for so long is not there. It writes every second.
+/// Time in milliseconds after which a receiver that has not written its status is absent. It writes one every second.
 const MAX_SILENCE_MILLIS: u64 = 10_000;
 
-/// The part of the receiver's status that a gateway acts on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Last status that the receiver wrote, if any.
+#[derive(Debug, Default)]
 pub struct ReceiverState {
-    /// When it was written, by this host's clock, in milliseconds since the epoch.
-    time: u64,
-    /// How many bytes unpublished data take.
-    held_bytes: u64,
-    /// How many they may take.
-    buffer_limit_bytes: u64,
-    /// What is added to this host's clock to make it right.
-    clock_skew_millisecond: i64,
-    /// How many values are held.
-    held: u64,
+    bytes: Vec<u8>,
+    status: Option<Status>,
+    error: Option<StateError>,
 }
 
-/// A flush that came to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlushDone {
-    /// Its number.
-    pub id: u64,
-    /// How many values are held that came after it was asked for.
-    pub held: u64,
-}
-
-/// Whether a receiver can take data.
+/// Ability of the receiver to accept data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It can.
+    /// It accepts data.
     Ready,
     /// Its buffer is so full that it would soon have to drop data.
     Full,
-    /// There is none.
+    /// There is no receiver.
     Absent,
+    /// The receiver is of another release, with which data cannot be exchanged.
+    OtherRelease,
 }
 
 impl ReceiverState {
-    /// The state that a status tells; none when it tells none.
-    pub fn from_json(status: &[u8]) -> Option<Self> {
-        let [time, held_bytes, buffer_limit_bytes, clock_skew, held] =
-            numbers(status, ["time", "held_bytes", "buffer_limit_bytes", "clock_skew_millisecond", "held"])?;
-        Some(Self {
-            time: time as u64,
-            held_bytes: held_bytes as u64,
-            buffer_limit_bytes: buffer_limit_bytes as u64,
-            clock_skew_millisecond: clock_skew as i64,
-            held: held as u64,
-        })
+    /// Replaces the state by what shared data have now. Returns a line for the log if a receiver of another release begins
+    /// to write it.
+    pub fn update(&mut self, bytes: Option<&[u8]>) -> Option<String> {
+        let bytes = bytes.unwrap_or_default();
+        if bytes == self.bytes {
+            return None;
+        }
+        bytes.clone_into(&mut self.bytes);
+        let before = self.error.take();
+        match Status::decode(bytes) {
+            Ok(status) => self.status = Some(status),
+            Err(error) => {
+                self.status = None;
+                self.error = Some(error).filter(|_| !bytes.is_empty());
+            }
+        }
+        self.error.filter(|error| before != Some(*error)).map(|error| error.to_string())
     }
 
-    /// Whether data are taken now. A quarter of the receiver's buffer is kept for what is under way, and for the senders'
-    /// metrics, so that what was accepted is not dropped at the bound.
-    pub fn readiness(state: Option<&Self>, now: Now) -> Readiness {
-        match state {
-            Some(state) if now.wall.as_millis().abs_diff(state.time) <= MAX_SILENCE_MILLIS => {
-                let is_full = state.held_bytes >= state.buffer_limit_bytes / 4 * 3;
-                if is_full { Readiness::Full } else { Readiness::Ready }
+    /// Returns the last status.
+    pub fn status(&self) -> Option<&Status> {
+        self.status.as_ref()
+    }
+
+    /// Returns whether the receiver accepts data now. It keeps a quarter of its buffer for payloads and for what senders
+    /// measure.
+    pub fn readiness(&self, now: Now) -> Readiness {
+        match (&self.status, self.error) {
+            (Some(status), _) if now.wall.as_millis().abs_diff(status.time) <= MAX_SILENCE_MILLIS => {
+                if status.held_bytes >= capacity(status) { Readiness::Full } else { Readiness::Ready }
             }
+            (None, Some(StateError::OtherVersion(_))) => Readiness::OtherRelease,
             _ => Readiness::Absent,
         }
     }
 
-    /// The time, as right as the receiver knows it.
-    pub fn corrected(state: Option<&Self>, now: Now) -> Timestamp {
-        now.wall.shifted(state.map_or(0, |state| state.clock_skew_millisecond))
+    /// Returns the most bytes that posted data may take when the buffer is empty.
+    pub fn capacity(&self) -> u64 {
+        self.status.as_ref().map_or(0, capacity)
     }
 
-    /// How many values are held.
-    pub fn held(&self) -> u64 {
-        self.held
+    /// Returns the time, corrected by what the receiver has learnt from CloudWatch.
+    pub fn corrected(&self, now: Now) -> Timestamp {
+        now.wall.shifted(self.status.as_ref().map_or(0, |status| status.clock_skew_millisecond))
     }
 }
 
-impl FlushDone {
-    /// The flush that the receiver tells; none when it tells none.
-    pub fn from_json(done: &[u8]) -> Option<Self> {
-        let [id, held] = numbers(done, ["id", "held"])?;
-        Some(Self { id: id as u64, held: held as u64 })
-    }
-}
-
-/// Numbers of a JSON object, all of which must be there.
-fn numbers<const N: usize>(object: &[u8], names: [&str; N]) -> Option<[f64; N]> {
-    let object = json::decode(object).ok()?;
-    let mut faults = Faults::default();
-    let fields = Fields::of(&object, &Path::Root, &names, UnknownFields::Ignored, &mut faults)?;
-    let mut numbers = [0.0; N];
-    for (number, name) in numbers.iter_mut().zip(names) {
-        *number = fields.number(name, &mut faults)?;
-    }
-    Some(numbers)
+fn capacity(status: &Status) -> u64 {
+    status.buffer_limit_bytes / 4 * 3
 }
 
 #[cfg(test)]
@@ -113,15 +89,22 @@ mod tests {
         Now { wall: Timestamp::from_millis(millis), steady: Duration::ZERO }
     }
 
+    fn state(held_bytes: u64) -> ReceiverState {
+        let status = Status {
+            time: 100_000,
+            held: 3,
+            held_bytes,
+            buffer_limit_bytes: 1_000,
+            clock_skew_millisecond: -7,
+            ..Status::default()
+        };
+        let mut state = ReceiverState::default();
+        assert_eq!(state.update(Some(&status.encode())), None);
+        state
+    }
+
     #[test]
     fn a_silent_receiver_is_absent_and_one_of_three_quarters_full() {
-        let status = |held_bytes: u64| {
-            let json = format!(
-                r#"{{"time": 100000, "held": 3, "held_bytes": {held_bytes}, "buffer_limit_bytes": 1000,
-                    "clock_skew_millisecond": -7, "errors": []}}"#
-            );
-            ReceiverState::from_json(json.as_bytes())
-        };
         for (held, millis, expected) in [
             (0, 100_000, Readiness::Ready),
             (749, 110_000, Readiness::Ready),
@@ -129,10 +112,22 @@ mod tests {
             (0, 110_001, Readiness::Absent),
             (0, 89_999, Readiness::Absent),
         ] {
-            assert_eq!(ReceiverState::readiness(status(held).as_ref(), at(millis)), expected, "{held} {millis}");
+            assert_eq!(state(held).readiness(at(millis)), expected, "{held} {millis}");
         }
-        assert_eq!(ReceiverState::readiness(None, at(0)), Readiness::Absent);
-        assert_eq!(ReceiverState::corrected(status(0).as_ref(), at(100_000)), Timestamp::from_millis(99_993));
-        assert_eq!(ReceiverState::from_json(b"{}"), None);
+        assert_eq!(ReceiverState::default().readiness(at(0)), Readiness::Absent);
+        assert_eq!(state(0).corrected(at(100_000)), Timestamp::from_millis(99_993));
+        assert_eq!((state(0).capacity(), ReceiverState::default().capacity()), (750, 0));
+    }
+
+    #[test]
+    fn a_receiver_of_another_release_is_reported_once() {
+        let mut state = state(0);
+        let line = state.update(Some(br#"{"state_version": 7}"#)).unwrap();
+        assert!(line.contains("version 7") && line.contains("same release"), "{line}");
+        assert_eq!(state.readiness(at(100_000)), Readiness::OtherRelease);
+        assert_eq!(state.update(Some(br#"{"state_version": 7}"#)), None);
+        assert_eq!(state.update(Some(br#"{"state_version": 7, "time": 1}"#)), None);
+        assert_eq!(state.update(None), None);
+        assert_eq!(state.readiness(at(100_000)), Readiness::Absent);
     }
 }

@@ -30,8 +30,17 @@ pub enum Refusal {
     Origin,
     /// The receiver's buffer is full.
     Full,
+    /// The data take more memory than the receiver's buffer ever has for posts.
+    ExceedsBuffer {
+        /// The bytes that they take.
+        needed: u64,
+        /// The bytes that there are.
+        capacity: u64,
+    },
     /// There is no receiver.
     NoReceiver,
+    /// The receiver is of another release.
+    OtherRelease,
 }
 
 impl Refusal {
@@ -42,12 +51,12 @@ impl Refusal {
             (Self::NotFound(_), Protocol::Query) => 400,
             (Self::NotFound(_), _) => 404,
             (Self::Method(_) | Self::NotPosted, _) => 405,
-            (Self::TooLarge, _) => 413,
+            (Self::TooLarge | Self::ExceedsBuffer { .. }, _) => 413,
             (Self::MediaType(_), _) => 415,
             (Self::Unauthorized(_), Protocol::Plain) => 401,
             (Self::Unauthorized(_) | Self::Origin, _) => 403,
             (Self::Full, _) => 429,
-            (Self::NoReceiver, _) => 503,
+            (Self::NoReceiver | Self::OtherRelease, _) => 503,
         }
     }
 
@@ -62,10 +71,10 @@ impl Refusal {
             },
             Self::Unreadable(_) | Self::MediaType(_) => ("SerializationException", "MalformedInput"),
             Self::NotFound(_) | Self::Method(_) | Self::NotPosted => ("UnknownOperationException", "InvalidAction"),
-            Self::TooLarge => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
+            Self::TooLarge | Self::ExceedsBuffer { .. } => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
             Self::Unauthorized(_) | Self::Origin => ("AccessDeniedException", "AccessDenied"),
             Self::Full => ("ThrottlingException", "Throttling"),
-            Self::NoReceiver => ("ServiceUnavailableException", "ServiceUnavailable"),
+            Self::NoReceiver | Self::OtherRelease => ("ServiceUnavailableException", "ServiceUnavailable"),
         };
         if protocol == Protocol::Query { code } else { shape }
     }
@@ -107,6 +116,13 @@ impl Refusal {
             Self::Origin => "Pages of this origin may not use the gateway; see cors_allow_origins.".to_owned(),
             Self::Full => {
                 "The receiver's buffer is full: CloudWatch takes nothing at present, or too little.".to_owned()
+            }
+            Self::ExceedsBuffer { needed, capacity } => format!(
+                "The data take {needed} bytes of memory, and the receiver has at most {capacity} for posts; split the \
+                 request, or raise the receiver's buffer_limit_bytes."
+            ),
+            Self::OtherRelease => {
+                "The receiver is of another release; use receiver.wasm and gateway.wasm of the same one.".to_owned()
             }
             Self::NoReceiver => "There is no receiver that would publish the data.".to_owned(),
         }

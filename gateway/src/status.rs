@@ -1,9 +1,10 @@
 //! What a gateway tells of itself and of the receiver, for programs; and how a flush ended.
 
 use acpw_metric::Now;
+use acpw_shared_state::Status as ReceiverStatus;
 use serde::Serialize;
 
-use crate::{answer::Answer, protocol::json, receiver_state::Readiness};
+use crate::{answer::Answer, receiver_state::Readiness};
 
 /// What became of requests, since Envoy's start and in all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,6 +31,7 @@ struct Status<'a> {
     time: u64,
     state: &'static str,
     gateway: &'a Counts,
+    receiver: Option<&'a ReceiverStatus>,
 }
 
 #[derive(Serialize)]
@@ -38,23 +40,16 @@ struct Flushed {
     held: Option<u64>,
 }
 
-/// The status; `receiver` is what the receiver wrote last.
-pub fn status(receiver: Option<&[u8]>, readiness: Readiness, counts: &Counts, now: Now) -> Answer {
+/// Returns the status of the gateway and the last one of the receiver.
+pub fn status(receiver: Option<&ReceiverStatus>, readiness: Readiness, counts: &Counts, now: Now) -> Answer {
     let state = match readiness {
         Readiness::Ready => "ready",
         Readiness::Full => "buffer_full",
         Readiness::Absent => "no_receiver",
+        Readiness::OtherRelease => "receiver_of_another_release",
     };
-    let receiver = receiver.filter(|status| json::decode(status).is_ok()).unwrap_or(b"null");
-    let own = Status { time: now.wall.as_millis(), state, gateway: counts };
-    // Writing our own types to memory does not fail.
-    let mut body = serde_json::to_vec(&own).unwrap_or_default();
-    // What the receiver wrote goes in as it is, before the closing brace.
-    body.pop();
-    body.extend_from_slice(b",\"receiver\":");
-    body.extend_from_slice(receiver);
-    body.extend_from_slice(b"}\n");
-    Answer::new(200, "application/json", body).header("cache-control", "no-store")
+    let status = Status { time: now.wall.as_millis(), state, gateway: counts, receiver };
+    Answer::json(200, &status).header("cache-control", "no-store")
 }
 
 /// The answer to a flush that CloudWatch has all of, or that came to its limit; and how many values are held.
@@ -71,13 +66,16 @@ mod tests {
     }
 
     #[test]
-    fn what_the_receiver_wrote_is_passed_on() {
+    fn the_receivers_status_is_passed_on() {
         let counts = Counts { accepted: 1, accepted_data: 2, enqueued: 3, ..Counts::default() };
-        let told = |receiver| body(&status(receiver, Readiness::Ready, &counts, Now::default()));
-        let own = r#"{"time":0,"state":"ready","gateway":{"accepted":1,"accepted_data":2,"enqueued":3,"refused_invalid":0,"refused_unauthorized":0,"refused_buffer_full":0,"refused_no_receiver":0},"receiver":"#;
-        assert_eq!(told(Some(br#"{"held":7}"#)), [own, r#"{"held":7}}"#].concat());
-        assert_eq!(told(Some(b"?")), [own, "null}"].concat());
-        assert_eq!(told(None), [own, "null}"].concat());
+        let status = |receiver| -> serde_json::Value {
+            serde_json::from_str(&body(&status(receiver, Readiness::Ready, &counts, Now::default()))).unwrap()
+        };
+        let receiver = ReceiverStatus { held: 7, ..ReceiverStatus::default() };
+        let read = status(Some(&receiver));
+        assert_eq!((&read["state"], &read["gateway"]["enqueued"]), (&"ready".into(), &3.into()));
+        assert_eq!(serde_json::from_value::<ReceiverStatus>(read["receiver"].clone()).unwrap(), receiver);
+        assert_eq!(status(None)["receiver"], serde_json::Value::Null);
     }
 
     #[test]

@@ -10,12 +10,12 @@
 use std::time::Duration;
 
 use acpw_metric::{Accumulator, Now, Record, Timestamp};
+use acpw_shared_state::{RoomLedger, Status};
 use gateway::{
     Config, Gateway,
     answer::Answer,
     gateway::{Next, Outcome},
     put_metric_data::Posting,
-    receiver_state::ReceiverState,
     request::Request,
 };
 
@@ -32,11 +32,8 @@ fn gateway(keys: &str) -> Gateway {
     let document = format!(r#"{{"receiver_vm_id": "receiver"{keys}}}"#);
     let config = Config::from_json(document.as_bytes(), |_| None).unwrap_or_else(|faults| panic!("{faults}"));
     let mut gateway = Gateway::new(config);
-    let status = format!(
-        r#"{{"time": {}, "held": 0, "held_bytes": 0, "buffer_limit_bytes": 1000, "clock_skew_millisecond": 0}}"#,
-        SECOND * 1_000
-    );
-    gateway.set_receiver(ReceiverState::from_json(status.as_bytes()));
+    let status = Status { time: SECOND * 1_000, buffer_limit_bytes: 1 << 23, ..Status::default() };
+    assert_eq!(gateway.handle_status(Some(&status.encode())), None);
     gateway
 }
 
@@ -246,4 +243,50 @@ fn dimensions_that_default_ones_make_too_many_name_them() {
     let message =
         "has 30 items, and the gateway's default_dimensions add env, zone; CloudWatch takes at most 30 together";
     assert!(answer.contains(&format!(r#""path":"MetricData[0].Dimensions","message":"{message}""#)), "{answer}");
+}
+
+#[test]
+fn the_memory_that_a_post_declares_is_what_its_records_take() {
+    let gateway = gateway("");
+    let datum = |n: usize| {
+        format!(
+            r#"{{"MetricName": "M{}", "Dimensions": [{{"Name": "n", "Value": "{}"}}], "Timestamp": {}, "Values": [1, 2, {n}]}}"#,
+            n % 3,
+            n % 7,
+            SECOND - n as u64 % 5
+        )
+    };
+    for count in [1, 2, 100, 1_000] {
+        let data: Vec<_> = (0..count).map(datum).collect();
+        let body = format!(r#"{{"Namespace": "N", "MetricData": [{}]}}"#, data.join(", "));
+        let posting = sent(&gateway, "POST", "/metrics", &[JSON], body.as_bytes()).unwrap();
+        let memory = posting.records.iter().map(|record| Record::decode(record).unwrap().memory() as u64);
+        assert_eq!(memory.sum::<u64>(), posting.memory, "{count}");
+    }
+}
+
+#[test]
+fn a_post_takes_its_room_from_the_ledger_or_is_answered_429() {
+    let gateway = gateway("");
+    let body = br#"{"Namespace": "N", "MetricData": [{"MetricName": "M", "Value": 1}]}"#;
+    let posting = sent(&gateway, "POST", "/metrics", &[JSON], body).unwrap();
+    let ledger = RoomLedger { granted: posting.memory * 2 - 1, taken: 0, arrived: 0 };
+    let after = Gateway::take_room(&posting, Some(&ledger.encode())).unwrap();
+    assert_eq!(after.taken, posting.memory);
+    assert_eq!(Gateway::take_room(&posting, Some(&after.encode())), None);
+    assert_eq!(Gateway::take_room(&posting, None), None, "without a ledger nothing was granted");
+    assert_eq!(Gateway::give_room_back(&posting, Some(&after.encode())), Some(ledger));
+}
+
+#[test]
+fn a_post_that_can_never_fit_is_answered_413() {
+    let mut gateway = gateway("");
+    let status = Status { time: SECOND * 1_000, buffer_limit_bytes: 400, ..Status::default() };
+    gateway.handle_status(Some(&status.encode()));
+    let data: Vec<_> = (0..10).map(|n| format!(r#"{{"MetricName": "M{n}", "Value": 1}}"#)).collect();
+    let body = format!(r#"{{"Namespace": "N", "MetricData": [{}]}}"#, data.join(", "));
+    let answer = sent(&gateway, "POST", "/metrics", &[JSON], body.as_bytes()).unwrap_err();
+    assert_eq!(answer.status, 413);
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(text.contains("at most 300 for posts"), "{text}");
 }

@@ -13,7 +13,6 @@ pub mod origin;
 pub mod quota;
 pub mod record;
 pub mod series;
-pub mod shared;
 pub mod time;
 pub mod unit;
 
