@@ -210,7 +210,7 @@ impl Worker {
             if !is_done && steady < flush.deadline {
                 return true;
             }
-            let held = if is_done { Some(done.held) } else { gateway.receiver().map(|status| status.held) };
+            let held = if is_done { Some(done.held) } else { gateway.receiver().summary().map(|status| status.held) };
             let mut answer = status::flushed(is_done, held);
             answer.headers.append(&mut flush.headers);
             answers.push((flush.context, answer));
@@ -269,7 +269,7 @@ impl Worker {
 
     fn status(&mut self) -> Answer {
         self.read_status();
-        status::status(self.gateway.receiver(), self.gateway.readiness(now()), &self.stats.read(), now())
+        status::status(self.gateway.receiver().json(), self.gateway.readiness(now()), &self.stats.read(), now())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt::Display, time::Duration};
 
 use acpw_metric::Now;
-use acpw_shared_state::{RoomLedger, Status};
+use acpw_shared_state::RoomLedger;
 
 use crate::{
     Config,
@@ -90,9 +90,9 @@ impl Gateway {
         self.receiver.update(status)
     }
 
-    /// Returns the last status of the receiver.
-    pub fn receiver(&self) -> Option<&Status> {
-        self.receiver.status()
+    /// Returns the state of the receiver.
+    pub fn receiver(&self) -> &ReceiverState {
+        &self.receiver
     }
 
     /// Returns whether a receiver accepts data now.

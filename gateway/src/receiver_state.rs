@@ -1,7 +1,7 @@
 //! State of the receiver, as it writes it to shared data.
 
 use acpw_metric::{Now, Timestamp};
-use acpw_shared_state::{StateError, Status};
+use acpw_shared_state::{StateError, StatusSummary};
 
 /// Time in milliseconds after which a receiver that has not written its status is absent. It writes one every second.
 const MAX_SILENCE_MILLIS: u64 = 10_000;
@@ -10,7 +10,7 @@ const MAX_SILENCE_MILLIS: u64 = 10_000;
 #[derive(Debug, Default)]
 pub struct ReceiverState {
     bytes: Vec<u8>,
-    status: Option<Status>,
+    status: Option<StatusSummary>,
     error: Option<StateError>,
 }
 
@@ -37,7 +37,7 @@ impl ReceiverState {
         }
         bytes.clone_into(&mut self.bytes);
         let before = self.error.take();
-        match Status::decode(bytes) {
+        match StatusSummary::decode(bytes) {
             Ok(status) => self.status = Some(status),
             Err(error) => {
                 self.status = None;
@@ -47,9 +47,14 @@ impl ReceiverState {
         self.error.filter(|error| before != Some(*error)).map(|error| error.to_string())
     }
 
-    /// Returns the last status.
-    pub fn status(&self) -> Option<&Status> {
+    /// Returns the summary of the last status.
+    pub fn summary(&self) -> Option<&StatusSummary> {
         self.status.as_ref()
+    }
+
+    /// Returns the whole last status, as JSON.
+    pub fn json(&self) -> Option<&[u8]> {
+        self.status.is_some().then_some(&self.bytes)
     }
 
     /// Returns whether the receiver accepts data now. It keeps a quarter of its buffer for payloads and for what senders
@@ -75,13 +80,15 @@ impl ReceiverState {
     }
 }
 
-fn capacity(status: &Status) -> u64 {
+fn capacity(status: &StatusSummary) -> u64 {
     status.buffer_limit_bytes / 4 * 3
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use acpw_shared_state::Status;
 
     use super::*;
 

@@ -260,7 +260,7 @@ fn the_memory_that_a_post_declares_is_what_its_records_take() {
         let data: Vec<_> = (0..count).map(datum).collect();
         let body = format!(r#"{{"Namespace": "N", "MetricData": [{}]}}"#, data.join(", "));
         let posting = sent(&gateway, "POST", "/metrics", &[JSON], body.as_bytes()).unwrap();
-        let memory = posting.records.iter().map(|record| Record::decode(record).unwrap().memory() as u64);
+        let memory = posting.records.iter().map(|record| Record::decode(record).unwrap().posted_memory() as u64);
         assert_eq!(memory.sum::<u64>(), posting.memory, "{count}");
     }
 }

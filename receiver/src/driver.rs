@@ -99,6 +99,16 @@ impl Driver {
         self.calls.pop_front()
     }
 
+    /// Returns the next request for credentials, of the ticks so far.
+    pub fn take_call(&mut self) -> Option<Call> {
+        self.calls.pop_front()
+    }
+
+    /// Returns the next payload to send, of the ticks so far.
+    pub fn take_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
     /// Returns the next request to a source, of the ticks so far.
     pub fn poll_source_call(&mut self) -> Option<(SourceId, Call)> {
         self.source_calls.pop_front()

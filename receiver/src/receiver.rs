@@ -170,9 +170,7 @@ impl Receiver {
                 self.journal.receive(record.samples());
                 let corrected = self.clock.correct(now);
                 self.buffer.merge(&record, self.clock.skew(), now.steady);
-                if record.is_posted() {
-                    self.admission.arrive(record.memory());
-                }
+                self.admission.arrive(record.posted_memory());
                 self.handle_overflow(now.steady);
                 self.keep_within_limit(corrected);
             }

@@ -1,6 +1,6 @@
 //! What a sender holds until it is on the queue, within a bound.
 
-use acpw_metric::{Accumulator, DimensionName, Record, RecordError, Timestamp};
+use acpw_metric::{Accumulator, DimensionName, Keep, Record, RecordError, Timestamp};
 
 /// A record above this many bytes is split.
 const RECORD_LIMIT: usize = 64 * 1024;
@@ -12,6 +12,8 @@ pub(crate) const HELD_BYTES_LIMIT: usize = 8 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Buffer {
     held: Accumulator,
+    /// Bytes that were left when memory was last made free, since all was taken.
+    left: usize,
     counts: Counts,
     /// The end of the oldest period of what was taken back since this was last asked.
     oldest_taken_back: Option<Timestamp>,
@@ -44,14 +46,20 @@ impl Buffer {
         &mut self.held
     }
 
-    /// At the bound on memory, makes coarser what is held long, and then drops the oldest.
+    /// Merges what is held long when the bound on memory is reached, and then drops the oldest. Data that were posted to a
+    /// gateway are kept: the gateway has accepted them because the receiver has room, and that bounds them.
     pub fn keep_within_limit(&mut self, now: Timestamp) {
-        if self.held.bytes() > HELD_BYTES_LIMIT {
-            // Room for a while, so that what comes next does not come to the bound again.
-            let shrunk = self.held.shrink(HELD_BYTES_LIMIT / 8 * 7, now);
-            self.counts.observed = self.counts.observed.saturating_add(shrunk.settled);
-            self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(shrunk.dropped);
+        // Where posted data exceed the bound, they are not walked through again for each record.
+        if self.held.bytes() <= HELD_BYTES_LIMIT.max(self.left.saturating_add(HELD_BYTES_LIMIT / 8)) {
+            return;
         }
+        // Room for a while, so that the next data do not reach the bound again.
+        let target = HELD_BYTES_LIMIT / 8 * 7;
+        let settled = self.held.merge_old(target, now);
+        let dropped = self.held.drop_until(target, Keep::Posted);
+        self.left = self.held.bytes();
+        self.counts.observed = self.counts.observed.saturating_add(settled);
+        self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(dropped);
     }
 
     /// Merges a record that nobody has taken from the queue into what is held, so that a queue without a receiver keeps
@@ -83,6 +91,7 @@ impl Buffer {
     /// Takes all that is held, as records for the queue. `constants` are the dimensions whose values the configuration gives.
     pub fn take_records(&mut self, constants: &[DimensionName]) -> Vec<Vec<u8>> {
         self.counts.enqueued = self.counts.enqueued.saturating_add(self.held.samples());
+        self.left = 0;
         std::mem::take(&mut self.held).into_records_with(constants, RECORD_LIMIT)
     }
 

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, io::Read as _, time::Duration};
 
-use acpw_metric::Timestamp;
+use acpw_metric::{Timestamp, datetime::parse_iso_8601_basic};
 use fastrand::Rng;
 use flate2::read::GzDecoder;
 use receiver::{Answer, Transmit, answer::Reply, patience::Patience};
@@ -38,7 +38,14 @@ pub struct Outcome {
 
 impl Cloud {
     /// Takes a request, at the true time, with what is wrong.
-    pub fn take(&mut self, transmit: &Transmit, now: Timestamp, faults: &[Fault], rng: &mut Rng) -> Outcome {
+    pub fn take(
+        &mut self,
+        transmit: &Transmit,
+        now: Timestamp,
+        valid_key: &str,
+        faults: &[Fault],
+        rng: &mut Rng,
+    ) -> Outcome {
         let document = document(transmit);
         let ticks = rng.u64(0..4);
         let lost = |may_be_stored, stored| Outcome {
@@ -52,7 +59,7 @@ impl Cloud {
         if faults.contains(&Fault::LostRequest) {
             return lost(true, 0);
         }
-        match refusal(transmit, &document, now, faults) {
+        match refusal(transmit, &document, now, valid_key, faults) {
             Some(reply) => Outcome { answer: Answer::Complete(Reply { date: Some(now), ..reply }), stored: 0, ticks },
             None => {
                 let stored = self.store(data(&document));
@@ -76,7 +83,7 @@ impl Cloud {
 }
 
 /// Why CloudWatch would refuse the request, if it would.
-fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, faults: &[Fault]) -> Option<Reply> {
+fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, valid_key: &str, faults: &[Fault]) -> Option<Reply> {
     let data = data(document);
     let error = |status, code: &str, message: String| {
         Some(Reply { status, code: code.to_owned(), message, ..Reply::default() })
@@ -84,6 +91,9 @@ fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, faults: &[Faul
     let difference = signed_at(transmit).millis_since(now).abs();
     if difference > 5 * MINUTE {
         return error(400, "InvalidSignatureException", "Signature expired".to_owned());
+    }
+    if access_key(transmit) != valid_key {
+        return error(403, "ExpiredTokenException", String::new());
     }
     for fault in faults {
         match fault {
@@ -155,33 +165,18 @@ fn count(datum: &Value) -> u64 {
     datum["Counts"].as_array().map_or(1, |counts| counts.iter().filter_map(Value::as_u64).sum())
 }
 
-/// The time in `x-amz-date`: `20260822T123600Z`.
+/// Returns the time in `x-amz-date`.
 fn signed_at(transmit: &Transmit) -> Timestamp {
-    let date = transmit.headers.iter().find(|(name, _)| *name == "x-amz-date").map(|(_, date)| date.as_str());
-    let number =
-        |range| date.and_then(|date| date.get(range)).and_then(|text: &str| text.parse::<i64>().ok()).unwrap_or(0);
-    let (year, month, day) = (number(0..4), number(4..6), number(6..8));
-    // Days since the epoch, by the usual shift of the year to March.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
-    let seconds = days * 86_400 + number(9..11) * 3_600 + number(11..13) * 60 + number(13..15);
-    Timestamp::from_secs(u64::try_from(seconds).unwrap_or(0))
+    let millis = header(transmit, "x-amz-date").and_then(parse_iso_8601_basic).unwrap_or(0);
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Returns the access key that signed the request.
+fn access_key(transmit: &Transmit) -> &str {
+    let credential = header(transmit, "authorization").and_then(|value| value.split_once("Credential="));
+    credential.and_then(|(_, scope)| scope.split_once('/')).map_or("", |(key, _)| key)
+}
 
-    #[test]
-    fn a_date_is_read_as_it_is_written() {
-        let date = |text: &str| {
-            let mut world = crate::World::new(0, crate::Mutation::None);
-            let mut transmit = world.any_transmit();
-            transmit.headers = vec![("x-amz-date", text.to_owned())];
-            signed_at(&transmit).as_secs()
-        };
-        assert_eq!(date("20260822T123600Z"), 1_787_402_160);
-        assert_eq!(date("20240229T000001Z"), 1_709_164_801);
-        assert_eq!(date("19700101T000000Z"), 0);
-    }
+fn header<'a>(transmit: &'a Transmit, name: &str) -> Option<&'a str> {
+    transmit.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }

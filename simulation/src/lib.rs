@@ -1,13 +1,18 @@
-//! The pure sender, the queue and the pure receiver against a scripted CloudWatch and network, in virtual time.
+//! The pure sender, gateway and receiver, and the queue between them, against a scripted CloudWatch and network, in virtual
+//! time.
 //!
-//! A [`Schedule`] follows from a seed: when there are requests, and what goes wrong when. A [`World`] plays it, checks after
-//! every step that nothing is lost and nothing counted twice, and then lets everything heal and checks that all that was not
-//! dropped has arrived. The glue of the modules is played here in the order in which `context.rs` does it.
+//! A [`Schedule`] follows from a seed: when there are requests and posts, and what goes wrong when. A [`World`] plays it, checks
+//! after every step that nothing is lost and nothing counted twice, and then lets everything heal and checks that all data
+//! that were not dropped have arrived. The world drives the modules in the order in which their `context.rs` does.
 
 mod cloud;
+mod mutation;
+mod neighbours;
+mod posts;
 mod schedule;
 mod world;
 
 pub use cloud::Cloud;
+pub use mutation::Mutation;
 pub use schedule::{Fault, Refusal, Schedule};
-pub use world::{Mutation, Report, World};
+pub use world::{Report, World};

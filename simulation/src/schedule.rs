@@ -75,6 +75,14 @@ pub struct Schedule {
     pub garbage: Vec<u64>,
     /// By how many milliseconds the host's clock is off, and from which tick on it is set right.
     pub skew: Option<(i64, u64)>,
+    /// Ticks at which the credentials are replaced, and CloudWatch no longer accepts the old ones.
+    pub rotations: Vec<u64>,
+    /// Ticks at which a flush is requested.
+    pub flushes: Vec<u64>,
+    /// The most posts a tick.
+    pub posts: u64,
+    /// Age in milliseconds of data that are posted with a timestamp.
+    pub age: u64,
     /// `publish_interval_millisecond`
     pub publish_interval: u64,
     /// `buffer_limit_bytes`
@@ -91,6 +99,7 @@ impl Schedule {
         let ticks = rng.u64(50..600);
         let faults = (0..rng.usize(0..6)).map(|_| (window(rng, ticks), fault(rng))).collect();
         let moments = |rng: &mut Rng, most| (0..rng.usize(0..=most)).map(|_| rng.u64(0..ticks)).collect();
+        const TWO_WEEKS: u64 = 14 * 24 * 60 * 60 * 1_000;
         const DAY: i64 = 24 * 60 * 60 * 1_000;
         let skew = rng.bool().then(|| (rng.i64(-10 * DAY..10 * DAY), rng.u64(0..2 * ticks)));
         Self {
@@ -101,6 +110,11 @@ impl Schedule {
             sender_traps: if rng.u8(0..4) == 0 { moments(rng, 2) } else { Vec::new() },
             garbage: if rng.u8(0..8) == 0 { moments(rng, 3) } else { Vec::new() },
             skew,
+            rotations: if rng.u8(0..3) == 0 { moments(rng, 3) } else { Vec::new() },
+            flushes: if rng.u8(0..3) == 0 { moments(rng, 3) } else { Vec::new() },
+            posts: if rng.bool() { rng.u64(1..60) } else { 0 },
+            // Recent, or so old that the gateway just accepts them: when the clock is corrected, they may be too old.
+            age: if rng.bool() { rng.u64(0..60_000) } else { TWO_WEEKS - 600_000 - rng.u64(0..20_000) },
             publish_interval: rng.u64(1_000..20_000),
             buffer_limit: if rng.u8(0..3) == 0 { 1 << 16 } else { 8 << 20 },
             drops_unknown: rng.bool(),

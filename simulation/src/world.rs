@@ -7,10 +7,15 @@ use std::{
 
 use acpw_metric::{Accumulator, Namespace, Now, Origin, PeriodKey, Record, Timestamp, dimension::OVERFLOW_VALUE};
 use fastrand::Rng;
-use receiver::{Answer, Counts, Publisher, TransmitId};
+use receiver::{Answer, Counts, Driver, TransmitId, receiver::Trigger};
 use sender::{HeaderPhase, Sender};
 
-use crate::{Cloud, Fault, Schedule, cloud::REFUSED_NAMESPACE};
+use crate::{
+    Cloud, Fault, Mutation, Schedule,
+    cloud::REFUSED_NAMESPACE,
+    neighbours::Neighbours,
+    posts::{Posts, ledger, values},
+};
 
 /// The code of an answer, as Envoy has it.
 const OK: [u8; 8] = 200i64.to_le_bytes();
@@ -23,25 +28,6 @@ const FLUSH_TICKS: u64 = 5;
 /// over.
 const HEALING_TICKS: u64 = 5 * 60 * 20;
 
-/// A fault of the code that the simulation must find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// None: the code as it is.
-    None,
-    /// Dropped values are not counted.
-    DropUncounted,
-    /// A record vanishes on its way from the queue.
-    RecordLost,
-    /// A record is taken in twice.
-    RecordTwice,
-    /// What was refused is taken as delivered.
-    RefusedAsDelivered,
-    /// What was delivered is sent again.
-    DeliveredAgain,
-    /// An answer is forgotten.
-    AnswerForgotten,
-}
-
 /// What a schedule came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -53,6 +39,8 @@ pub struct Report {
     pub dropped: u64,
     /// Requests sent.
     pub requests: u64,
+    /// Posts answered with 429.
+    pub full: u64,
 }
 
 /// One process with workers and a receiver, and the CloudWatch that it publishes to.
@@ -66,13 +54,19 @@ pub struct World {
     queue: VecDeque<Vec<u8>>,
     /// Whether a receiver has ever registered the queue.
     has_queue: bool,
-    publisher: Option<Publisher>,
+    driver: Option<Driver>,
+    posts: Option<Posts>,
+    /// The ledger of room in shared data, which outlives the modules.
+    ledger: Option<Vec<u8>>,
+    neighbours: Neighbours,
+    /// Flushes that were requested, and the last one that was answered.
+    flushes: (u64, u64),
     cloud: Cloud,
     on_the_way: Vec<(u64, TransmitId, Answer, u64)>,
     truth: Truth,
     /// Envoy's statistics: they outlive the modules.
     stats: Counts,
-    publisher_before: Counts,
+    driver_before: Counts,
     sender_stats: sender::Counts,
 }
 
@@ -91,6 +85,8 @@ struct Truth {
     /// Values stored by requests whose answer the receiver never saw.
     stored_unseen: u64,
     requests: u64,
+    /// Values of records that a receiver has taken out of the queue.
+    dequeued: u64,
 }
 
 impl World {
@@ -107,12 +103,16 @@ impl World {
             is_healing: false,
             queue: VecDeque::new(),
             has_queue: false,
-            publisher: None,
+            driver: None,
+            posts: Posts::new(),
+            ledger: None,
+            neighbours: Neighbours::default(),
+            flushes: (0, 0),
             cloud: Cloud::default(),
             on_the_way: Vec::new(),
             truth: Truth::default(),
             stats: Counts::default(),
-            publisher_before: Counts::default(),
+            driver_before: Counts::default(),
             sender_stats: sender::Counts::default(),
         };
         world.senders = (0..world.schedule.senders).filter_map(|_| world.new_sender()).collect();
@@ -130,6 +130,7 @@ impl World {
             self.check().map_err(|error| told(&self, error))?;
         }
         self.is_healing = true;
+        self.neighbours.is_application_gone = true;
         for _ in 0..HEALING_TICKS {
             if self.is_at_rest() {
                 break;
@@ -139,23 +140,6 @@ impl World {
         }
         self.check_end().map_err(|error| told(&self, error))?;
         Ok(self.report())
-    }
-
-    #[cfg(test)]
-    pub(crate) fn any_transmit(&mut self) -> receiver::Transmit {
-        self.schedule.faults.clear();
-        self.schedule.skew = None;
-        loop {
-            self.observe();
-            self.flush_senders();
-            self.start_receiver();
-            self.drain();
-            self.tick += 1;
-            let now = self.now();
-            if let Some(transmit) = self.publisher.as_mut().unwrap().poll_transmit(now) {
-                return transmit;
-            }
-        }
     }
 
     fn step(&mut self) {
@@ -168,13 +152,23 @@ impl World {
         if self.tick.is_multiple_of(FLUSH_TICKS) {
             self.flush_senders();
         }
+        if self.schedule.rotations.contains(&self.tick) {
+            self.neighbours.endpoint.rotate();
+        }
+        if self.schedule.flushes.contains(&self.tick) {
+            self.flushes.0 += 1;
+        }
         if !faults.contains(&Fault::NoReceiver) {
             self.start_receiver();
             self.drain();
+            self.tick_receiver();
             self.publish(&faults);
             self.deliver_answers();
-        } else if self.publisher.is_some() {
+        } else if self.driver.is_some() {
             self.lose_receiver();
+        }
+        if !self.is_healing && self.has_queue {
+            self.post();
         }
         self.update_stats();
         self.tick += 1;
@@ -270,50 +264,96 @@ impl World {
         }
     }
 
+    fn post(&mut self) {
+        let now = self.now();
+        let Some(posts) = &mut self.posts else { return };
+        posts.handle_status(self.driver.as_ref().and_then(Driver::status));
+        for _ in 0..self.rng.u64(0..=self.schedule.posts) {
+            let age = self.rng.bool().then_some(self.schedule.age);
+            let is_room_ignored = self.mutation == Mutation::RoomIgnored;
+            self.queue.extend(posts.post(now, age, &mut self.ledger, is_room_ignored, &mut self.rng));
+        }
+    }
+
     fn start_receiver(&mut self) {
-        if self.publisher.is_some() {
+        if self.driver.is_some() {
             return;
         }
         let on_unknown_outcome = if self.schedule.drops_unknown { "drop" } else { "retry" };
         let document = format!(
-            r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A",
-                "aws_secret_access_key": "S", "publish_interval_millisecond": {}, "buffer_limit_bytes": {},
+            r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c",
+                "credentials": {{"provider": "container", "cluster": "ecs", "relative_uri": "/x"}},
+                "scrape": [{{"cluster_name": "app", "rules": [{{"metric": "temperature"}}]}}],
+                "publish_interval_millisecond": {}, "buffer_limit_bytes": {},
                 "on_unknown_outcome": "{on_unknown_outcome}"}}"#,
             self.schedule.publish_interval, self.schedule.buffer_limit
         );
         let config = receiver::Config::from_json(document.as_bytes(), |_| None);
-        self.publisher = config.ok().map(|config| Publisher::new(config, self.rng.u64(..)));
-        self.publisher_before = Counts::default();
+        self.driver = config.ok().map(|config| Driver::new(config, self.rng.u64(..)));
+        self.driver_before = Counts::default();
         self.has_queue = true;
-        // As the glue does: what an earlier receiver had not accounted for is lost.
-        self.stats.dropped_restart += self.stats.unaccounted();
+        // As the glue does: values that an earlier receiver had not accounted for are lost.
+        if self.mutation != Mutation::RestartUncounted {
+            self.stats.dropped_restart += Counts::lost_by_earlier(&self.stats).dropped_restart;
+        }
+        self.grant_room();
     }
 
     fn lose_receiver(&mut self) {
         self.update_stats();
-        self.publisher = None;
+        self.driver = None;
+        self.neighbours.forget_calls();
         self.truth.stored_unseen += self.on_the_way.drain(..).map(|(_, _, _, stored)| stored).sum::<u64>();
     }
 
     fn drain(&mut self) {
         let now = self.now();
-        let Some(publisher) = &mut self.publisher else { return };
+        let Some(driver) = &mut self.driver else { return };
         while let Some(record) = self.queue.pop_front() {
+            self.truth.dequeued += values(&record);
+            let receiver = driver.receiver_mut();
             match self.mutation {
                 Mutation::RecordLost if self.tick.is_multiple_of(7) => continue,
-                Mutation::RecordTwice if self.tick.is_multiple_of(7) => publisher.handle_record(&record, now),
+                Mutation::RecordTwice if self.tick.is_multiple_of(7) => receiver.handle_record(Some(&record), now),
                 _ => {}
             }
-            publisher.handle_record(&record, now);
+            receiver.begin_drain(Trigger::Tick);
+            receiver.handle_record(Some(&record), now);
         }
     }
 
-    fn publish(&mut self, faults: &[Fault]) {
+    fn tick_receiver(&mut self) {
         let (now, time) = (self.now(), self.time());
-        let Some(publisher) = &mut self.publisher else { return };
-        while let Some(transmit) = publisher.poll_transmit(now) {
+        let is_lost =
+            self.mutation == Mutation::CredentialsForgotten && self.neighbours.endpoint.access_key() != "ASIA0";
+        let Some(driver) = &mut self.driver else { return };
+        self.neighbours.deliver(driver, self.tick, now, is_lost);
+        if self.mutation != Mutation::FlushForgotten {
+            driver.request_flush(self.flushes.0);
+        }
+        driver.tick(now);
+        if let Some(done) = driver.take_flushed() {
+            self.flushes.1 = done.id;
+        }
+        self.neighbours.take_calls(driver, self.tick, time);
+        self.grant_room();
+    }
+
+    fn grant_room(&mut self) {
+        let now = self.now();
+        let Some(driver) = &mut self.driver else { return };
+        let next = driver.receiver().next_room(ledger(self.ledger.as_deref()), now);
+        self.ledger = Some(next.encode());
+        driver.receiver_mut().handle_room_written(next, now);
+    }
+
+    fn publish(&mut self, faults: &[Fault]) {
+        let time = self.time();
+        let valid_key = self.neighbours.endpoint.access_key();
+        let Some(driver) = &mut self.driver else { return };
+        while let Some(transmit) = driver.take_transmit() {
             self.truth.requests += 1;
-            let mut outcome = self.cloud.take(&transmit, time, faults, &mut self.rng);
+            let mut outcome = self.cloud.take(&transmit, time, &valid_key, faults, &mut self.rng);
             if self.mutation == Mutation::DeliveredAgain && outcome.stored > 0 {
                 outcome.answer = Answer::Missing { may_be_stored: false, reason: String::new() };
             }
@@ -328,7 +368,7 @@ impl World {
 
     fn deliver_answers(&mut self) {
         let now = self.now();
-        let Some(publisher) = &mut self.publisher else { return };
+        let Some(driver) = &mut self.driver else { return };
         let (arrived, on_the_way) =
             std::mem::take(&mut self.on_the_way).into_iter().partition(|(at, ..)| *at <= self.tick);
         self.on_the_way = on_the_way;
@@ -340,22 +380,28 @@ impl World {
             if matches!(answer, Answer::Missing { may_be_stored: true, .. }) {
                 self.truth.stored_unseen += stored;
             }
-            publisher.handle_answer(id, &answer, now);
+            driver.handle_answer(id, &answer, now);
         }
-        while publisher.poll_line().is_some() {}
+        while driver.poll_line().is_some() {}
     }
 
     fn update_stats(&mut self) {
-        if let Some(publisher) = &self.publisher {
-            let counts = *publisher.counts();
-            let mut news = counts.since(&self.publisher_before);
+        if let Some(driver) = &self.driver {
+            let counts = *driver.receiver().counts();
+            let mut news = counts.since(&self.driver_before);
             if self.mutation == Mutation::DropUncounted {
                 news.dropped_invalid = 0;
                 news.dropped_buffer_full = 0;
             }
+            if self.mutation == Mutation::TooOldUncounted {
+                news.dropped_too_old = 0;
+            }
+            if self.mutation == Mutation::SourceUncounted {
+                news.received -= news.source_answers.min(news.received);
+            }
             self.stats =
                 Counts::from_values(self.stats.values().zip(news.values()).map(|(before, more)| before + more));
-            self.publisher_before = counts;
+            self.driver_before = counts;
         }
         for Worker { sender, .. } in &mut self.senders {
             let counts = sender.take_counts();
@@ -366,16 +412,18 @@ impl World {
         }
     }
 
-    /// What must be so after every step.
+    /// Checks what must hold after every step: the equations of docs/operations.md, term by term.
     fn check(&self) -> Result<(), String> {
         let (stats, sender_stats) = (&self.stats, &self.sender_stats);
-        let queued: u64 =
-            self.queue.iter().filter_map(|bytes| Record::decode(bytes).ok()).map(|record| record.samples()).sum();
+        let queued: u64 = self.queue.iter().map(|record| values(record)).sum();
         let held_by_senders: u64 = self.senders.iter().map(|worker| worker.unflushed + worker.sender.held()).sum();
-        let held_by_receiver = self.publisher.as_ref().map_or(0, Publisher::held);
-        let unaccounted = if self.publisher.is_some() { held_by_receiver } else { stats.unaccounted() };
-        equal("what senders counted", sender_stats.observed, self.truth.observed)?;
-        equal("what lies in the queue", sender_stats.enqueued - sender_stats.taken_back, queued + stats.received)?;
+        let held_by_receiver = self.driver.as_ref().map_or(0, |driver| driver.receiver().held());
+        let unaccounted = if self.driver.is_some() { held_by_receiver } else { stats.unaccounted() };
+        equal("values that senders have counted", sender_stats.observed, self.truth.observed)?;
+        let put = (sender_stats.enqueued + self.posted()).checked_sub(sender_stats.taken_back);
+        equal("values that were put onto the queue", put.unwrap_or(0), queued + self.truth.dequeued)?;
+        // One value is made of each answer of the source.
+        equal("received = dequeued + made", stats.received, self.truth.dequeued + stats.source_answers)?;
         equal(
             "received = published + held + dropped",
             stats.received,
@@ -383,13 +431,20 @@ impl World {
         )?;
         let dropped = stats.dropped() + sender_stats.dropped_buffer_full + self.truth.lost_with_senders;
         let held = held_by_senders + queued + unaccounted;
-        equal("observed = published + held + dropped", self.truth.observed, stats.published + held + dropped)?;
+        let observed = self.truth.observed + self.posted() + stats.source_answers;
+        equal("observed = published + held + dropped", observed, stats.published + held + dropped)?;
         let on_the_way: u64 = self.on_the_way.iter().map(|(_, _, _, stored)| stored).sum();
         let stored: u64 = self.cloud.stored.values().sum();
         equal("stored = published + unseen", stored, stats.published + self.truth.stored_unseen + on_the_way)?;
         let is_once = self.schedule.drops_unknown && self.schedule.receiver_traps.is_empty();
         for (path, stored) in self.cloud.stored.iter().filter(|(path, _)| is_once && *path != OVERFLOW_VALUE) {
-            let observed = self.truth.by_path.get(path).copied().unwrap_or(0);
+            let posted = self.posts.as_ref().and_then(|posts| posts.accepted.get(path));
+            let observed = match (path.as_str(), posted) {
+                // The source's series has no path.
+                ("", _) => stats.source_answers,
+                (_, Some(values)) => *values,
+                _ => self.truth.by_path.get(path).copied().unwrap_or(0),
+            };
             if *stored > observed {
                 return Err(format!("{path} was stored {stored} times and observed {observed} times"));
             }
@@ -398,18 +453,22 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
-        let is_held = self.publisher.as_ref().is_none_or(|publisher| publisher.held() > 0);
+        let is_held = self.driver.as_ref().is_none_or(|driver| driver.receiver().held() > 0);
+        let is_flushed = self.flushes.0 == self.flushes.1 || !self.schedule.receiver_traps.is_empty();
         let has_senders = self.senders.iter().any(|worker| worker.unflushed > 0 || worker.sender.held() > 0);
-        !is_held && !has_senders && self.queue.is_empty() && self.on_the_way.is_empty()
+        !is_held && is_flushed && !has_senders && self.queue.is_empty() && self.on_the_way.is_empty()
     }
 
     /// What must be so when everything has healed.
     fn check_end(&self) -> Result<(), String> {
         if !self.is_at_rest() {
-            return Err("it has not come to rest".to_owned());
+            let held = self.driver.as_ref().map(|driver| driver.receiver().held());
+            let (queue, flushes) = (self.queue.len(), self.flushes);
+            return Err(format!("it has not come to rest: held {held:?}, queue {queue}, flushes {flushes:?}"));
         }
         let Report { observed, stored, dropped, .. } = self.report();
         equal("observed = stored + dropped", observed + self.stored_twice(), stored + dropped)?;
+        self.check_posts()?;
         if dropped > 0 || self.truth.stored_unseen > 0 {
             return Ok(());
         }
@@ -423,6 +482,28 @@ impl World {
         equal("what was not stored under its own path is in the overflow", missing, others)
     }
 
+    /// Checks that what was answered 202 is stored, unless CloudWatch refused it, it became too old or a module failed: it is
+    /// never dropped for want of room.
+    fn check_posts(&self) -> Result<(), String> {
+        let stats = &self.stats;
+        let for_other_reasons = stats.dropped() - stats.dropped_buffer_full;
+        if for_other_reasons + self.truth.lost_with_senders > 0 {
+            return Ok(());
+        }
+        for (path, values) in self.posts.iter().flat_map(|posts| &posts.accepted) {
+            let stored = self.cloud.stored.get(path).copied().unwrap_or(0);
+            if stored < *values {
+                return Err(format!("{path} was answered 202 for {values} values, and {stored} are stored"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the number of values that a gateway has accepted.
+    fn posted(&self) -> u64 {
+        self.posts.as_ref().map_or(0, |posts| posts.total)
+    }
+
     /// Values stored by requests without an answer, which were then stored again or counted as dropped.
     fn stored_twice(&self) -> u64 {
         self.truth.stored_unseen
@@ -430,7 +511,8 @@ impl World {
 
     fn report(&self) -> Report {
         Report {
-            observed: self.truth.observed,
+            observed: self.truth.observed + self.posted() + self.stats.source_answers,
+            full: self.posts.as_ref().map_or(0, |posts| posts.full),
             stored: self.cloud.stored.values().sum(),
             dropped: self.stats.dropped() + self.sender_stats.dropped_buffer_full + self.truth.lost_with_senders,
             requests: self.truth.requests,

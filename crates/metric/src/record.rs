@@ -108,18 +108,14 @@ impl<'a> Record<'a> {
         &self.groups
     }
 
-    /// Returns whether its data were posted to a gateway. A record has data of one sender or of one post.
-    pub fn is_posted(&self) -> bool {
-        self.groups.iter().any(|group| group.kind.is_posted())
-    }
-
     /// Returns the metrics that occur in it.
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
     }
 
-    /// Returns about how many bytes of memory its data take in an [`Accumulator`](crate::Accumulator) that has no others.
-    pub fn memory(&self) -> usize {
+    /// Returns about how many bytes of memory its posted data take in an [`Accumulator`](crate::Accumulator) that has no
+    /// others.
+    pub fn posted_memory(&self) -> usize {
         let of = |group: &RecordGroup<'_>| {
             let dimensions = self.dimensions_of(group).map(|(name, value)| name.len().saturating_add(value.len()));
             let (count, text) = dimensions
@@ -127,7 +123,8 @@ impl<'a> Record<'a> {
             let distributions = group.distributions.iter().map(|(_, distribution)| distribution_bytes(distribution));
             distributions.fold(group_bytes(count, text), usize::saturating_add)
         };
-        self.groups.iter().map(of).fold(0, usize::saturating_add)
+        let posted = self.groups.iter().filter(|group| group.kind.is_posted());
+        posted.map(of).fold(0, usize::saturating_add)
     }
 
     /// Returns the key under which a metric of a group is filed, by a clock that is `skew` milliseconds ahead of the one

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::versioned::{BINARY_VERSION, StateError, check_binary, from_json, to_json};
+use crate::versioned::{BINARY_VERSION, StateError, check_binary};
 
 /// Key of the number of flushes that were requested, a [`FlushNumber`]. A gateway that wants a flush raises it by one.
 pub const FLUSH_REQUESTED_KEY: &str = "acpw.flush.requested";
@@ -44,7 +42,7 @@ impl FlushNumber {
 }
 
 /// Flush that ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlushDone {
     /// Number up to which all flushes are done.
     pub id: u64,
@@ -55,7 +53,8 @@ pub struct FlushDone {
 impl FlushDone {
     /// Encodes the answer.
     pub fn encode(&self) -> Vec<u8> {
-        to_json(self)
+        let numbers = [self.id, self.held].map(u64::to_le_bytes);
+        [&[BINARY_VERSION], numbers.as_flattened()].concat()
     }
 
     /// Decodes an answer.
@@ -63,7 +62,10 @@ impl FlushDone {
     /// # Errors
     /// The value has another version, or is malformed.
     pub fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        from_json(bytes)
+        match check_binary(bytes)?.as_chunks() {
+            ([id, held], []) => Ok(Self { id: u64::from_le_bytes(*id), held: u64::from_le_bytes(*held) }),
+            _ => Err(StateError::Malformed),
+        }
     }
 }
 
@@ -90,7 +92,7 @@ mod tests {
         assert_eq!(FlushNumber::decode(Some(&number)), Err(StateError::OtherVersion(VERSION + 1)));
         assert_eq!(FlushNumber::decode(Some(&[])), Err(StateError::Malformed));
         assert_eq!(FlushNumber::decode(Some(&[BINARY_VERSION, 0])), Err(StateError::Malformed));
-        assert_eq!(FlushDone::decode(br#"{"state_version": 9}"#), Err(StateError::OtherVersion(9)));
-        assert_eq!(FlushDone::decode(br#"{"id": 1, "held": 2}"#), Err(StateError::Malformed));
+        assert_eq!(FlushDone::decode(&[9, 1]), Err(StateError::OtherVersion(9)));
+        assert_eq!(FlushDone::decode(&[BINARY_VERSION, 1, 2]), Err(StateError::Malformed));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// Version of the values that this crate writes and reads. It changes with every change that an older module would misread.
 pub const VERSION: u32 = 1;
@@ -38,20 +38,7 @@ struct Header {
     state_version: u32,
 }
 
-#[derive(Serialize)]
-struct Document<'a, T> {
-    state_version: u32,
-    #[serde(flatten)]
-    value: &'a T,
-}
-
-/// Writes a value as a JSON object with its version.
-pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serializing a plain struct to memory does not fail.
-    serde_json::to_vec(&Document { state_version: VERSION, value }).unwrap_or_default()
-}
-
-/// Reads a value that [`to_json`] wrote.
+/// Reads a JSON object that has a version.
 pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StateError> {
     let Header { state_version } = serde_json::from_slice(bytes).map_err(|_| StateError::Malformed)?;
     if state_version != VERSION {

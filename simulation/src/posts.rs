@@ -1,0 +1,97 @@
+//! A client of the gateway.
+
+use std::collections::HashMap;
+
+use acpw_metric::{Now, Record};
+use acpw_shared_state::{RoomLedger, Status};
+use fastrand::Rng;
+use gateway::{
+    Config, Gateway,
+    gateway::{Next, Outcome},
+    put_metric_data::Posting,
+    request::Request,
+};
+use serde_json::json;
+
+/// A gateway, and the shared data that it reads.
+pub(crate) struct Posts {
+    gateway: Gateway,
+    /// Values of each path that were answered with 202.
+    pub(crate) accepted: HashMap<String, u64>,
+    /// Values of all paths together.
+    pub(crate) total: u64,
+    /// Answers with 429.
+    pub(crate) full: u64,
+    count: u64,
+}
+
+impl Posts {
+    pub(crate) fn new() -> Option<Self> {
+        let config = Config::from_json(br#"{"receiver_vm_id": "receiver"}"#, |_| None).ok()?;
+        Some(Self { gateway: Gateway::new(config), accepted: HashMap::new(), total: 0, full: 0, count: 0 })
+    }
+
+    /// Takes note of the receiver's status, as the gateway does on its tick.
+    pub(crate) fn handle_status(&mut self, status: Option<&Status>) {
+        self.gateway.handle_status(status.map(Status::encode).as_deref());
+    }
+
+    /// Posts a datum of a series that is posted once. `age` is the age of its timestamp in milliseconds, if it has one.
+    /// Returns the records to put onto the queue if it is accepted.
+    pub(crate) fn post(
+        &mut self,
+        now: Now,
+        age: Option<u64>,
+        ledger: &mut Option<Vec<u8>>,
+        is_room_ignored: bool,
+        rng: &mut Rng,
+    ) -> Vec<Vec<u8>> {
+        self.count += 1;
+        let path = format!("/posted/{}", self.count);
+        let values = rng.u64(1..4);
+        let mut datum = json!({
+            "MetricName": "Posted",
+            "Dimensions": [{ "Name": "path", "Value": path }],
+            "Values": [1], "Counts": [values],
+        });
+        if let (Some(age), Some(datum)) = (age, datum.as_object_mut()) {
+            let time = now.wall.as_millis().saturating_sub(age) / 1_000;
+            datum.insert("Timestamp".to_owned(), time.into());
+        }
+        let body = json!({ "Namespace": "Posted", "MetricData": [datum] }).to_string();
+        let header = |name: &str| match name {
+            ":method" => Some(b"POST".to_vec()),
+            ":path" => Some(b"/metrics".to_vec()),
+            ":authority" => Some(b"localhost".to_vec()),
+            "content-type" => Some(b"application/json".to_vec()),
+            _ => None,
+        };
+        let Next::Read(call) = self.gateway.begin(Request::new(header), self.count, now) else { return Vec::new() };
+        let Outcome::Accepted(posting, _) = self.gateway.finish(&call, body.as_bytes(), now) else { return Vec::new() };
+        if !is_room_ignored && !take_room(&posting, ledger) {
+            self.full += 1;
+            return Vec::new();
+        }
+        self.accepted.insert(path, values);
+        self.total += values;
+        posting.records
+    }
+}
+
+fn take_room(posting: &Posting, ledger: &mut Option<Vec<u8>>) -> bool {
+    let next = Gateway::take_room(posting, ledger.as_deref());
+    if let Some(next) = &next {
+        *ledger = Some(next.encode());
+    }
+    next.is_some()
+}
+
+/// Reads a ledger as the receiver does.
+pub(crate) fn ledger(bytes: Option<&[u8]>) -> RoomLedger {
+    bytes.and_then(|bytes| RoomLedger::decode(bytes).ok()).unwrap_or_default()
+}
+
+/// Returns the values in a record; none in bytes that are not a record.
+pub(crate) fn values(record: &[u8]) -> u64 {
+    Record::decode(record).map_or(0, |record| record.samples())
+}
