@@ -180,6 +180,27 @@ fn a_documented_range_is_the_one_that_is_accepted() {
     }
 }
 
+/// README.md repeats the most important rows. Its defaults have no quotation marks.
+#[test]
+fn the_readme_repeats_keys_with_their_defaults() {
+    let readme = fs::read_to_string(installation::root().join("README.md")).unwrap();
+    let plain = |cell: &str| cell.trim_matches('"').to_owned();
+    for (section, headings) in [("### Sender", "| sender key |"), ("### Receiver", "| receiver key |")] {
+        let (_, rest) = readme.split_once(section).unwrap();
+        let rows = table(rest, "| key | default |");
+        assert!(rows.len() >= 5, "{section}: {rows:?}");
+        let references = references();
+        let reference = references.iter().find(|reference| reference.headings == headings).unwrap().rows();
+        for row in rows {
+            let documented = reference.iter().find(|known| known[0] == row[0]);
+            let documented = documented.unwrap_or_else(|| panic!("{section}: nothing reads the key {}", row[0]));
+            if serde_json::from_str::<Value>(&documented[1]).is_ok() {
+                assert_eq!(row[1], plain(&documented[1]), "{section} {}", row[0]);
+            }
+        }
+    }
+}
+
 #[test]
 fn every_key_of_a_rule_has_a_row() {
     let schema = serde_json::to_value(schemars::schema_for!(receiver::config::RawConfig)).unwrap();
