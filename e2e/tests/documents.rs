@@ -11,12 +11,14 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "docs/autoscaling.md",
     "docs/configuration.md",
     "docs/credentials.md",
+    "docs/deployment.md",
     "docs/gateway.md",
+    "docs/get-started.md",
     "docs/metrics.md",
     "docs/sources.md",
 ];

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use acpw_metric::{Kind, Unit};
+use acpw_metric::{MergeRule, Unit};
 use e2e::{installation, table};
 use receiver::cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS};
 use sender::{
@@ -33,7 +33,8 @@ fn every_metric_is_there_with_its_unit_and_what_is_read() {
     let rows = table(&document(), "| metric |");
     let told: Vec<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
     assert_eq!(told, expected);
-    let by_second: Vec<_> = MEASURES.iter().filter(|(_, measure)| measure.kind() == Kind::Gauge).collect();
+    let by_second: Vec<_> =
+        MEASURES.iter().filter(|(_, measure)| measure.merge_rule() == MergeRule::GaugeShares).collect();
     assert!(
         rows.iter().filter(|row| row[3] == "see below").map(|row| &row[0]).eq(by_second.iter().map(|(name, _)| *name))
     );
