@@ -17,6 +17,10 @@ demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch un
 	@cargo build --quiet -p local-cloudwatch
 	@sh demo.sh
 
+.PHONY: images
+images: build-all ## write images of the modules into target/images, as OCI layouts
+	@cargo xtask images
+
 .PHONY: build-all
 build-all: target-installed ## build the modules into the root
 	@echo "Building sender.wasm, receiver.wasm and gateway.wasm"

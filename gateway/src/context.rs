@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use acpw_host::{
-    Counter, Queue, environment, increment_shared_number, log, now, plugin_configuration, property, random,
+    Counter, Queue, environment, increment_shared_number, log, now, plugin_configuration, property, random, release,
     request_header, shared_data,
 };
 use acpw_metric::{
@@ -110,7 +110,10 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
-            Ok(()) => true,
+            Ok(()) => {
+                log(LogLevel::Info, &format!("acpw gateway: {} started", release()));
+                true
+            }
             Err(error) => {
                 log(LogLevel::Critical, &format!("acpw gateway: {error}"));
                 false

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use acpw_config::list;
 use acpw_host::{
     CalloutError, Counter, Gauge, Queue, call_response_body, call_response_header, dispatch, environment, log, now,
-    plugin_configuration, random, set_shared_data, shared_number,
+    plugin_configuration, random, release, set_shared_data, shared_number,
 };
 use acpw_metric::{
     record::QUEUE_NAME,
@@ -90,7 +90,7 @@ impl Root {
         let providers = list(&mut config.credentials.iter().map(Provider::name));
         let summary = format!(
             "{} publishes {} to {} of {} every {} ms with credentials from {}",
-            env!("CARGO_PKG_VERSION"),
+            release(),
             config.namespace,
             config.host().as_deref().unwrap_or("CloudWatch"),
             config.region.region().map_or("the instance's region", Region::as_str),
