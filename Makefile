@@ -86,7 +86,7 @@ soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS se
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/node-exporter --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/helm,e2e/node-exporter --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
 	cargo fmt --manifest-path bench/modules/Cargo.toml --all --check
@@ -105,6 +105,11 @@ DEPLOY_TOOLS := $(TOOLS)/deploy
 check-deploy: $(DEPLOY_TOOLS)/done ## check the deployments by linters and schemas, and that planted errors are found (x86-64)
 	@$(DEPLOY_TOOLS)/python/bin/python deploy/validate.py --tools $(DEPLOY_TOOLS)
 	@$(DEPLOY_TOOLS)/python/bin/python deploy/test_validate.py $(DEPLOY_TOOLS)
+
+.PHONY: test-helm
+test-helm: build-all $(VENV)/done $(DEPLOY_TOOLS)/done ## boot what the Helm chart deploys, and compare totals (x86-64)
+	@$(DEPLOY_TOOLS)/python/bin/python deploy/validate.py --tools $(DEPLOY_TOOLS) helm
+	HELM=$(CURDIR)/$(DEPLOY_TOOLS)/bin/helm cargo test --quiet -p e2e --features helm --test deployments by_helm
 
 # The modules that ours are compared with, a workspace of their own.
 BENCH_MODULES := $(CURDIR)/target/bench

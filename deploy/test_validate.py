@@ -146,7 +146,7 @@ PLANTED = [
         "exposure",
     ),
     ("systemd", "deploy/systemd/acpw-envoy.service", "/flush?", "/status?", "does not flush"),
-    ("scripts", "deploy/systemd/deb.sh", 'mkdir -p "$2"', "mkdir -p $2", "SC2086"),
+    ("scripts", "deploy/systemd/deb.sh", "umask 022", "unused=022", "SC2034"),
     ("workflows", ".github/workflows/ci.yml", "runs-on:", "run-on:", "run-on"),
     (
         "workflows",
