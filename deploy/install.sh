@@ -1,3 +1,4 @@
+#!/bin/sh
 # Installs the npm packages that deploy/package-lock.json locks into the folder $1.
 set -eu
 locked=$(cd "$(dirname "$0")" && pwd)

@@ -11,7 +11,16 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ["deploy", "docs", "envoy", ".github", "Cargo.toml", "requirements.in"]
+COPIED = [
+    "deploy",
+    "docs",
+    "envoy",
+    "e2e/envoy",
+    ".github",
+    "Cargo.toml",
+    "Makefile",
+    "requirements.in",
+]
 TOOLS = Path(sys.argv.pop(1) if len(sys.argv) > 1 else "target/tools/deploy").resolve()
 
 # The check, the file, what is replaced in it (its first occurrence), by what, and what a fault
@@ -137,6 +146,25 @@ PLANTED = [
         "exposure",
     ),
     ("systemd", "deploy/systemd/acpw-envoy.service", "/flush?", "/status?", "does not flush"),
+    ("scripts", "deploy/systemd/deb.sh", "umask 022", "unused=022", "SC2034"),
+    ("workflows", ".github/workflows/ci.yml", "runs-on:", "run-on:", "run-on"),
+    (
+        "workflows",
+        ".github/workflows/release.yml",
+        "needs: ",
+        "needs: [nothing]\n    if: ",
+        "nothing",
+    ),
+    ("workflows", ".github/workflows/release.yml", 'layout in target', 'layout in $target', "SC2"),
+    (
+        "workflows",
+        ".github/workflows/ci.yml",
+        "actions/checkout@",
+        "actions/checkout@v7 # ",
+        "must be a commit",
+    ),
+    ("workflows", ".github/workflows/ci.yml", "make check-deploy", "make checkdeploy", "no target"),
+    ("workflows", ".github/workflows/release.yml", '"1.37.0", ', "", "the matrix has"),
     ("plugins", "deploy/istio/bootstrap.yaml", '"metric_namespace"', '"namespace"', "namespace"),
     ("plugins", "deploy/envoy-gateway/access-logger.yaml", '"match_hosts"', '"hosts"', "hosts"),
     ("plugins", "deploy/iam/policy.json", "Envoy/Requests", "Envoy/Others", "does not allow"),

@@ -315,6 +315,38 @@ def check_systemd(_: Tools) -> Faults:
         yield "the unit does not flush when it stops"
 
 
+def check_scripts(_: Tools) -> Faults:
+    """Scripts pass ShellCheck."""
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    yield from run(shellcheck, "--severity=warning", *files("**/*.sh"), *files("*.sh", ROOT / "envoy"))
+
+
+def check_workflows(_: Tools) -> Faults:
+    """Workflows pass actionlint and ShellCheck, name actions by commit, and run what the Makefile has on all Envoys."""
+    paths = files("*.yml", ROOT / ".github/workflows")
+    if not paths:
+        yield "there are no workflows"
+    programs = Path(sys.executable).parent
+    yield from run(programs / "actionlint", "-shellcheck", programs / "shellcheck", *paths)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    versions = [path.stem for path in files("*.txt", ROOT / "e2e/envoy")]
+    for path in paths:
+        text = path.read_text()
+        for number, line in enumerate(text.splitlines(), 1):
+            if (used := re.search(r"uses: *(\S+)(.*)", line)) and not re.fullmatch(
+                r"\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used[1] + used[2]
+            ):
+                yield f"{name_of(path)}:{number}: {used[1]} must be a commit, with its version in a comment"
+            made = re.search(r"\bmake ((?:[a-z-]+ ?)+)", line.partition("#")[0])
+            for target in made[1].split() if made else []:
+                if not target.startswith("-") and target not in targets:
+                    yield f"{name_of(path)}:{number}: the Makefile has no target {target}"
+        for job in yaml.safe_load(text)["jobs"].values():
+            matrix = job.get("strategy", {}).get("matrix", {})
+            if matrix and matrix.get("envoy") != versions:
+                yield f"{name_of(path)}: the matrix has {matrix.get('envoy')}, expected {versions}"
+
+
 def plugins(rendered: render.Rendered) -> Iterator[tuple[str, Json]]:
     """Yields the modules in a configuration, each with its own configuration."""
     for part in rendered.parts():
@@ -467,6 +499,8 @@ CHECKS: dict[str, Callable[[Tools], Faults]] = {
     "cloudformation": check_cloudformation,
     "terraform": check_terraform,
     "systemd": check_systemd,
+    "scripts": check_scripts,
+    "workflows": check_workflows,
     "plugins": check_plugins,
     "common-parts": check_common_parts,
     "exposure": check_exposure,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::{self, File},
     io,
     net::SocketAddr,
@@ -56,7 +57,21 @@ impl Envoy {
     /// # Panics
     /// When it does not, or its program or the modules are missing.
     pub async fn start(bootstrap: &Bootstrap) -> Self {
-        let mut process = Process::spawn(bootstrap);
+        Self::serving(Process::spawn(bootstrap)).await
+    }
+
+    /// Starts Envoy with a configuration that is there already, by these arguments and variables, and waits until it
+    /// serves. It has two worker threads.
+    ///
+    /// # Panics
+    /// When it does not, or its program is missing.
+    pub async fn start_with(arguments: &[String], variables: &[(String, String)]) -> Self {
+        let folder = TempDir::new().expect("a folder for temporary files");
+        let child = run(arguments, variables.iter().map(|(name, value)| (name, value)), 2, folder.path());
+        Self::serving(Process::new(child, folder)).await
+    }
+
+    async fn serving(mut process: Process) -> Self {
         let admin = eventually("Envoy serves", START_LIMIT, async || {
             if let Some(status) = process.ended() {
                 return Ok(Err(status));
@@ -180,7 +195,10 @@ struct Process {
 impl Process {
     fn spawn(bootstrap: &Bootstrap) -> Self {
         let folder = TempDir::new().expect("a folder for temporary files");
-        let child = spawn(bootstrap, folder.path());
+        Self::new(spawn(bootstrap, folder.path()), folder)
+    }
+
+    fn new(child: io::Result<Child>, folder: TempDir) -> Self {
         let child = child.unwrap_or_else(|error| panic!("{} does not run: {error}", installation::envoy().display()));
         Self { child, folder }
     }
@@ -214,19 +232,30 @@ impl Drop for Process {
 }
 
 fn spawn(bootstrap: &Bootstrap, folder: &Path) -> io::Result<Child> {
-    let (configuration, log) = (folder.join("envoy.json"), File::create(folder.join("log"))?);
+    let configuration = folder.join("envoy.json");
     fs::write(&configuration, bootstrap.to_json(&folder.join(LISTENERS)).to_string())?;
     write_listeners(folder, bootstrap.listeners())?;
+    let variables = bootstrap.variables().map(|(name, value)| (name, value));
+    run(&["--config-path".as_ref(), configuration.as_os_str()], variables, bootstrap.worker_count(), folder)
+}
+
+/// Runs Envoy, which writes its log and the address of its administration interface into a folder.
+fn run<'a>(
+    arguments: &[impl AsRef<OsStr>],
+    variables: impl Iterator<Item = (&'a String, &'a String)>,
+    workers: usize,
+    folder: &Path,
+) -> io::Result<Child> {
+    let log = File::create(folder.join("log"))?;
     Command::new(installation::envoy())
-        .arg("--config-path")
-        .arg(configuration)
+        .args(arguments)
         .arg("--admin-address-path")
         .arg(folder.join("admin"))
-        .args(["--use-dynamic-base-id", "--drain-time-s", "1", "--concurrency", &bootstrap.worker_count().to_string()])
+        .args(["--use-dynamic-base-id", "--drain-time-s", "1", "--concurrency", &workers.to_string()])
         // Nothing of this user's settings and credentials.
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .envs(bootstrap.variables().map(|(name, value)| (name, value)))
+        .envs(variables)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

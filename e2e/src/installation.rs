@@ -38,7 +38,7 @@ pub fn module(folder: &Path, name: &str) -> PathBuf {
 /// # Panics
 /// When it is not there.
 pub fn envoy() -> PathBuf {
-    present(program("ENVOY", "envoy"), "Run `make test`, which installs it, or set ENVOY to an Envoy 1.40")
+    present(program("ENVOY", "envoy"), "Run `make test`, which installs it, or set ENVOY to an Envoy")
 }
 
 /// A Python with boto3: `PYTHON`, else the one of the workspace's virtual environment.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use e2e::{
-    Bootstrap, Envoy, FileServer, Pair, Plugin, ReceiverAttachment, Request, Setup, counts, eventually, load, series,
+    Bootstrap, Envoy, FileReader, Files, Pair, Plugin, ReceiverAttachment, Request, Setup, counts, eventually, load,
+    series,
 };
 use local_cloudwatch::{Endpoint, Key, LocalCloudWatch, Options, SECRET_MARK};
 use serde_json::{Value, json};
@@ -103,17 +104,22 @@ async fn the_role_of_an_ec2_instance_rotates_under_load_and_tells_the_region() {
 }
 
 /// A provider whose token lies in a file, that is replaced with each set; the old token is no longer good then.
-async fn rotates_with_its_token(endpoint: Endpoint, credentials: Value, environment: Vec<(&'static str, String)>) {
-    let files = FileServer::default();
+async fn rotates_with_its_token(
+    reader: FileReader,
+    endpoint: Endpoint,
+    credentials: Value,
+    environment: Vec<(&'static str, String)>,
+) {
+    let files = Files::new(reader, "token");
     let cloudwatch = cloudwatch(Vec::new()).await;
     let token = |n: usize| format!("{SECRET_MARK}.token-{n}");
     cloudwatch.set_identity_tokens(vec![token(0)]);
-    files.write("token", &token(0));
+    files.write(&token(0));
     let mut credentials = credentials;
     if credentials["provider"] == "web_identity" {
         credentials["sts_host"] = cloudwatch.address().to_string().into();
     }
-    let path = files.path("token").to_str().unwrap().to_owned();
+    let path = files.path();
     let in_environment = environment.into_iter().map(|(name, value)| (name, value.replace("TOKEN_FILE", &path)));
     let environment = in_environment.collect();
     let setup = Setup { resources: files.resources(), environment, ..setup(cloudwatch, credentials) };
@@ -121,15 +127,15 @@ async fn rotates_with_its_token(endpoint: Endpoint, credentials: Value, environm
     let sent = under_load(&pair, |sets| {
         // A refresh that has read the old token may still be on its way.
         pair.cloudwatch.set_identity_tokens(vec![token(sets - 1), token(sets)]);
-        files.write("token", &token(sets));
+        files.write(&token(sets));
     })
     .await;
     nothing_is_lost(pair, sent, endpoint).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn eks_pod_identity_rotates_under_load_with_its_token() {
+async fn pod_identity_rotates(reader: FileReader) {
     rotates_with_its_token(
+        reader,
         Endpoint::PodIdentity,
         json!({ "provider": "container", "cluster": "near", "file_cluster": "files" }),
         vec![
@@ -141,8 +147,18 @@ async fn eks_pod_identity_rotates_under_load_with_its_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_eks_service_account_rotates_under_load_with_its_token() {
+async fn eks_pod_identity_rotates_under_load_with_its_token() {
+    pod_identity_rotates(FileReader::FileServer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eks_pod_identity_rotates_under_load_with_its_token_by_lua() {
+    pod_identity_rotates(FileReader::Lua).await;
+}
+
+async fn a_service_account_rotates(reader: FileReader) {
     rotates_with_its_token(
+        reader,
         Endpoint::AssumeRoleWithWebIdentity,
         json!({ "provider": "web_identity", "cluster": "near", "file_cluster": "files" }),
         vec![
@@ -151,6 +167,16 @@ async fn an_eks_service_account_rotates_under_load_with_its_token() {
         ],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eks_service_account_rotates_under_load_with_its_token() {
+    a_service_account_rotates(FileReader::FileServer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eks_service_account_rotates_under_load_with_its_token_by_lua() {
+    a_service_account_rotates(FileReader::Lua).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,21 +192,20 @@ async fn an_assumed_role_rotates_under_load() {
     rotates(setup(cloudwatch, credentials), Endpoint::AssumeRole).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired() {
-    let files = FileServer::default();
+async fn a_shared_file_is_read_again(reader: FileReader) {
+    let files = Files::new(reader, "credentials");
     let cloudwatch = cloudwatch(Vec::new()).await;
     let key = |n: usize| {
         let (id, secret, token) = (format!("ASIAFILE{n}"), format!("{SECRET_MARK}s{n}"), format!("{SECRET_MARK}t{n}"));
         let keys = format!("aws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n");
-        files.write("credentials", &format!("[metrics]\n{keys}"));
+        files.write(&format!("[metrics]\n{keys}"));
         Key::new(&id, &secret).with_session_token(&token)
     };
     cloudwatch.set_keys(vec![key(0)]);
     let credentials = json!({
         "provider": "shared_file",
         "file_cluster": "files",
-        "credentials_file": files.path("credentials"),
+        "credentials_file": files.path(),
         "profile": "metrics",
     });
     let mut pair = Pair::start(Setup { resources: files.resources(), ..setup(cloudwatch, credentials) }).await;
@@ -198,6 +223,16 @@ async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired() {
     assert!(refused.iter().all(|call| call.code.as_deref() == Some("ExpiredTokenException")), "{refused:#?}");
     assert_eq!(pair.envoy.admin().acpw().await["receiver.denied"], 0);
     assert!(!pair.envoy.log().contains(SECRET_MARK), "{}", pair.envoy.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired() {
+    a_shared_file_is_read_again(FileReader::FileServer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired_by_lua() {
+    a_shared_file_is_read_again(FileReader::Lua).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,23 @@
 //! Envoy takes every example configuration.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use e2e::installation;
+use e2e::{
+    EnvoyVersion,
+    feature::{FEATURES, Feature},
+    installation, table,
+};
 
 fn examples() -> Vec<PathBuf> {
     let files = fs::read_dir(installation::root().join("envoy")).unwrap().map(|entry| entry.unwrap().path());
@@ -46,10 +59,32 @@ fn files_are_served_on_a_socket_for_one_user_and_nowhere_else() {
     assert_eq!(served, 4);
 }
 
+/// Returns the feature for which an example is.
+fn feature(example: &Path) -> &'static Feature {
+    let name = example.file_stem().unwrap().to_str().unwrap();
+    let mut features = FEATURES.iter().filter(|feature| feature.examples.contains(&name));
+    let feature = features.next().unwrap_or_else(|| panic!("{name} is an example of no feature in e2e/src/feature.rs"));
+    assert!(features.next().is_none(), "{name} is an example of two features");
+    feature
+}
+
 #[test]
-fn every_example_is_valid() {
+fn the_document_has_the_features_with_their_first_versions() {
+    let document = fs::read_to_string(installation::root().join("docs/deployment.md")).unwrap();
+    let rows = table(&document, "| feature | first Envoy |");
+    let documented: Vec<_> = rows.iter().map(|row| (row[0].as_str(), row[1].split(',').next().unwrap())).collect();
+    let versions = FEATURES.each_ref().map(|feature| feature.first.to_string());
+    let expected: Vec<_> =
+        FEATURES.iter().map(|feature| feature.name).zip(versions.iter().map(String::as_str)).collect();
+    assert_eq!(documented, expected);
+}
+
+#[test]
+fn every_example_is_valid_from_its_first_version_on() {
     let examples = examples();
-    assert!(!examples.is_empty(), "there are no examples");
+    let named: usize = FEATURES.iter().map(|feature| feature.examples.len()).sum();
+    assert_eq!(examples.len(), named, "e2e/src/feature.rs names an example that is not there");
+    let version = EnvoyVersion::under_test();
     for example in examples {
         let output = Command::new(installation::envoy())
             .args(["--mode", "validate", "--config-path"])
@@ -72,10 +107,13 @@ fn every_example_is_valid() {
             .output()
             .unwrap();
         let log = String::from_utf8_lossy(&output.stderr);
-        assert!(
+        let feature = feature(&example);
+        assert_eq!(
             output.status.success(),
-            "{} is not valid. If a module is missing, run `make build-all`.\n{log}",
-            example.display()
+            feature.is_in(version),
+            "{}: Envoy {version} must take it from {} on. If a module is missing, run `make build-all`.\n{log}",
+            example.display(),
+            feature.first
         );
     }
 }

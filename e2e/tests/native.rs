@@ -42,12 +42,16 @@ fn file(path: &str) -> String {
     fs::read_to_string(installation::root().join(path)).unwrap()
 }
 
+/// The examples of native mode.
+const BY_TRANSFORMATION: &str = "envoy/native.yaml";
+const BY_EXPRESSIONS: &str = "envoy/native-1.37.yaml";
+
 /// Access loggers, and the rules of what they count.
 type LoggersAndRules = (Vec<Value>, Vec<Value>);
 
-/// Those of envoy/native.yaml.
-fn native() -> LoggersAndRules {
-    let mut file = yaml(&file("envoy/native.yaml"));
+/// Those of an example.
+fn example(name: &str) -> LoggersAndRules {
+    let mut file = yaml(&file(name));
     let manager = &mut file["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
     let loggers = manager["access_log"].as_array().unwrap().clone();
     let receiver = file["stats_sinks"][0]["typed_config"]["config"]["configuration"]["value"].as_str().unwrap();
@@ -94,7 +98,8 @@ fn the_document_says_what_native_mode_tells() {
     let rows = table(&file("docs/metrics.md"), "| metric | unit |");
     let marked =
         |mark: &str| rows.iter().filter(|row| row[5] == mark).map(|row| row[0].clone()).collect::<BTreeSet<_>>();
-    assert_eq!(marked("native"), names(&native().1));
+    assert_eq!(marked("native"), names(&example(BY_TRANSFORMATION).1));
+    assert_eq!(marked("native"), names(&example(BY_EXPRESSIONS).1));
     assert_eq!(marked("add"), names(&added().1));
     assert_eq!(marked("listener"), BTreeSet::from(["RequestsInProgress".to_owned()]));
 }
@@ -176,9 +181,15 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
     u32::try_from(count).unwrap() + 1
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn native_mode_tells_what_the_sender_tells() {
-    let ((loggers, rules), (more_loggers, more_rules)) = (native(), added());
+async fn tells_what_the_sender_tells(name: &str) {
+    let ((loggers, rules), (mut more_loggers, more_rules)) = (example(name), added());
+    if name == BY_EXPRESSIONS {
+        for logger in &mut more_loggers {
+            let fields = logger["typed_config"].as_object_mut().unwrap();
+            let scope = fields.remove("stats_scope").unwrap();
+            fields.insert("stat_prefix".to_owned(), scope["prefix"].clone());
+        }
+    }
     let (by_all_sets, by_host) = (names(&rules), names(&more_rules));
     let metrics: BTreeSet<_> = by_all_sets.union(&by_host).cloned().collect();
     let sets = rules[0]["dimension_sets"].clone();
@@ -261,6 +272,16 @@ async fn native_mode_tells_what_the_sender_tells() {
     assert!(!stats.is_empty() && stats.keys().all(|name| name.contains(".host.example.com.")), "{stats:#?}");
     assert!(pair.cloudwatch.calls().iter().all(|call| call.is_stored), "{:?}", pair.cloudwatch.calls());
     pair.envoy.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_mode_tells_what_the_sender_tells() {
+    tells_what_the_sender_tells(BY_TRANSFORMATION).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_mode_by_expressions_tells_what_the_sender_tells() {
+    tells_what_the_sender_tells(BY_EXPRESSIONS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,8 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use acpw_host::{
-    Counter, Queue, environment, log, now, plugin_configuration, property, random, request_header, shared_data,
-    update_shared_data,
+    Counter, Queue, environment, log, now, plugin_configuration, property, random, release, request_header,
+    shared_data, update_shared_data,
 };
 use acpw_metric::record::QUEUE_NAME;
 use acpw_shared_state::{
@@ -111,7 +111,10 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
-            Ok(()) => true,
+            Ok(()) => {
+                log(LogLevel::Info, &format!("acpw gateway: {} started", release()));
+                true
+            }
             Err(error) => {
                 log(LogLevel::Critical, &format!("acpw gateway: {error}"));
                 false

@@ -114,11 +114,10 @@ pub enum OnUnknownOutcome {
 }
 
 impl Config {
-    /// Describes it in one line, for the log.
-    pub fn summary(&self) -> String {
+    /// Describes it in one line, for the log. `release` is the version and commit of the module.
+    pub fn summary(&self, release: &str) -> String {
         format!(
-            "{} publishes {} to {} of {} every {} ms with credentials from {}",
-            env!("CARGO_PKG_VERSION"),
+            "{release} publishes {} to {} of {} every {} ms with credentials from {}",
             self.namespace,
             self.host().as_deref().unwrap_or("CloudWatch"),
             self.region.region().map_or("the instance's region", Region::as_str),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acpw_host::{
     Counter, Gauge, Queue, call_response_body, call_response_header, dispatch, environment, log, now,
-    plugin_configuration, random, set_shared_data, shared_data, update_shared_data,
+    plugin_configuration, random, release, set_shared_data, shared_data, update_shared_data,
 };
 use acpw_metric::record::QUEUE_NAME;
 use acpw_shared_state::{FLUSH_REQUESTED_KEY, FlushNumber, ROOM_KEY, RoomLedger};
@@ -83,7 +83,7 @@ impl RootContext for Root {
 impl Plugin {
     fn configure() -> Result<(Self, String), String> {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
-        let summary = config.summary();
+        let summary = config.summary(&release());
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registered no queue: {error:?}"))?;
         let stats = Stats::define().map_err(|error| format!("Envoy defined no statistics: {error:?}"))?;
         let mut plugin = Self { receiver: Receiver::new(config, random()), queue, stats, pace: Duration::ZERO };

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use acpw_host::{
-    Counter, Gauge, Queue, environment, log, now, plugin_configuration, property, request_header, wall_clock,
+    Counter, Gauge, Queue, environment, log, now, plugin_configuration, property, release, request_header, wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 use proxy_wasm::{
@@ -103,7 +103,10 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         match self.configure() {
-            Ok(()) => true,
+            Ok(()) => {
+                log(LogLevel::Info, &format!("acpw sender: {} started", release()));
+                true
+            }
             Err(error) => {
                 log(LogLevel::Critical, &format!("acpw sender: {error}"));
                 false

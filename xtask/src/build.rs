@@ -6,7 +6,11 @@ use std::{
     process::Command,
 };
 
-use crate::{check, link, module::Module};
+use crate::{
+    check, link,
+    module::Module,
+    release::{self, Release},
+};
 
 const TARGET: &str = "wasm32-wasip1";
 
@@ -28,6 +32,7 @@ pub(crate) fn build(module: &Module, trap: bool) -> Result<(), String> {
         .arg(&target)
         .env("CARGO_TARGET_WASM32_WASIP1_LINKER", this)
         .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", format!("{} {}", remapped_paths(), module.rustflags))
+        .env(release::COMMIT, Release::of(&root()).commit)
         .env(link::EXPORTS, exports.join(","))
         .env(link::LINKER, rust_lld()?);
     if trap {
@@ -60,12 +65,14 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::write(to, bytes).map_err(|error| format!("{}: {error}", to.display()))
 }
 
-fn root() -> PathBuf {
+/// Returns the root of the workspace.
+pub(crate) fn root() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     folder.parent().unwrap_or(folder).to_owned()
 }
 
-fn target_folder() -> PathBuf {
+/// Returns cargo's folder for what it builds.
+pub(crate) fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

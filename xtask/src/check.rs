@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     const MODULE: Module =
-        Module { name: "m", profile: "small", rustflags: "", events: &["proxy_on_tick"], max_bytes: 100 };
+        Module { name: "m", task: "", profile: "small", rustflags: "", events: &["proxy_on_tick"], max_bytes: 100 };
 
     fn interface() -> Interface {
         let imports = [("env", "proxy_log", true), ("wasi_snapshot_preview1", "random_get", true)];

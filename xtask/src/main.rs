@@ -1,17 +1,22 @@
-//! `cargo xtask`: builds the modules that Envoy loads, and checks them.
+//! `cargo xtask`: builds the modules that Envoy loads, checks them, and makes images of them.
 
 mod build;
 mod check;
+mod image;
 mod link;
 mod module;
+mod release;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::module::{MODULES, Module};
+use crate::{
+    module::{MODULES, Module},
+    release::Release,
+};
 
-/// Builds the modules that Envoy loads, and checks them.
+/// Builds the modules that Envoy loads, checks them, and makes images of them.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -33,6 +38,12 @@ enum Command {
     Check {
         /// Modules to check: sender, receiver, gateway; all if none is named
         modules: Vec<String>,
+    },
+    /// Write images of the modules in the root of the workspace into target/images, as OCI layouts
+    Images {
+        /// Folder to write into, in place of target/images
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
 }
 
@@ -60,6 +71,12 @@ fn run(command: &Command) -> Result<(), String> {
         Command::Check { modules } => {
             for module in named(modules)? {
                 println!("{}", check::check(module, &build::shipped(module))?);
+            }
+        }
+        Command::Images { out } => {
+            let folder = out.clone().unwrap_or_else(|| build::target_folder().join("images"));
+            for image in image::build(build::shipped, &folder, &Release::of(&build::root()))? {
+                println!("{:26} {}", image.name, image.digest);
             }
         }
     }

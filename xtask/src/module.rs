@@ -5,6 +5,8 @@
 pub(crate) struct Module {
     /// The name of its file without `.wasm`; its package is `acpw-NAME`.
     pub(crate) name: &'static str,
+    /// What it does, after "a module that".
+    pub(crate) task: &'static str,
     /// The cargo profile.
     pub(crate) profile: &'static str,
     /// More flags for rustc.
@@ -24,6 +26,7 @@ const KIB: u64 = 1024;
 pub(crate) const MODULES: [Module; 3] = [
     Module {
         name: "sender",
+        task: "counts requests on Envoy's workers",
         profile: "release",
         // Inlining as much as speed alone would have it adds 4 % to the module and makes no request faster.
         rustflags: "-Cllvm-args=-inline-threshold=50",
@@ -33,6 +36,7 @@ pub(crate) const MODULES: [Module; 3] = [
     },
     Module {
         name: "receiver",
+        task: "publishes metrics to Amazon CloudWatch",
         profile: "small",
         rustflags: "",
         events: &["proxy_on_http_call_response", "proxy_on_queue_ready", "proxy_on_tick"],
@@ -41,6 +45,7 @@ pub(crate) const MODULES: [Module; 3] = [
     },
     Module {
         name: "gateway",
+        task: "takes metrics over HTTP",
         profile: "small",
         rustflags: "",
         events: &["proxy_on_log", "proxy_on_request_body", "proxy_on_request_headers", "proxy_on_tick"],

@@ -10,6 +10,7 @@ mod clock;
 mod environment;
 mod queue;
 mod read;
+mod release;
 mod shared;
 mod stat;
 
@@ -18,5 +19,6 @@ pub use clock::{now, random, wall_clock};
 pub use environment::environment;
 pub use queue::Queue;
 pub use read::{call_response_body, call_response_header, log, plugin_configuration, property, request_header};
+pub use release::release;
 pub use shared::{set_shared_data, shared_data, update_shared_data};
 pub use stat::{Counter, Gauge};

@@ -1,0 +1,13 @@
+//! The release that a module is of.
+
+/// The commit that the module was built from: 12 digits, with `-dirty` if files differed from it. `unknown` where the build
+/// did not say.
+const COMMIT: &str = match option_env!("ACPW_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+/// Returns the version and the commit of the module, for its first log line: `0.1.0 (0123456789ab)`.
+pub fn release() -> String {
+    format!("{} ({COMMIT})", env!("CARGO_PKG_VERSION"))
+}
