@@ -1,6 +1,6 @@
 //! The provider `assume_role`: STS's AssumeRole, signed with the credentials of another provider.
 
-use acpw_config::{Faults, object};
+use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::{PayloadHash, Request, Scope, Signer};
 
 use super::{
@@ -48,7 +48,12 @@ enum Stage {
 }
 
 impl RawAssumeRole {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Found> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.required(at("role_arn"), faults);
         let external_id = self.external_id.optional(at("external_id"), faults);

@@ -1,6 +1,6 @@
 //! The provider `static`: keys in the configuration.
 
-use acpw_config::{Faults, Secret, object};
+use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::{Credentials, FieldError};
 
 use super::{
@@ -24,7 +24,7 @@ object! {
 }
 
 impl RawStatic {
-    pub(crate) fn check(self, path: &str, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<Found> {
         let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
         let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
         let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
