@@ -1,7 +1,7 @@
 //! The keys of the first ACPW: `aws_access_key_id` and `aws_secret_access_key`, here or in the environment.
 
 use acpw_config::{Secret, ValidationErrors};
-use acpw_sigv4::{Credentials, Field, FieldError};
+use acpw_sigv4::{Credentials, SigningField, SigningFieldError};
 
 use super::{
     Provider, Set,
@@ -92,7 +92,7 @@ pub(crate) fn from_keys(
     match Credentials::new(&id?, &secret?, token.as_deref()) {
         Ok(credentials) => Some(credentials),
         Err(error) => {
-            let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+            let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
             faults.add(format_args!("aws_{}", part_of(field)), error);
             None
         }
@@ -100,12 +100,12 @@ pub(crate) fn from_keys(
 }
 
 /// What a part of the credentials is called in configurations.
-pub(crate) fn part_of(field: Field) -> &'static str {
+pub(crate) fn part_of(field: SigningField) -> &'static str {
     match field {
-        Field::AccessKeyId => "access_key_id",
-        Field::SecretAccessKey => "secret_access_key",
-        Field::SessionToken => "session_token",
-        Field::Region | Field::Service => "region",
+        SigningField::AccessKeyId => "access_key_id",
+        SigningField::SecretAccessKey => "secret_access_key",
+        SigningField::SessionToken => "session_token",
+        SigningField::Region | SigningField::Service => "region",
     }
 }
 

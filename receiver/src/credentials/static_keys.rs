@@ -1,7 +1,7 @@
 //! The provider `static`: keys in the configuration.
 
 use acpw_config::{Secret, ValidationErrors, object};
-use acpw_sigv4::{Credentials, FieldError};
+use acpw_sigv4::{Credentials, SigningFieldError};
 
 use super::{
     Set,
@@ -31,7 +31,7 @@ impl RawStatic {
         match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
             Ok(credentials) => Some(Found::Provider(Provider::Static(Set::lasting(credentials)))),
             Err(error) => {
-                let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+                let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
                 faults.add(format_args!("{path}.{}", part_of(field)), error);
                 None
             }
