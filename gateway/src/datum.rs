@@ -1,6 +1,6 @@
 //! `MetricDatum`: one item of a request, validated.
 
-use acpw_config::list;
+use acpw_config::comma_separated;
 use acpw_metric::{
     DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, StorageResolution, Timestamp,
     Unit,
@@ -135,7 +135,7 @@ fn read_dimensions(
     }
     if pairs.len() > MAX_DIMENSIONS {
         let more = pairs.get(own..).unwrap_or_default().iter().map(|(name, _)| name.as_str());
-        let more = list(&mut more.into_iter());
+        let more = comma_separated(&mut more.into_iter());
         let message = format_args!(
             "has {own} items, and the gateway's default_dimensions add {more}; CloudWatch takes at most \
              {MAX_DIMENSIONS} together"
@@ -158,7 +158,7 @@ fn read_unit(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<U
     }
     let unit = Unit::from_name(fields.text("Unit", faults)?);
     if unit.is_none() {
-        let units = list(&mut Unit::all().map(Unit::as_str));
+        let units = comma_separated(&mut Unit::all().map(Unit::as_str));
         let message = format_args!("must be one of {units}");
         faults.add_kind(ValidationErrorKind::Value, Path::Field(fields.path(), "Unit"), message);
     }

@@ -1,6 +1,6 @@
 //! `Entity`: what a group of data belongs to.
 
-use acpw_config::list;
+use acpw_config::comma_separated;
 use acpw_metric::{Entity, EntityText};
 
 use crate::{
@@ -40,7 +40,7 @@ pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mu
     }
     if let Some((key, _)) = keys.iter().find(|(key, _)| !KEYS.contains(key)) {
         let key: String = key.chars().take(100).collect();
-        let known = list(&mut KEYS.iter().copied());
+        let known = comma_separated(&mut KEYS.iter().copied());
         let message = format_args!("is not known; known are {known}");
         faults.add_kind(ValidationErrorKind::Value, Path::Field(&keys_path, &key), message);
         return None;

@@ -1,6 +1,6 @@
 //! A structure of a request: its fields are read by name and type, and a fault names the path.
 
-use acpw_config::{list, similar};
+use acpw_config::{comma_separated, similar};
 use std::borrow::Cow;
 
 use crate::{
@@ -48,7 +48,7 @@ impl<'n, 'p> Fields<'n, 'p> {
                 None if unknown == UnknownFields::Refused => {
                     let message = match similar(name, known) {
                         Some(meant) => format!("is not known; did you mean {meant}?"),
-                        None => format!("is not known; known are {}", list(&mut known.iter().copied())),
+                        None => format!("is not known; known are {}", comma_separated(&mut known.iter().copied())),
                     };
                     let name: String = name.chars().take(100).collect();
                     faults.add_kind(ValidationErrorKind::Type, Path::Field(path, &name), message);

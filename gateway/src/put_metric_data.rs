@@ -1,6 +1,6 @@
 //! The input of PutMetricData: all data of a request are good, or none is taken.
 
-use acpw_config::list;
+use acpw_config::comma_separated;
 use acpw_metric::{Accumulator, DataKind, Namespace, Origin, PeriodKey, Timestamp, quota::MAX_DATA_PER_REQUEST};
 
 use crate::{
@@ -130,7 +130,7 @@ fn allowed(
     if namespaces.is_empty() || namespaces.contains(&namespace) {
         return Some(namespace);
     }
-    let names = list(&mut namespaces.iter().map(Namespace::as_str));
+    let names = comma_separated(&mut namespaces.iter().map(Namespace::as_str));
     let message = format_args!("must be one that this gateway takes: {names}");
     faults.add_kind(ValidationErrorKind::Value, Path::Field(fields.path(), "Namespace"), message);
     None

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Field, OrNull, Secret, ValidationErrors, list, object, read};
+use acpw_config::{Field, OrNull, Secret, ValidationErrors, comma_separated, object, read};
 use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
@@ -123,7 +123,7 @@ impl Config {
             self.host().as_deref().unwrap_or("CloudWatch"),
             self.region.region().map_or("the instance's region", Region::as_str),
             self.publish_interval.as_millis(),
-            list(&mut self.credentials.iter().map(Provider::name))
+            comma_separated(&mut self.credentials.iter().map(Provider::name))
         )
     }
 

@@ -18,7 +18,7 @@ mod value;
 
 pub use fault::{PathStyle, ValidationError, ValidationErrorKind, ValidationErrors};
 pub use field::Field;
-pub use list::list;
+pub use list::comma_separated;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
 pub use path::Path;

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    FromJson, ValidationErrors,
+    FromJson, ValidationErrors, comma_separated,
     document::{self, Document},
-    list, protobuf_struct,
+    protobuf_struct,
 };
 
 /// What some editors put before UTF-8.
@@ -28,7 +28,7 @@ pub trait Object: FromJson {
 fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut ValidationErrors) {
     let dot = if parent.is_empty() { "" } else { "." };
     for key in unknown {
-        let known = list(&mut known.iter().copied());
+        let known = comma_separated(&mut known.iter().copied());
         faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
     }
 }

@@ -1,6 +1,6 @@
 //! What requests are told apart by.
 
-use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, list};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{DimensionName, DimensionValue, dimension::OVERFLOW_VALUE, quota::MAX_DIMENSIONS};
 
 use super::raw::RawDimension;
@@ -178,7 +178,7 @@ fn place_of(name: &str, used: &mut Vec<Dimension>, defined: &[Dimension]) -> Opt
 }
 
 fn unknown<'a>(path: String, name: &str, mut known: impl Iterator<Item = &'a str>, faults: &mut ValidationErrors) {
-    let known = list(&mut known);
+    let known = comma_separated(&mut known);
     faults.add(path, format_args!("there is no dimension \"{}\"; known are {known}", name.escape_default()));
 }
 

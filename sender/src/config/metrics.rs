@@ -1,6 +1,6 @@
 //! What is measured.
 
-use acpw_config::{Field, Object, ShortOr, ValidationErrors, list};
+use acpw_config::{Field, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{MergeRule, Metric, MetricName, StorageResolution, Unit};
 
 use super::{no_effect, raw::RawMetric};
@@ -111,7 +111,7 @@ fn metric(
     };
     let measure = Measure::from_name(&name);
     if measure.is_none() {
-        let known = list(&mut MEASURES.iter().map(|(name, _)| *name));
+        let known = comma_separated(&mut MEASURES.iter().map(|(name, _)| *name));
         faults.add(path, format_args!("there is no metric \"{}\"; known are {known}", name.escape_default()));
     }
     let measure = measure?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Field, ValidationErrors, list, object};
+use acpw_config::{Field, ValidationErrors, comma_separated, object};
 use acpw_metric::{DimensionValue, MetricName, Namespace, StorageResolution};
 
 use super::{
@@ -214,7 +214,7 @@ fn places(
             Some(place) if places.contains(&place) => faults.add(path, format_args!("\"{name}\" is there twice")),
             Some(place) => places.push(place),
             None => {
-                let (name, known) = (name.escape_default(), list(&mut known.iter().copied()));
+                let (name, known) = (name.escape_default(), comma_separated(&mut known.iter().copied()));
                 faults.add(path, format_args!("there is no {what} \"{name}\"; known are {known}"));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, list};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
@@ -115,7 +115,7 @@ impl RawEnvoyStats {
                     }
                 }
                 None => {
-                    let known = list(&mut GROUPS.iter().map(|group| group.name));
+                    let known = comma_separated(&mut GROUPS.iter().map(|group| group.name));
                     faults
                         .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
                 }
