@@ -218,14 +218,14 @@ mod tests {
         }"#;
         let faults = config(document).unwrap_err();
         let starts = [
-            "port: unknown key; known are receiver_vm_id, namespaces, ",
+            "port: unknown key; known keys are receiver_vm_id, namespaces, ",
             "receiver_vm_id: is required",
             "namespaces[0]: must not start with \"AWS/\"",
             "namespaces[1]: must be a string",
             "default_dimensions[1].valu: unknown key",
             "default_dimensions[1].name: must not start with",
             "default_dimensions[1].value: is required",
-            "max_exact_values: 0 is not within 1 and 10000",
+            "max_exact_values: must be between 1 and 10000, got 0",
             "bearer_token: must be printable",
             "access_keys[0].secret_access_key: is required",
             "access_keys[1]: ",

@@ -342,14 +342,14 @@ mod tests {
         }"#;
         let faults = faults(document);
         let starts = [
-            "region: unknown key; known are cloud_watch_region, ",
+            "region: unknown key; known keys are cloud_watch_region, ",
             "cloud_watch_cluster_name: is required",
             "aws_secret_access_key: must be a string",
             "cloud_watch_region: \"nowhere\" is not a region",
             "cloud_watch_host: \"http://x\" is not a host",
             "metric_namespace: must not start with \"AWS/\"",
             "metric_name: must have at least one character",
-            "publish_interval_millisecond: 999 is not within 1000 and 3600000",
+            "publish_interval_millisecond: must be between 1000 and 3600000, got 999",
             "buffer_limit_bytes: must be a whole number",
             "on_unknown_outcome: must be \"retry\" or \"drop\"",
         ];

@@ -1,6 +1,6 @@
 //! Lists in messages.
 
-/// The texts with `, ` between them. Not generic: it is in every module once.
+/// Joins the texts with `, `. Takes a trait object so that a module contains one copy of the code.
 pub fn comma_separated(texts: &mut dyn Iterator<Item = &str>) -> String {
     let mut list = String::new();
     for text in texts {

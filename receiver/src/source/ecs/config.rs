@@ -287,10 +287,10 @@ mod tests {
         });
         let faults = check(document, None).unwrap_err();
         let starts = [
-            "ecs_task.interval: unknown key; known are cluster_name, ",
+            "ecs_task.interval: unknown key; known keys are cluster_name, ",
             "ecs_task.cluster_name: is required",
             "ecs_task.metadata_uri: is required where ECS_CONTAINER_METADATA_URI_V4 is not among the variables",
-            "ecs_task.interval_millisecond: 999 is not within 1000 and 60000",
+            "ecs_task.interval_millisecond: must be between 1000 and 60000, got 999",
             "ecs_task.metrics[0]: there is no metric \"CPU\"; known are CPUUsage, ",
             "ecs_task.metrics[2]: \"CPUUsage\" is there twice",
             "ecs_task.metrics[3]: must be a string",

@@ -1,42 +1,42 @@
-//! What is wrong with a configuration or a request.
+//! Errors in a configuration or in a request to the gateway.
 
 use std::fmt::{self, Display};
 
-/// The most faults that are listed; those beyond are counted. A body with a million faults needs an
-/// answer of bounded length.
+/// The maximum number of errors that are listed; further errors are only counted. A request body with a million errors
+/// must not produce an answer of unbounded length.
 const MAX_LISTED: usize = 200;
 
-/// How paths are written.
+/// The notation of paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PathStyle {
     /// `MetricData[3].Dimensions[0].Value`
     #[default]
     Plain,
-    /// `MetricData.member.4.Dimensions.member.1.Value`, as AWS has it in every protocol.
+    /// `MetricData.member.4.Dimensions.member.1.Value`, the notation of AWS in every protocol.
     Aws,
 }
 
-/// The kind of rule that is broken. AWS has an error code for each.
+/// The kind of rule that a value breaks. AWS has an error code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidationErrorKind {
     /// The value is not of the field's type, so the document cannot be read.
     Type,
     /// A required field is missing.
     Missing,
-    /// Fields exclude each other, or belong together.
+    /// Fields exclude or require each other.
     Combination,
     /// The value breaks a rule of CloudWatch or of this program.
     Value,
 }
 
-/// One fault. Its message never repeats a secret.
+/// One validation error. Its message never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationError {
-    /// The kind of rule that is broken.
+    /// The kind of rule that the value breaks.
     pub kind: ValidationErrorKind,
     /// The path of the value; empty for the whole document.
     pub path: String,
-    /// What is wrong and what is right, to be read after the path.
+    /// The problem and its remedy, worded to follow the path.
     pub message: String,
 }
 
@@ -50,7 +50,7 @@ impl Display for ValidationError {
     }
 }
 
-/// All faults of one document, in the order in which they were found.
+/// The validation errors of one document, in the order in which they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidationErrors {
     style: PathStyle,
@@ -59,22 +59,22 @@ pub struct ValidationErrors {
 }
 
 impl ValidationErrors {
-    /// Creates an empty list whose paths are written in this style.
+    /// Creates an empty list that writes paths in the given style.
     pub fn new(style: PathStyle) -> Self {
         Self { style, ..Self::default() }
     }
 
-    /// Adds a value at `path` that breaks a rule; an empty path stands for the whole document.
+    /// Adds an error of kind [`Value`](ValidationErrorKind::Value). An empty path refers to the whole document.
     pub fn add(&mut self, path: impl Display, message: impl Display) {
         self.push(ValidationErrorKind::Value, &path, &message);
     }
 
-    /// Adds a fault of this kind.
+    /// Adds an error of the given kind.
     pub fn add_kind(&mut self, kind: ValidationErrorKind, path: impl Display, message: impl Display) {
         self.push(kind, &path, &message);
     }
 
-    /// Not generic: it is in every module once, and not once for each pair of types.
+    /// Adds an error. Takes trait objects so that a module contains one copy of the code.
     fn push(&mut self, kind: ValidationErrorKind, path: &dyn Display, message: &dyn Display) {
         if self.listed.len() >= MAX_LISTED {
             self.more = self.more.saturating_add(1);
@@ -87,16 +87,16 @@ impl ValidationErrors {
         self.listed.push(ValidationError { kind, path, message: message.to_string() });
     }
 
-    /// Returns the value of `result`, or adds its error as a fault of the value at `path`.
+    /// Returns the value of `result`, or adds its error at `path` and returns `None`.
     pub fn checked<T, E: Display>(&mut self, path: impl Display, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(path, error)).ok()
     }
 
-    /// Adds faults that were collected apart.
+    /// Adds all errors of another list.
     pub fn append(&mut self, other: Self) {
-        for fault in other.listed {
+        for error in other.listed {
             if self.listed.len() < MAX_LISTED {
-                self.listed.push(fault);
+                self.listed.push(error);
             } else {
                 self.more = self.more.saturating_add(1);
             }
@@ -104,41 +104,41 @@ impl ValidationErrors {
         self.more = self.more.saturating_add(other.more);
     }
 
-    /// Returns `value` if there are no faults.
+    /// Returns `value` if there are no errors.
     ///
     /// # Errors
-    /// All faults.
+    /// Returns the list itself if it contains an error.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
 
-    /// Returns the style of the paths.
+    /// Returns the style in which paths are written.
     pub fn style(&self) -> PathStyle {
         self.style
     }
 
-    /// Returns the faults that are listed, at most 200.
+    /// Returns the listed errors, at most 200.
     pub fn listed(&self) -> &[ValidationError] {
         &self.listed
     }
 
-    /// Returns how many faults there are beyond those that are listed.
+    /// Returns the number of errors that are counted but not listed.
     pub fn more(&self) -> usize {
         self.more
     }
 
-    /// Returns how many faults there are, listed or not.
+    /// Returns the number of all errors, listed or not.
     pub fn count(&self) -> usize {
         self.listed.len().saturating_add(self.more)
     }
 
-    /// Returns one line for each fault, and one for those that are not listed.
+    /// Returns one line for each listed error, and a last line with the number of the others.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        let more = (self.more > 0).then(|| format!("and {} more faults", self.more));
+        let more = (self.more > 0).then(|| format!("and {} more errors", self.more));
         self.listed.iter().map(ValidationError::to_string).chain(more)
     }
 
-    /// Returns true if there are none.
+    /// Returns true if there are no errors.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
@@ -162,27 +162,27 @@ mod tests {
     use crate::Path;
 
     #[test]
-    fn a_million_faults_are_a_bounded_list() {
-        let (mut faults, mut other) = (ValidationErrors::default(), ValidationErrors::default());
+    fn the_list_is_bounded_and_further_errors_are_counted() {
+        let (mut errors, mut other) = (ValidationErrors::default(), ValidationErrors::default());
         for n in 0..1_000_000 {
-            faults.add(Path::Item(&Path::Root, n), "is wrong");
+            errors.add(Path::Item(&Path::Root, n), "is wrong");
         }
         other.add_kind(ValidationErrorKind::Type, "a", "must be a list");
-        assert_eq!((faults.listed().len(), faults.more()), (MAX_LISTED, 1_000_000 - MAX_LISTED));
-        assert_eq!(faults.lines().last().as_deref(), Some("and 999800 more faults"));
-        other.append(faults);
+        assert_eq!((errors.listed().len(), errors.more()), (MAX_LISTED, 1_000_000 - MAX_LISTED));
+        assert_eq!(errors.lines().last().as_deref(), Some("and 999800 more errors"));
+        other.append(errors);
         assert_eq!((other.listed().len(), other.more()), (MAX_LISTED, 1_000_001 - MAX_LISTED));
         assert_eq!(other.lines().next().as_deref(), Some("a: must be a list"));
     }
 
     #[test]
-    fn paths_are_in_the_style_of_the_list() {
+    fn paths_are_written_in_the_style_of_the_list() {
         for (style, path) in [(PathStyle::Plain, "a[0]"), (PathStyle::Aws, "a.member.1")] {
-            let mut faults = ValidationErrors::new(style);
-            faults.add(Path::Item(&Path::Field(&Path::Root, "a"), 0), "is wrong");
-            faults.add("", "is empty");
-            let paths: Vec<_> = faults.listed().iter().map(|fault| fault.path.as_str()).collect();
-            assert_eq!((paths, faults.to_string()), (vec![path, ""], format!("{path}: is wrong; is empty")));
+            let mut errors = ValidationErrors::new(style);
+            errors.add(Path::Item(&Path::Field(&Path::Root, "a"), 0), "is wrong");
+            errors.add("", "is empty");
+            let paths: Vec<_> = errors.listed().iter().map(|error| error.path.as_str()).collect();
+            assert_eq!((paths, errors.to_string()), (vec![path, ""], format!("{path}: is wrong; is empty")));
         }
     }
 }
