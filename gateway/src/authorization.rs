@@ -295,10 +295,10 @@ mod tests {
         let authorization = named("authorization", b"");
         assert_eq!(
             authorization,
-            r#"The signature cannot be checked: header "authorization": signing writes it, leave it out."#
+            r#"The signature cannot be checked: header "authorization": the signer adds this header; remove it."#
         );
         for (value, what) in [
-            (b"hidden\tvalue".as_slice(), "the value has a control character"),
+            (b"hidden\tvalue".as_slice(), "the value contains a control character"),
             (b"hidden \xe9", "the value is not UTF-8; leave it out of SignedHeaders"),
         ] {
             let message = named("x-note", value);

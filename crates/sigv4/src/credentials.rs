@@ -1,4 +1,4 @@
-//! Who signs.
+//! AWS credentials.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use crate::error::{SigningField, SigningFieldError};
 
 /// An access key and, for temporary credentials, its session token.
 ///
-/// Every part is known to be printable ASCII. `Debug` shows the access key ID only.
+/// Every part is printable ASCII. `Debug` shows the access key ID only.
 #[derive(Clone)]
 pub struct Credentials {
     access_key_id: String,
@@ -18,10 +18,11 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Takes the three parts as AWS hands them out; `None` means long-term credentials.
+    /// Creates credentials from the three parts that AWS issues. Long-term credentials have no session token.
     ///
     /// # Errors
-    /// The first part, in this order, that is empty or has a character it cannot have.
+    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that is
+    /// not allowed.
     pub fn new(
         access_key_id: &str,
         secret_access_key: &str,
@@ -39,7 +40,7 @@ impl Credentials {
         })
     }
 
-    /// The access key ID, which is no secret: it is sent with every request and shown in the AWS console.
+    /// Returns the access key ID. It is not a secret: it is sent with every request and shown in the AWS console.
     #[must_use]
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_error_names_the_field_and_not_its_value() {
-        let faults = [
+        let cases = [
             (Credentials::new("", "s3cr3t", None), SigningFieldError::Empty(SigningField::AccessKeyId)),
             (Credentials::new("AKID", "", None), SigningFieldError::Empty(SigningField::SecretAccessKey)),
             (Credentials::new("AKID", "s3cr3t", Some("")), SigningFieldError::Empty(SigningField::SessionToken)),
@@ -91,7 +92,7 @@ mod tests {
                 SigningFieldError::Character(SigningField::SessionToken),
             ),
         ];
-        for (result, expected) in faults {
+        for (result, expected) in cases {
             let error = result.unwrap_err();
             assert_eq!(error, expected);
             let text = format!("{error} {error:?}");

@@ -1,4 +1,4 @@
-//! Every generated request gets the very headers that AWS's own signer, `aws-sigv4`, gives it.
+//! For every generated request, the signer returns exactly the headers of AWS's own signer, `aws-sigv4`.
 #![allow(clippy::unwrap_used)]
 #![cfg(not(target_arch = "wasm32"))]
 
@@ -33,7 +33,7 @@ struct Case {
     payload_hash: PayloadHash,
 }
 
-/// Paths as an HTTP client may send them: dot segments, empty segments, reserved characters, escapes, raw UTF-8.
+/// Generates paths as HTTP clients may send them: dot segments, empty segments, reserved characters, escapes, raw UTF-8.
 fn path() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         4 => "[A-Za-z0-9._~!$&'()*+,;=:@-]{0,8}",
@@ -52,8 +52,8 @@ fn path() -> impl Strategy<Value = String> {
     })
 }
 
-/// Queries with repeated, empty and valueless parameters; every escape that is one decodes to whole characters,
-/// because `aws-sigv4` replaces what is not UTF-8.
+/// Generates queries with repeated, empty and valueless parameters. Every valid escape sequence decodes to a whole
+/// character, because `aws-sigv4` replaces bytes that are not UTF-8.
 fn query() -> impl Strategy<Value = String> {
     let part = "([A-Za-z0-9._~!$'()*,;:@/?-]|\\+|%2[0-9A-Fa-f]|%[3-7][0-9a-f]|%E1%88%B4|%c3%A9|%g|%4g|ሴ|é){0,8}%?";
     let parameter = prop_oneof![
@@ -65,7 +65,7 @@ fn query() -> impl Strategy<Value = String> {
     vec(parameter, 0..8).prop_map(|parameters| parameters.join("&"))
 }
 
-/// Headers in mixed case, with runs of spaces, and often several of one name.
+/// Generates headers in mixed case, with runs of spaces and with repeated names.
 fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
     let name = prop_oneof![
         4 => "[Xx]-[A-Za-z0-9!#$&'*+.^_`|~-]{1,12}",
@@ -74,14 +74,14 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
         1 => "X-Amz-Target",
     ];
     let value = prop_oneof![4 => "[ -~]{0,40}", 2 => " {0,3}[a-z]{0,4} {0,4}[A-Z]{0,4} {0,3}", 1 => "[é ]{0,5}"];
-    let written_by_signing = ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
+    let reserved = ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
     vec((name, value), 0..8).prop_map(move |mut headers| {
-        headers.retain(|(name, _)| !written_by_signing.contains(&name.to_lowercase().as_str()));
+        headers.retain(|(name, _)| !reserved.contains(&name.to_lowercase().as_str()));
         headers
     })
 }
 
-/// Bodies of 0 to 10 kB; a repeated pattern, because drawing every byte takes most of the test's time.
+/// Generates bodies of 0 to 10 kB that repeat a pattern, because drawing every byte would dominate the test's run time.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let length = prop_oneof![1 => Just(0), 4 => 0_usize..=10_240];
     (vec(any::<u8>(), 1..100), length).prop_map(|(pattern, length)| pattern.into_iter().cycle().take(length).collect())
@@ -173,7 +173,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
 
     #[test]
-    fn signs_as_aws_does(case in case()) {
+    fn the_headers_match_those_of_aws_sigv4(case in case()) {
         prop_assert_eq!(ours(&case), theirs(&case));
     }
 }

@@ -1,10 +1,10 @@
-//! Requests that AWS publishes with their signatures: the IAM `ListUsers` example of the AWS General Reference and the
+//! Requests that AWS publishes with their signatures: the IAM `ListUsers` example in the AWS General Reference and the
 //! Signature Version 4 test suite (`aws-sig-v4-test-suite`).
 #![allow(clippy::unwrap_used)]
 
 use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
 
-/// 2015-08-30T12:36:00Z, the time of all of them.
+/// 2015-08-30T12:36:00Z, the signing time of all requests.
 const SIGNED_AT: i64 = 1_440_938_160;
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const UNRESERVED: &str = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -39,7 +39,7 @@ fn suite(name: &str, request: &SignableRequest<'_>, token: Option<&str>, signed_
 }
 
 #[test]
-fn iam_list_users() {
+fn the_iam_list_users_example_has_the_published_signature() {
     let request = SignableRequest {
         host: "iam.amazonaws.com",
         query: "Action=ListUsers&Version=2010-05-08",
@@ -55,7 +55,7 @@ fn iam_list_users() {
 }
 
 #[test]
-fn paths() {
+fn requests_with_unusual_paths_have_the_published_signatures() {
     let vanilla = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
     for (name, path, signature) in [
         ("get-vanilla", "/", vanilla),
@@ -78,7 +78,7 @@ fn paths() {
 }
 
 #[test]
-fn queries() {
+fn requests_with_queries_have_the_published_signatures() {
     let unreserved = format!("{UNRESERVED}={UNRESERVED}");
     for (name, query, signature) in [
         (
@@ -116,7 +116,7 @@ fn queries() {
 }
 
 #[test]
-fn headers() {
+fn requests_with_headers_have_the_published_signatures() {
     for (name, request, signed_headers, signature) in [
         (
             "get-header-key-duplicate",
@@ -171,7 +171,7 @@ fn headers() {
 }
 
 #[test]
-fn bodies() {
+fn requests_with_bodies_have_the_published_signatures() {
     let form = SignableRequest { body: b"Param1=value1", payload_hash: PayloadHash::Header, ..POST };
     let signed_headers = "content-length;content-type;host;x-amz-content-sha256;x-amz-date";
     for (name, content_type, signature) in [
@@ -192,7 +192,7 @@ fn bodies() {
 }
 
 #[test]
-fn temporary_credentials() {
+fn requests_with_a_session_token_have_the_published_signatures() {
     for (name, request, token, signature) in [
         (
             "get-vanilla-with-session-token",

@@ -1,11 +1,11 @@
-//! What a signature is good for.
+//! The scope of a signature.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 use crate::error::{SigningField, SigningFieldError};
 
-/// The region and the service that a signature is limited to.
+/// The region and service for which a signature is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningScope {
     region: String,
@@ -13,11 +13,14 @@ pub struct SigningScope {
 }
 
 impl SigningScope {
-    /// `region` is the region's code (`us-east-1`) and `service` the service's *signing name* (`monitoring` for
-    /// CloudWatch, `sts` for STS), which need not be what the endpoint's host name says.
+    /// Creates a scope.
+    ///
+    /// `region` is a region code such as `us-east-1`. `service` is the *signing name* of a service (`monitoring` for
+    /// CloudWatch, `sts` for STS), which may differ from the endpoint's host name.
     ///
     /// # Errors
-    /// The first part, in this order, that is empty or has a character it cannot have.
+    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that is
+    /// not allowed.
     pub fn new(region: &str, service: &str) -> Result<Self, SigningFieldError> {
         SigningFieldError::check(SigningField::Region, region)?;
         SigningFieldError::check(SigningField::Service, service)?;
@@ -38,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_that_would_break_the_credential_is_refused() {
+    fn a_part_that_would_corrupt_the_credential_is_refused() {
         assert_eq!(SigningScope::new("", "sts"), Err(SigningFieldError::Empty(SigningField::Region)));
         assert_eq!(SigningScope::new("us-east-1", ""), Err(SigningFieldError::Empty(SigningField::Service)));
         assert_eq!(SigningScope::new("us-east-1/sts", "sts"), Err(SigningFieldError::Character(SigningField::Region)));
