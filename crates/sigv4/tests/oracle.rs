@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -164,7 +164,8 @@ fn theirs(case: &Case) -> BTreeMap<String, String> {
         .into();
     let uri = format!("https://{}{}?{}", case.host, case.path, case.query);
     let headers = case.headers.iter().map(|(name, value)| (&**name, &**value));
-    let request = SignableRequest::new(case.method, uri, headers, SignableBody::Bytes(&case.body)).unwrap();
+    let body = SignableBody::Bytes(&case.body);
+    let request = aws_sigv4::http_request::SignableRequest::new(case.method, uri, headers, body).unwrap();
     let (instructions, _) = sign(request, &params).unwrap().into_parts();
     instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
