@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Err(faults) = sender::Config::from_json(bytes, |_| None) {
+    if let Err(faults) = sender::SenderConfig::from_json(bytes, |_| None) {
         assert!(!faults.is_empty());
     }
     let secret = |_: &str| Some("SECRETSECRET".to_owned());

@@ -3,12 +3,12 @@
 
 use acpw_metric::{Accumulator, Now, Record};
 use libfuzzer_sys::fuzz_target;
-use sender::{Config, HeaderPhase, Sender};
+use sender::{SenderConfig, HeaderPhase, Sender};
 
 const NAMES: [&str; 5] = [":authority", ":method", ":path", "x-envoy-original-host", "x-envoy-original-path"];
 
 fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
-    let config = Config::from_json(br#"{"receiver_vm_id": "r", "max_series": 5}"#, |_| None).expect("it is sound");
+    let config = SenderConfig::from_json(br#"{"receiver_vm_id": "r", "max_series": 5}"#, |_| None).expect("it is sound");
     let mut sender = Sender::new(config, Now::default());
     let mut observed = 0;
     for (headers, status) in &requests {
@@ -16,9 +16,9 @@ fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
             let is_named = |index: &u8| NAMES[usize::from(*index) % NAMES.len()] == name;
             headers.iter().find(|(index, _)| is_named(index)).map(|(_, value)| value.clone())
         };
-        if let Some(observation) = sender.begin(header, HeaderPhase::End) {
+        if let Some(observation) = sender.start_request(header, HeaderPhase::End) {
             let code = status.map(|status| i64::from(status).to_le_bytes());
-            sender.finish(observation, |_| code.map(|code| code.to_vec()));
+            sender.end_request(observation, |_| code.map(|code| code.to_vec()));
             observed += 1;
         }
     }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use acpw_metric::Now;
 use fastrand::Rng;
-use sender::{Config, HeaderPhase, HostMatcher, Sender};
+use sender::{HeaderPhase, HostMatcher, Sender, SenderConfig};
 
 /// The host of all requests.
 pub const HOST: &str = "bench.example.com";
@@ -67,7 +67,7 @@ pub struct Worker {
 impl Worker {
     /// A worker with this configuration that begins now.
     pub fn new(configuration: &str, now: Now) -> Self {
-        let config = Config::from_json(configuration.as_bytes(), |_| None).expect("a good configuration");
+        let config = SenderConfig::from_json(configuration.as_bytes(), |_| None).expect("a good configuration");
         Self { sender: Sender::new(config, now), handed: 0 }
     }
 
@@ -93,7 +93,7 @@ impl Worker {
             let (_, value) = headers.iter().find(|(known, _)| *known == name.as_bytes())?;
             Some(owned(value))
         };
-        let Some(observation) = self.sender.begin(header, HeaderPhase::Arrival) else {
+        let Some(observation) = self.sender.start_request(header, HeaderPhase::Arrival) else {
             self.handed += handed.get();
             return false;
         };
@@ -109,7 +109,7 @@ impl Worker {
             };
             Some(owned(value))
         };
-        self.sender.finish(observation, property);
+        self.sender.end_request(observation, property);
         self.handed += handed.get();
         true
     }
