@@ -62,7 +62,7 @@ impl fmt::Display for LogLine<'_> {
             ),
             Self::NoReceiver { vm_id } => write!(
                 f,
-                "no receiver with the vm_id \"{}\" for more than {seconds} s, so data are held in memory; check that \
+                "found no receiver with the vm_id \"{}\" for more than {seconds} s, so data are held in memory; check that \
                  receiver_vm_id equals the vm_id in the receiver's vm_config, and look for lines of \"acpw receiver\" \
                  in this log",
                 vm_id.escape_default()

@@ -231,7 +231,7 @@ impl Sender {
             self.buffer.count_no_receiver();
         }
         let vm_id = self.receiver_vm_id.as_str();
-        result.is_first_detection.then(|| match state {
+        result.is_first_detection.then_some(match state {
             QueueState::Stalled => LogLine::StalledReceiver { vm_id },
             QueueState::Missing | QueueState::Draining => LogLine::NoReceiver { vm_id },
         })
