@@ -9,8 +9,8 @@ use acpw_metric::{
 
 use crate::in_flight_gauge::InFlightGauge;
 
-/// The time after which an idle series is removed. CloudWatch bills a series for each hour in which it has data, so removing
-/// series sooner would let clients create more than `max_series` series an hour with made-up paths.
+/// The time after which an idle series is removed. CloudWatch bills a series for each hour in which it has data, so
+/// removing series sooner would let clients create more than `max_series` series an hour with made-up paths.
 const IDLE_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// Terminates each dimension value in a key. Dimension values never contain this byte.
@@ -18,8 +18,8 @@ pub const SEPARATOR: u8 = 0;
 
 /// Aggregates the measured values of one dimension set by dimension values.
 ///
-/// Requests for which a new series would exceed `max_series` share the overflow series. A request for a known series does
-/// not allocate.
+/// Requests for which a new series would exceed `max_series` share the overflow series. A request for a known series
+/// does not allocate.
 #[derive(Debug)]
 pub struct Aggregator {
     names: Vec<(DimensionName, Option<DimensionValue>)>,
@@ -54,8 +54,8 @@ pub enum Slot {
 impl Aggregator {
     /// Creates an aggregator for series of the given dimensions and metrics.
     ///
-    /// A name with a value is a constant dimension. `gauges` are metrics of requests in flight, each with the value that one
-    /// request contributes.
+    /// A name with a value is a constant dimension. `gauges` are metrics of requests in flight, each with the value
+    /// that one request contributes.
     pub fn new(
         names: Vec<(DimensionName, Option<DimensionValue>)>,
         metrics: Vec<Metric>,
@@ -67,9 +67,9 @@ impl Aggregator {
 
     /// Adds the values of one request. Returns the number of new series.
     ///
-    /// `key` contains the value of each dimension that is not constant, in order, each terminated by [`SEPARATOR`]. `values`
-    /// contains pairs of a metric's index and a measured value. A new key gets an entry if `room`, the number of series that
-    /// may be added, suffices for all of its metrics.
+    /// `key` contains the value of each dimension that is not constant, in order, each terminated by [`SEPARATOR`].
+    /// `values` contains pairs of a metric's index and a measured value. A new key gets an entry if `room`, the number
+    /// of series that may be added, suffices for all of its metrics.
     pub fn observe(&mut self, key: &[u8], values: &[(usize, f64)], room: usize) -> usize {
         let (entry, _, added) = self.entry(key, room);
         for (metric, value) in values {
@@ -113,7 +113,8 @@ impl Aggregator {
         self.entries.len().saturating_mul(self.series_per_entry())
     }
 
-    /// Moves all data into `held`, with `since` as their start. Keeps the entries, except those that were idle for an hour.
+    /// Moves all data into `held`, with `since` as their start. Keeps the entries, except those that were idle for an
+    /// hour.
     pub fn flush_into(&mut self, held: &mut Accumulator, origin: &Origin, since: Timestamp, now: Now) {
         let Self { metrics, gauges, entries, overflow, .. } = self;
         for entry in entries.values_mut().chain([overflow]) {
@@ -127,8 +128,8 @@ impl Aggregator {
         self.metrics.len().saturating_add(self.gauges.len())
     }
 
-    /// Returns the entry for a key and the number of new series. Adds an entry if the key is new and there is room for it;
-    /// otherwise returns the overflow entry.
+    /// Returns the entry for a key and the number of new series. Adds an entry if the key is new and there is room for
+    /// it; otherwise returns the overflow entry.
     fn entry(&mut self, key: &[u8], room: usize) -> (&mut Entry, Slot, usize) {
         let (index, added) = match self.entries.get_index_of(key) {
             Some(index) => (Some(index), 0),

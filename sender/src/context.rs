@@ -26,8 +26,8 @@ struct Root {
     worker: SharedWorker,
 }
 
-/// The worker that a root context shares with its streams, because the SDK does not let a stream access its root context.
-/// It is `None` until a valid configuration is loaded.
+/// The worker that a root context shares with its streams, because the SDK does not let a stream access its root
+/// context. It is `None` until a valid configuration is loaded.
 #[derive(Clone, Default)]
 struct SharedWorker(Rc<RefCell<Option<Worker>>>);
 
@@ -58,8 +58,8 @@ enum StreamState {
 }
 
 impl SharedWorker {
-    /// Calls `act` with the worker, if there is one. Envoy delivers one event at a time, so the worker is never borrowed
-    /// twice.
+    /// Calls `act` with the worker, if there is one. Envoy delivers one event at a time, so the worker is never
+    /// borrowed twice.
     fn with(&self, act: impl FnOnce(&mut Worker)) {
         if let Ok(mut worker) = self.0.try_borrow_mut()
             && let Some(worker) = worker.as_mut()

@@ -9,8 +9,8 @@ pub struct DimensionDefinition {
     pub name: DimensionName,
     /// The source of the value.
     pub source: DimensionSource,
-    /// The value of requests for which the source has none. Without a default, sets with this dimension do not count such
-    /// requests.
+    /// The value of requests for which the source has none. Without a default, sets with this dimension do not count
+    /// such requests.
     pub default: Option<DimensionValue>,
 }
 
@@ -83,8 +83,8 @@ impl DimensionSource {
 
     /// Returns the value that replaces a missing one if no default is configured.
     ///
-    /// Sources that every request should have use the placeholders of Envoy's access logs. The other sources have none, so
-    /// a set with such a dimension does not count the request.
+    /// Sources that every request should have use the placeholders of Envoy's access logs. The other sources have none,
+    /// so a set with such a dimension does not count the request.
     pub fn placeholder(&self) -> Option<&'static [u8]> {
         match self {
             Self::Host | Self::Method | Self::Path | Self::PathTemplate | Self::StatusClass => Some(b"-"),

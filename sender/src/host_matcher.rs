@@ -59,8 +59,8 @@ impl HostMatcher {
     /// Returns whether an authority matches. If it does, appends the host to `out`, which is the value of the dimension
     /// `host`.
     ///
-    /// The host is in lower case, without user information and without a trailing dot. It has a port only if the matching
-    /// entry has one.
+    /// The host is in lower case, without user information and without a trailing dot. It has a port only if the
+    /// matching entry has one.
     pub fn matches(&self, authority: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         append_canonical(out, authority);
@@ -100,8 +100,8 @@ fn suffixes(host: &[u8]) -> impl Iterator<Item = &[u8]> {
     dots.filter_map(|(at, _)| host.get(at..))
 }
 
-/// Appends an authority in canonical form: in lower case, without user information (RFC 3986, section 3.2.1), and without
-/// the trailing dot of a fully qualified name.
+/// Appends an authority in canonical form: in lower case, without user information (RFC 3986, section 3.2.1), and
+/// without the trailing dot of a fully qualified name.
 fn append_canonical(out: &mut Vec<u8>, authority: &[u8]) {
     let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
     let name = split_port(host).0;

@@ -5,14 +5,15 @@ const LONGEST_GAP: u64 = 120;
 
 /// Counts the requests in flight of one series on one worker.
 ///
-/// A sample is the number of requests in flight at the end of a second. A second in which no request started, ended or was
-/// in flight has no sample: its value is zero, and the receiver adds it if any worker has a sample in the same minute.
+/// A sample is the number of requests in flight at the end of a second. A second in which no request started, ended or
+/// was in flight has no sample: its value is zero, and the receiver adds it if any worker has a sample in the same
+/// minute.
 #[derive(Debug, Default)]
 pub struct InFlightGauge {
     count: u32,
     /// The current second since the epoch, which is not sampled yet.
     second: u64,
-    /// Whether a request started or ended in the current second.
+    /// True if a request started or ended in the current second.
     is_touched: bool,
     /// Runs of seconds with equal samples: first second, number of seconds, sample.
     samples: Vec<(u64, u64, u32)>,

@@ -1,10 +1,11 @@
-//! `sender.wasm`: an HTTP filter or access logger that measures requests to configured hosts, aggregates them per worker
-//! thread, and passes the result to the receiver over a shared queue.
+//! `sender.wasm`: an HTTP filter or access logger that measures requests to configured hosts, aggregates them per
+//! worker thread, and passes the result to the receiver over a shared queue.
 //!
-//! A request takes this path: its headers are read through [`RequestHeaders`], and [`HostMatcher`] checks the host. If the
-//! host matches, the dimensions known so far are stored in a [`PendingRequest`]. When the stream ends, [`StreamInfo`] reads
-//! the attributes that the configured metrics and dimensions need, and an [`Aggregator`] per dimension set adds the measured
-//! values. On every tick, the aggregators are flushed into a [`RecordBuffer`], whose data are then enqueued as records.
+//! A request takes this path: its headers are read through [`RequestHeaders`], and [`HostMatcher`] checks the host. If
+//! the host matches, the dimensions known so far are stored in a [`PendingRequest`]. When the stream ends,
+//! [`StreamInfo`] reads the attributes that the configured metrics and dimensions need, and an [`Aggregator`] per
+//! dimension set adds the measured values. On every tick, the aggregators are flushed into a [`RecordBuffer`], whose
+//! data are then enqueued as records.
 //!
 //! `context` is the only file that talks to Envoy.
 

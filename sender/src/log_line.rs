@@ -35,8 +35,8 @@ pub enum LogLine<'a> {
 }
 
 impl LogLine<'_> {
-    /// Returns whether the line reports why the plugin is not loaded. Such a line is logged as `critical`, and all others as
-    /// `warning`.
+    /// Returns whether the line reports why the plugin is not loaded. Such a line is logged as `critical`, and all
+    /// others as `warning`.
     pub fn is_critical(&self) -> bool {
         match self {
             Self::InvalidConfiguration(_) | Self::HostCallRefused { .. } => true,

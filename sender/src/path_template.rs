@@ -12,12 +12,12 @@ const IDENTIFIER: &[u8] = b"{id}";
 
 /// A set of path templates such as `/users/{id}/orders/{order}`.
 ///
-/// A segment of a template is either a literal or a name in braces, which matches any text. A template matches paths with
-/// the same number of segments; a trailing slash is ignored. If several templates match, the most specific one is used: the
-/// one with a literal in the leftmost segment in which they differ.
+/// A segment of a template is either a literal or a name in braces, which matches any text. A template matches paths
+/// with the same number of segments; a trailing slash is ignored. If several templates match, the most specific one is
+/// used: the one with a literal in the leftmost segment in which they differ.
 ///
-/// The templates form a tree. A search makes one map lookup per segment, independently of the number of templates. Only if
-/// templates overlap, like `/a/{x}/c` and `/{y}/b/d`, it may have to go back to the segment in which they differ.
+/// The templates form a tree. A search makes one map lookup per segment, independently of the number of templates. Only
+/// if templates overlap, like `/a/{x}/c` and `/{y}/b/d`, it may have to go back to the segment in which they differ.
 #[derive(Clone, Debug)]
 pub struct PathTemplates {
     /// The nodes of the tree. The first one is the root.
@@ -153,8 +153,8 @@ fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36 && segment.iter().enumerate().all(is_expected)
 }
 
-/// Returns whether a segment is a wildcard in the syntax of another router: `:id`, `<id>`, `*` or `**`. As a literal, such a
-/// segment would match no real path.
+/// Returns whether a segment is a wildcard in the syntax of another router: `:id`, `<id>`, `*` or `**`. As a literal,
+/// such a segment would match no real path.
 fn is_foreign(segment: &[u8]) -> bool {
     matches!(segment, [b':', _, ..] | [b'<', .., b'>']) || segment.contains(&b'*')
 }

@@ -11,7 +11,7 @@ pub struct PendingRequest {
     bytes: Vec<u8>,
     /// For each dimension, the range of its value and separator in `bytes`. Empty if the value is unknown.
     spans: Vec<(usize, usize)>,
-    /// Whether the request has a gRPC content type.
+    /// True if the request has a gRPC content type.
     pub(crate) is_grpc: bool,
     /// The dimension sets, as bits, that count the request as in flight.
     pub(crate) tracked: u32,
@@ -29,8 +29,8 @@ impl PendingRequest {
         (*is_grpc, *tracked, *overflowed) = (false, 0, 0);
     }
 
-    /// Sets the value of the dimension with this index from untrusted bytes. If they are missing or blank, sets the default
-    /// of the dimension or the placeholder of its source; if there is neither, the value stays unknown.
+    /// Sets the value of the dimension with this index from untrusted bytes. If they are missing or blank, sets the
+    /// default of the dimension or the placeholder of its source; if there is neither, the value stays unknown.
     pub(crate) fn set(&mut self, index: usize, dimension: &DimensionDefinition, value: Option<&[u8]>) {
         let start = self.bytes.len();
         let is_set = value.is_some_and(|value| DimensionValue::append_sanitized(&mut self.bytes, value));
@@ -46,8 +46,8 @@ impl PendingRequest {
         self.finish_value(index, start);
     }
 
-    /// Sets the value of the dimension with this index to the text that `write` appends, which must be a valid dimension
-    /// value.
+    /// Sets the value of the dimension with this index to the text that `write` appends, which must be a valid
+    /// dimension value.
     pub(crate) fn write(&mut self, index: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
@@ -61,8 +61,8 @@ impl PendingRequest {
         }
     }
 
-    /// Returns the values of the dimensions with these indexes, each terminated by a separator. Returns `None` if a value is
-    /// unknown.
+    /// Returns the values of the dimensions with these indexes, each terminated by a separator. Returns `None` if a
+    /// value is unknown.
     ///
     /// `scratch` is a buffer in which the key is assembled if the values are not stored in this order.
     pub(crate) fn key<'k>(&'k self, indexes: &[usize], scratch: &'k mut Vec<u8>) -> Option<&'k [u8]> {

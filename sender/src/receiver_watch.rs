@@ -18,8 +18,8 @@ pub enum QueueState {
 
 /// Watches over several flushes whether a receiver takes data from the queue.
 ///
-/// Even if the receiver works, the queue may contain records that another worker has just enqueued. So only old data show
-/// that no receiver takes them.
+/// Even if the receiver works, the queue may contain records that another worker has just enqueued. So only old data
+/// show that no receiver takes them.
 #[derive(Debug, Default)]
 pub struct ReceiverWatch {
     absence: Option<Absence>,
@@ -47,8 +47,8 @@ pub struct WatchResult {
 impl ReceiverWatch {
     /// Handles a flush.
     ///
-    /// `counter` is the value of the counter of flushes without a receiver, which all workers share. If it has increased
-    /// since the last flush, another worker has already detected the absence.
+    /// `counter` is the value of the counter of flushes without a receiver, which all workers share. If it has
+    /// increased since the last flush, another worker has already detected the absence.
     pub fn handle_flush(&mut self, state: QueueState, counter: u64, now: Duration) -> WatchResult {
         if state == QueueState::Draining {
             self.absence = None;

@@ -19,8 +19,8 @@ pub struct RecordBuffer {
     oldest_taken_back: Option<Timestamp>,
 }
 
-/// Numbers of values since the last call of [`RecordBuffer::take_counts`]. A value is one measurement of one metric of one
-/// request in one dimension set.
+/// Numbers of values since the last call of [`RecordBuffer::take_counts`]. A value is one measurement of one metric of
+/// one request in one dimension set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ValueCounts {
     /// Values observed.
@@ -65,8 +65,8 @@ impl RecordBuffer {
         self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(dropped);
     }
 
-    /// Merges a record that no receiver has taken from the queue into the held data. This keeps a queue without a receiver
-    /// within the same memory limit.
+    /// Merges a record that no receiver has taken from the queue into the held data. This keeps a queue without a
+    /// receiver within the same memory limit.
     ///
     /// # Errors
     /// Returns an error if this version cannot decode the record. Enqueue it again, unchanged, for a receiver that can.

@@ -3,8 +3,8 @@
 /// The point in a stream's life at which the sender reads request headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderPhase {
-    /// The headers arrive. No route has rewritten them yet, so `x-envoy-original-…` headers come from the client and are
-    /// ignored.
+    /// The headers arrive. No route has rewritten them yet, so `x-envoy-original-…` headers come from the client and
+    /// are ignored.
     Arrival,
     /// The stream ends. A route may have rewritten host and path. Envoy then keeps the client's values as
     /// `x-envoy-original-host` and `x-envoy-original-path`.
@@ -13,8 +13,8 @@ pub enum HeaderPhase {
 
 /// Lazy access to the headers of one request.
 ///
-/// Reading only the required headers, with one host call each, is cheaper than reading all of them with one call, because
-/// the SDK allocates twice for each header of a map. It also cannot panic on a header name that is not UTF-8.
+/// Reading only the required headers, with one host call each, is cheaper than reading all of them with one call,
+/// because the SDK allocates twice for each header of a map. It also cannot panic on a header name that is not UTF-8.
 #[derive(Debug)]
 pub struct RequestHeaders<F> {
     read: F,

@@ -25,7 +25,7 @@ pub struct RequestObserver {
     dimensions: Vec<DimensionDefinition>,
     /// The attributes that the metrics and the dimensions `status` and `status_class` need.
     attributes: Vec<StreamAttribute>,
-    /// Whether a metric needs to know which requests are gRPC.
+    /// True if a metric needs to know which requests are gRPC.
     needs_grpc: bool,
     /// Ended requests, whose memory is reused.
     spares: Vec<PendingRequest>,
@@ -33,7 +33,7 @@ pub struct RequestObserver {
     last_authority: (Vec<u8>, bool),
     /// The value of the dimension `host` for the last authority, if that matches.
     host: Vec<u8>,
-    /// A buffer for normalized paths.
+    /// A buffer for normalised paths.
     normalized_path: Vec<u8>,
 }
 
@@ -60,10 +60,11 @@ impl RequestObserver {
         }
     }
 
-    /// Starts a request and reads the dimension values that are already known. Returns `None` if its host does not match.
+    /// Starts a request and reads the dimension values that are already known. Returns `None` if its host does not
+    /// match.
     ///
-    /// `header` reads a request header by its lower-case name. The authority is read first, so a request to another host
-    /// costs nothing more.
+    /// `header` reads a request header by its lower-case name. The authority is read first, so a request to another
+    /// host costs nothing more.
     pub fn start_request(
         &mut self,
         header: impl FnMut(&str) -> Option<Vec<u8>>,
@@ -135,8 +136,8 @@ impl RequestObserver {
         }
     }
 
-    /// Returns whether requests with this authority are observed. If they are, `self.host` is the value of their dimension
-    /// `host` afterwards.
+    /// Returns whether requests with this authority are observed. If they are, `self.host` is the value of their
+    /// dimension `host` afterwards.
     fn is_observed(&mut self, authority: &[u8]) -> bool {
         let (last, is_observed) = &mut self.last_authority;
         if last != authority || authority.is_empty() {

@@ -19,14 +19,15 @@ const MAX_QUEUED: Duration = Duration::from_secs(5);
 ///
 /// For each request, call [`start_request`](Self::start_request). If it returns a request, pass that to
 /// [`end_request`](Self::end_request) when the stream ends. If the start of the stream is visible, also call
-/// [`track_in_flight`](Self::track_in_flight) after `start_request` and [`untrack_in_flight`](Self::untrack_in_flight) before
-/// `end_request`.
+/// [`track_in_flight`](Self::track_in_flight) after `start_request` and [`untrack_in_flight`](Self::untrack_in_flight)
+/// before `end_request`.
 ///
 /// On each tick:
 ///
 /// 1. Call [`flush`](Self::flush).
-/// 2. If there is a queue, pass every record that is still in it to [`take_back`](Self::take_back). Then enqueue the records
-///    from [`take_records`](Self::take_records), and pass those that the queue refuses to [`restore`](Self::restore).
+/// 2. If there is a queue, pass every record that is still in it to [`take_back`](Self::take_back). Then enqueue the
+///    records from [`take_records`](Self::take_records), and pass those that the queue refuses to
+///    [`restore`](Self::restore).
 /// 3. Call [`check_receiver`](Self::check_receiver), with or without a queue.
 #[derive(Debug)]
 pub struct Sender {
@@ -216,8 +217,8 @@ impl Sender {
 
     /// Checks whether a receiver takes data. Returns a line to log if it has not done so for too long.
     ///
-    /// `counter` is the value of the counter [`ValueCounts::no_receiver`], which all workers share. Only one of the workers
-    /// returns a line.
+    /// `counter` is the value of the counter [`ValueCounts::no_receiver`], which all workers share. Only one of the
+    /// workers returns a line.
     pub fn check_receiver(&mut self, has_queue: bool, counter: u64, now: Now) -> Option<LogLine<'_>> {
         let limit = i64::try_from(self.flush_interval.saturating_add(MAX_QUEUED).as_millis()).unwrap_or(i64::MAX);
         let oldest = self.buffer.take_oldest_taken_back();

@@ -7,8 +7,8 @@ pub enum StreamAttribute {
     Code,
     /// The time in nanoseconds from the first byte of the request to the end of the stream.
     Duration,
-    /// The time in nanoseconds from the end of the request to the first byte of the upstream's response. Absent if there was
-    /// no response.
+    /// The time in nanoseconds from the end of the request to the first byte of the upstream's response. Absent if
+    /// there was no response.
     BackendLatency,
     /// Envoy's response flags.
     Flags,
@@ -65,7 +65,7 @@ pub struct StreamInfo {
     values: [i64; StreamAttribute::ALL.len()],
     /// One bit per attribute.
     present: u16,
-    /// Whether the request has a gRPC content type.
+    /// True if the request has a gRPC content type.
     pub is_grpc: bool,
 }
 
@@ -75,7 +75,8 @@ impl StreamInfo {
         Self { is_grpc, ..Self::default() }
     }
 
-    /// Sets an attribute from Envoy's encoding, eight little-endian bytes. Bytes of another length mean that it is absent.
+    /// Sets an attribute from Envoy's encoding, eight little-endian bytes. Bytes of another length mean that it is
+    /// absent.
     pub fn set(&mut self, attribute: StreamAttribute, bytes: Option<&[u8]>) {
         let value = bytes.and_then(|bytes| Some(i64::from_le_bytes(bytes.try_into().ok()?)));
         self.present &= !attribute.bit();

@@ -30,9 +30,9 @@ fn without_a_receiver_the_queue_does_not_grow_and_no_value_is_lost() {
     assert_eq!(counts.enqueued - counts.taken_back, 600);
 }
 
-/// Runs two workers for five minutes with a request per second each. Returns the seconds at which a line is logged, and the
-/// number of flushes counted as without a receiver. For each second, `receiver` returns whether there is a queue and whether
-/// the receiver empties it.
+/// Runs two workers for five minutes with a request per second each. Returns the seconds at which a line is logged, and
+/// the number of flushes counted as without a receiver. For each second, `receiver` returns whether there is a queue
+/// and whether the receiver empties it.
 fn absences(receiver: impl Fn(u64) -> (bool, bool)) -> (Vec<u64>, u64) {
     let (mut sender, mut other) = (sender(""), sender(""));
     let (mut queue, mut lines, mut counter): (Vec<Vec<u8>>, _, _) = (Vec::new(), Vec::new(), 0);

@@ -1,7 +1,8 @@
-//! `cargo xtask`: builds the modules that Envoy loads, and checks them.
+//! `cargo xtask`: development tasks that need more than cargo.
 
 mod build;
 mod check;
+mod language;
 mod link;
 mod module;
 
@@ -11,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::module::{MODULES, Module};
 
-/// Builds the modules that Envoy loads, and checks them.
+/// Builds and checks the modules that Envoy loads, and checks the language of comments and documents.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -21,19 +22,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build modules into the root of the workspace
+    /// Build modules and copy them to the root of the workspace
     Build {
-        /// Modules to build: sender, receiver, gateway; all if none is named
+        /// Modules to build (sender, receiver, gateway) [default: all]
         modules: Vec<String>,
-        /// Build into target/trap modules that trap when a test asks for it
+        /// Build modules for tests that trap on request, and copy them to target/trap
         #[arg(long)]
         trap: bool,
     },
     /// Check the modules in the root of the workspace: size, exports and imports
     Check {
-        /// Modules to check: sender, receiver, gateway; all if none is named
+        /// Modules to check (sender, receiver, gateway) [default: all]
         modules: Vec<String>,
     },
+    /// Check comments, names, messages and documents against the language guide in CONTRIBUTING.md
+    Language,
 }
 
 fn main() -> ExitCode {
@@ -62,15 +65,21 @@ fn run(command: &Command) -> Result<(), String> {
                 println!("{}", check::check(module, &build::shipped(module))?);
             }
         }
+        Command::Language => println!("{}", language::check(&build::root())?),
     }
     Ok(())
 }
 
-/// Returns the modules of these names, or all modules if there are no names.
+/// Returns the modules with these names, or all modules if there are no names.
 fn named(names: &[String]) -> Result<Vec<&'static Module>, String> {
     if names.is_empty() {
         return Ok(MODULES.iter().collect());
     }
     let find = |name: &String| MODULES.iter().find(|module| module.name == name);
-    names.iter().map(|name| find(name).ok_or_else(|| format!("there is no module {name}"))).collect()
+    names
+        .iter()
+        .map(|name| {
+            find(name).ok_or_else(|| format!("unknown module {name}; known modules are sender, receiver and gateway"))
+        })
+        .collect()
 }

@@ -28,7 +28,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
     Ok(Document { value, duplicate_keys })
 }
 
-/// Deserializes one value. `path` is the path of the value; reading the value leaves it unchanged.
+/// Deserialises one value. `path` is the path of the value; reading the value leaves it unchanged.
 struct ValueReader<'r> {
     path: &'r mut String,
     duplicate_keys: &'r mut Vec<String>,

@@ -1,8 +1,9 @@
 //! Reads plugin configurations and reports all of their errors together, each with its path.
 //!
-//! A JSON document is first read into a raw type, declared with [`object!`]. Each [`Field`] of a raw type records whether
-//! its key was absent, had a value of the right type, or had something else. The plugin then checks ranges, names and
-//! defaults, converts the raw type into its own configuration type, and adds errors to the same [`ValidationErrors`].
+//! A JSON document is first read into a raw type, declared with [`object!`]. Each [`Field`] of a raw type records
+//! whether its key was absent, had a value of the right type, or had something else. The plugin then checks ranges,
+//! names and defaults, converts the raw type into its own configuration type, and adds errors to the same
+//! [`ValidationErrors`].
 
 mod document;
 mod field;

@@ -82,8 +82,8 @@ pub fn unknown_keys(members: &Map<String, Value>, known: &[&str]) -> Vec<String>
     members.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect()
 }
 
-/// Declares a raw configuration type: a struct in which every field is a [`Field`](crate::Field) whose key is the name of
-/// the field. Implements [`Object`] for it and, in native builds, `JsonSchema`.
+/// Declares a raw configuration type: a struct in which every field is a [`Field`](crate::Field) whose key is the name
+/// of the field. Implements [`Object`] for it and, in native builds, `JsonSchema`.
 #[macro_export]
 macro_rules! object {
     ($(#[$outer:meta])* $vis:vis struct $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty,)* }) => {

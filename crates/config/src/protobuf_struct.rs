@@ -1,7 +1,7 @@
 //! Decodes `google.protobuf.Struct`, in which Envoy accepts a plugin's configuration besides text.
 //!
-//! Envoy's documentation says that Envoy converts a Struct to JSON, but Envoy 1.40 passes the encoded protobuf message to
-//! the plugin.
+//! Envoy's documentation says that Envoy converts a Struct to JSON, but Envoy 1.40 passes the encoded protobuf message
+//! to the plugin.
 
 use serde_json::{Map, Value};
 

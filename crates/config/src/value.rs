@@ -66,8 +66,8 @@ impl FromJson for bool {
 impl FromJson for u64 {
     const EXPECTED: &'static str = "a whole number";
 
-    /// Accepts floating-point notation: Helm and other templates write 60000 as `60000.0` or `6e4`, and a protobuf Struct
-    /// stores every number as a double.
+    /// Accepts floating-point notation: Helm and other templates write 60000 as `60000.0` or `6e4`, and a protobuf
+    /// Struct stores every number as a double.
     fn from_json(value: Value) -> Option<Self> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         let whole = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT).contains(number);

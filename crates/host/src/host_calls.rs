@@ -1,7 +1,7 @@
 //! Host calls that write the log or read the configuration, headers, properties and bodies.
 //!
-//! Headers are read one by one, by name. The SDK's functions for a whole header map panic if a header name is not UTF-8,
-//! and clients choose header names.
+//! Headers are read one by one, by name. The SDK's functions for a whole header map panic if a header name is not
+//! UTF-8, and clients choose header names.
 
 use proxy_wasm::{
     hostcalls,

@@ -1,7 +1,7 @@
 //! Typed access to Envoy's statistics, shared queues, shared data and clocks.
 //!
-//! This crate is a thin layer over `proxy_wasm::hostcalls`. It gives the three plugins one way to define a counter or to
-//! read the clock. The plugins use the `proxy-wasm` SDK directly for events, contexts and the remaining host calls.
+//! This crate is a thin layer over `proxy_wasm::hostcalls`. It gives the three plugins one way to define a counter or
+//! to read the clock. The plugins use the `proxy-wasm` SDK directly for events, contexts and the remaining host calls.
 
 #![cfg(target_arch = "wasm32")]
 

@@ -7,8 +7,8 @@ use proxy_wasm::{hostcalls, types::Status};
 pub struct Queue(u32);
 
 impl Queue {
-    /// Registers the queue under this VM's `vm_id`. From then on, Envoy calls this VM's `on_queue_ready`. Records that are
-    /// already in the queue stay there.
+    /// Registers the queue under this VM's `vm_id`. From then on, Envoy calls this VM's `on_queue_ready`. Records that
+    /// are already in the queue stay there.
     ///
     /// # Errors
     /// Returns the host's status if it is not `Ok`.

@@ -32,8 +32,8 @@ pub fn parse_iso_8601_basic(text: &str) -> Option<i64> {
 
 /// Parses an ISO 8601 time in the extended or the basic format.
 ///
-/// Seconds are optional. Without a zone the time is in UTC, and without a time of day it is midnight. An offset may omit
-/// its colon or its minutes. Week dates and ordinal dates are not supported. Returns milliseconds since the epoch.
+/// Seconds are optional. Without a zone the time is in UTC, and without a time of day it is midnight. An offset may
+/// omit its colon or its minutes. Week dates and ordinal dates are not supported. Returns milliseconds since the epoch.
 pub fn parse_iso_8601(text: &str) -> Option<i64> {
     parse_rfc_3339(&to_rfc_3339(text)?)
 }

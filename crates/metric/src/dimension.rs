@@ -25,8 +25,8 @@ checked_text! {
 }
 
 impl DimensionValue {
-    /// Appends untrusted bytes to `out` as a valid dimension value. Returns false, and leaves `out` unchanged, if the bytes
-    /// are empty or consist of spaces only.
+    /// Appends untrusted bytes to `out` as a valid dimension value. Returns false, and leaves `out` unchanged, if the
+    /// bytes are empty or consist of spaces only.
     ///
     /// Printable ASCII is kept. Every other byte is written as `%` and two upper-case hexadecimal digits. The result is
     /// truncated to 1,024 characters, CloudWatch's limit.
@@ -58,9 +58,9 @@ fn is_all_printable(bytes: &[u8]) -> bool {
         u64::from_ne_bytes([byte; 8])
     }
     let (chunks, rest) = bytes.as_chunks();
-    // The highest bit of a byte becomes 1 if the byte is not ASCII, if it is below a space (the subtraction borrows), or if
-    // it is DEL (the addition carries). A borrow or carry can only disturb the next byte if this byte is not printable,
-    // so the result is right in any case.
+    // The highest bit of a byte becomes 1 if the byte is not ASCII, if it is below a space (the subtraction borrows),
+    // or if it is DEL (the addition carries). A borrow or carry can only disturb the next byte if this byte is not
+    // printable, so the result is right in any case.
     let high_bits = chunks.iter().fold(0, |high_bits, chunk| {
         let chunk = u64::from_ne_bytes(*chunk);
         high_bits | chunk | chunk.wrapping_sub(repeat(b' ')) | chunk.wrapping_add(repeat(1))
@@ -68,8 +68,8 @@ fn is_all_printable(bytes: &[u8]) -> bool {
     high_bits & repeat(0x80) == 0 && rest.iter().copied().all(is_printable)
 }
 
-/// Appends bytes until `out` has `limit` bytes. Writes a byte that is not printable as `%` and two digits, and stops before
-/// an escape that does not fit.
+/// Appends bytes until `out` has `limit` bytes. Writes a byte that is not printable as `%` and two digits, and stops
+/// before an escape that does not fit.
 fn append_percent_encoded(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     for byte in bytes {
         let text = match is_printable(*byte) {
@@ -98,8 +98,8 @@ impl Dimensions {
         if dimensions.len() > MAX_DIMENSIONS {
             return Err(DimensionsError::TooMany(dimensions.len()));
         }
-        // An insertion sort: there are few dimensions, usually in order, and the standard library's sort would add more code
-        // than the rest of this file.
+        // An insertion sort: there are few dimensions, usually in order, and the standard library's sort would add more
+        // code than the rest of this file.
         for end in 1..dimensions.len() {
             let mut at = end;
             while let Some([(left, _), (right, _)]) = dimensions.get(at.wrapping_sub(1)..=at)

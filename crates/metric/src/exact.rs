@@ -5,8 +5,8 @@ use crate::{
     quota::MAX_VALUE,
 };
 
-/// Distinct values in ascending order, each with its count, up to a limit. The limit is part of the encoding, so it stays
-/// with the values when they are merged elsewhere.
+/// Distinct values in ascending order, each with its count, up to a limit. The limit is part of the encoding, so it
+/// stays with the values when they are merged elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExactValues {
     limit: u32,

@@ -9,15 +9,15 @@ use crate::{
 pub(crate) const MAX_SCALE: i32 = 5;
 /// The coarsest scale, at which all doubles together need fewer buckets than a datum may have values.
 const MIN_SCALE: i32 = -6;
-/// The offset between index and key of a bucket. At every scale, it makes the keys of positive values positive and the keys
-/// of negative values negative.
+/// The offset between index and key of a bucket. At every scale, it makes the keys of positive values positive and the
+/// keys of negative values negative.
 pub(crate) const OFFSET: i32 = 1 << 16;
 
 /// A base-2 exponential histogram as in OpenTelemetry's data model.
 ///
-/// At scale s, a positive value belongs to a bucket (2^(i/2^s), 2^((i+1)/2^s)]. The buckets of negative values mirror those
-/// of positive ones, and zeros have a separate bucket. The number of buckets never exceeds the number of values that
-/// CloudWatch accepts in one datum: before it would, neighbouring buckets are merged and the scale is decremented.
+/// At scale s, a positive value belongs to a bucket (2^(i/2^s), 2^((i+1)/2^s)]. The buckets of negative values mirror
+/// those of positive ones, and zeros have a separate bucket. The number of buckets never exceeds the number of values
+/// that CloudWatch accepts in one datum: before it would, neighbouring buckets are merged and the scale is decremented.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Histogram {
     scale: i32,
@@ -186,8 +186,8 @@ fn representative(key: i32, scale: i32) -> f64 {
     if key < 0 { -value } else { value }
 }
 
-/// Returns 2^(index / 2^scale), the lower bound of the bucket with this index, correctly rounded. Outside of the range of
-/// normal doubles, returns a number near the end of the range.
+/// Returns 2^(index / 2^scale), the lower bound of the bucket with this index, correctly rounded. Outside of the range
+/// of normal doubles, returns a number near the end of the range.
 fn boundary(index: i32, scale: i32) -> f64 {
     let finest = index.saturating_mul(1 << (MAX_SCALE - scale));
     let exponent = finest.div_euclid(1 << MAX_SCALE).saturating_add(1023).clamp(0, 2046);

@@ -1,8 +1,8 @@
 //! Metrics, independent of the host: dimensions, units, series, distributions, CloudWatch's quotas, and the records in
 //! which senders and gateways pass data to the receiver.
 //!
-//! Nothing in this crate reads a clock or the environment, and nothing panics: a record may come from another version of
-//! the sender, and a dimension value from an untrusted request.
+//! Nothing in this crate reads a clock or the environment, and nothing panics: a record may come from another version
+//! of the sender, and a dimension value from an untrusted request.
 
 pub mod accumulator;
 pub mod datetime;

@@ -29,7 +29,8 @@ pub struct Origin {
     pub namespace: Option<Namespace>,
     /// The entity that the data belong to.
     pub entity: Option<Entity>,
-    /// The number of minutes after its last value for which a series of unit Count is published as zero. 0 disables zeros.
+    /// The number of minutes after its last value for which a series of unit Count is published as zero. 0 disables
+    /// zeros.
     pub zero_minutes: u16,
 }
 

@@ -1,14 +1,15 @@
 //! CloudWatch's quotas for PutMetricData.
 //!
-//! Source: *CloudWatch service quotas* and the `PutMetricData`, `MetricDatum` and `Dimension` pages of the API reference.
+//! Source: *CloudWatch service quotas* and the `PutMetricData`, `MetricDatum` and `Dimension` pages of the API
+//! reference.
 
 /// The maximum number of data (`MetricDatum`) in one PutMetricData request.
 pub const MAX_DATA_PER_REQUEST: usize = 1_000;
 
 /// The maximum size of one PutMetricData request in bytes, applied to the uncompressed body.
 ///
-/// AWS documents 1 MB. It does not say whether a megabyte has 1,000,000 or 1,048,576 bytes, or whether the limit applies to
-/// the compressed body, so this is the strictest interpretation.
+/// AWS documents 1 MB. It does not say whether a megabyte has 1,000,000 or 1,048,576 bytes, or whether the limit
+/// applies to the compressed body, so this is the strictest interpretation.
 pub const MAX_REQUEST_BYTES: usize = 1_000_000;
 
 /// The maximum number of unique `Values` in one datum.

@@ -1,7 +1,7 @@
 //! The names of request metrics.
 
-/// The names of the metrics that senders publish for requests. The receiver's configuration can rename the first one, but
-/// not to a name in this list.
+/// The names of the metrics that senders publish for requests. The receiver's configuration can rename the first one,
+/// but not to a name in this list.
 pub const REQUEST_METRICS: [&str; 21] = [
     "RequestCount",
     "Latency",

@@ -21,8 +21,8 @@ impl Credentials {
     /// Creates credentials from the three parts that AWS issues. Long-term credentials have no session token.
     ///
     /// # Errors
-    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that is
-    /// not allowed.
+    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that
+    /// is not allowed.
     pub fn new(
         access_key_id: &str,
         secret_access_key: &str,

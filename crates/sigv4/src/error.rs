@@ -46,8 +46,8 @@ pub enum SignError {
 }
 
 impl SigningFieldError {
-    /// Checks that a field is not empty, that it is printable ASCII without spaces, and that it contains no separator if
-    /// it becomes part of the `Credential` in the `Authorization` header.
+    /// Checks that a field is not empty, that it is printable ASCII without spaces, and that it contains no separator
+    /// if it becomes part of the `Credential` in the `Authorization` header.
     pub(crate) fn check(field: SigningField, value: &str) -> Result<(), Self> {
         let separators: &[u8] = match field {
             SigningField::AccessKeyId | SigningField::Region | SigningField::Service => b"/,",

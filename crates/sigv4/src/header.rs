@@ -15,8 +15,8 @@ pub(crate) const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
 /// The headers that the signer adds itself.
 const RESERVED: [&str; 5] = [AUTHORIZATION, HOST, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN];
 
-/// *CanonicalHeaders*: sorted by lower-case name. Values are trimmed, runs of spaces are folded into one, and the values of
-/// repeated headers are joined by commas in their original order.
+/// *CanonicalHeaders*: sorted by lower-case name. Values are trimmed, runs of spaces are folded into one, and the
+/// values of repeated headers are joined by commas in their original order.
 #[derive(Default)]
 pub(crate) struct CanonicalHeaders(Vec<(String, String)>);
 

@@ -1,8 +1,8 @@
 //! AWS Signature Version 4 for requests held in memory.
 //!
-//! A [`Signer`] binds [`Credentials`] to a [`SigningScope`] (region and service). For a [`SignableRequest`] and a time it
-//! returns the headers to add, as [`Signed`]. The signer never modifies a request, and it treats all services alike, so it
-//! signs calls to CloudWatch and to STS.
+//! A [`Signer`] binds [`Credentials`] to a [`SigningScope`] (region and service). For a [`SignableRequest`] and a time
+//! it returns the headers to add, as [`Signed`]. The signer never modifies a request, and it treats all services alike,
+//! so it signs calls to CloudWatch and to STS.
 //!
 //! ```
 //! use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, SigningScope, Signer};
@@ -25,11 +25,11 @@
 //! ```
 //!
 //! Each step of the AWS procedure "Create a signed AWS API request" has a file: `canonical` for step 1 (with `uri` and
-//! `header`) and step 2 (the hash of the canonical request), `string_to_sign` for step 3, `signing_key` for steps 4 and 5
-//! (the signature), and `signer` for step 6 (the `Authorization` header).
+//! `header`) and step 2 (the hash of the canonical request), `string_to_sign` for step 3, `signing_key` for steps 4 and
+//! 5 (the signature), and `signer` for step 6 (the `Authorization` header).
 //!
-//! The crate follows the rules for all services except Amazon S3: paths are normalised and encoded a second time. It does
-//! not support query string authentication (presigned URLs), streamed bodies or SigV4a.
+//! The crate follows the rules for all services except Amazon S3: paths are normalised and encoded a second time. It
+//! does not support query string authentication (presigned URLs), streamed bodies or SigV4a.
 //!
 //! The crate is `no_std`, so it cannot read a clock or the environment, draw random numbers or perform I/O.
 

@@ -19,8 +19,8 @@ use crate::string_to_sign::{ALGORITHM, credential_scope, string_to_sign};
 
 /// Signs requests with one set of credentials for one region and service.
 ///
-/// The signer caches the signing key, which changes every day. Create a new signer for new credentials, so that a key never
-/// outlives its secret. `Debug` shows no secret.
+/// The signer caches the signing key, which changes every day. Create a new signer for new credentials, so that a key
+/// never outlives its secret. `Debug` shows no secret.
 #[derive(Debug)]
 pub struct Signer {
     credentials: Credentials,
@@ -35,7 +35,8 @@ impl Signer {
         Self { credentials, scope, key: None }
     }
 
-    /// Signs `request` at the time `signed_at`, in seconds since 1970-01-01T00:00:00Z. Returns the headers to add to it.
+    /// Signs `request` at the time `signed_at`, in seconds since 1970-01-01T00:00:00Z. Returns the headers to add to
+    /// it.
     ///
     /// AWS accepts a signature only near its signing time, so sign a request again for each attempt to send it.
     ///

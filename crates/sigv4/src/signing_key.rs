@@ -20,8 +20,8 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Derives the key: a chain of HMACs over date, region, service and `aws4_request`, in which each result is the key of
-    /// the next HMAC. The first key is `AWS4` followed by the secret. `date` is `YYYYMMDD`.
+    /// Derives the key: a chain of HMACs over date, region, service and `aws4_request`, in which each result is the key
+    /// of the next HMAC. The first key is `AWS4` followed by the secret. `date` is `YYYYMMDD`.
     pub(crate) fn derive(secret_access_key: &str, date: &str, scope: &SigningScope) -> Self {
         let mut key = hmac(&[b"AWS4", secret_access_key.as_bytes()].concat(), date);
         for part in [scope.region(), scope.service(), TERMINATION] {
@@ -48,8 +48,9 @@ impl fmt::Debug for SigningKey {
 }
 
 fn hmac(key: &[u8], message: &str) -> [u8; 32] {
-    // RFC 2104 fits a key to the block size: a longer key is hashed, and a shorter one is padded with zeros. The crate's
-    // constructor for keys of any length does the same but returns a `Result`, which could not be unwrapped here.
+    // RFC 2104 fits a key to the block size: a longer key is hashed, and a shorter one is padded with zeros. The
+    // crate's constructor for keys of any length does the same but returns a `Result`, which could not be unwrapped
+    // here.
     let mut block = hmac::digest::Key::<HmacSha256>::default();
     let hashed;
     let fitting = if key.len() > block.len() {

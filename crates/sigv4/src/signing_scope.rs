@@ -19,8 +19,8 @@ impl SigningScope {
     /// CloudWatch, `sts` for STS), which may differ from the endpoint's host name.
     ///
     /// # Errors
-    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that is
-    /// not allowed.
+    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that
+    /// is not allowed.
     pub fn new(region: &str, service: &str) -> Result<Self, SigningFieldError> {
         SigningFieldError::check(SigningField::Region, region)?;
         SigningFieldError::check(SigningField::Service, service)?;

@@ -10,8 +10,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// Returns *CanonicalURI* for services other than Amazon S3.
 ///
-/// Normalises the path by RFC 3986, section 5.2.4, which removes dot segments and redundant slashes, and then encodes each
-/// segment. The path as sent is already encoded once, so its `%` becomes `%25`: AWS requires double encoding.
+/// Normalises the path by RFC 3986, section 5.2.4, which removes dot segments and redundant slashes, and then encodes
+/// each segment. The path as sent is already encoded once, so its `%` becomes `%25`: AWS requires double encoding.
 pub(crate) fn canonical_path(path: &str) -> String {
     let mut segments = Vec::new();
     for segment in path.split('/') {
@@ -44,7 +44,8 @@ pub(crate) fn canonical_query(query: &str) -> String {
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let parameter = (recoded(name), recoded(value));
-        // Inserting in order is fast enough for a few parameters; a generic sort would add more code than this file has.
+        // Inserting in order is fast enough for a few parameters; a generic sort would add more code than this file
+        // has.
         let index = parameters.partition_point(|earlier| *earlier <= parameter);
         parameters.insert(index, parameter);
     }

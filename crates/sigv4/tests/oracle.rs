@@ -33,7 +33,8 @@ struct Case {
     payload_hash: PayloadHash,
 }
 
-/// Generates paths as HTTP clients may send them: dot segments, empty segments, reserved characters, escapes, raw UTF-8.
+/// Generates paths as HTTP clients may send them: dot segments, empty segments, reserved characters, escapes, raw
+/// UTF-8.
 fn path() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         4 => "[A-Za-z0-9._~!$&'()*+,;=:@-]{0,8}",

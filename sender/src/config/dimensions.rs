@@ -178,7 +178,8 @@ pub(super) fn check_use(defined: &[DimensionDefinition], used: &[DimensionDefini
     }
 }
 
-/// Returns the index of the dimension with this name among the dimensions in use. Adds the dimension if it is not in use yet.
+/// Returns the index of the dimension with this name among the dimensions in use. Adds the dimension if it is not in
+/// use yet.
 fn index_of(name: &str, used: &mut Vec<DimensionDefinition>, defined: &[DimensionDefinition]) -> Option<usize> {
     if let Some(index) = used.iter().position(|dimension| dimension.name.as_str() == name) {
         return Some(index);

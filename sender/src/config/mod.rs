@@ -39,7 +39,7 @@ pub struct SenderConfig {
     pub dimensions: Vec<DimensionDefinition>,
     /// The dimension sets, as indexes into `dimensions`.
     pub sets: Vec<Vec<usize>>,
-    /// The templates for the dimension `path_template`. Without templates, its value is the normalized path.
+    /// The templates for the dimension `path_template`. Without templates, its value is the normalised path.
     pub path_templates: PathTemplates,
     /// The attributes common to all data.
     pub origin: Origin,

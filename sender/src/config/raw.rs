@@ -8,15 +8,15 @@ object! {
         /// The `vm_id` in the receiver's `vm_config`. Required.
         receiver_vm_id: String,
         /// Hosts whose requests are counted: a name (`example.com`) or a wildcard for all subdomains (`*.example.com`),
-        /// either with a port (`example.com:8080`). Case is ignored, and so is the port of a request unless the entry has
-        /// one. Default: all hosts.
+        /// either with a port (`example.com:8080`). Case is ignored, and so is the port of a request unless the entry
+        /// has one. Default: all hosts.
         match_hosts: Vec<Field<String>>,
-        /// The interval in milliseconds at which each worker passes data to the receiver, 100 to 60,000; at most 1,000 with
-        /// a metric of storage resolution 1, RequestsInProgress or ConcurrencyUtilization. Default: 1000.
+        /// The interval in milliseconds at which each worker passes data to the receiver, 100 to 60,000; at most 1,000
+        /// with a metric of storage resolution 1, RequestsInProgress or ConcurrencyUtilization. Default: 1000.
         flush_interval_millisecond: u64,
-        /// The maximum number of series per worker, 1 to 100,000. Further requests are counted in one overflow series per
-        /// dimension set, whose dimensions have the value `__other__`, except for constants. A series is removed after it
-        /// was idle for an hour. Default: 1000.
+        /// The maximum number of series per worker, 1 to 100,000. Further requests are counted in one overflow series
+        /// per dimension set, whose dimensions have the value `__other__`, except for constants. A series is removed
+        /// after it was idle for an hour. Default: 1000.
         max_series: u64,
         /// The metrics to publish, see docs/metrics.md. Each entry is a name, or an object with a name and a storage
         /// resolution. Default: `["RequestCount"]`.
@@ -24,21 +24,21 @@ object! {
         /// The unit of Latency and TargetResponseTime: `Milliseconds`, or `Seconds` as in ALB metrics. Default:
         /// `Milliseconds`.
         time_unit: String,
-        /// The number of concurrent requests at which ConcurrencyUtilization is 100 %, for the whole Envoy, 1 to 1,000,000.
-        /// Required by that metric.
+        /// The number of concurrent requests at which ConcurrencyUtilization is 100 %, for the whole Envoy, 1 to
+        /// 1,000,000. Required by that metric.
         concurrency: u64,
         /// Custom dimensions by name, in addition to the built-in ones (`host`, `method`, `path`, `path_template`,
-        /// `status`, `status_class`, `route`, `cluster`, `virtual_host`). Each is a constant, or an object that defines the
-        /// source of the value. Default: none.
+        /// `status`, `status_class`, `route`, `cluster`, `virtual_host`). Each is a constant, or an object that defines
+        /// the source of the value. Default: none.
         dimensions: Members<ShortOr<RawDimensionDefinition>>,
         /// Lists of dimension names, at most 32 lists of at most 30 names. Each request is counted once per list; `[]`
         /// counts all requests together. Default: `[["host", "method", "path", "status"]]`.
         dimension_sets: Vec<Field<Vec<Field<String>>>>,
-        /// Path templates, such as `/users/{id}/orders/{order}`. The value of the dimension `path_template` is the template
-        /// that matches the path, or `other`. Default: none.
+        /// Path templates, such as `/users/{id}/orders/{order}`. The value of the dimension `path_template` is the
+        /// template that matches the path, or `other`. Default: none.
         path_templates: Vec<Field<String>>,
-        /// Makes `path_template` the path with `{id}` in place of every segment that is a number, a UUID, or at least 16
-        /// hexadecimal digits. Cannot be combined with `path_templates`. Default: false.
+        /// Makes `path_template` the path with `{id}` in place of every segment that is a number, a UUID, or at least
+        /// 16 hexadecimal digits. Cannot be combined with `path_templates`. Default: false.
         normalize_path: bool,
         /// Makes the receiver publish zeros for idle series of unit Count, so that alarms have data. Default: no zeros.
         publish_zeros: RawPublishZeros,

@@ -15,13 +15,14 @@ use crate::{
 /// CloudWatch computes percentiles, have one of three shapes:
 ///
 /// - A *histogram* ([`Distribution::new`]): a sparse base-2 exponential histogram, after OpenTelemetry's data model. It
-///   starts at scale 5, which represents values within 1.1 %. It never has more buckets than a datum may have values (150):
-///   before it would, neighbouring buckets are merged and the scale is decremented. Scale 4 represents values within
-///   2.2 %, and suffices while the values span a factor of less than 660. Scale 3 represents values within 4.4 %.
-/// - *Exact values* ([`Distribution::exact`]): each distinct value, up to a limit. Beyond the limit they are converted into
-///   a histogram. The limit is part of the encoding.
-/// - A *statistic set* ([`Distribution::statistic_set`]): statistics of samples whose values are unknown, so there are no
-///   percentiles. Its sample count may have a fraction, as in CloudWatch.
+///   starts at scale 5, which represents values within 1.1 %. It never has more buckets than a datum may have values
+///   (150): before it would, neighbouring buckets are merged and the scale is decremented. Scale 4 represents values
+///   within 2.2 %, and suffices while the values span a factor of less than 660. Scale 3 represents values within 4.4
+///   %.
+/// - *Exact values* ([`Distribution::exact`]): each distinct value, up to a limit. Beyond the limit they are converted
+///   into a histogram. The limit is part of the encoding.
+/// - A *statistic set* ([`Distribution::statistic_set`]): statistics of samples whose values are unknown, so there are
+///   no percentiles. Its sample count may have a fraction, as in CloudWatch.
 ///
 /// The result of recording values and merging distributions does not depend on the order of these operations.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +61,8 @@ impl Distribution {
 
     /// Creates a statistic set.
     ///
-    /// Returns `None` if CloudWatch would refuse it: if a number is NaN or outside of ±2^360, if there are no samples, or if
-    /// the minimum is above the maximum.
+    /// Returns `None` if CloudWatch would refuse it: if a number is NaN or outside of ±2^360, if there are no samples,
+    /// or if the minimum is above the maximum.
     pub fn statistic_set(sample_count: f64, sum: f64, min: f64, max: f64) -> Option<Self> {
         let is_valid =
             is_value(sample_count) && sample_count >= MIN_VALUE && is_value(sum) && is_value(min) && is_value(max);
@@ -76,8 +77,8 @@ impl Distribution {
     /// Replaces sum, minimum and maximum by numbers that are more accurate than those of the values.
     ///
     /// A datum has to carry both the statistics and the values, so more than 150 distinct values are converted into a
-    /// histogram. Returns `None` if CloudWatch would refuse the statistics, or if the distribution has no values because it
-    /// is empty or a statistic set.
+    /// histogram. Returns `None` if CloudWatch would refuse the statistics, or if the distribution has no values
+    /// because it is empty or a statistic set.
     pub fn with_statistics(mut self, sum: f64, min: f64, max: f64) -> Option<Self> {
         let is_valid = is_value(sum) && is_value(min) && is_value(max) && min <= max;
         if !is_valid || self.is_empty() || self.is_statistic_set() {

@@ -7,8 +7,8 @@ impl Distribution {
     /// Returns values and counts, CloudWatch's `Values` and `Counts`, in ascending order.
     ///
     /// Exact values are returned unchanged. Each bucket of a histogram is represented by the value that minimises the
-    /// relative error, clamped to minimum and maximum. A histogram of a single value, or of two values that are far enough
-    /// apart, such as 0 and 1, is exact. A statistic set has no values.
+    /// relative error, clamped to minimum and maximum. A histogram of a single value, or of two values that are far
+    /// enough apart, such as 0 and 1, is exact. A statistic set has no values.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (f64, u64)> {
         let has_two_values = self.has_two_values();
         let mut buckets = match &self.shape {
@@ -36,8 +36,8 @@ impl Distribution {
         })
     }
 
-    /// Splits the distribution into parts that fit into one datum each. More than 150 exact values are split; CloudWatch
-    /// aggregates the data again.
+    /// Splits the distribution into parts that fit into one datum each. More than 150 exact values are split;
+    /// CloudWatch aggregates the data again.
     pub fn into_data(self) -> Vec<Self> {
         let Shape::Exact(exact) = &self.shape else { return vec![self] };
         if exact.len() <= MAX_VALUES_PER_DATUM {
@@ -70,8 +70,8 @@ impl Distribution {
         is_in_range && (sum - self.sum).abs() <= tolerance && (min, max) == (self.min, self.max)
     }
 
-    /// Returns whether a histogram has exactly two distinct values: it then has two buckets, and minimum and maximum with
-    /// their counts add up to the exact sum.
+    /// Returns whether a histogram has exactly two distinct values: it then has two buckets, and minimum and maximum
+    /// with their counts add up to the exact sum.
     fn has_two_values(&self) -> bool {
         let Shape::Histogram(histogram) = &self.shape else { return false };
         let mut counts = histogram.values().map(|(_, count)| count);
