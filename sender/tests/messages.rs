@@ -37,11 +37,13 @@ const SOURCES: [&str; 12] = [
 ];
 
 /// String literals in these files that are not messages of the sender.
-const OTHER_LITERALS: [&str; 4] = [
+const OTHER_LITERALS: [&str; 6] = [
     "the feature exists to panic",
     "a test has asked for it",
-    // The sender has no key whose value is a number with a fraction, or a namespace.
+    // The sender has no key whose value is a number with a fraction, a number or null, or a namespace.
     "a number",
+    "a whole number, or null",
+    "must be null or between {min} and {max}, got {value}",
     "must not start with \"AWS/\", which CloudWatch reserves",
 ];
 

@@ -7,14 +7,15 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 
 /// The crates of this project that each crate of the modules may depend on.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     ("acpw-metric", &[]),
     ("acpw-sigv4", &[]),
     ("acpw-config", &[]),
+    ("acpw-shared-state", &[]),
     ("acpw-host", &["acpw-metric"]),
     ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
-    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
-    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
+    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
 ];
 
 /// The crates that talk to Envoy. Only `context.rs` can use them, because it is compiled for Wasm only.
