@@ -49,8 +49,8 @@ impl RecordBuffer {
     /// Shrinks the held data if they exceed the memory limit: merges older data into longer periods first, and then
     /// drops the oldest.
     ///
-    /// Data that were posted to a gateway are never dropped. The gateway accepted them because the receiver has room for
-    /// them, which bounds their size.
+    /// Data that were posted to a gateway are never dropped. The gateway accepted them because the receiver has room
+    /// for them, which bounds their size.
     pub fn keep_within_limit(&mut self, now: Timestamp) {
         // If posted data alone exceed the limit, do not search all data for each record that is taken back.
         if self.held.bytes() <= HELD_BYTES_LIMIT.max(self.shrunk_to.saturating_add(HELD_BYTES_LIMIT / 8)) {
