@@ -8,7 +8,7 @@ export PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help
-help: ## list what can be made
+help: ## list targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
@@ -84,8 +84,9 @@ soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS se
 	cargo test --quiet -p e2e --features soak --test soak --test ecs_task -- --test-threads 1 --nocapture
 
 .PHONY: lint
-lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, lints on both targets, licences, sizes, purity
+lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, language, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
+	cargo xtask language
 	cargo clippy --workspace --all-targets --features e2e/soak,e2e/browser,e2e/helm,e2e/node-exporter --quiet -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) -p acpw-host -- -D warnings
 	cargo clippy --quiet --target wasm32-wasip1 $(PLUGINS) --features acpw-sender/trap --features acpw-receiver/trap -- -D warnings
@@ -159,7 +160,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## feed each fuzz target for a minute (needs a nig
 	done
 
 .PHONY: clean
-clean: ## remove everything that was made
+clean: ## remove build outputs
 	rm -rf target $(VENV) sender.wasm receiver.wasm gateway.wasm
 
 .PHONY: target-installed

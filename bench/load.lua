@@ -1,4 +1,4 @@
--- BENCH_PATHS: how many different paths are asked for, one after the other; otherwise all requests are the same.
+-- BENCH_PATHS is the number of paths to request in turn. If it is not set, all requests are the same.
 local paths = tonumber(os.getenv("BENCH_PATHS"))
 if paths then
   local number = 0
@@ -8,7 +8,7 @@ if paths then
   end
 end
 
--- Tells what was done as one line of JSON, after the summary that is for people.
+-- Prints the numbers of requests as one line of JSON after wrk's summary.
 done = function(summary)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout

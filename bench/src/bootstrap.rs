@@ -1,6 +1,6 @@
-//! Envoy's configuration for each variant.
+//! The Envoy bootstrap of each variant.
 
-#![allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON object inserts missing keys")]
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use crate::{
     envoy::root,
     floor,
-    variant::{Addition, Body, Module, Observed, Place, Variant},
+    variant::{Addition, Attachment, Body, Module, SenderSetup, Variant},
 };
 
-/// The key that the receiver signs with.
+/// The access key with which the receiver signs.
 const KEY: (&str, &str) = local_cloudwatch::DEFAULT_KEY;
 
-/// The bootstrap of an Envoy that answers every request itself, with what the variant adds.
+/// Returns the bootstrap of an Envoy that answers every request itself, with the additions of the variant.
 pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
     let mut manager = manager(variant.body);
     let mut bootstrap = empty(cloudwatch);
     match variant.addition {
         Addition::Nothing => {}
-        Addition::Module(place, module) => {
-            attach(&mut manager, place, worker_plugin(place, module));
+        Addition::Module(attachment, module) => {
+            attach(&mut manager, attachment, worker_plugin(attachment, module));
             if let Module::Sender(_) = module {
                 bootstrap["stats_sinks"] = json!([receiver_sink(cloudwatch, &json!({}))]);
             }
@@ -36,7 +36,7 @@ pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
         Addition::JsonLog => manager["access_log"] = json!([json_log()]),
         Addition::NativeStats => {
             manager["access_log"] = native_stats();
-            // The receiver must know where the administration interface is.
+            // The receiver needs the address of the admin interface.
             let admin = free_port();
             bootstrap["admin"]["address"] = socket_address(admin);
             bootstrap["static_resources"]["clusters"] =
@@ -48,7 +48,7 @@ pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
     bootstrap
 }
 
-/// A bootstrap with a cluster that leads to CloudWatch, and nothing else.
+/// Returns a bootstrap with nothing but a cluster for CloudWatch.
 pub(crate) fn empty(cloudwatch: SocketAddr) -> Value {
     json!({
         "admin": { "address": socket_address(([127, 0, 0, 1], 0).into()) },
@@ -56,7 +56,7 @@ pub(crate) fn empty(cloudwatch: SocketAddr) -> Value {
     })
 }
 
-/// A listener with this connection manager.
+/// Returns a listener with this connection manager.
 pub(crate) fn listener(manager: &Value) -> Value {
     json!({
         "name": "main",
@@ -67,13 +67,13 @@ pub(crate) fn listener(manager: &Value) -> Value {
     })
 }
 
-/// A connection manager that answers every request itself.
+/// Returns a connection manager that answers every request itself.
 pub(crate) fn manager(body: Body) -> Value {
-    let mut answer = json!({ "status": 200 });
+    let mut response = json!({ "status": 200 });
     match body {
         Body::Empty => {}
-        Body::Small => answer["body"] = json!({ "inline_string": "OK\n" }),
-        Body::Megabyte => answer["body"] = json!({ "inline_string": "x".repeat(1_000_000) }),
+        Body::Small => response["body"] = json!({ "inline_string": "OK\n" }),
+        Body::Megabyte => response["body"] = json!({ "inline_string": "x".repeat(1_000_000) }),
     }
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -83,7 +83,7 @@ pub(crate) fn manager(body: Body) -> Value {
             "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": [{ "name": "main", "match": { "prefix": "/" }, "direct_response": answer }],
+                "routes": [{ "name": "main", "match": { "prefix": "/" }, "direct_response": response }],
             }],
         },
         "http_filters": [{
@@ -94,16 +94,16 @@ pub(crate) fn manager(body: Body) -> Value {
 }
 
 /// Attaches a plugin to a connection manager.
-pub(crate) fn attach(manager: &mut Value, place: Place, plugin: Value) {
-    match place {
-        Place::Filter => {
+pub(crate) fn attach(manager: &mut Value, attachment: Attachment, plugin: Value) {
+    match attachment {
+        Attachment::Filter => {
             let wasm = json!({
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
                 "config": plugin,
             });
             add_filter(manager, "envoy.filters.http.wasm", wasm);
         }
-        Place::Logger => {
+        Attachment::Logger => {
             manager["access_log"] = json!([{
                 "name": "envoy.access_loggers.wasm",
                 "typed_config": {
@@ -115,12 +115,12 @@ pub(crate) fn attach(manager: &mut Value, place: Place, plugin: Value) {
     }
 }
 
-/// The sender with this configuration.
+/// Returns the sender plugin with this configuration.
 pub(crate) fn sender_plugin(configuration: &str) -> Value {
     plugin("sender", "sender.wasm", "sender", configuration)
 }
 
-/// The receiver as a statistics sink with this configuration, beside the usual.
+/// Returns the receiver as a stats sink. `configuration` is added to its usual configuration.
 pub(crate) fn receiver_sink(cloudwatch: SocketAddr, configuration: &Value) -> Value {
     let usual = json!({
         "cloud_watch_region": "us-east-1",
@@ -138,7 +138,7 @@ pub(crate) fn receiver_sink(cloudwatch: SocketAddr, configuration: &Value) -> Va
     })
 }
 
-/// A plugin that runs once, on the main thread.
+/// Returns a plugin that runs once, on the main thread.
 pub(crate) fn singleton(plugin: Value) -> Value {
     json!({
         "name": "envoy.bootstrap.wasm",
@@ -150,7 +150,7 @@ pub(crate) fn singleton(plugin: Value) -> Value {
     })
 }
 
-/// A plugin of a module, whose path is relative to the project's root, with this configuration.
+/// Returns a plugin with this configuration. The path of its module is relative to the root of the project.
 pub(crate) fn plugin(name: &str, module: &str, vm_id: &str, configuration: &str) -> Value {
     json!({
         "name": name,
@@ -164,8 +164,8 @@ pub(crate) fn plugin(name: &str, module: &str, vm_id: &str, configuration: &str)
     })
 }
 
-impl Observed {
-    /// The sender's configuration.
+impl SenderSetup {
+    /// Returns the sender's configuration.
     pub(crate) fn sender(self) -> &'static str {
         match self {
             Self::Seed => SEED,
@@ -174,21 +174,21 @@ impl Observed {
         }
     }
 
-    /// The request headers that the sender reads with it.
-    pub(crate) fn headers(self, place: Place) -> &'static [&'static str] {
-        match (self, place) {
-            (Self::Unmatched, Place::Filter) => &[":authority"],
-            (Self::Unmatched, Place::Logger) => &["x-envoy-original-host", ":authority"],
-            (Self::Seed, Place::Filter) => &[":authority", ":method", ":path"],
-            (Self::Seed, Place::Logger) => {
+    /// Returns the request headers that the sender reads.
+    pub(crate) fn headers(self, attachment: Attachment) -> &'static [&'static str] {
+        match (self, attachment) {
+            (Self::Unmatched, Attachment::Filter) => &[":authority"],
+            (Self::Unmatched, Attachment::Logger) => &["x-envoy-original-host", ":authority"],
+            (Self::Seed, Attachment::Filter) => &[":authority", ":method", ":path"],
+            (Self::Seed, Attachment::Logger) => {
                 &["x-envoy-original-host", ":authority", ":method", "x-envoy-original-path", ":path"]
             }
-            (Self::Full, Place::Filter) => &[":authority", ":method"],
-            (Self::Full, Place::Logger) => &["x-envoy-original-host", ":authority", ":method"],
+            (Self::Full, Attachment::Filter) => &[":authority", ":method"],
+            (Self::Full, Attachment::Logger) => &["x-envoy-original-host", ":authority", ":method"],
         }
     }
 
-    /// The properties that the sender reads with it.
+    /// Returns the properties that the sender reads.
     pub(crate) fn properties(self) -> &'static [&'static str] {
         match self {
             Self::Seed => &["response.code"],
@@ -205,11 +205,11 @@ impl Observed {
     }
 }
 
-fn worker_plugin(place: Place, module: Module) -> Value {
+fn worker_plugin(attachment: Attachment, module: Module) -> Value {
     match module {
         Module::Sdk => plugin("sdk", "target/bench/sdk.wasm", "sdk", ""),
-        Module::Sender(observed) => sender_plugin(observed.sender()),
-        Module::Raw(observed) => plugin("floor", &floor::file(place, observed), "floor", ""),
+        Module::Sender(setup) => sender_plugin(setup.sender()),
+        Module::Raw(setup) => plugin("floor", &floor::file(attachment, setup), "floor", ""),
         Module::Enqueue => plugin("enqueue", "target/bench/enqueue.wasm", "enqueue", ""),
     }
 }
@@ -220,7 +220,7 @@ fn add_filter(manager: &mut Value, name: &str, typed_config: Value) {
     }
 }
 
-/// Reads what the seed configuration needs, and counts it.
+/// Returns a Lua filter that reads the same values as the seed configuration and counts requests by them.
 fn lua() -> Value {
     const SCRIPT: &str = r#"
         local counts = {}
@@ -258,12 +258,12 @@ fn json_log() -> Value {
     })
 }
 
-/// The full set, as Envoy can keep it itself, in the way of envoy/native.yaml. Both error counts follow from the status.
+/// Returns the full set as native Envoy stats, as in envoy/native.yaml. Both error counts are derived from the status.
 fn native_stats() -> Value {
     let host = json!({ "header_filter": {
         "header": { "name": ":authority", "string_match": { "exact": HOST } },
     } });
-    let has_answer = json!({ "extension_filter": { "name": "answered", "typed_config": {
+    let is_answered = json!({ "extension_filter": { "name": "answered", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
         "expression": "has(response.backend_latency)",
     } } });
@@ -284,7 +284,7 @@ fn native_stats() -> Value {
         json!({ "name": "envoy.access_loggers.stats", "filter": filter, "typed_config": config })
     };
     let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value });
-    let of_all = json!({
+    let all_stats = json!({
         "counters": [{ "stat": { "name": "requests", "tags": tags }, "value_fixed": 1 }],
         "histograms": [
             histogram("latency", "Microseconds", "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"),
@@ -292,14 +292,14 @@ fn native_stats() -> Value {
             histogram("response_bytes", "Bytes", "%BYTES_SENT%"),
         ],
     });
-    let of_answered = json!({
+    let answered_stats = json!({
         "histograms": [histogram("target_time", "Microseconds", "%COMMON_DURATION(US_TX_END:US_RX_BEG:us)%")],
     });
-    let is_both = json!({ "and_filter": { "filters": [&host, &has_answer] } });
-    json!([logger(&host, of_all), logger(&is_both, of_answered)])
+    let host_and_answered = json!({ "and_filter": { "filters": [&host, &is_answered] } });
+    json!([logger(&host, all_stats), logger(&host_and_answered, answered_stats)])
 }
 
-/// How the receiver reads that: every ten seconds.
+/// Returns the part of the receiver's configuration that reads the native stats every ten seconds.
 fn envoy_stats() -> Value {
     let sets = json!([["host", "method", "status", "route"]]);
     let rule = |kind: &str, name: &str, metrics: Value| {
@@ -323,7 +323,7 @@ fn envoy_stats() -> Value {
     } })
 }
 
-/// A port that nothing listens on.
+/// Returns an address with a port that is not in use.
 fn free_port() -> SocketAddr {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     TcpListener::bind(any).and_then(|listener| listener.local_addr()).unwrap_or(any)
@@ -345,9 +345,10 @@ fn socket_address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip(), "port_value": address.port() } })
 }
 
-fn with(mut usual: Value, other: &Value) -> Value {
-    if let (Some(usual), Some(other)) = (usual.as_object_mut(), other.as_object()) {
-        usual.extend(other.clone());
+/// Adds the members of one object to another.
+fn with(mut object: Value, other: &Value) -> Value {
+    if let (Some(object), Some(other)) = (object.as_object_mut(), other.as_object()) {
+        object.extend(other.clone());
     }
-    usual
+    object
 }

@@ -1,8 +1,8 @@
-//! A bar chart of what the variants add, as SVG that is legible on light and dark.
+//! A bar chart of the CPU time that each variant adds, as SVG with a light and a dark colour scheme.
 
 use std::fmt::Write as _;
 
-use crate::request::Row;
+use crate::row::Row;
 
 const WIDTH: f64 = 760.0;
 const LABELS: f64 = 200.0;
@@ -32,12 +32,12 @@ const STYLE: &str = "
   }
 ";
 
-/// The chart of variants with an empty body.
+/// Returns a chart of the variants with an empty body.
 pub(crate) fn chart(rows: &[Row]) -> String {
     let rows: Vec<&Row> =
         rows.iter().filter(|row| !row.name.ends_with(" B") && !row.name.ends_with(" MB")).skip(1).collect();
-    let most = rows.iter().map(|row| row.added + row.spread).fold(1.0, f64::max);
-    let scale = (WIDTH - LABELS - NUMBERS) / most;
+    let max = rows.iter().map(|row| row.added + row.spread).fold(1.0, f64::max);
+    let scale = (WIDTH - LABELS - NUMBERS) / max;
     let height = TOP + STEP * rows.len() as f64 + BOTTOM;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n\
@@ -47,7 +47,7 @@ pub(crate) fn chart(rows: &[Row]) -> String {
          the line is the middle half of them</text>\n"
     );
     let bottom = TOP + STEP * rows.len() as f64;
-    for microseconds in (0..).step_by(5).map(f64::from).take_while(|microseconds| *microseconds <= most) {
+    for microseconds in (0..).step_by(5).map(f64::from).take_while(|microseconds| *microseconds <= max) {
         let x = LABELS + microseconds * scale;
         let _ = writeln!(
             svg,
@@ -56,7 +56,7 @@ pub(crate) fn chart(rows: &[Row]) -> String {
             bottom + 18.0
         );
     }
-    for (row, top) in rows.iter().zip((0..).map(|at| TOP + STEP * f64::from(at))) {
+    for (row, top) in rows.iter().zip((0..).map(|index| TOP + STEP * f64::from(index))) {
         let class = match row.name.split(' ').next() {
             Some("sender" | "native") => "own",
             Some("floor") => "floor",

@@ -1,14 +1,15 @@
-//! The CloudWatch that the receivers publish to: the project's own, in this process, so that its CPU is not Envoy's.
+//! The local CloudWatch to which the receivers publish. It runs in this process, so that its CPU time does not count as
+//! Envoy's.
 
 use std::net::SocketAddr;
 
 use local_cloudwatch::{LocalCloudWatch, Options};
 use tokio::runtime::Runtime;
 
-/// The receiver's own.
+/// The receiver's default namespace.
 const NAMESPACE: &str = "AWSCloudWatchProxyWasm";
 
-/// A running one, with the threads that it runs on.
+/// A running local CloudWatch with its threads.
 #[derive(Debug)]
 pub(crate) struct CloudWatch {
     cloudwatch: LocalCloudWatch,
@@ -16,34 +17,34 @@ pub(crate) struct CloudWatch {
 }
 
 impl CloudWatch {
-    /// Starts it on a free port.
+    /// Starts a local CloudWatch on a free port.
     ///
     /// # Errors
-    /// When there are no threads or no port.
+    /// Returns an error if threads or a port are not available.
     pub(crate) fn start() -> Result<Self, String> {
-        let named = |error| format!("the local CloudWatch does not start: {error}");
-        let runtime = Runtime::new().map_err(named)?;
-        let cloudwatch = runtime.block_on(LocalCloudWatch::start(Options::default())).map_err(named)?;
+        let describe = |error| format!("cannot start the local CloudWatch: {error}");
+        let runtime = Runtime::new().map_err(describe)?;
+        let cloudwatch = runtime.block_on(LocalCloudWatch::start(Options::default())).map_err(describe)?;
         Ok(Self { cloudwatch, _runtime: runtime })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.cloudwatch.address()
     }
 
-    /// How many series are stored.
+    /// Returns the number of stored series.
     pub(crate) fn series(&self) -> usize {
         self.cloudwatch.totals(NAMESPACE).len()
     }
 
-    /// How many requests were counted.
+    /// Returns the number of requests in the stored data.
     pub(crate) fn requests(&self) -> u64 {
         let totals = self.cloudwatch.totals(NAMESPACE).into_iter();
         totals.filter(|total| total.metric_name == "RequestCount").map(|total| total.sum as u64).sum()
     }
 
-    /// The server itself.
+    /// Returns the server.
     pub(crate) fn server(&self) -> &LocalCloudWatch {
         &self.cloudwatch
     }

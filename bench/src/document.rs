@@ -1,19 +1,20 @@
-//! The parts of docs/performance.md that are written from results, each between two comments.
+//! Writes results into docs/performance.md, between pairs of comments.
 
 use std::fs;
 
 use crate::envoy;
 
-/// Replaces the part of this name.
+/// Replaces the section with this name.
 ///
 /// # Errors
-/// When the document does not have it.
+/// Returns an error if the document has no such section.
 pub(crate) fn replace(name: &str, text: &str) -> Result<(), String> {
     let file = envoy::root().join("docs/performance.md");
-    let named = |error: String| format!("{}: {error}", file.display());
-    let document = fs::read_to_string(&file).map_err(|error| named(error.to_string()))?;
-    let replaced = replaced(&document, name, text).ok_or_else(|| named(format!("there is no part {name}")))?;
-    fs::write(&file, replaced).map_err(|error| named(error.to_string()))
+    let describe = |error: String| format!("{}: {error}", file.display());
+    let document = fs::read_to_string(&file).map_err(|error| describe(error.to_string()))?;
+    let replaced =
+        replaced(&document, name, text).ok_or_else(|| describe(format!("missing section <!-- {name} -->")))?;
+    fs::write(&file, replaced).map_err(|error| describe(error.to_string()))
 }
 
 fn replaced(document: &str, name: &str, text: &str) -> Option<String> {
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_part_is_replaced() {
+    fn only_the_named_section_is_replaced() {
         let document = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n";
         let expected = "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n";
         assert_eq!(replaced(document, "x", "new\n").as_deref(), Some(expected));

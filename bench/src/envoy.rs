@@ -1,4 +1,4 @@
-//! Envoy as a process.
+//! Runs Envoy as a child process.
 
 use std::{
     fs::{self, File},
@@ -13,12 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{cpu, cpu::Places};
+use crate::{cpu, cpu::CpuLayout};
 
-/// How long Envoy may take to start: it compiles the modules.
+/// The time limit for the start of Envoy, which compiles the modules.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running Envoy. When it is dropped it is killed.
+/// A running Envoy. Dropping it kills the process.
 #[derive(Debug)]
 pub(crate) struct Envoy {
     child: Child,
@@ -27,24 +27,24 @@ pub(crate) struct Envoy {
     listener: Option<SocketAddr>,
 }
 
-/// What an Envoy is started with.
+/// The options with which an Envoy is started.
 #[derive(Clone, Debug)]
 pub(crate) struct Start<'a> {
-    /// Its bootstrap.
+    /// The bootstrap.
     pub(crate) bootstrap: &'a Value,
-    /// Worker threads.
+    /// The number of worker threads.
     pub(crate) workers: usize,
-    /// Further arguments.
+    /// Further command line arguments.
     pub(crate) arguments: &'a [&'a str],
 }
 
 impl Envoy {
-    /// Starts Envoy and waits until it serves.
+    /// Starts Envoy and waits until it is ready.
     ///
     /// # Errors
-    /// When it does not, with what it wrote.
-    pub(crate) fn start(start: &Start<'_>, places: &Places) -> Result<Self, String> {
-        let folder = TempDir::new().map_err(|error| format!("no folder for temporary files: {error}"))?;
+    /// Returns Envoy's log if it does not start in time.
+    pub(crate) fn start(start: &Start<'_>, layout: &CpuLayout) -> Result<Self, String> {
+        let folder = TempDir::new().map_err(|error| format!("cannot create a temporary directory: {error}"))?;
         let mut child = spawn(start, folder.path())?;
         let begin = Instant::now();
         let admin = loop {
@@ -55,14 +55,14 @@ impl Envoy {
             if is_ended || begin.elapsed() > START_LIMIT {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("Envoy does not start:\n{}", log(folder.path())));
+                return Err(format!("Envoy did not start:\n{}", log(folder.path())));
             }
             pause(Duration::from_millis(20));
         };
         let mut envoy = Self { child, folder, admin, listener: None };
-        places.place_workers(envoy.id())?;
+        layout.pin_workers(envoy.id())?;
         let listeners: Value = envoy.page("/listeners?format=json").and_then(|page| {
-            serde_json::from_str(&page).map_err(|error| format!("Envoy's listeners are no JSON: {error}"))
+            serde_json::from_str(&page).map_err(|error| format!("Envoy's list of listeners is not JSON: {error}"))
         })?;
         let port = listeners.pointer("/listener_statuses/0/local_address/socket_address/port_value");
         let port = port.and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
@@ -70,52 +70,53 @@ impl Envoy {
         Ok(envoy)
     }
 
-    /// Where its listener listens.
+    /// Returns the address of the first listener.
     ///
     /// # Errors
-    /// When it has none.
+    /// Returns an error if Envoy has no listener.
     pub(crate) fn address(&self) -> Result<SocketAddr, String> {
         self.listener.ok_or_else(|| "this Envoy has no listener".to_owned())
     }
 
-    /// The text of a page of its administration interface.
+    /// Returns the text of a page of the admin interface.
     ///
     /// # Errors
-    /// When there is no such page.
+    /// Returns an error if there is no such page.
     pub(crate) fn page(&self, path: &str) -> Result<String, String> {
         page(self.admin, path)
     }
 
-    /// Its process.
+    /// Returns the ID of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its folder for temporary files.
+    /// Returns the directory for temporary files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The time that it has had on a CPU so far.
+    /// Returns the CPU time that the process has used.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Returns an error if the process has ended.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
         cpu::of_process(self.id()).map_err(|error| format!("{error}\n{}", self.log()))
     }
 
-    /// Stops it where it is, so that its timers take no time from another one, and nothing of that one's out of the caches.
+    /// Suspends the process, so that its timers neither take CPU time from another Envoy nor evict that one's data from
+    /// the caches.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Returns an error if the process has ended.
     pub(crate) fn freeze(&self) -> Result<(), String> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on, and do what its timers have waited with.
+    /// Resumes the process, and waits until the timers that expired in the meantime have run.
     ///
     /// # Errors
-    /// When it has ended.
+    /// Returns an error if the process has ended.
     pub(crate) fn thaw(&self) -> Result<(), String> {
         const CATCH_UP: Duration = Duration::from_millis(200);
         self.signal(Signal::CONT)?;
@@ -128,7 +129,7 @@ impl Envoy {
         kill_process(process, signal).map_err(|error| format!("{error}\n{}", self.log()))
     }
 
-    /// What it has written.
+    /// Returns the log.
     pub(crate) fn log(&self) -> String {
         log(self.folder())
     }
@@ -136,33 +137,34 @@ impl Envoy {
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        // Both fail only when it has ended before.
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Envoy's program: that of the environment, or else that of the project's virtual environment.
+/// Returns the path of Envoy: the value of the environment variable `ENVOY`, or the program in the project's virtual
+/// environment.
 pub(crate) fn program() -> PathBuf {
     std::env::var_os("ENVOY").map_or_else(|| root().join(".venv/bin/envoy"), PathBuf::from)
 }
 
-/// The root of the project.
+/// Returns the root of the project.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Lets time pass.
+/// Waits for the given time.
 pub(crate) fn pause(time: Duration) {
     thread::sleep(time);
 }
 
 fn spawn(start: &Start<'_>, folder: &Path) -> Result<Child, String> {
-    let named = |error| format!("{}: {error}", folder.display());
-    let (configuration, log) = (folder.join("envoy.json"), File::create(folder.join("log")).map_err(named)?);
-    // The place of what Envoy writes is known only here.
+    let describe = |error| format!("{}: {error}", folder.display());
+    let (configuration, log) = (folder.join("envoy.json"), File::create(folder.join("log")).map_err(describe)?);
+    // The bootstrap contains a placeholder for the directory in which Envoy writes files.
     let bootstrap = start.bootstrap.to_string().replace("FOLDER", &folder.to_string_lossy());
-    fs::write(&configuration, bootstrap).map_err(named)?;
+    fs::write(&configuration, bootstrap).map_err(describe)?;
     Command::new(program())
         .arg("--config-path")
         .arg(configuration)
@@ -171,10 +173,10 @@ fn spawn(start: &Start<'_>, folder: &Path) -> Result<Child, String> {
         .args(["--use-dynamic-base-id", "--concurrency", &start.workers.to_string()])
         .args(start.arguments)
         .stdin(Stdio::null())
-        .stdout(log.try_clone().map_err(named)?)
+        .stdout(log.try_clone().map_err(describe)?)
         .stderr(log)
         .spawn()
-        .map_err(|error| format!("{} does not run: {error}", program().display()))
+        .map_err(|error| format!("cannot run {}: {error}", program().display()))
 }
 
 fn ready(folder: &Path) -> Option<SocketAddr> {
@@ -184,7 +186,7 @@ fn ready(folder: &Path) -> Option<SocketAddr> {
 
 fn page(admin: SocketAddr, path: &str) -> Result<String, String> {
     let url = format!("http://{admin}{path}");
-    let text = ureq::get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
+    let text = ureq::get(&url).call().and_then(|mut response| response.body_mut().read_to_string());
     text.map_err(|error| format!("{url}: {error}"))
 }
 

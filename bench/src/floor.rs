@@ -1,62 +1,65 @@
-//! The floor of an attachment: a module that makes the sender's host calls in the same events, throws the answers away,
-//! and does nothing else. What the sender costs beyond it is the SDK's work and its own.
+//! The floor of a variant: a module that makes the same host calls as the sender in the same events, discards the
+//! results, and does nothing else. The cost of the sender above its floor is the work of the SDK and of the sender
+//! itself.
 //!
-//! The module is WebAssembly text, so that nothing of Rust and nothing of the SDK is in it.
+//! The module is written as WebAssembly text, so it contains no code of the SDK or of Rust's standard library.
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use crate::{
     envoy::root,
-    variant::{Addition, Module, Observed, Place, VARIANTS},
+    variant::{Addition, Attachment, Module, SenderSetup, VARIANTS},
 };
 
-/// The address of the first name; the host writes its answers above [`ANSWERS`].
+/// The address of the first name in the module's memory.
 const NAMES: usize = 1024;
-const ANSWERS: usize = 16 * 1024;
+/// The address from which the host writes the results of calls.
+const RESULTS: usize = 16 * 1024;
 
-/// Writes the floor of every variant that has one.
+/// Writes the modules of all floors.
 ///
 /// # Errors
-/// A file cannot be written, or the text is not WebAssembly.
+/// Returns an error if a file cannot be written or the text is not valid WebAssembly.
 pub(crate) fn write_all() -> Result<(), String> {
     for variant in VARIANTS {
-        if let Addition::Module(place, Module::Raw(observed)) = variant.addition {
-            let file = root().join(file(place, observed));
-            let module = wat::parse_str(text(place, observed)).map_err(|error| format!("{}: {error}", variant.name))?;
+        if let Addition::Module(attachment, Module::Raw(setup)) = variant.addition {
+            let file = root().join(file(attachment, setup));
+            let module =
+                wat::parse_str(text(attachment, setup)).map_err(|error| format!("{}: {error}", variant.name))?;
             fs::write(&file, module).map_err(|error| format!("{}: {error}", file.display()))?;
         }
     }
     Ok(())
 }
 
-/// Returns the file of a floor, relative to the root of the workspace.
-pub(crate) fn file(place: Place, observed: Observed) -> String {
-    let path: PathBuf = ["target", "bench", &format!("floor-{place:?}-{observed:?}.wasm")].iter().collect();
+/// Returns the path of a floor's module, relative to the root of the workspace.
+pub(crate) fn file(attachment: Attachment, setup: SenderSetup) -> String {
+    let path: PathBuf = ["target", "bench", &format!("floor-{attachment:?}-{setup:?}.wasm")].iter().collect();
     path.display().to_string()
 }
 
-fn text(place: Place, observed: Observed) -> String {
+fn text(attachment: Attachment, setup: SenderSetup) -> String {
     let mut names = Names::default();
-    let headers = names.calls("$header", "i32.const 0", observed.headers(place));
-    let properties = names.calls("$property", "", observed.properties());
-    let (arrival, end) = match place {
-        Place::Filter => (headers, properties),
-        Place::Logger => (String::new(), headers + &properties),
+    let headers = names.calls("$header", "i32.const 0", setup.headers(attachment));
+    let properties = names.calls("$property", "", setup.properties());
+    let (arrival, end) = match attachment {
+        Attachment::Filter => (headers, properties),
+        Attachment::Logger => (String::new(), headers + &properties),
     };
-    let request_headers = match place {
-        Place::Filter => format!(
+    let request_headers = match attachment {
+        Attachment::Filter => format!(
             r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {arrival} i32.const 0)"#
         ),
-        Place::Logger => String::new(),
+        Attachment::Logger => String::new(),
     };
-    // Memory that the host is given for an answer is free again when the next event begins.
+    // The memory in which the host writes results is reused for the next event.
     format!(
         r#"(module
             (import "env" "proxy_get_header_map_value"
                 (func $header (param i32 i32 i32 i32 i32) (result i32)))
             (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
             (memory (export "memory") 2)
-            (global $free (mut i32) (i32.const {ANSWERS}))
+            (global $free (mut i32) (i32.const {RESULTS}))
             (data (i32.const {NAMES}) "{data}")
             (func (export "_initialize"))
             (func (export "proxy_abi_version_0_2_1"))
@@ -70,7 +73,7 @@ fn text(place: Place, observed: Observed) -> String {
             (func (export "proxy_on_delete") (param i32))
             {request_headers}
             (func (export "proxy_on_log") (param i32)
-                (global.set $free (i32.const {ANSWERS}))
+                (global.set $free (i32.const {RESULTS}))
                 {end}))"#,
         data = names.data,
     )
@@ -84,7 +87,7 @@ struct Names {
 }
 
 impl Names {
-    /// Returns the calls of a host function with each name.
+    /// Returns calls of a host function, one for each name.
     fn calls(&mut self, function: &str, first: &str, names: &[&str]) -> String {
         let mut calls = String::new();
         for name in names {
@@ -95,7 +98,7 @@ impl Names {
                 first = if first.is_empty() { String::new() } else { format!("({first})") },
                 length = name.len(),
             );
-            // Parts of an attribute's path are separated by NUL.
+            // The parts of an attribute's path are separated by NUL.
             self.data.push_str(&name.replace('.', "\\00"));
             self.length = self.length.saturating_add(name.len());
         }
@@ -108,13 +111,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_floor_is_a_module_and_makes_the_calls_of_its_sender() {
-        for place in [Place::Filter, Place::Logger] {
-            for observed in [Observed::Seed, Observed::Full, Observed::Unmatched] {
-                let text = text(place, observed);
+    fn every_floor_is_a_valid_module_with_the_calls_of_its_sender() {
+        for attachment in [Attachment::Filter, Attachment::Logger] {
+            for setup in [SenderSetup::Seed, SenderSetup::Full, SenderSetup::Unmatched] {
+                let text = text(attachment, setup);
                 assert!(wat::parse_str(&text).is_ok(), "{text}");
                 let calls = text.matches("(call ").count();
-                assert_eq!(calls, observed.headers(place).len() + observed.properties().len());
+                assert_eq!(calls, setup.headers(attachment).len() + setup.properties().len());
             }
         }
     }

@@ -1,6 +1,6 @@
-//! What the modules take of memory, and what they cost in calls of CloudWatch.
+//! Measures the memory of the modules and the number of CloudWatch calls.
 
-#![allow(clippy::indexing_slicing, reason = "a JSON object takes any key")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON object inserts missing keys")]
 
 use std::{
     fs,
@@ -14,22 +14,22 @@ use serde_json::Value;
 use crate::{
     bootstrap::{attach, bootstrap, empty, listener, manager, receiver_sink, sender_plugin},
     cloudwatch::CloudWatch,
-    cpu::Places,
+    cpu::CpuLayout,
     document,
     envoy::{Envoy, Start, pause},
     load::{load, load_paths},
     results,
     table::table,
-    variant::{Addition, Body, Module, Observed, Place, Variant},
+    variant::{Addition, Attachment, Body, Module, SenderSetup, Variant},
 };
 
 const SERIES: usize = 10_000;
-/// Time for records to arrive and for memory to settle.
+/// The time in which records arrive and the memory size settles.
 const SETTLE: Duration = Duration::from_secs(4);
-/// The interval between publications, and more.
+/// The time limit for a publication: more than the publish interval.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(75);
 
-/// The results.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 struct Run {
     machine: String,
@@ -37,17 +37,17 @@ struct Run {
     costs: Vec<Cost>,
 }
 
-/// Resident memory, in bytes.
+/// Resident memory in bytes.
 #[derive(Debug, Serialize)]
 struct Memory {
     none: [u64; 2],
     pair: [u64; 2],
     workers: [usize; 2],
-    /// What 10,000 series add, in sender and receiver together.
+    /// The memory that 10,000 series add, in sender and receiver together.
     series: u64,
 }
 
-/// What a load comes to at CloudWatch.
+/// The CloudWatch calls that a load causes.
 #[derive(Debug, Serialize)]
 struct Cost {
     name: &'static str,
@@ -58,18 +58,18 @@ struct Cost {
     raw_bytes: usize,
 }
 
-/// Measures memory and calls, prints tables, and writes results and document.
+/// Measures memory and calls, prints tables, and updates results and documentation.
 ///
 /// # Errors
-/// When something does not run.
+/// Returns an error if a program does not run or data are missing.
 pub(crate) fn run() -> Result<(), String> {
-    let places = Places::new()?;
+    let layout = CpuLayout::new()?;
     let run = Run {
         machine: results::machine(),
-        memory: memory(&places)?,
+        memory: memory(&layout)?,
         costs: vec![
-            cost("RequestCount by host, method, path, status", Observed::Seed, &places)?,
-            cost("the full set", Observed::Full, &places)?,
+            cost("RequestCount by host, method, path, status", SenderSetup::Seed, &layout)?,
+            cost("the full set", SenderSetup::Full, &layout)?,
         ],
     };
     let text = text(&run);
@@ -78,29 +78,29 @@ pub(crate) fn run() -> Result<(), String> {
     document::replace("footprint", &text)
 }
 
-fn memory(places: &Places) -> Result<Memory, String> {
+fn memory(layout: &CpuLayout) -> Result<Memory, String> {
     const WORKERS: [usize; 2] = [1, 4];
     let cloudwatch = CloudWatch::start()?;
-    let of = |addition, workers| {
+    let measure = |addition, workers| {
         let variant = Variant { name: "", addition, body: Body::Empty, floor: None };
         let bootstrap = bootstrap(&variant, cloudwatch.address());
-        let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers, arguments: &QUIET }, places)?;
-        load(envoy.address()?, 3, places)?;
+        let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers, arguments: &QUIET }, layout)?;
+        load(envoy.address()?, 3, layout)?;
         pause(SETTLE);
         resident_bytes(envoy.id())
     };
     let [few, many] = WORKERS;
-    let both = |addition| Ok::<_, String>([of(addition, few)?, of(addition, many)?]);
+    let both = |addition| Ok::<_, String>([measure(addition, few)?, measure(addition, many)?]);
     Ok(Memory {
         none: both(Addition::Nothing)?,
-        pair: both(Addition::Module(Place::Filter, Module::Sender(Observed::Full)))?,
+        pair: both(Addition::Module(Attachment::Filter, Module::Sender(SenderSetup::Full)))?,
         workers: WORKERS,
-        series: series(places)?,
+        series: series(layout)?,
     })
 }
 
-/// What 10,000 series of RequestCount add to an Envoy of one worker.
-fn series(places: &Places) -> Result<u64, String> {
+/// Returns the memory that 10,000 series of RequestCount add to an Envoy with one worker.
+fn series(layout: &CpuLayout) -> Result<u64, String> {
     let cloudwatch = CloudWatch::start()?;
     let mut manager = manager(Body::Empty);
     let mut sender: Value =
@@ -108,40 +108,40 @@ fn series(places: &Places) -> Result<u64, String> {
     if let Some(sender) = sender.as_object_mut() {
         sender.insert("max_series".to_owned(), SERIES.into());
     }
-    attach(&mut manager, Place::Filter, sender_plugin(&sender.to_string()));
+    attach(&mut manager, Attachment::Filter, sender_plugin(&sender.to_string()));
     let mut bootstrap = empty(cloudwatch.address());
     bootstrap["stats_sinks"] = vec![receiver_sink(cloudwatch.address(), &Value::Null)].into();
     bootstrap["static_resources"]["listeners"] = vec![listener(&manager)].into();
-    let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &QUIET }, places)?;
-    load(envoy.address()?, 3, places)?;
+    let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &QUIET }, layout)?;
+    load(envoy.address()?, 3, layout)?;
     pause(SETTLE);
     let before = resident_bytes(envoy.id())?;
-    load_paths(envoy.address()?, Some(SERIES.saturating_sub(1)), 5, places)?;
+    load_paths(envoy.address()?, Some(SERIES.saturating_sub(1)), 5, layout)?;
     let begin = Instant::now();
     while cloudwatch.series() < SERIES && begin.elapsed() < PUBLISHED_WITHIN {
         pause(Duration::from_millis(200));
     }
     if cloudwatch.series() < SERIES {
-        return Err(format!("only {} series were published", cloudwatch.series()));
+        return Err(format!("only {} of {SERIES} series were published", cloudwatch.series()));
     }
     Ok(resident_bytes(envoy.id())?.saturating_sub(before))
 }
 
-fn cost(name: &'static str, observed: Observed, places: &Places) -> Result<Cost, String> {
+fn cost(name: &'static str, setup: SenderSetup, layout: &CpuLayout) -> Result<Cost, String> {
     const SECONDS: u64 = 60;
     let cloudwatch = CloudWatch::start()?;
-    let addition = Addition::Module(Place::Filter, Module::Sender(observed));
+    let addition = Addition::Module(Attachment::Filter, Module::Sender(setup));
     let variant = Variant { name: "", addition, body: Body::Empty, floor: None };
     let bootstrap = bootstrap(&variant, cloudwatch.address());
-    let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &QUIET }, places)?;
-    let requests = load(envoy.address()?, SECONDS, places)?.requests;
+    let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &QUIET }, layout)?;
+    let requests = load(envoy.address()?, SECONDS, layout)?.requests;
     let begin = Instant::now();
     while cloudwatch.requests() < requests && begin.elapsed() < PUBLISHED_WITHIN {
         pause(Duration::from_millis(200));
     }
     let stored = cloudwatch.requests();
     if stored < requests {
-        return Err(format!("{name}: of {requests} requests {stored} were published"));
+        return Err(format!("{name}: only {stored} of {requests} requests were published"));
     }
     let calls = cloudwatch.server().calls();
     let calls: Vec<_> = calls.iter().filter(|call| call.is_stored).collect();
@@ -162,9 +162,7 @@ fn resident_bytes(id: u32) -> Result<u64, String> {
     let status = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
     let kilobytes =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
-    kilobytes
-        .map(|kilobytes: u64| kilobytes.saturating_mul(1024))
-        .ok_or_else(|| format!("{file} does not tell the resident memory"))
+    kilobytes.map(|kilobytes: u64| kilobytes.saturating_mul(1024)).ok_or_else(|| format!("{file} has no field VmRSS"))
 }
 
 fn text(run: &Run) -> String {

@@ -1,4 +1,4 @@
-//! What the modules cost, measured on a real Envoy. `make bench` builds what it needs and runs it.
+//! Measures the cost of the modules on a real Envoy. `make bench` builds everything and runs this program.
 
 mod bootstrap;
 mod chart;
@@ -13,6 +13,7 @@ mod load;
 mod receiver;
 mod request;
 mod results;
+mod row;
 mod statistics;
 mod table;
 mod target;
@@ -32,27 +33,27 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// CPU per request, by variants
+    /// Measure the CPU time per request of each variant
     Request(request::Options),
-    /// What the receiver does on the main thread
+    /// Measure the receiver's work on Envoy's main thread
     Receiver(receiver::Options),
-    /// Memory, and calls of CloudWatch
+    /// Measure memory and the number of CloudWatch calls
     Footprint,
-    /// Instructions of the pure hot path, against the stored ones
+    /// Count the instructions of the hot paths and compare them with the stored counts
     Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Request(options) => request::run(&options),
         Command::Receiver(options) => receiver::run(&options),
         Command::Footprint => footprint::run(),
         Command::Instructions(options) => instructions::run(&options),
     };
-    match outcome {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

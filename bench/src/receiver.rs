@@ -1,4 +1,4 @@
-//! What the receiver does on Envoy's main thread, fed with records as senders make them.
+//! Measures the receiver's work on Envoy's main thread. A feeder enqueues records like those of senders.
 
 use std::{
     process::Command,
@@ -8,7 +8,7 @@ use std::{
 use acpw_metric::{Now, Timestamp};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use scenes::{Publication, Shape, records, shapes};
+use scenes::{LoadShape, Publication, records, shapes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
     bootstrap::{empty, plugin, receiver_sink, singleton},
     cloudwatch::CloudWatch,
     cpu,
-    cpu::Places,
+    cpu::CpuLayout,
     document, envoy,
     envoy::{Envoy, Start, pause},
     results,
@@ -26,7 +26,7 @@ use crate::{
     trace::{Callback, callbacks},
 };
 
-/// How long V8 has to compile what is hot for a second time.
+/// The time in which V8 recompiles hot code with optimisations.
 const WARM_UP: Duration = Duration::from_secs(8);
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,12 +34,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Seconds to measure each scene for.
+    /// Duration of the measurement of each scene in seconds
     #[arg(long, env = "BENCH_RECEIVER_SECONDS", default_value_t = 15)]
     seconds: u64,
 }
 
-/// The results.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 struct Run {
     machine: String,
@@ -47,60 +47,61 @@ struct Run {
     merging: Merging,
 }
 
-/// Merging 10,000 series and publishing them, once a second.
+/// The results of merging and publishing 10,000 series once a second.
 #[derive(Debug, Serialize)]
 struct PublicationRow {
     name: &'static str,
     series: usize,
     record_bytes: usize,
-    /// Milliseconds of CPU that it adds to Envoy's main thread in a second: with the feeding, and with Envoy's own part in
-    /// the calls of CloudWatch.
+    /// The CPU time in milliseconds that it adds to Envoy's main thread per second, including the feeder and Envoy's
+    /// share of the CloudWatch calls.
     total: f64,
-    /// Milliseconds of the longest callback of a second, in the middle of the seconds.
+    /// The duration in milliseconds of the longest callback of a second; the median of all seconds.
     longest: f64,
-    /// Which callback that was, most often.
+    /// The work of that callback in most seconds.
     longest_is: String,
-    /// The longest of all, those included that ran before V8 compiled the code for a second time, or that waited for a CPU.
+    /// The duration in milliseconds of the longest callback of the run. It includes callbacks that ran before V8
+    /// optimised the code and callbacks that waited for a CPU.
     longest_ever: f64,
-    /// Milliseconds of the same code, built natively.
+    /// The CPU time in milliseconds of the same code in a native build.
     native: f64,
 }
 
-/// Merging a million requests a second of 16 senders.
+/// The results of merging the records of a million requests per second from 16 senders.
 #[derive(Debug, Serialize)]
 struct Merging {
     observations: usize,
     records: usize,
     record_bytes: usize,
-    /// The share of a core that Envoy's main thread takes, the feeding included.
+    /// The share of a core that Envoy's main thread uses, including the feeder.
     main_thread: f64,
-    /// The same without records.
+    /// The share of a core that Envoy's main thread uses without records.
     idle: f64,
 }
 
-/// What the same code takes natively, in milliseconds.
+/// The CPU times in milliseconds of a native build.
 #[derive(Debug, Deserialize)]
 struct Native {
     counts: f64,
     distributions: f64,
 }
 
-/// Measures the receiver, prints tables, and writes results and document.
+/// Measures the receiver, prints tables, and updates results and documentation.
 ///
 /// # Errors
-/// When something does not run.
+/// Returns an error if a program does not run or data are missing.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let places = Places::new()?;
+    let layout = CpuLayout::new()?;
     let native = native()?;
-    let idle = main_thread(None, MINUTE, options, &places)?;
-    let publication = |name, shape, native| publication(name, shape, (native, idle), options, &places);
+    let idle = main_thread(None, MINUTE, options, &layout)?;
+    let publication = |name, shape, native| publication(name, shape, (native, idle), options, &layout);
     let run = Run {
         machine: results::machine(),
         publications: vec![
             publication("counts", shapes::COUNTS, native.counts)?,
             publication("full set", shapes::DISTRIBUTIONS, native.distributions)?,
         ],
-        merging: merging(idle, options, &places)?,
+        merging: merging(idle, options, &layout)?,
     };
     let text = text(&run);
     println!("{text}");
@@ -110,28 +111,28 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 fn publication(
     name: &'static str,
-    shape: Shape,
+    shape: LoadShape,
     (native, idle): (f64, f64),
     options: &Options,
-    places: &Places,
+    layout: &CpuLayout,
 ) -> Result<PublicationRow, String> {
     let records = records(shape, now());
     let mut reference = Publication::default();
     reference.merge(&records);
-    let total = main_thread(Some(&records), SECOND, options, places)? - idle;
+    let total = main_thread(Some(&records), SECOND, options, layout)? - idle;
     let scene = Scene { records: Some(&records), interval: SECOND, is_traced: true };
-    let (envoy, cloudwatch) = scene.start(places)?;
+    let (envoy, cloudwatch) = scene.start(layout)?;
     pause(WARM_UP + Duration::from_secs(options.seconds));
     let log = envoy.log();
     drop(envoy);
-    // For whoever wants to know what is done between two calls of the host.
+    // Keep the trace, which shows the time between host calls.
     let file = envoy::root().join("target/bench").join(format!("trace {name}.log"));
     std::fs::write(&file, &log).map_err(|error| format!("{}: {error}", file.display()))?;
     let data: usize = cloudwatch.server().calls().iter().filter(|call| call.is_stored).map(|call| call.data).sum();
     if data < reference.series() {
-        return Err(format!("{name}: only {data} data of {} were stored", reference.series()));
+        return Err(format!("{name}: only {data} of {} data were stored", reference.series()));
     }
-    let callbacks: Vec<Callback> = callbacks(&log).into_iter().filter(is_receivers).collect();
+    let callbacks: Vec<Callback> = callbacks(&log).into_iter().filter(is_of_receiver).collect();
     let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
     let seconds = by_second(callbacks.iter().filter(|callback| callback.start >= warm));
     let longest: Vec<&Callback> =
@@ -150,25 +151,25 @@ fn publication(
     })
 }
 
-fn merging(idle: f64, options: &Options, places: &Places) -> Result<Merging, String> {
+fn merging(idle: f64, options: &Options, layout: &CpuLayout) -> Result<Merging, String> {
     let records = records(shapes::MILLION, now());
     Ok(Merging {
         observations: shapes::MILLION.senders.saturating_mul(shapes::MILLION.requests),
         records: records.len(),
         record_bytes: records.iter().map(Vec::len).sum(),
-        main_thread: main_thread(Some(&records), MINUTE, options, places)?,
+        main_thread: main_thread(Some(&records), MINUTE, options, layout)?,
         idle,
     })
 }
 
-/// The share of a core that Envoy's main thread takes.
+/// Returns the share of a core that Envoy's main thread uses.
 fn main_thread(
     records: Option<&[Vec<u8>]>,
     interval: Duration,
     options: &Options,
-    places: &Places,
+    layout: &CpuLayout,
 ) -> Result<f64, String> {
-    let (envoy, _cloudwatch) = Scene { records, interval, is_traced: false }.start(places)?;
+    let (envoy, _cloudwatch) = Scene { records, interval, is_traced: false }.start(layout)?;
     pause(WARM_UP);
     let before = cpu::of_main_thread(envoy.id())?;
     pause(Duration::from_secs(options.seconds));
@@ -176,7 +177,7 @@ fn main_thread(
     Ok(used.as_secs_f64() / options.seconds as f64)
 }
 
-/// An Envoy with a receiver, to whom the same records are fed each second.
+/// An Envoy with a receiver and a feeder, which enqueues the same records every second.
 struct Scene<'a> {
     records: Option<&'a [Vec<u8>]>,
     interval: Duration,
@@ -184,7 +185,7 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn start(&self, places: &Places) -> Result<(Envoy, CloudWatch), String> {
+    fn start(&self, layout: &CpuLayout) -> Result<(Envoy, CloudWatch), String> {
         let cloudwatch = CloudWatch::start()?;
         let mut bootstrap = empty(cloudwatch.address());
         let receiver = json!({
@@ -197,14 +198,14 @@ impl Scene<'_> {
             bootstrap.extend(plugins.into_iter().map(|(key, plugin)| (key.to_owned(), json!([plugin]))));
         }
         let arguments: &[&str] = if self.is_traced { &trace::ARGUMENTS } else { &["--log-level", "error"] };
-        let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments }, places)?;
+        let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments }, layout)?;
         Ok((envoy, cloudwatch))
     }
 }
 
 fn feeder(records: &[Vec<u8>]) -> Value {
-    const FOR_EVER: u32 = 0;
-    let mut configuration = FOR_EVER.to_le_bytes().to_vec();
+    const FOREVER: u32 = 0;
+    let mut configuration = FOREVER.to_le_bytes().to_vec();
     for record in records {
         configuration.extend(u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes());
         configuration.extend(record);
@@ -217,12 +218,13 @@ fn feeder(records: &[Vec<u8>]) -> Value {
     plugin
 }
 
-/// Whether a callback is the receiver's and not the feeder's, which resolves the queue each time.
-fn is_receivers(callback: &Callback) -> bool {
+/// Returns whether a callback is the receiver's. Callbacks of the feeder are recognised by the call that resolves the
+/// queue.
+fn is_of_receiver(callback: &Callback) -> bool {
     !callback.calls.iter().any(|call| call == "proxy_resolve_shared_queue")
 }
 
-/// The callbacks of each whole second.
+/// Groups callbacks by second, without the last one, which is incomplete.
 fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a Callback>> {
     let mut seconds: Vec<Vec<&Callback>> = Vec::new();
     let mut first = None;
@@ -234,7 +236,6 @@ fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a C
             second.push(callback);
         }
     }
-    // The last one is not whole.
     seconds.pop();
     seconds
 }
@@ -242,7 +243,7 @@ fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a C
 fn native() -> Result<Native, String> {
     let program = envoy::root().join("target/release/scenes");
     let output = Command::new(&program).arg("times").output();
-    let output = output.map_err(|error| format!("{} does not run: {error}", program.display()))?;
+    let output = output.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
     serde_json::from_slice(&output.stdout).map_err(|error| format!("{}: {error}", program.display()))
 }
 

@@ -1,4 +1,4 @@
-//! CPU per request: an Envoy for each variant, load on one after the other, round after round.
+//! Measures the CPU time per request. Each variant has an Envoy, and each round puts load on one Envoy after the other.
 
 use std::{
     fs::File,
@@ -13,69 +13,53 @@ use crate::{
     bootstrap::bootstrap,
     chart::chart,
     cloudwatch::CloudWatch,
-    cpu::Places,
+    cpu::CpuLayout,
     document, envoy,
     envoy::{Envoy, Start},
     floor,
     load::load,
     results,
+    row::Row,
     statistics::{interquartile_range, median},
     table,
     target::{Verdict, verdicts},
     variant::{EMPTY_FILTER, NONE, VARIANTS, Variant},
 };
 
-/// How far apart a variant is from its place in the last round, so that none always follows the same one.
+/// The number of positions by which the order of the variants is rotated in each round.
 const ROTATION: usize = 7;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Seconds of load for each variant in each round.
+    /// Duration of the load on each variant in each round, in seconds
     #[arg(long, env = "BENCH_SECONDS", default_value_t = 1)]
     seconds: u64,
-    /// Rounds; the median of them is the result.
+    /// Number of rounds, of which the median is the result
     #[arg(long, env = "BENCH_ROUNDS", default_value_t = 15)]
     rounds: usize,
-    /// Names of variants, with semicolons between them, to look at these only; nothing is written then.
+    /// Names of the variants to measure, separated by semicolons; results are printed but not stored
     #[arg(long, env = "BENCH_ONLY", value_delimiter = ';')]
     only: Vec<String>,
 }
 
-/// The result of a run.
+/// The results of a run.
 #[derive(Debug, Serialize)]
-pub(crate) struct Run {
-    pub(crate) machine: String,
-    pub(crate) seconds: u64,
-    pub(crate) rounds: usize,
-    pub(crate) variants: Vec<Row>,
-    pub(crate) targets: Vec<Verdict>,
+struct Run {
+    machine: String,
+    seconds: u64,
+    rounds: usize,
+    variants: Vec<Row>,
+    targets: Vec<Verdict>,
 }
 
-/// The result of a variant, in microseconds of CPU for each request.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    /// The median of the rounds.
-    pub(crate) microseconds: f64,
-    /// The interquartile range of the rounds.
-    pub(crate) spread: f64,
-    /// What is added to an Envoy without Wasm that answers with the same body.
-    pub(crate) added: f64,
-    /// That as a multiple of what the SDK's empty filter adds.
-    pub(crate) ratio: f64,
-    /// That as a multiple of what the variant's floor adds.
-    pub(crate) of_floor: Option<f64>,
-    /// Each round.
-    pub(crate) each: Vec<f64>,
-}
-
-/// Measures all variants, prints a table, and writes results, chart and document.
+/// Measures all variants, prints tables, and updates results, chart and documentation.
 ///
 /// # Errors
-/// When something does not run.
+/// Returns an error if a program does not run or the receiver received nothing.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    let is_wanted = |variant: &Variant| options.only.is_empty() || options.only.iter().any(|name| name == variant.name);
-    let variants: Vec<Variant> = VARIANTS.into_iter().filter(is_wanted).collect();
+    let is_selected =
+        |variant: &Variant| options.only.is_empty() || options.only.iter().any(|name| name == variant.name);
+    let variants: Vec<Variant> = VARIANTS.into_iter().filter(is_selected).collect();
     let rows = rows(&variants, &measure(options, &variants)?);
     let run = Run {
         machine: results::machine(),
@@ -99,40 +83,40 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, String> {
     floor::write_all()?;
     let cloudwatch = CloudWatch::start()?;
-    let places = Places::new()?;
-    eprintln!("Starting {} Envoys.", variants.len());
+    let layout = CpuLayout::new()?;
+    eprintln!("Starting {} Envoys", variants.len());
     let envoys = variants.iter().map(|variant| {
         let bootstrap = bootstrap(variant, cloudwatch.address());
         let start = Start { bootstrap: &bootstrap, workers: 1, arguments: &["--log-level", "error"] };
-        Envoy::start(&start, &places).map_err(|error| format!("{}: {error}", variant.name))
+        Envoy::start(&start, &layout).map_err(|error| format!("{}: {error}", variant.name))
     });
     let envoys = envoys.collect::<Result<Vec<_>, _>>()?;
     let round = |variant: &Variant, envoy: &Envoy, seconds: u64| {
         envoy.thaw()?;
         let before = envoy.cpu()?;
-        let load = load(envoy.address()?, seconds, &places).map_err(|error| format!("{}: {error}", variant.name))?;
+        let load = load(envoy.address()?, seconds, &layout).map_err(|error| format!("{}: {error}", variant.name))?;
         let used = envoy.cpu()?.saturating_sub(before);
         envoy.freeze()?;
-        // An access log would fill the disk.
+        // Truncate the access log, which would otherwise fill the disk.
         let log = File::options().write(true).open(envoy.folder().join("access.log"));
         let _ = log.map(|log| log.set_len(0));
         Ok::<_, String>(used.as_secs_f64() * 1e6 / load.requests as f64)
     };
     envoys.iter().try_for_each(Envoy::freeze)?;
     for (variant, envoy) in variants.iter().zip(&envoys) {
-        // V8 compiles what is hot for a second time.
+        // Warm up: V8 recompiles hot code with optimisations.
         round(variant, envoy, 1)?;
     }
-    // Everything is compared with these two, so they are measured twice in a round.
+    // All variants are compared with these two, so they are measured twice per round.
     let twice = variants.iter().enumerate().filter(|(_, variant)| [NONE, EMPTY_FILTER].contains(&variant.name));
-    let visits: Vec<usize> = (0..variants.len()).chain(twice.map(|(at, _)| at)).collect();
+    let visits: Vec<usize> = (0..variants.len()).chain(twice.map(|(index, _)| index)).collect();
     let mut measured = vec![Vec::new(); variants.len()];
     for number in 0..options.rounds {
-        eprintln!("Round {} of {}.", number.saturating_add(1), options.rounds);
+        eprintln!("Round {} of {}", number.saturating_add(1), options.rounds);
         let rotation = number.saturating_mul(ROTATION) % visits.len();
-        for at in visits.iter().cycle().skip(rotation).take(visits.len()) {
+        for index in visits.iter().cycle().skip(rotation).take(visits.len()) {
             if let (Some(variant), Some(envoy), Some(measured)) =
-                (variants.get(*at), envoys.get(*at), measured.get_mut(*at))
+                (variants.get(*index), envoys.get(*index), measured.get_mut(*index))
             {
                 measured.push(round(variant, envoy, options.seconds)?);
             }
@@ -144,7 +128,10 @@ fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, Str
     Ok(measured)
 }
 
-/// The receiver had something to publish: a module that does not work is cheap.
+/// Checks that the receiver received data, because a module that does not work would seem cheap.
+///
+/// # Errors
+/// Returns an error if the receiver received nothing in time.
 fn check_received(envoy: &Envoy) -> Result<(), String> {
     const LIMIT: Duration = Duration::from_secs(15);
     envoy.thaw()?;
@@ -156,7 +143,7 @@ fn check_received(envoy: &Envoy) -> Result<(), String> {
             return Ok(());
         }
         if begin.elapsed() > LIMIT {
-            return Err(format!("the receiver has received nothing: {page}\n{}", envoy.log()));
+            return Err(format!("the receiver received nothing: {page}\n{}", envoy.log()));
         }
         envoy::pause(Duration::from_millis(200));
     }
@@ -165,18 +152,19 @@ fn check_received(envoy: &Envoy) -> Result<(), String> {
 fn rows(variants: &[Variant], measured: &[Vec<f64>]) -> Vec<Row> {
     let medians: Vec<(&str, f64)> =
         variants.iter().zip(measured).map(|(variant, each)| (variant.name, median(each))).collect();
-    let of = |name: &str| medians.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, median)| *median);
-    let empty = of(EMPTY_FILTER) - of(NONE);
+    let median_of =
+        |name: &str| medians.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, median)| *median);
+    let empty = median_of(EMPTY_FILTER) - median_of(NONE);
     let row = |(variant, each): (&Variant, &Vec<f64>)| {
-        let base = of(variant.body.base());
-        let added = of(variant.name) - base;
+        let base = median_of(variant.body.base());
+        let added = median_of(variant.name) - base;
         Row {
             name: variant.name,
-            microseconds: of(variant.name),
+            microseconds: median_of(variant.name),
             spread: interquartile_range(each),
             added,
             ratio: added / empty,
-            of_floor: variant.floor.map(|floor| added / (of(floor) - base)),
+            of_floor: variant.floor.map(|floor| added / (median_of(floor) - base)),
             each: each.clone(),
         }
     };

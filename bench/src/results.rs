@@ -1,4 +1,4 @@
-//! The latest results, as files.
+//! Stores the latest results in files.
 
 use std::{fs, process::Command};
 
@@ -6,19 +6,19 @@ use serde::Serialize;
 
 use crate::envoy;
 
-/// Writes the results of a subject to its file.
+/// Writes results to `bench/results/SUBJECT.json`.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Returns an error if the file cannot be written.
 pub(crate) fn write(subject: &str, results: &impl Serialize) -> Result<(), String> {
     let file = envoy::root().join(format!("bench/results/{subject}.json"));
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let text = serde_json::to_string_pretty(results).map_err(|error| named(&error))?;
-    fs::create_dir_all(envoy::root().join("bench/results")).map_err(|error| named(&error))?;
-    fs::write(&file, text + "\n").map_err(|error| named(&error))
+    let describe = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let text = serde_json::to_string_pretty(results).map_err(|error| describe(&error))?;
+    fs::create_dir_all(envoy::root().join("bench/results")).map_err(|error| describe(&error))?;
+    fs::write(&file, text + "\n").map_err(|error| describe(&error))
 }
 
-/// What was measured on: CPU, kernel, Envoy.
+/// Describes the machine: CPU, kernel and version of Envoy.
 pub(crate) fn machine() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, model)| model));

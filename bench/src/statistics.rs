@@ -1,22 +1,22 @@
 //! Medians and spreads of rounds.
 
-/// The value in the middle; 0 of none.
+/// Returns the median, or 0 if there are no values.
 pub(crate) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The distance between the first and the third quartile: half of all rounds lie within it.
+/// Returns the distance between the first and the third quartile.
 pub(crate) fn interquartile_range(values: &[f64]) -> f64 {
     quantile(values, 0.75) - quantile(values, 0.25)
 }
 
-/// Interpolated between the two values next to it.
-pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
+/// Returns a quantile, interpolated between the two nearest values.
+fn quantile(values: &[f64], fraction: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let at = part * sorted.len().saturating_sub(1) as f64;
-    let value = |at: f64| sorted.get(at as usize).copied().unwrap_or_default();
-    value(at.floor()) + (value(at.ceil()) - value(at.floor())) * at.fract()
+    let position = fraction * sorted.len().saturating_sub(1) as f64;
+    let value = |position: f64| sorted.get(position as usize).copied().unwrap_or_default();
+    value(position.floor()) + (value(position.ceil()) - value(position.floor())) * position.fract()
 }
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_and_the_middle_half() {
+    fn median_and_interquartile_range_are_interpolated() {
         let values = [5.0, 1.0, 4.0, 2.0, 3.0];
         assert_eq!(median(&values), 3.0);
         assert_eq!(interquartile_range(&values), 2.0);

@@ -1,8 +1,8 @@
-//! Results as tables, in Markdown that is also good to read in a terminal.
+//! Formats results as Markdown tables that are also readable in a terminal.
 
-use crate::{request::Row, target::Verdict};
+use crate::{row::Row, target::Verdict};
 
-/// What each variant costs.
+/// Returns a table with the cost of each variant.
 pub(crate) fn requests(rows: &[Row]) -> String {
     let cells = rows.iter().map(|row| {
         vec![
@@ -17,7 +17,7 @@ pub(crate) fn requests(rows: &[Row]) -> String {
     table(&["variant", "CPU µs a request", "spread", "added µs", "of E", "of its floor"], cells)
 }
 
-/// Which targets are met.
+/// Returns a table with the verdict on each target.
 pub(crate) fn targets(verdicts: &[Verdict]) -> String {
     let cells = verdicts.iter().map(|verdict| {
         vec![
@@ -30,7 +30,7 @@ pub(crate) fn targets(verdicts: &[Verdict]) -> String {
     table(&["added cost", "measured", "at most", ""], cells)
 }
 
-/// A table whose first column is text and whose others are numbers.
+/// Formats a table. The first column is left-aligned and the others are right-aligned.
 pub(crate) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
     let rows: Vec<Vec<String>> = rows.collect();
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_have_one_width() {
+    fn all_cells_of_a_column_have_the_same_width() {
         let rows = [vec!["a variant".to_owned(), "1.0".to_owned()], vec!["b".to_owned(), "100.0".to_owned()]];
         let expected = "| variant   |    µs |\n|-----------|------:|\n| a variant |   1.0 |\n| b         | 100.0 |\n";
         assert_eq!(table(&["variant", "µs"], rows.into_iter()), expected);

@@ -1,17 +1,17 @@
-//! What is to be reached, and whether it was.
+//! Targets for the costs of the variants.
 
 use serde::Serialize;
 
-use crate::{request::Row, variant::EMPTY_FILTER};
+use crate::{row::Row, variant::EMPTY_FILTER};
 
-/// A target: one variant's added cost is at most so many times another's.
+/// A target: the added cost of one variant is at most a multiple of another's.
 struct Target {
     variant: &'static str,
     most: f64,
     of: &'static str,
 }
 
-/// Whether a target was met.
+/// The result for a target.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) target: String,
@@ -21,21 +21,21 @@ pub(crate) struct Verdict {
 }
 
 const TARGETS: [Target; 18] = [
-    // What a module must do.
+    // Compared with the minimum that a module must do.
     target("sender filter, seed", 1.15, "floor filter, seed"),
     target("sender filter, full", 1.15, "floor filter, full"),
     target("sender filter, unmatched", 1.15, "floor filter, unmatched"),
     target("sender logger, seed", 1.15, "floor logger, seed"),
     target("sender logger, full", 1.15, "floor logger, full"),
     target("sender logger, unmatched", 1.15, "floor logger, unmatched"),
-    // What Proxy-Wasm costs in any case.
+    // Compared with the minimal cost of Proxy-Wasm.
     target("sender logger, seed", 1.1, EMPTY_FILTER),
     target("sender filter, seed", 1.6, EMPTY_FILTER),
     target("sender logger, full", 2.3, EMPTY_FILTER),
     target("sender filter, full", 2.9, EMPTY_FILTER),
     target("sender filter, unmatched", 1.2, EMPTY_FILTER),
     target("native stats", 0.5, EMPTY_FILTER),
-    // What else there is.
+    // Compared with alternatives.
     target("sender logger, seed", 1.0, "Lua"),
     target("sender filter, seed", 0.2, "enqueue each request"),
     target("sender logger, seed", 0.2, "enqueue each request"),
@@ -48,7 +48,7 @@ const fn target(variant: &'static str, most: f64, of: &'static str) -> Target {
     Target { variant, most, of }
 }
 
-/// Whether each target is met by these results.
+/// Compares results with all targets.
 pub(crate) fn verdicts(rows: &[Row]) -> Vec<Verdict> {
     let added = |name: &str| rows.iter().find(|row| row.name == name).map_or(f64::NAN, |row| row.added);
     let verdict = |target: &Target| {
@@ -82,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn every_target_is_of_variants_that_are_measured() {
+    fn every_target_refers_to_existing_variants() {
         assert!(verdicts(&rows(|_| 1.0)).iter().all(|verdict| verdict.measured == 1.0));
     }
 
     #[test]
-    fn a_target_is_met_up_to_its_bound() {
+    fn a_target_is_met_up_to_and_including_its_bound() {
         let is_met = |added| {
             let rows = rows(|name| if name == "native stats" { added } else { 10.0 });
             let verdicts = verdicts(&rows);

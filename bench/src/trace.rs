@@ -1,25 +1,26 @@
-//! Envoy's own account of every call between host and module: its log of the component `wasm` at the level `trace`.
+//! Parses Envoy's trace of all calls between host and module: the log of its component `wasm` at the level `trace`.
 
 use std::time::Duration;
 
-/// What makes Envoy write it, and nothing else.
+/// The command line arguments that make Envoy write this log and nothing else.
 pub(crate) const ARGUMENTS: [&str; 6] =
     ["--log-level", "off", "--component-log-level", "wasm:trace", "--log-format", "%E.%F %v"];
 
-/// A call of a module by Envoy.
+/// A call from Envoy to a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Callback {
-    /// What was called: `proxy_on_tick`.
+    /// The name of the export, such as `proxy_on_tick`.
     pub(crate) name: String,
-    /// When, since the epoch.
+    /// The start, as the time since the epoch.
     pub(crate) start: Duration,
-    /// How long it took, with what it called of the host, and with the writing of these lines.
+    /// The duration, including host calls and the writing of the trace.
     pub(crate) time: Duration,
-    /// What it called of the host: `proxy_log`.
+    /// The names of the host calls, such as `proxy_log`.
     pub(crate) calls: Vec<String>,
 }
 
-/// All callbacks that ended, but not those within calls of the host. The modules must be of one thread.
+/// Returns all completed callbacks, without those that Envoy makes during a host call. The log must be of a single
+/// thread.
 pub(crate) fn callbacks(log: &str) -> Vec<Callback> {
     let mut ended = Vec::new();
     let mut open: Vec<Callback> = Vec::new();
@@ -42,7 +43,7 @@ pub(crate) fn callbacks(log: &str) -> Vec<Callback> {
     ended
 }
 
-/// The name in `env.proxy_log(2, …`.
+/// Returns the name in a call such as `env.proxy_log(2, …`.
 fn name(call: &str) -> String {
     let name = call.split(['(', ' ']).next().unwrap_or_default();
     name.rsplit('.').next().unwrap_or_default().to_owned()
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_is_what_envoy_called_and_not_what_the_host_called_meanwhile() {
+    fn callbacks_during_a_host_call_are_not_returned() {
         let log = "\
             100.000001000 Thread-Local Wasm created 2 now active\n\
             100.000010000 [host->vm] proxy_on_tick(1)\n\

@@ -1,109 +1,115 @@
-//! What is compared.
+//! The variants that are compared.
 
-/// One Envoy of the comparison.
+/// One Envoy in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variant {
-    /// Its name in results and tables.
+    /// The name in results and tables.
     pub(crate) name: &'static str,
-    /// What is added to the Envoy.
+    /// The addition to the Envoy.
     pub(crate) addition: Addition,
-    /// The body of the answer to each request.
+    /// The body of the response to each request.
     pub(crate) body: Body,
-    /// The variant that makes the same host calls and does nothing with the answers.
+    /// The variant that makes the same host calls and discards the results.
     pub(crate) floor: Option<&'static str>,
 }
 
-/// What is added to an Envoy that answers requests.
+/// An addition to an Envoy that answers requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Addition {
     Nothing,
-    Module(Place, Module),
+    Module(Attachment, Module),
     Lua,
     JsonLog,
     NativeStats,
 }
 
-/// Where a module is attached.
+/// The way in which a module is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Attachment {
     Filter,
     Logger,
 }
 
-/// A module for workers; some have another one on the main thread.
+/// A module on the worker threads. Some modules need another one on the main thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Module {
-    /// The SDK's, doing nothing.
+    /// A module on the SDK that does nothing.
     Sdk,
-    /// The sender, and the receiver with it.
-    Sender(Observed),
-    /// The host calls that the sender makes.
-    Raw(Observed),
-    /// An enqueue for each request, and a receiver that drains.
+    /// The sender, together with the receiver.
+    Sender(SenderSetup),
+    /// The floor of the sender.
+    Raw(SenderSetup),
+    /// A module that enqueues each request, together with a receiver that drains the queue.
     Enqueue,
 }
 
-/// What a sender is configured to observe.
+/// The configuration of a sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Observed {
-    /// RequestCount by host, method, path and status: what the first configuration of ACPW means.
+pub(crate) enum SenderSetup {
+    /// The seed configuration, which equals the first configuration of ACPW: RequestCount by host, method, path and
+    /// status.
     Seed,
-    /// Count, latency, upstream's time, 4XX, 5XX and bytes both ways by host, method, status class and route.
+    /// The full set: count, latency, upstream latency, 4XX and 5XX errors, and bytes in both directions by host,
+    /// method, status class and route.
     Full,
-    /// Other hosts than that of the requests.
+    /// A configuration that matches another host than that of the requests.
     Unmatched,
 }
 
-/// The body of an answer.
+/// The body of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
     Empty,
-    /// `OK` and a line break.
+    /// `OK` followed by a line feed.
     Small,
     Megabyte,
 }
 
-/// The variant that all are compared with.
+/// The name of the variant with which all others are compared.
 pub(crate) const NONE: &str = "no Wasm";
-/// The variant whose added cost is 1.
+/// The name of the variant whose added cost is the unit of ratios.
 pub(crate) const EMPTY_FILTER: &str = "empty SDK filter";
 
-/// All variants. Those of a body are compared with the first of that body.
+/// All variants. Each variant is compared with the first one that has the same body.
 pub(crate) const VARIANTS: [Variant; 26] = [
     variant(NONE, Addition::Nothing),
-    variant(EMPTY_FILTER, Addition::Module(Place::Filter, Module::Sdk)),
-    variant("empty SDK logger", Addition::Module(Place::Logger, Module::Sdk)),
-    sender("sender filter, seed", Place::Filter, Observed::Seed, "floor filter, seed"),
-    sender("sender filter, full", Place::Filter, Observed::Full, "floor filter, full"),
-    sender("sender filter, unmatched", Place::Filter, Observed::Unmatched, "floor filter, unmatched"),
-    sender("sender logger, seed", Place::Logger, Observed::Seed, "floor logger, seed"),
-    sender("sender logger, full", Place::Logger, Observed::Full, "floor logger, full"),
-    sender("sender logger, unmatched", Place::Logger, Observed::Unmatched, "floor logger, unmatched"),
-    variant("floor filter, seed", Addition::Module(Place::Filter, Module::Raw(Observed::Seed))),
-    variant("floor filter, full", Addition::Module(Place::Filter, Module::Raw(Observed::Full))),
-    variant("floor filter, unmatched", Addition::Module(Place::Filter, Module::Raw(Observed::Unmatched))),
-    variant("floor logger, seed", Addition::Module(Place::Logger, Module::Raw(Observed::Seed))),
-    variant("floor logger, full", Addition::Module(Place::Logger, Module::Raw(Observed::Full))),
-    variant("floor logger, unmatched", Addition::Module(Place::Logger, Module::Raw(Observed::Unmatched))),
-    variant("enqueue each request", Addition::Module(Place::Filter, Module::Enqueue)),
+    variant(EMPTY_FILTER, Addition::Module(Attachment::Filter, Module::Sdk)),
+    variant("empty SDK logger", Addition::Module(Attachment::Logger, Module::Sdk)),
+    sender("sender filter, seed", Attachment::Filter, SenderSetup::Seed, "floor filter, seed"),
+    sender("sender filter, full", Attachment::Filter, SenderSetup::Full, "floor filter, full"),
+    sender("sender filter, unmatched", Attachment::Filter, SenderSetup::Unmatched, "floor filter, unmatched"),
+    sender("sender logger, seed", Attachment::Logger, SenderSetup::Seed, "floor logger, seed"),
+    sender("sender logger, full", Attachment::Logger, SenderSetup::Full, "floor logger, full"),
+    sender("sender logger, unmatched", Attachment::Logger, SenderSetup::Unmatched, "floor logger, unmatched"),
+    variant("floor filter, seed", Addition::Module(Attachment::Filter, Module::Raw(SenderSetup::Seed))),
+    variant("floor filter, full", Addition::Module(Attachment::Filter, Module::Raw(SenderSetup::Full))),
+    variant("floor filter, unmatched", Addition::Module(Attachment::Filter, Module::Raw(SenderSetup::Unmatched))),
+    variant("floor logger, seed", Addition::Module(Attachment::Logger, Module::Raw(SenderSetup::Seed))),
+    variant("floor logger, full", Addition::Module(Attachment::Logger, Module::Raw(SenderSetup::Full))),
+    variant("floor logger, unmatched", Addition::Module(Attachment::Logger, Module::Raw(SenderSetup::Unmatched))),
+    variant("enqueue each request", Addition::Module(Attachment::Filter, Module::Enqueue)),
     variant("Lua", Addition::Lua),
     variant("JSON access log", Addition::JsonLog),
     variant("native stats", Addition::NativeStats),
     with_body("no Wasm, 3 B", Body::Small, Addition::Nothing),
-    with_body("empty SDK filter, 3 B", Body::Small, Addition::Module(Place::Filter, Module::Sdk)),
-    with_body("sender filter, full, 3 B", Body::Small, Addition::Module(Place::Filter, Module::Sender(Observed::Full))),
+    with_body("empty SDK filter, 3 B", Body::Small, Addition::Module(Attachment::Filter, Module::Sdk)),
+    with_body(
+        "sender filter, full, 3 B",
+        Body::Small,
+        Addition::Module(Attachment::Filter, Module::Sender(SenderSetup::Full)),
+    ),
     large("no Wasm, 1 MB", Addition::Nothing),
-    large("empty SDK filter, 1 MB", Addition::Module(Place::Filter, Module::Sdk)),
-    large("sender filter, full, 1 MB", Addition::Module(Place::Filter, Module::Sender(Observed::Full))),
-    large("sender logger, full, 1 MB", Addition::Module(Place::Logger, Module::Sender(Observed::Full))),
+    large("empty SDK filter, 1 MB", Addition::Module(Attachment::Filter, Module::Sdk)),
+    large("sender filter, full, 1 MB", Addition::Module(Attachment::Filter, Module::Sender(SenderSetup::Full))),
+    large("sender logger, full, 1 MB", Addition::Module(Attachment::Logger, Module::Sender(SenderSetup::Full))),
 ];
 
 const fn variant(name: &'static str, addition: Addition) -> Variant {
     Variant { name, addition, body: Body::Empty, floor: None }
 }
 
-const fn sender(name: &'static str, place: Place, observed: Observed, floor: &'static str) -> Variant {
-    let addition = Addition::Module(place, Module::Sender(observed));
+const fn sender(name: &'static str, attachment: Attachment, setup: SenderSetup, floor: &'static str) -> Variant {
+    let addition = Addition::Module(attachment, Module::Sender(setup));
     Variant { name, addition, body: Body::Empty, floor: Some(floor) }
 }
 
@@ -116,10 +122,10 @@ const fn with_body(name: &'static str, body: Body, addition: Addition) -> Varian
 }
 
 impl Variant {
-    /// Whether its requests are to come to a receiver of ours.
+    /// Returns whether a receiver must receive data about its requests.
     pub(crate) fn is_observed(&self) -> bool {
         match self.addition {
-            Addition::Module(_, Module::Sender(observed)) => observed != Observed::Unmatched,
+            Addition::Module(_, Module::Sender(setup)) => setup != SenderSetup::Unmatched,
             Addition::NativeStats => true,
             Addition::Nothing | Addition::Module(..) | Addition::Lua | Addition::JsonLog => false,
         }
@@ -127,7 +133,7 @@ impl Variant {
 }
 
 impl Body {
-    /// The variant that others with this body are compared with.
+    /// Returns the name of the variant with which others with this body are compared.
     pub(crate) fn base(self) -> &'static str {
         match self {
             Self::Empty => NONE,

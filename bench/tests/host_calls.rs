@@ -1,7 +1,7 @@
-//! The host calls of sender.wasm for each request, and the calls of it, counted by a host that answers as Envoy does; and that docs/performance.md
-//! lists them.
+//! Counts the calls between host and sender.wasm for each request, with a host that behaves like Envoy.
+//! docs/performance.md must list the same numbers.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
@@ -11,11 +11,11 @@ use wasmi::{Caller, Engine, Extern, Instance, Linker, Module, Store, Val};
 const ROOT: u32 = 1;
 const STREAM: u32 = 2;
 const REQUESTS: u64 = 1_000;
-/// What a call of the module is counted under.
+/// The name under which calls from the host to the module are counted.
 const ENTRY: &str = "";
 
-/// The sender with requests in progress, for which it reads the clock.
-const PROGRESS: &str = r#"{
+/// A configuration with requests in flight, for which the sender reads the clock.
+const IN_FLIGHT: &str = r#"{
     "receiver_vm_id": "receiver", "metrics": ["RequestCount", "RequestsInProgress"], "dimension_sets": [["host"]]
 }"#;
 
@@ -28,8 +28,8 @@ struct Host {
     metrics: u32,
 }
 
-/// The module in a host.
-struct Sender {
+/// The sender's module in a host.
+struct SenderModule {
     store: Store<Host>,
     instance: Instance,
 }
@@ -40,10 +40,10 @@ enum Attachment {
     Logger,
 }
 
-impl Sender {
+impl SenderModule {
     fn new(configuration: &'static str) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sender.wasm");
-        let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; make build-all", file.display()));
+        let bytes = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make build-all`", file.display()));
         let engine = Engine::default();
         let module = Module::new(&engine, &bytes[..]).unwrap();
         let mut store = Store::new(&engine, Host { configuration, ..Host::default() });
@@ -51,12 +51,12 @@ impl Sender {
         for import in module.imports() {
             let ty = import.ty().func().unwrap().clone();
             let name = import.name().to_owned();
-            let answer = move |caller: Caller<'_, Host>, arguments: &[Val], results: &mut [Val]| {
-                let status = answer(caller, &name, arguments);
+            let function = move |caller: Caller<'_, Host>, arguments: &[Val], results: &mut [Val]| {
+                let status = handle_call(caller, &name, arguments);
                 results.iter_mut().for_each(|result| *result = Val::I32(status));
                 Ok(())
             };
-            linker.func_new(import.module(), import.name(), ty, answer).unwrap();
+            linker.func_new(import.module(), import.name(), ty, function).unwrap();
         }
         let instance = linker.instantiate_and_start(&mut store, &module).unwrap();
         let mut sender = Self { store, instance };
@@ -65,7 +65,7 @@ impl Sender {
         sender.call("proxy_on_vm_start", &[ROOT, 0]);
         let is_configured = sender.call("proxy_on_configure", &[ROOT, configuration.len() as u32]);
         assert_eq!(is_configured, 1, "{configuration}");
-        sender.forget();
+        sender.reset_counts();
         sender
     }
 
@@ -77,7 +77,7 @@ impl Sender {
         results.first().and_then(Val::i32).unwrap_or_default()
     }
 
-    /// Calls what Envoy calls for a request and the module exports.
+    /// Makes the calls that Envoy makes for a request, as far as the module exports them.
     fn request(&mut self, attachment: Attachment) {
         let events: &[(&str, &[u32])] = match attachment {
             Attachment::Logger => &[("proxy_on_log", &[ROOT])],
@@ -100,7 +100,7 @@ impl Sender {
         }
     }
 
-    fn forget(&mut self) {
+    fn reset_counts(&mut self) {
         self.store.data_mut().calls.clear();
     }
 
@@ -109,15 +109,15 @@ impl Sender {
     }
 }
 
-/// Answers a call as Envoy does.
-fn answer(mut caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> i32 {
+/// Handles a host call like Envoy.
+fn handle_call(mut caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> i32 {
     const NOT_FOUND: i32 = 1;
     *caller.data_mut().calls.entry(name.to_owned()).or_default() += 1;
-    let argument = |at: usize| arguments[at].i32().unwrap() as u32;
+    let argument = |index: usize| arguments[index].i32().unwrap() as u32;
     match name {
         "proxy_get_buffer_bytes" => {
             let configuration = caller.data().configuration;
-            hand_over(&mut caller, configuration.as_bytes(), argument(3), argument(4));
+            return_bytes(&mut caller, configuration.as_bytes(), argument(3), argument(4));
         }
         "proxy_get_header_map_value" => {
             let value = match read(&caller, argument(1), argument(2)).as_slice() {
@@ -126,7 +126,7 @@ fn answer(mut caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> i32 {
                 b":method" => "GET",
                 _ => return NOT_FOUND,
             };
-            hand_over(&mut caller, value.as_bytes(), argument(3), argument(4));
+            return_bytes(&mut caller, value.as_bytes(), argument(3), argument(4));
         }
         "proxy_get_property" => {
             let path = read(&caller, argument(0), argument(1));
@@ -136,7 +136,7 @@ fn answer(mut caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> i32 {
                 b"response\0backend_latency" => return NOT_FOUND,
                 _ => 1_000_000i64.to_le_bytes().to_vec(),
             };
-            hand_over(&mut caller, &value, argument(2), argument(3));
+            return_bytes(&mut caller, &value, argument(2), argument(3));
         }
         "proxy_get_current_time_nanoseconds" => {
             let time = scenes::START * 1_000_000_000;
@@ -157,8 +157,8 @@ fn answer(mut caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> i32 {
     0
 }
 
-/// Has the module allocate memory, and writes bytes into it, and where they are.
-fn hand_over(caller: &mut Caller<'_, Host>, bytes: &[u8], data: u32, length: u32) {
+/// Copies bytes into memory that the module allocates, and writes their address and length to `data` and `length`.
+fn return_bytes(caller: &mut Caller<'_, Host>, bytes: &[u8], data: u32, length: u32) {
     let allocate = caller.get_export("proxy_on_memory_allocate").and_then(Extern::into_func).unwrap();
     let mut address = [Val::I32(0)];
     allocate.call(&mut *caller, &[Val::I32(bytes.len() as i32)], &mut address).unwrap();
@@ -180,16 +180,16 @@ fn read(caller: &Caller<'_, Host>, address: u32, length: u32) -> Vec<u8> {
     bytes
 }
 
-/// The calls of one request, by name.
+/// Returns the number of calls for one request, by name.
 fn calls(configuration: &'static str, attachment: Attachment) -> Calls {
-    let mut sender = Sender::new(configuration);
+    let mut sender = SenderModule::new(configuration);
     sender.request(attachment);
-    sender.forget();
+    sender.reset_counts();
     let pages = sender.pages();
     for _ in 0..REQUESTS {
         sender.request(attachment);
     }
-    // What is handed over is freed again.
+    // The memory does not grow, so the module frees what the host returns.
     assert_eq!(sender.pages(), pages, "{configuration}");
     let calls = sender.store.data().calls.iter();
     calls
@@ -201,7 +201,7 @@ fn calls(configuration: &'static str, attachment: Attachment) -> Calls {
 }
 
 #[test]
-fn the_calls_of_a_request_are_those_that_the_document_lists() {
+fn the_document_lists_the_calls_of_a_request() {
     const BEGIN: &str = "<!-- host calls: held up by bench/tests/host_calls.rs -->\n";
     const END: &str = "<!-- /host calls -->";
     let mut table = "\
@@ -212,10 +212,10 @@ fn the_calls_of_a_request_are_those_that_the_document_lists() {
         ("a host that does not match", UNMATCHED),
         ("RequestCount by host, method, path, status", SEED),
         ("the full set", FULL),
-        ("RequestCount and RequestsInProgress by host", PROGRESS),
+        ("RequestCount and RequestsInProgress by host", IN_FLIGHT),
     ] {
         for (attached, attachment) in [("HTTP filter", Attachment::Filter), ("access logger", Attachment::Logger)] {
-            if configuration == PROGRESS && attachment == Attachment::Logger {
+            if configuration == IN_FLIGHT && attachment == Attachment::Logger {
                 continue;
             }
             let mut calls = calls(configuration, attachment);

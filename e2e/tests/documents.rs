@@ -59,7 +59,9 @@ fn parsed(info: &str, parse: impl Fn(&[u8]) -> Result<(), String>) -> usize {
 #[test]
 fn every_configuration_of_the_sender_is_taken() {
     let sender = |text: &[u8]| {
-        sender::Config::from_json(text, |_| Some("value".to_owned())).map(|_| ()).map_err(|faults| faults.to_string())
+        sender::SenderConfig::from_json(text, |_| Some("value".to_owned()))
+            .map(|_| ())
+            .map_err(|faults| faults.to_string())
     };
     assert!(parsed("json sender", sender) > 0, "there is no block of ```json sender in {DOCUMENTS:?}");
 }
@@ -141,7 +143,7 @@ fn is_in_the_docs(name: &str, schema: &schemars::Schema) {
 
 #[test]
 fn schemas_are_those_of_the_code() {
-    is_in_the_docs("sender.schema.json", &schemars::schema_for!(sender::config::RawConfig));
+    is_in_the_docs("sender.schema.json", &schemars::schema_for!(sender::config::RawSenderConfig));
     is_in_the_docs("gateway.schema.json", &schemars::schema_for!(gateway::config::RawConfig));
     is_in_the_docs("receiver.schema.json", &schemars::schema_for!(receiver::config::RawConfig));
 }

@@ -32,9 +32,9 @@ fn references() -> Vec<Reference> {
         Reference {
             document: "docs/configuration.md",
             headings: "| sender key |",
-            schema: serde_json::to_value(schemars::schema_for!(sender::config::RawConfig)).unwrap(),
+            schema: serde_json::to_value(schemars::schema_for!(sender::config::RawSenderConfig)).unwrap(),
             smallest: json!({ "receiver_vm_id": "receiver" }),
-            read: |object| described(sender::Config::from_json(object.to_string().as_bytes(), |_| None)),
+            read: |object| described(sender::SenderConfig::from_json(object.to_string().as_bytes(), |_| None)),
         },
         Reference {
             document: "docs/configuration.md",

@@ -364,7 +364,7 @@ async fn an_access_logger_says_that_it_does_not_see_requests_begin() {
     })
     .await;
     assert!(totals.keys().all(|(_, metric)| metric == "RequestCount"));
-    let told = pair.envoy.log().matches("an access logger does not see requests begin").count();
+    let told = pair.envoy.log().matches("an access logger does not see when requests start").count();
     assert_eq!(told, 1);
     pair.envoy.assert_sound();
 }

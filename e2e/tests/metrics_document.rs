@@ -8,8 +8,8 @@ use acpw_metric::{MergeRule, Unit};
 use e2e::{installation, table};
 use receiver::cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS};
 use sender::{
-    dimension::{BUILT_INS, Source},
-    measure::MEASURES,
+    builtin_metric::BUILTIN_METRICS,
+    dimension::{BUILT_INS, DimensionSource},
 };
 
 fn document() -> String {
@@ -19,14 +19,14 @@ fn document() -> String {
 #[test]
 fn every_metric_is_there_with_its_unit_and_what_is_read() {
     const TIME: Unit = Unit::SECONDS;
-    let expected: Vec<_> = MEASURES
+    let expected: Vec<_> = BUILTIN_METRICS
         .iter()
         .map(|(name, measure)| {
             let unit = match measure.unit(TIME) {
                 TIME => "time",
                 unit => unit.as_str(),
             };
-            let read: Vec<_> = measure.needs().iter().map(|number| number.path().replace('\0', ".")).collect();
+            let read: Vec<_> = measure.attributes().iter().map(|number| number.path().replace('\0', ".")).collect();
             (name.to_string(), unit.to_owned(), read.join(" "))
         })
         .collect();
@@ -34,7 +34,7 @@ fn every_metric_is_there_with_its_unit_and_what_is_read() {
     let told: Vec<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
     assert_eq!(told, expected);
     let by_second: Vec<_> =
-        MEASURES.iter().filter(|(_, measure)| measure.merge_rule() == MergeRule::GaugeShares).collect();
+        BUILTIN_METRICS.iter().filter(|(_, measure)| measure.merge_rule() == MergeRule::GaugeShares).collect();
     assert!(
         rows.iter().filter(|row| row[3] == "see below").map(|row| &row[0]).eq(by_second.iter().map(|(name, _)| *name))
     );
@@ -45,7 +45,7 @@ fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
     let expected: Vec<_> = BUILT_INS
         .iter()
         .map(|name| {
-            let placeholder = Source::built_in(name).unwrap().placeholder();
+            let placeholder = DimensionSource::built_in(name).unwrap().placeholder();
             let missing = placeholder.map_or("the set is left out", |text| std::str::from_utf8(text).unwrap());
             (name.to_string(), missing.to_owned())
         })
@@ -54,7 +54,7 @@ fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
         table(&document(), "| dimension |").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
     assert_eq!(told, expected);
     // What can tell requests in progress apart, as the prose has it.
-    let late = BUILT_INS.iter().filter(|name| !Source::built_in(name).unwrap().is_known_at_start());
+    let late = BUILT_INS.iter().filter(|name| !DimensionSource::built_in(name).unwrap().is_known_at_start());
     let late = late.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let text = document().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(&format!("Sets with {late}, a response header or a property")), "{late}");
@@ -62,7 +62,7 @@ fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
 
 #[test]
 fn every_source_of_a_dimension_is_there() {
-    let schema = serde_json::to_value(schemars::schema_for!(sender::config::RawDimension)).unwrap();
+    let schema = serde_json::to_value(schemars::schema_for!(sender::config::RawDimensionDefinition)).unwrap();
     let keys = schema["properties"].as_object().unwrap().keys();
     let mut expected: Vec<_> = keys.filter(|key| *key != "default").cloned().collect();
     let mut told: Vec<_> = table(&document(), "| key |").into_iter().map(|row| row[0].clone()).collect();

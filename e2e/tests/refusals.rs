@@ -45,7 +45,7 @@ async fn a_sender_says_what_is_wrong() {
         "match_hosts[1]: \"exa mple.com\" is not a host name",
         "match_hosts[2]: ",
         "flush_interval_millisecond: ",
-        "max_series: 0 is not within 1 and 100000",
+        "max_series: must be between 1 and 100000, got 0",
     ];
     for attachment in SenderAttachment::ALL {
         sender_is_refused(attachment, wrong, &faults).await;

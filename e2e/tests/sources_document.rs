@@ -100,7 +100,7 @@ fn alarms_and_policies_are_on_what_is_published() {
                 *unit
             }
             None => {
-                let found = sender::measure::MEASURES.iter().find(|(name, _)| *name == metric);
+                let found = sender::builtin_metric::BUILTIN_METRICS.iter().find(|(name, _)| *name == metric);
                 let (_, measure) = found.unwrap_or_else(|| panic!("{metric} is nobody's metric"));
                 measure.unit(acpw_metric::Unit::SECONDS).as_str()
             }
@@ -112,7 +112,8 @@ fn alarms_and_policies_are_on_what_is_published() {
     }
     assert_eq!(seen, 4);
     for word in document.split('`').skip(1).step_by(2).filter(|word| word.ends_with("Utilization")) {
-        let is_ours = units.contains_key(word) || sender::measure::MEASURES.iter().any(|(name, _)| *name == word);
+        let is_ours =
+            units.contains_key(word) || sender::builtin_metric::BUILTIN_METRICS.iter().any(|(name, _)| *name == word);
         assert!(is_ours, "{word}");
     }
 }

@@ -1,4 +1,4 @@
-//! What CloudWatch, or something in its place, answers.
+//! Fuzzes the parser of responses from CloudWatch, or from a server in its place.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

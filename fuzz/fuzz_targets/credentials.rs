@@ -1,5 +1,5 @@
-//! What agents, metadata services and STS, or something in their place, answer: it splits no header, leads nowhere else,
-//! and no secret of it is told.
+//! Fuzzes the responses of agents, metadata services and STS, or of servers in their place: they must not split a
+//! header or redirect a request, and the secrets in them must not appear in logs or `Debug` output.
 #![no_main]
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ const SECRET: &str = "TOPSECRETKEY";
 const CONFIGURATIONS: [&str; 4] = [
     r#"{"cloud_watch_cluster_name": "c", "cloud_watch_region": "eu-west-1",
         "credentials": {"provider": "container", "cluster": "ecs"}}"#,
-    // Its region is asked for, too.
+    // The region is requested, too.
     r#"{"cloud_watch_cluster_name": "c", "credentials": {"provider": "imds", "cluster": "imds"}}"#,
     r#"{"cloud_watch_cluster_name": "c", "cloud_watch_region": "eu-west-1", "credentials": {"provider": "assume_role",
         "cluster": "sts", "role_arn": "arn:aws:iam::123456789012:role/metrics", "source":
@@ -29,7 +29,7 @@ const CONFIGURATIONS: [&str; 4] = [
         "session_name": "s1"}}"#,
 ];
 
-/// An answer: how it is made (mostly as what was asked for), its status, and what it is made of.
+/// A response: its shape, its status, and the parts of its body. Most shapes match the request.
 type Answer<'a> = (u8, u16, [&'a [u8]; 4]);
 
 fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
@@ -47,7 +47,7 @@ fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
                 check_headers(&call.headers);
                 driver.handle_call_answer(&response(answer, &call), now);
             }
-            // It waits for a while, or has what it wants.
+            // The driver is waiting, or it has credentials.
             None => seconds += 600,
         }
         if let Some(transmit) = driver.poll_transmit(now) {
@@ -62,13 +62,13 @@ fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
     }
 });
 
-/// A driver that has something to publish.
+/// Creates a driver that holds data.
 fn driver(configuration: &str) -> Driver {
     let environment =
         |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").then(|| "/v2/credentials/id".to_owned());
-    let config = Config::from_json(configuration.as_bytes(), environment).expect("it is sound");
+    let config = Config::from_json(configuration.as_bytes(), environment).expect("a valid configuration");
     let mut driver = Driver::new(config, 7);
-    let name = MetricName::new("RequestCount").expect("it is a name");
+    let name = MetricName::new("RequestCount").expect("a valid name");
     let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
     let mut one = Distribution::new();
     one.record(1.0);
@@ -83,8 +83,8 @@ fn driver(configuration: &str) -> Driver {
 fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {
     let [one, two, three, four] = parts;
     let or = |part: &[u8], usual: &str| if part.is_empty() { usual.as_bytes().to_vec() } else { part.to_vec() };
-    let asked = call.headers.iter().find(|(name, _)| *name == ":path").map_or("", |(_, path)| path);
-    let is_document = asked.starts_with("/v2/credentials/") || asked.ends_with("/name");
+    let requested = call.headers.iter().find(|(name, _)| *name == ":path").map_or("", |(_, path)| path);
+    let is_document = requested.starts_with("/v2/credentials/") || requested.ends_with("/name");
     let shape = match (shape % 9, call.cluster.as_str()) {
         (shape @ 0..5, _) => shape,
         (_, "sts") => 3,
@@ -94,8 +94,8 @@ fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {
     let (id, token, expiration) = (or(one, "ASIAEXAMPLE"), or(two, "TOKEN"), or(three, "2026-08-22T18:36:00Z"));
     let body = match shape {
         0 => one.to_vec(),
-        // What is asked for on the way: a region, a token, a role.
-        1 if asked.ends_with("/region") => or(one, "eu-west-1"),
+        // A region, or plain text such as a token or the name of a role.
+        1 if requested.ends_with("/region") => or(one, "eu-west-1"),
         1 => or(one, "name"),
         2 => [
             br#"{"Code": "Success", "AccessKeyId": ""#.as_slice(),
@@ -125,7 +125,7 @@ fn response((shape, status, parts): &Answer<'_>, call: &Call) -> Response {
         .concat(),
         _ => [b"<Error><Code>".as_slice(), one, b"</Code><Message>", two, b"</Message></Error>"].concat(),
     };
-    // Mostly good.
+    // Most responses are successful.
     let status = if *status < 1 << 14 { status.to_string() } else { "200".to_owned() };
     let header = |name: &str| match name {
         ":status" => Some(status.as_bytes().to_vec()),

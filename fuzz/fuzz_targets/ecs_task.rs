@@ -1,5 +1,5 @@
-//! Answers of ECS's task metadata endpoint, or of something instead of it: documents of a task and of its stats, in turns.
-//! Every value is finite and not negative, and CPU is at most a tenth above what the documents' processors allow.
+//! Fuzzes the responses of the ECS task metadata endpoint: documents of a task and of its stats, in turn. All values
+//! must be finite and not negative, and the CPU usage must not exceed the limit in the documents by more than 10 %.
 #![no_main]
 
 use std::time::Duration;
@@ -22,20 +22,20 @@ const CONFIG: &[u8] = br#"{
 const TASK: &[u8] = include_bytes!("../../receiver/tests/ecs_task/ec2-cgroup-v2/task.json");
 const STATS: &[u8] = include_bytes!("../../receiver/tests/ecs_task/ec2-cgroup-v2/stats.json");
 
-/// The offset and the number of bytes that are replaced, and what by.
+/// An edit of a document: the offset, the number of replaced bytes, and the new bytes.
 type Edit = (u16, u8, Vec<u8>);
 
 fn edited(document: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut edited = document.to_vec();
-    for (at, length, bytes) in edits {
-        let start = usize::from(*at).min(edited.len());
+    for (offset, length, bytes) in edits {
+        let start = usize::from(*offset).min(edited.len());
         let end = (start + usize::from(*length)).min(edited.len());
         edited.splice(start..end, bytes.iter().copied());
     }
     edited
 }
 
-/// Returns the most processors that a host or a limit in a document allows.
+/// Returns the largest number of processors that a host or a limit in a document allows.
 fn processors(document: &Value) -> f64 {
     let limit = |of: &Value, scale: f64| of["Limits"]["CPU"].as_f64().unwrap_or(0.0) * scale;
     let containers = document["Containers"].as_array().into_iter().flatten();
@@ -58,7 +58,7 @@ fuzz_target!(|input: (u16, [Vec<Edit>; 3], Vec<u8>)| {
         [&task, &first, &second, &raw].map(|document| serde_json::from_slice(document).unwrap_or(Value::Null));
     let most = documents.iter().map(processors).fold(0.0, f64::max) * 1.1 * (1.0 + 1e-9);
     let limit = documents[0]["Limits"]["CPU"].as_f64().unwrap_or(f64::NAN);
-    let Ok(config) = Config::from_json(CONFIG, |_| None) else { panic!("a good configuration") };
+    let Ok(config) = Config::from_json(CONFIG, |_| None) else { panic!("the configuration must be valid") };
     let mut sources = Sources::new(config.sources);
     for (second, stats) in (0..).zip([&first, &second, &raw, &first]) {
         let millis = 1_795_168_800_500 + second * 1_000;

@@ -1,4 +1,4 @@
-//! What Envoy's admin interface answers, cut into stats.
+//! Fuzzes the parser of stats from Envoy's admin interface.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Answers of a Prometheus endpoint, read part by part, and what is published of them.
+//! Fuzzes the responses of a Prometheus endpoint, which are parsed in parts, and the data published from them.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -12,11 +12,11 @@ use receiver::source::{
     scrape::exposition::Exposition,
 };
 
-/// Writes down what is read.
+/// Records everything that is read.
 #[derive(Debug, Default, PartialEq)]
-struct Written(Vec<String>);
+struct Recorder(Vec<String>);
 
-impl Sink for Written {
+impl Sink for Recorder {
     fn wants(&mut self, name: &str) -> Wanted {
         if name.starts_with('b') { Wanted::No } else { Wanted::ByPattern }
     }
@@ -34,7 +34,7 @@ impl Sink for Written {
     }
 }
 
-/// Reads all of a text.
+/// Reads an exposition to its end.
 fn read(body: &[u8], budget: usize, sink: &mut dyn Sink) -> Result<(), String> {
     let mut exposition = Exposition::new(body.to_vec())?;
     while !exposition.read(&mut { budget }, sink)? {}
@@ -43,13 +43,13 @@ fn read(body: &[u8], budget: usize, sink: &mut dyn Sink) -> Result<(), String> {
     Ok(())
 }
 
-/// The gauges of a page that is right, by name; each is the sum of two series.
-const RIGHT: [(&str, f64); 3] = [("right_a", 3.0), ("right_b", 30.0), ("right_c", 300.0)];
+/// The gauges of a valid page, by name. Each value is the sum of two series.
+const GAUGES: [(&str, f64); 3] = [("right_a", 3.0), ("right_b", 30.0), ("right_c", 300.0)];
 
-/// A page of these gauges, with any bytes for one line of one of them.
+/// Returns a page of these gauges, in which `line` replaces one line of the gauge with the index `of`.
 fn page_with(line: &[u8], of: usize) -> Vec<u8> {
     let mut page = Vec::new();
-    for (index, (name, sum)) in RIGHT.iter().enumerate() {
+    for (index, (name, sum)) in GAUGES.iter().enumerate() {
         page.extend(format!("# TYPE {name} gauge\n{name}{{n=\"1\"}} {}\n", sum / 3.0).into_bytes());
         match index == of {
             true => page.extend(line.iter().copied().filter(|byte| *byte != b'\n').chain([b'\n'])),
@@ -59,7 +59,7 @@ fn page_with(line: &[u8], of: usize) -> Vec<u8> {
     page
 }
 
-/// Publishes a page, and returns sums by names.
+/// Publishes a page. Returns the sum of each metric by name.
 fn publish(collector: &mut Collector, page: &[u8], second: u64, budget: usize) -> BTreeMap<String, f64> {
     collector.begin(Now { wall: Timestamp::from_secs(1_787_402_160 + second), ..Now::default() });
     if read(page, budget, collector).is_err() {
@@ -82,7 +82,7 @@ fuzz_target!(|input: (u16, Vec<Vec<u8>>)| {
     let budget = usize::from(budget).max(1);
     let mut collector = Collector::new(vec![Rule::new("*"), Rule::new("a*")], 10, None);
     for (body, second) in answers.iter().zip(0..) {
-        let (mut whole, mut parts) = (Written::default(), Written::default());
+        let (mut whole, mut parts) = (Recorder::default(), Recorder::default());
         let result = read(body, usize::MAX, &mut whole);
         assert_eq!(read(body, budget, &mut parts), result);
         assert_eq!(parts, whole);
@@ -90,21 +90,21 @@ fuzz_target!(|input: (u16, Vec<Vec<u8>>)| {
         while collector.poll_remark().is_some() {}
     }
 
-    // One line of a page changes only its own metric, or makes gaps.
-    let rules: Vec<_> = RIGHT.iter().map(|(name, _)| Rule::new(name)).collect();
-    for (line, of) in answers.iter().zip((0..RIGHT.len()).cycle()) {
+    // A line of a page changes only its own metric, or makes gaps.
+    let rules: Vec<_> = GAUGES.iter().map(|(name, _)| Rule::new(name)).collect();
+    for (line, of) in answers.iter().zip((0..GAUGES.len()).cycle()) {
         let names = |name: &str| line.windows(name.len()).any(|part| part == name.as_bytes());
-        let is_of_another = RIGHT.iter().enumerate().any(|(index, (name, _))| index != of && names(name));
+        let is_of_another = GAUGES.iter().enumerate().any(|(index, (name, _))| index != of && names(name));
         if is_of_another {
             continue;
         }
         let mut collector = Collector::new(rules.clone(), 10, None);
-        let right = page_with(format!("{}{{n=\"2\"}} {}", RIGHT[of].0, RIGHT[of].1 / 1.5).as_bytes(), of);
-        let expected: BTreeMap<_, _> = RIGHT.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect();
-        assert_eq!(publish(&mut collector, &right, 0, budget), expected);
+        let valid = page_with(format!("{}{{n=\"2\"}} {}", GAUGES[of].0, GAUGES[of].1 / 1.5).as_bytes(), of);
+        let expected: BTreeMap<_, _> = GAUGES.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect();
+        assert_eq!(publish(&mut collector, &valid, 0, budget), expected);
         for (name, sum) in publish(&mut collector, &page_with(line, of), 10, budget) {
-            assert!(name == RIGHT[of].0 || sum == expected[&name], "{name} {sum} with {line:?}");
+            assert!(name == GAUGES[of].0 || sum == expected[&name], "{name} {sum} with {line:?}");
         }
-        assert_eq!(publish(&mut collector, &right, 20, budget), expected);
+        assert_eq!(publish(&mut collector, &valid, 20, budget), expected);
     }
 });

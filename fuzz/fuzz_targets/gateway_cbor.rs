@@ -1,4 +1,4 @@
-//! A body in Smithy RPC v2 CBOR.
+//! Fuzzes requests to the gateway in Smithy RPC v2 CBOR.
 #![no_main]
 
 use gateway::protocol::Protocol;

@@ -1,4 +1,4 @@
-//! A body in AWS JSON 1.0.
+//! Fuzzes requests to the gateway in AWS JSON 1.0.
 #![no_main]
 
 use gateway::protocol::Protocol;

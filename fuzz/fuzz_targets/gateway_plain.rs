@@ -1,4 +1,4 @@
-//! A body of the gateway's own.
+//! Fuzzes requests in the gateway's own JSON format.
 #![no_main]
 
 use gateway::protocol::Protocol;

@@ -1,4 +1,4 @@
-//! A body in AWS Query.
+//! Fuzzes requests to the gateway in AWS Query.
 #![no_main]
 
 use gateway::protocol::Protocol;

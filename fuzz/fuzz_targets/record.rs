@@ -1,4 +1,4 @@
-//! Bytes in the shared queue: refused, or merged, written and read again without a loss.
+//! Fuzzes records in the shared queue: each is either refused, or merged, encoded and decoded without loss.
 #![no_main]
 
 use acpw_metric::{Accumulator, Record};
@@ -10,9 +10,9 @@ fuzz_target!(|bytes: &[u8]| {
     held.merge_record(&record, 0);
     held.merge_record(&record, -1);
     let samples = held.samples();
-    let mut again = Accumulator::default();
+    let mut decoded = Accumulator::default();
     for bytes in held.into_records(1 << 16) {
-        again.merge_record(&Record::decode(&bytes).expect("what is written is a record"), 0);
+        decoded.merge_record(&Record::decode(&bytes).expect("a valid record"), 0);
     }
-    assert_eq!(again.samples(), samples);
+    assert_eq!(decoded.samples(), samples);
 });

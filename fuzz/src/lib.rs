@@ -1,4 +1,4 @@
-//! What several fuzz targets do.
+//! Code that several fuzz targets share.
 
 use acpw_metric::{Accumulator, Record, Timestamp};
 use gateway::{
@@ -8,7 +8,7 @@ use gateway::{
     rules::{Reading, Rules},
 };
 
-/// A body that is posted: refused, or taken as records that the receiver reads without a loss.
+/// Posts a body to the gateway. The body must either be refused or become records that the receiver reads without loss.
 pub fn post(protocol: Protocol, body: &[u8]) {
     let rules = Rules { namespaces: Vec::new(), default_dimensions: Vec::new(), max_exact_values: 10 };
     let now = Timestamp::from_secs(1_795_170_600);
@@ -16,7 +16,7 @@ pub fn post(protocol: Protocol, body: &[u8]) {
     let Some(posting) = read_any(protocol, body, &reading) else { return };
     let mut held = Accumulator::default();
     for record in &posting.records {
-        held.merge_record(&Record::decode(record).expect("what is written is a record"), 0);
+        held.merge_record(&Record::decode(record).expect("a valid record"), 0);
     }
     assert_eq!(held.samples(), posting.values);
 }

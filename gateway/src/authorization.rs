@@ -2,7 +2,7 @@
 
 use acpw_config::Secret;
 use acpw_metric::datetime::parse_iso_8601_basic;
-use acpw_sigv4::{Credentials, PayloadHash, Request as SignedRequest, Scope, Signer};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
 
 use crate::request::Request;
 
@@ -140,10 +140,10 @@ fn expected(
     }
     let token = request.text("x-amz-security-token");
     let credentials = Credentials::new(&key.id, key.secret.expose(), token).map_err(|error| told(&error))?;
-    let scope = Scope::new(region, SERVICE).map_err(|error| told(&error))?;
+    let scope = SigningScope::new(region, SERVICE).map_err(|error| told(&error))?;
     let is_hash_signed = names.split(';').any(|name| name == "x-amz-content-sha256");
     let signed = Signer::new(credentials, scope).sign(
-        &SignedRequest {
+        &SignableRequest {
             method: request.method(),
             host: request.authority(),
             path: request.path(),
@@ -295,10 +295,10 @@ mod tests {
         let authorization = named("authorization", b"");
         assert_eq!(
             authorization,
-            r#"The signature cannot be checked: header "authorization": signing writes it, leave it out."#
+            r#"The signature cannot be checked: header "authorization": the signer adds this header; remove it."#
         );
         for (value, what) in [
-            (b"hidden\tvalue".as_slice(), "the value has a control character"),
+            (b"hidden\tvalue".as_slice(), "the value contains a control character"),
             (b"hidden \xe9", "the value is not UTF-8; leave it out of SignedHeaders"),
         ] {
             let message = named("x-note", value);

@@ -1,6 +1,6 @@
 //! The gateway's configuration.
 
-use acpw_config::{Faults, Field, Object as _, Secret, object, read};
+use acpw_config::{Field, Object as _, Secret, ValidationErrors, object, read};
 use acpw_metric::{DimensionName, DimensionValue, Dimensions, Namespace};
 
 use crate::{
@@ -72,7 +72,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
-    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", &mut faults).unwrap_or_default();
         let namespaces = namespaces(raw.namespaces, &mut faults);
@@ -101,8 +101,8 @@ impl Config {
 fn items<T: acpw_config::FromJson, U>(
     list: Field<Vec<Field<T>>>,
     name: &str,
-    faults: &mut Faults,
-    mut parse: impl FnMut(T, &str, &mut Faults) -> Option<U>,
+    faults: &mut ValidationErrors,
+    mut parse: impl FnMut(T, &str, &mut ValidationErrors) -> Option<U>,
 ) -> Vec<U> {
     let mut parsed = Vec::new();
     for (index, item) in list.optional(name, faults).into_iter().flatten().enumerate() {
@@ -116,7 +116,7 @@ fn items<T: acpw_config::FromJson, U>(
 
 /// Returns the namespaces that are taken; none stands for all of them. A list without entries, which a template writes
 /// when its variable is empty, would take what its author meant to keep out.
-fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> Vec<Namespace> {
+fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut ValidationErrors) -> Vec<Namespace> {
     refuse_empty(&list, "namespaces", "every namespace is taken", faults);
     items(list, "namespaces", faults, |name, path, faults| {
         if name.contains('*') {
@@ -130,7 +130,7 @@ fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> Vec<Names
 
 /// Returns the token that requests must show, if one is configured. A token that is configured and empty is a fault, as
 /// it would open the gateway to everybody.
-fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut Faults) -> Option<Secret> {
+fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut ValidationErrors) -> Option<Secret> {
     let token = key.optional("bearer_token", faults);
     let is_from_variable = token.is_none();
     let token = token.or_else(|| variable.map(Secret::new))?;
@@ -146,7 +146,7 @@ fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut Fault
 
 /// Returns the access keys, one of which must have signed a request. A list without entries is a fault, as it would open
 /// the gateway to everybody; so is a key that is listed twice, as only the first secret would be tried.
-fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut Faults) -> Vec<AccessKey> {
+fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut ValidationErrors) -> Vec<AccessKey> {
     refuse_empty(&list, "access_keys", "no signature is asked for", faults);
     let mut seen: Vec<String> = Vec::new();
     items(list, "access_keys", faults, |raw, path, faults| {
@@ -161,13 +161,13 @@ fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut Faults) -> Ve
 }
 
 /// Adds a fault when a list is configured and empty; `without` says what follows from leaving it out.
-fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, without: &str, faults: &mut Faults) {
+fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, without: &str, faults: &mut ValidationErrors) {
     if matches!(list, Field::Valid(items) if items.is_empty()) {
         faults.add(name, format_args!("must have at least one entry; without the key, {without}"));
     }
 }
 
-fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(DimensionName, DimensionValue)> {
+fn dimension(raw: RawDimension, path: &str, faults: &mut ValidationErrors) -> Option<(DimensionName, DimensionValue)> {
     raw.check_keys(path, faults);
     let (name_path, value_path) = (format!("{path}.name"), format!("{path}.value"));
     let name = raw.name.required(&name_path, faults);
@@ -177,7 +177,7 @@ fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(Dime
     name.zip(value)
 }
 
-fn access_key(raw: RawAccessKey, path: &str, faults: &mut Faults) -> Option<AccessKey> {
+fn access_key(raw: RawAccessKey, path: &str, faults: &mut ValidationErrors) -> Option<AccessKey> {
     raw.check_keys(path, faults);
     let id = raw.access_key_id.required(format_args!("{path}.access_key_id"), faults);
     let secret = raw.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
@@ -187,7 +187,7 @@ fn access_key(raw: RawAccessKey, path: &str, faults: &mut Faults) -> Option<Acce
     Some(AccessKey { id, secret })
 }
 
-fn origin(origin: String, path: &str, faults: &mut Faults) -> Option<String> {
+fn origin(origin: String, path: &str, faults: &mut ValidationErrors) -> Option<String> {
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     let is_host = |host: &str| {
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
@@ -218,14 +218,14 @@ mod tests {
         }"#;
         let faults = config(document).unwrap_err();
         let starts = [
-            "port: unknown key; known are receiver_vm_id, namespaces, ",
+            "port: unknown key; known keys are receiver_vm_id, namespaces, ",
             "receiver_vm_id: is required",
             "namespaces[0]: must not start with \"AWS/\"",
             "namespaces[1]: must be a string",
             "default_dimensions[1].valu: unknown key",
             "default_dimensions[1].name: must not start with",
             "default_dimensions[1].value: is required",
-            "max_exact_values: 0 is not within 1 and 10000",
+            "max_exact_values: must be between 1 and 10000, got 0",
             "bearer_token: must be printable",
             "access_keys[0].secret_access_key: is required",
             "access_keys[1]: ",

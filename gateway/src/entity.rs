@@ -1,10 +1,10 @@
 //! `Entity`: what a group of data belongs to.
 
-use acpw_config::list;
+use acpw_config::comma_separated;
 use acpw_metric::{Entity, EntityText};
 
 use crate::{
-    fault::{FaultKind, Faults, Path},
+    fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     node::Node,
     rules::Reading,
@@ -20,29 +20,29 @@ const MAX_ATTRIBUTES: usize = 10;
 
 /// Reads an entity. Those that the receiver can hand on are services: of type `Service`, with `Name` and `Environment`,
 /// which is what CloudWatch's console shows metrics under.
-pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Entity> {
+pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Entity> {
     let fields = Fields::of(node, path, &["KeyAttributes", "Attributes"], reading.unknown, faults)?;
     let keys_path = Path::Field(path, "KeyAttributes");
     let Some(keys) = fields.dictionary("KeyAttributes", faults) else {
-        faults.add_kind(FaultKind::Missing, keys_path, "is required");
+        faults.add_kind(ValidationErrorKind::Missing, keys_path, "is required");
         return None;
     };
     let attributes = fields.dictionary("Attributes", faults).unwrap_or_default();
     if !(MIN_KEYS..=MAX_KEYS).contains(&keys.len()) {
         let message = format_args!("has {} items; CloudWatch takes {MIN_KEYS} to {MAX_KEYS}", keys.len());
-        faults.add_kind(FaultKind::Value, keys_path, message);
+        faults.add_kind(ValidationErrorKind::Value, keys_path, message);
         return None;
     }
     if attributes.len() > MAX_ATTRIBUTES {
         let message = format_args!("has {} items; CloudWatch takes at most {MAX_ATTRIBUTES}", attributes.len());
-        faults.add_kind(FaultKind::Value, Path::Field(path, "Attributes"), message);
+        faults.add_kind(ValidationErrorKind::Value, Path::Field(path, "Attributes"), message);
         return None;
     }
     if let Some((key, _)) = keys.iter().find(|(key, _)| !KEYS.contains(key)) {
         let key: String = key.chars().take(100).collect();
-        let known = list(&mut KEYS.iter().copied());
+        let known = comma_separated(&mut KEYS.iter().copied());
         let message = format_args!("is not known; known are {known}");
-        faults.add_kind(FaultKind::Value, Path::Field(&keys_path, &key), message);
+        faults.add_kind(ValidationErrorKind::Value, Path::Field(&keys_path, &key), message);
         return None;
     }
     let key = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
@@ -51,13 +51,13 @@ pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mu
     else {
         let message = "must be Type (Service), Name and Environment, without further attributes; \
                        this gateway hands on no other entity";
-        faults.add_kind(FaultKind::Value, keys_path, message);
+        faults.add_kind(ValidationErrorKind::Value, keys_path, message);
         return None;
     };
     let mut text = |name: &str, value: &str| match EntityText::new(value) {
         Ok(text) => Some(text),
         Err(error) => {
-            faults.add_kind(FaultKind::Value, Path::Field(&keys_path, name), error);
+            faults.add_kind(ValidationErrorKind::Value, Path::Field(&keys_path, name), error);
             None
         }
     };

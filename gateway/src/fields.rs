@@ -1,10 +1,10 @@
 //! A structure of a request: its fields are read by name and type, and a fault names the path.
 
-use acpw_config::{list, similar};
+use acpw_config::{comma_separated, similar};
 use std::borrow::Cow;
 
 use crate::{
-    fault::{FaultKind, Faults, Path},
+    fault::{Path, ValidationErrorKind, ValidationErrors},
     moment,
     node::Node,
 };
@@ -32,7 +32,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         path: &'p Path<'p>,
         known: &[&str],
         unknown: UnknownFields,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<Self> {
         let entries = entries(node, path, faults)?;
         let mut seen = 0u32;
@@ -41,17 +41,17 @@ impl<'n, 'p> Fields<'n, 'p> {
                 Some(at) => {
                     let bit = 1u32.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0);
                     if seen & bit != 0 {
-                        faults.add_kind(FaultKind::Type, Path::Field(path, name), "is there twice");
+                        faults.add_kind(ValidationErrorKind::Type, Path::Field(path, name), "is there twice");
                     }
                     seen |= bit;
                 }
                 None if unknown == UnknownFields::Refused => {
                     let message = match similar(name, known) {
                         Some(meant) => format!("is not known; did you mean {meant}?"),
-                        None => format!("is not known; known are {}", list(&mut known.iter().copied())),
+                        None => format!("is not known; known are {}", comma_separated(&mut known.iter().copied())),
                     };
                     let name: String = name.chars().take(100).collect();
-                    faults.add_kind(FaultKind::Type, Path::Field(path, &name), message);
+                    faults.add_kind(ValidationErrorKind::Type, Path::Field(path, &name), message);
                 }
                 None => {}
             }
@@ -71,7 +71,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Text.
-    pub fn text(&self, name: &str, faults: &mut Faults) -> Option<&'n str> {
+    pub fn text(&self, name: &str, faults: &mut ValidationErrors) -> Option<&'n str> {
         match self.node(name)? {
             Node::Text(text) | Node::Form(text) => Some(text),
             _ => self.wrong_type(name, "a string", faults),
@@ -79,13 +79,13 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// A number, which may be none that CloudWatch takes.
-    pub fn number(&self, name: &str, faults: &mut Faults) -> Option<f64> {
+    pub fn number(&self, name: &str, faults: &mut ValidationErrors) -> Option<f64> {
         let number = number(self.node(name)?);
         number.or_else(|| self.wrong_type(name, "a number", faults))
     }
 
     /// True or false.
-    pub fn boolean(&self, name: &str, faults: &mut Faults) -> Option<bool> {
+    pub fn boolean(&self, name: &str, faults: &mut ValidationErrors) -> Option<bool> {
         match self.node(name)? {
             Node::Bool(value) => Some(*value),
             Node::Form(text) if text == "true" || text == "false" => Some(text == "true"),
@@ -94,7 +94,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Seconds since the epoch, given as such, or as a text that [`moment::seconds`] reads.
-    pub fn seconds(&self, name: &str, faults: &mut Faults) -> Option<f64> {
+    pub fn seconds(&self, name: &str, faults: &mut ValidationErrors) -> Option<f64> {
         let seconds = match self.node(name)? {
             Node::Number(seconds) | Node::Time(seconds) => Some(*seconds),
             Node::Text(text) | Node::Form(text) => moment::seconds(text),
@@ -104,7 +104,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// The items of a list.
-    pub fn list(&self, name: &str, faults: &mut Faults) -> Option<&'n [Node<'n>]> {
+    pub fn list(&self, name: &str, faults: &mut ValidationErrors) -> Option<&'n [Node<'n>]> {
         match self.node(name)? {
             Node::List(items) => Some(items),
             // An empty list of a form.
@@ -114,12 +114,12 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Numbers.
-    pub fn numbers(&self, name: &str, faults: &mut Faults) -> Option<Vec<f64>> {
+    pub fn numbers(&self, name: &str, faults: &mut ValidationErrors) -> Option<Vec<f64>> {
         let items = self.list(name, faults)?;
         let path = Path::Field(self.path, name);
         let read = |(index, item): (usize, &Node<'_>)| {
             number(item).unwrap_or_else(|| {
-                faults.add_kind(FaultKind::Type, Path::Item(&path, index), "must be a number");
+                faults.add_kind(ValidationErrorKind::Type, Path::Item(&path, index), "must be a number");
                 0.0
             })
         };
@@ -127,7 +127,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// A map whose names are data; a form writes it as entries of `key` and `value`.
-    pub fn dictionary(&self, name: &str, faults: &mut Faults) -> Option<Vec<(&'n str, &'n str)>> {
+    pub fn dictionary(&self, name: &str, faults: &mut ValidationErrors) -> Option<Vec<(&'n str, &'n str)>> {
         let path = Path::Field(self.path, name);
         let mut pairs = Vec::new();
         for (key, value) in entries(self.node(name)?, &path, faults)? {
@@ -140,28 +140,32 @@ impl<'n, 'p> Fields<'n, 'p> {
                         let (key, value) = (entry.text("key", faults), entry.text("value", faults));
                         match key.zip(value) {
                             Some(pair) => pairs.push(pair),
-                            None => faults.add_kind(FaultKind::Type, path, "must have a key and a value"),
+                            None => faults.add_kind(ValidationErrorKind::Type, path, "must have a key and a value"),
                         }
                     }
                 }
-                _ => faults.add_kind(FaultKind::Type, Path::Field(&path, key), "must be a string"),
+                _ => faults.add_kind(ValidationErrorKind::Type, Path::Field(&path, key), "must be a string"),
             }
         }
         Some(pairs)
     }
 
-    fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut Faults) -> Option<T> {
-        faults.add_kind(FaultKind::Type, Path::Field(self.path, name), format_args!("must be {expected}"));
+    fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut ValidationErrors) -> Option<T> {
+        faults.add_kind(ValidationErrorKind::Type, Path::Field(self.path, name), format_args!("must be {expected}"));
         None
     }
 }
 
-fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Option<&'n [(Cow<'n, str>, Node<'n>)]> {
+fn entries<'n>(
+    node: &'n Node<'n>,
+    path: &Path<'_>,
+    faults: &mut ValidationErrors,
+) -> Option<&'n [(Cow<'n, str>, Node<'n>)]> {
     match node {
         Node::Map(entries) => Some(entries),
         Node::Form(text) if text.is_empty() => Some(&[]),
         _ => {
-            faults.add_kind(FaultKind::Type, path, "must be an object");
+            faults.add_kind(ValidationErrorKind::Type, path, "must be an object");
             None
         }
     }
@@ -190,8 +194,11 @@ fn double(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn read<'n, T>(node: &'n Node<'n>, read: impl FnOnce(Fields<'n, '_>, &mut Faults) -> T) -> (T, Vec<String>) {
-        let mut faults = Faults::default();
+    fn read<'n, T>(
+        node: &'n Node<'n>,
+        read: impl FnOnce(Fields<'n, '_>, &mut ValidationErrors) -> T,
+    ) -> (T, Vec<String>) {
+        let mut faults = ValidationErrors::default();
         let fields = Fields::of(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
         let value = read(fields, &mut faults);
         (value, faults.listed().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
@@ -205,7 +212,7 @@ mod tests {
     fn names_that_are_unknown_or_there_twice_are_told() {
         let node = map([("A", Node::Null), ("A", Node::Null), ("a", Node::Null)]);
         assert_eq!(read(&node, |_, _| ()).1, ["A is there twice", "a is not known; did you mean A?"]);
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         Fields::of(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
         assert!(faults.is_empty());
     }

@@ -306,7 +306,7 @@ fn every_fault_has_its_path() {
         ),
         (
             json!({ "cluster_name": "a", "groups": ["server"], "max_stats": 0 }),
-            "envoy_stats.max_stats: 0 is not within",
+            "envoy_stats.max_stats: must be between ",
         ),
         (
             json!({ "cluster_name": "a", "groups": ["server"], "metric_namespace": "AWS/X" }),

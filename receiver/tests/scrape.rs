@@ -159,13 +159,13 @@ fn every_fault_is_told_with_its_path() {
     ]))
     .unwrap_err();
     let starts = [
-        "scrape[0].urls: unknown key; known are cluster_name, path, host, interval_millisecond, ",
+        "scrape[0].urls: unknown key; known keys are cluster_name, path, host, interval_millisecond, ",
         "scrape[0].cluster_name: is required",
         "scrape[0].path: must begin with",
         "scrape[0].host: is not a host",
-        "scrape[0].interval_millisecond: 999 is not within 1000 and 3600000",
-        "scrape[0].answer_limit_bytes: 1 is not within 1024 and 16777216",
-        "scrape[0].max_series: 0 is not within 1 and 20000",
+        "scrape[0].interval_millisecond: must be between 1000 and 3600000, got 999",
+        "scrape[0].answer_limit_bytes: must be between 1024 and 16777216, got 1",
+        "scrape[0].max_series: must be between 1 and 20000, got 0",
         "scrape[0].metric_namespace: must not start with",
         "scrape[0].dimensions.a: must have at least one character",
         "scrape[0].rules: must have 1 to 1000 rules",

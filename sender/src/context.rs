@@ -1,4 +1,4 @@
-//! The glue to Envoy: its events in, host calls out.
+//! The glue between Envoy and [`Sender`]: forwards events and makes host calls.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -12,53 +12,54 @@ use proxy_wasm::{
     types::{Action, ContextType, LogLevel, Status},
 };
 
-use crate::{Config, HeaderPhase, Observation, Sender};
+use crate::{HeaderPhase, Level, LogLine, PendingRequest, Sender, SenderConfig};
 
 proxy_wasm::main! {{
-    // Also writes a panic to Envoy's log before it ends the VM.
+    // This also writes the message of a panic to Envoy's log before the VM ends.
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
-/// The context of a plugin configuration: the HTTP filter's root, or the access logger itself.
+/// The context of a plugin configuration: the root of the HTTP filter, or the access logger itself.
 #[derive(Default)]
 struct Root {
     worker: SharedWorker,
 }
 
-/// The worker, which a root shares with its streams: the SDK gives streams no way to their root. There is none until the
-/// configuration is valid.
+/// The worker that a root context shares with its streams, because the SDK does not let a stream access its root
+/// context. It is `None` until a valid configuration is loaded.
 #[derive(Clone, Default)]
 struct SharedWorker(Rc<RefCell<Option<Worker>>>);
 
-/// What this VM counts for one plugin configuration.
+/// The sender of one plugin configuration in this VM, that is, on one worker thread.
 struct Worker {
     sender: Sender,
     receiver_vm_id: String,
     queue: Option<Queue>,
     stats: Stats,
-    /// No more ticks follow, so every request is handed over as soon as it is counted.
+    /// `on_done` was called, so no more ticks follow and each request is flushed when it ends.
     is_done: bool,
 }
 
 /// One request that passes through the HTTP filter.
 struct Stream {
     worker: SharedWorker,
-    stage: Stage,
+    state: StreamState,
 }
 
-/// The stage that a stream has reached.
-enum Stage {
-    /// Its headers have not reached this filter.
-    Unseen,
-    /// Its host does not match.
+/// The state of a stream.
+enum StreamState {
+    /// The filter has not seen the request headers.
+    HeadersUnseen,
+    /// The host does not match.
     Unmatched,
-    /// Its host matches, and it has not ended.
-    Observed(Observation),
+    /// The host matches, and the stream has not ended.
+    Pending(PendingRequest),
 }
 
 impl SharedWorker {
-    /// Runs `act` on the worker. Envoy delivers events one after the other, so the worker is never borrowed already.
+    /// Calls `act` with the worker, if there is one. Envoy delivers one event at a time, so the worker is never
+    /// borrowed twice.
     fn with(&self, act: impl FnOnce(&mut Worker)) {
         if let Ok(mut worker) = self.0.try_borrow_mut()
             && let Some(worker) = worker.as_mut()
@@ -69,14 +70,15 @@ impl SharedWorker {
 }
 
 impl Root {
-    fn configure(&mut self) -> Result<(), String> {
-        let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
+    /// Loads the configuration. Logs an error and returns `None` if that fails.
+    fn configure(&mut self) -> Option<()> {
+        let config = SenderConfig::from_json(&plugin_configuration(), environment);
+        let config = config.map_err(|errors| write_log(&LogLine::InvalidConfiguration(&errors))).ok()?;
         for warning in &config.warnings {
-            log(LogLevel::Warn, &format!("acpw sender: {warning}"));
+            write_log(&LogLine::ConfigurationWarning(warning));
         }
-        let stats = Stats::define().map_err(|status| format!("Envoy defines no statistics: {status:?}"))?;
-        hostcalls::set_tick_period(config.flush_interval)
-            .map_err(|status| format!("Envoy sets no tick: {status:?}"))?;
+        let stats = or_log(Stats::define(), "define the statistics of the sender")?;
+        or_log(hostcalls::set_tick_period(config.flush_interval), "set the flush interval")?;
         let worker = Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             sender: Sender::new(config, now()),
@@ -85,7 +87,8 @@ impl Root {
             is_done: false,
         };
         self.worker = SharedWorker(Rc::new(RefCell::new(Some(worker))));
-        Ok(())
+        write_log(&LogLine::Started { release: &release() });
+        Some(())
     }
 }
 
@@ -94,7 +97,7 @@ impl Context for Root {
         self.worker.with(|worker| {
             worker.is_done = true;
             worker.flush();
-            worker.sender.end_progress();
+            worker.sender.stop_tracking_in_flight();
         });
         true
     }
@@ -102,37 +105,26 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        match self.configure() {
-            Ok(()) => {
-                log(LogLevel::Info, &format!("acpw sender: {} started", release()));
-                true
-            }
-            Err(error) => {
-                log(LogLevel::Critical, &format!("acpw sender: {error}"));
-                false
-            }
-        }
+        self.configure().is_some()
     }
 
     fn on_tick(&mut self) {
         self.worker.with(Worker::flush);
     }
 
-    /// A request of an access logger has ended.
+    /// Handles the end of a request if the plugin is an access logger.
     fn on_log(&mut self) {
         self.worker.with(|worker| {
-            if worker.sender.counts_progress() {
-                let message = "acpw sender: an access logger does not see requests begin; RequestsInProgress and \
-                    ConcurrencyUtilization are left out";
-                log(LogLevel::Warn, message);
-                worker.sender.end_progress();
+            if worker.sender.tracks_in_flight() {
+                write_log(&LogLine::NoRequestsInProgress);
+                worker.sender.stop_tracking_in_flight();
             }
-            worker.log();
+            worker.count_ended_request();
         });
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { worker: self.worker.clone(), stage: Stage::Unseen }))
+        Some(Box::new(Stream { worker: self.worker.clone(), state: StreamState::HeadersUnseen }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -145,49 +137,49 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         self.worker.with(|worker| {
-            self.stage = match worker.begin(HeaderPhase::Arrival) {
-                Some(mut observation) => {
-                    if worker.sender.counts_progress() {
-                        worker.sender.enter(&mut observation, wall_clock());
+            self.state = match worker.start_request(HeaderPhase::Arrival) {
+                Some(mut request) => {
+                    if worker.sender.tracks_in_flight() {
+                        worker.sender.track_in_flight(&mut request, wall_clock());
                     }
-                    Stage::Observed(observation)
+                    StreamState::Pending(request)
                 }
-                None => Stage::Unmatched,
+                None => StreamState::Unmatched,
             };
         });
         Action::Continue
     }
 
     fn on_log(&mut self) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Unmatched);
-        self.worker.with(|worker| match stage {
-            Stage::Observed(observation) => worker.finish(observation),
-            Stage::Unmatched => {}
-            // A filter before this one has answered.
-            Stage::Unseen => worker.log(),
+        let state = std::mem::replace(&mut self.state, StreamState::Unmatched);
+        self.worker.with(|worker| match state {
+            StreamState::Pending(request) => worker.end_request(request),
+            StreamState::Unmatched => {}
+            // An earlier filter has answered the request.
+            StreamState::HeadersUnseen => worker.count_ended_request(),
         });
     }
 }
 
 impl Worker {
-    /// Counts a request that was not seen before its end.
-    fn log(&mut self) {
-        if let Some(observation) = self.begin(HeaderPhase::End) {
-            self.finish(observation);
+    /// Counts a request of which only the end was seen.
+    fn count_ended_request(&mut self) {
+        if let Some(request) = self.start_request(HeaderPhase::End) {
+            self.end_request(request);
         }
     }
 
-    fn begin(&mut self, phase: HeaderPhase) -> Option<Observation> {
+    fn start_request(&mut self, phase: HeaderPhase) -> Option<PendingRequest> {
         #[cfg(feature = "trap")]
-        trap_if_asked();
-        self.sender.begin(request_header, phase)
+        trap_if_requested();
+        self.sender.start_request(request_header, phase)
     }
 
-    fn finish(&mut self, observation: Observation) {
-        if self.sender.counts_progress() {
-            self.sender.leave(&observation, wall_clock());
+    fn end_request(&mut self, request: PendingRequest) {
+        if self.sender.tracks_in_flight() {
+            self.sender.untrack_in_flight(&request, wall_clock());
         }
-        self.sender.finish(observation, property);
+        self.sender.end_request(request, property);
         if self.is_done {
             self.flush();
         }
@@ -196,19 +188,20 @@ impl Worker {
     fn flush(&mut self) {
         self.sender.flush(now());
         if !self.sender.is_empty() {
-            // The receiver may start later than this VM, so this is asked again until it is there.
+            // The receiver may start later than this VM, so the queue is looked up until it exists.
             self.queue = self.queue.or_else(|| Queue::resolve(&self.receiver_vm_id, QUEUE_NAME));
             if let Some(queue) = self.queue {
-                self.hand_over(queue);
+                self.enqueue_records(queue);
             }
-            if let Some(line) = self.sender.note_queue(self.queue.is_some(), self.stats.no_receiver.value(), now()) {
-                log(LogLevel::Warn, &format!("acpw sender: {line}"));
+            let no_receiver = self.stats.no_receiver.value();
+            if let Some(line) = self.sender.check_receiver(self.queue.is_some(), no_receiver, now()) {
+                write_log(&line);
             }
         }
         self.stats.update(&mut self.sender);
     }
 
-    fn hand_over(&mut self, queue: Queue) {
+    fn enqueue_records(&mut self, queue: Queue) {
         let mut unreadable = Vec::new();
         while let Some(record) = queue.dequeue() {
             if self.sender.take_back(&record).is_err() {
@@ -220,23 +213,37 @@ impl Worker {
         }
         for record in self.sender.take_records() {
             if queue.enqueue(&record).is_err() {
-                self.sender.give_back(&record);
+                self.sender.restore(&record);
                 self.queue = None;
             }
         }
     }
 }
 
-/// Ends this VM, for the tests of modules that fail.
+fn write_log(line: &LogLine<'_>) {
+    let level = match line.level() {
+        Level::Critical => LogLevel::Critical,
+        Level::Warning => LogLevel::Warn,
+        Level::Info => LogLevel::Info,
+    };
+    log(level, &line.to_string());
+}
+
+/// Returns the value of `result`, or logs the status that Envoy returned.
+fn or_log<T>(result: Result<T, Status>, purpose: &'static str) -> Option<T> {
+    result.map_err(|status| write_log(&LogLine::HostCallRefused { purpose, status: &status })).ok()
+}
+
+/// Ends this VM if the request asks for it. Tests use it to check that Envoy survives a module that fails.
 #[cfg(feature = "trap")]
-#[allow(clippy::panic, reason = "the feature exists for this")]
-fn trap_if_asked() {
+#[allow(clippy::panic, reason = "the feature exists to panic")]
+fn trap_if_requested() {
     if request_header(":path").is_some_and(|path| path == b"/trap-the-sender") {
         panic!("a test has asked for it");
     }
 }
 
-/// The sender's part of Envoy's statistics.
+/// The sender's statistics in Envoy.
 struct Stats {
     observed: Counter,
     enqueued: Counter,
@@ -244,7 +251,7 @@ struct Stats {
     dropped_buffer_full: Counter,
     no_receiver: Counter,
     held: Gauge,
-    /// What this worker has added to the gauge that all workers share.
+    /// The contribution of this worker to the gauge, which all workers share.
     held_before: u64,
 }
 

@@ -1,47 +1,48 @@
-//! Where the values of dimensions come from.
+//! Definitions of dimensions.
 
 use acpw_metric::{DimensionName, DimensionValue};
 
-/// A dimension's name, where its value comes from, and what it is when there is none.
+/// The definition of a dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dimension {
+pub struct DimensionDefinition {
     /// The name.
     pub name: DimensionName,
-    /// Where the value comes from.
-    pub source: Source,
-    /// The value where the request has none; without it, sets with this dimension do not count the request.
+    /// The source of the value.
+    pub source: DimensionSource,
+    /// The value of requests for which the source has none. Without a default, sets with this dimension do not count
+    /// such requests.
     pub default: Option<DimensionValue>,
 }
 
-/// Where a value comes from.
+/// The source of a dimension's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// It is always the same.
+pub enum DimensionSource {
+    /// A constant.
     Constant(DimensionValue),
-    /// The host that `match_hosts` matched.
+    /// The host that matches an entry of `match_hosts`.
     Host,
-    /// The method.
+    /// The request method.
     Method,
-    /// The path, without the query.
+    /// The path without the query.
     Path,
-    /// The template that the path matches, or the path with its identifiers taken out.
+    /// The template that the path matches, or the path with its identifiers replaced.
     PathTemplate,
-    /// A request header, by its lower-case name.
+    /// The request header with this name, in lower case.
     RequestHeader(Box<str>),
     /// The status sent to the client.
     Status,
-    /// Its class: `2XX`.
+    /// The class of that status, such as `2XX`.
     StatusClass,
-    /// A property of Envoy's, its path's parts separated by NUL.
-    Property(Box<str>),
+    /// The Envoy attribute with this path, whose parts are separated by NUL.
+    Attribute(Box<str>),
 }
 
-/// The dimensions that need no definition, in the order of the documentation.
+/// The built-in dimensions, in the order of the documentation.
 pub const BUILT_INS: [&str; 9] =
     ["host", "method", "path", "path_template", "status", "status_class", "route", "cluster", "virtual_host"];
 
-/// Properties that Envoy gives as a number of 64 bits.
-const NUMBERS: [&str; 6] = [
+/// The attributes that Envoy encodes as a 64-bit integer.
+const INTEGER_ATTRIBUTES: [&str; 6] = [
     "response\0code",
     "response\0flags",
     "response\0grpc_status",
@@ -50,8 +51,8 @@ const NUMBERS: [&str; 6] = [
     "destination\0port",
 ];
 
-impl Source {
-    /// The source of a dimension that is built in.
+impl DimensionSource {
+    /// Returns the source of the built-in dimension with this name.
     pub fn built_in(name: &str) -> Option<Self> {
         Some(match name {
             "host" => Self::Host,
@@ -60,14 +61,14 @@ impl Source {
             "path_template" => Self::PathTemplate,
             "status" => Self::Status,
             "status_class" => Self::StatusClass,
-            "route" => Self::Property("xds\0route_name".into()),
-            "cluster" => Self::Property("xds\0cluster_name".into()),
-            "virtual_host" => Self::Property("xds\0virtual_host_name".into()),
+            "route" => Self::Attribute("xds\0route_name".into()),
+            "cluster" => Self::Attribute("xds\0cluster_name".into()),
+            "virtual_host" => Self::Attribute("xds\0virtual_host_name".into()),
             _ => return None,
         })
     }
 
-    /// Whether the value is known when a request begins.
+    /// Returns whether the value is known when a request starts.
     pub fn is_known_at_start(&self) -> bool {
         match self {
             Self::Constant(_)
@@ -76,27 +77,29 @@ impl Source {
             | Self::Path
             | Self::PathTemplate
             | Self::RequestHeader(_) => true,
-            Self::Status | Self::StatusClass | Self::Property(_) => false,
+            Self::Status | Self::StatusClass | Self::Attribute(_) => false,
         }
     }
 
-    /// What stands for a value that a request does not have, where nothing else is configured: what was always there says
-    /// so, as in Envoy's access logs, and everything else is no value.
+    /// Returns the value that replaces a missing one if no default is configured.
+    ///
+    /// Sources that every request should have use the placeholders of Envoy's access logs. The other sources have none,
+    /// so a set with such a dimension does not count the request.
     pub fn placeholder(&self) -> Option<&'static [u8]> {
         match self {
             Self::Host | Self::Method | Self::Path | Self::PathTemplate | Self::StatusClass => Some(b"-"),
             Self::Status => Some(b"0"),
-            Self::Constant(_) | Self::RequestHeader(_) | Self::Property(_) => None,
+            Self::Constant(_) | Self::RequestHeader(_) | Self::Attribute(_) => None,
         }
     }
 
-    /// Whether it is a property that Envoy gives as a number.
-    pub fn is_number(&self) -> bool {
-        matches!(self, Self::Property(path) if NUMBERS.contains(&&**path))
+    /// Returns whether this is an attribute that Envoy encodes as a 64-bit integer.
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Self::Attribute(path) if INTEGER_ATTRIBUTES.contains(&&**path))
     }
 }
 
-/// Appends a number in decimal digits. (The formatting of the standard library is larger than everything else here.)
+/// Appends a number in decimal. The standard library's formatting would add more code to the module.
 pub fn append_number(out: &mut Vec<u8>, number: i64) {
     if number < 0 {
         out.push(b'-');
@@ -120,12 +123,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_built_in_has_a_source() {
+    fn every_built_in_dimension_has_a_source() {
         for name in BUILT_INS {
             assert!(DimensionName::new(name).is_ok());
-            assert!(Source::built_in(name).is_some(), "{name}");
+            assert!(DimensionSource::built_in(name).is_some(), "{name}");
         }
-        assert_eq!(Source::built_in("Host"), None);
+        assert_eq!(DimensionSource::built_in("Host"), None);
     }
 
     #[test]
@@ -135,7 +138,11 @@ mod tests {
             append_number(&mut out, number);
             assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
         }
-        assert!(Source::Property("response\0code".into()).is_number());
-        assert!(!Source::Property("xds\0route_name".into()).is_number());
+    }
+
+    #[test]
+    fn integer_attributes_are_recognised() {
+        assert!(DimensionSource::Attribute("response\0code".into()).is_integer());
+        assert!(!DimensionSource::Attribute("xds\0route_name".into()).is_integer());
     }
 }

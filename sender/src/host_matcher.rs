@@ -1,31 +1,31 @@
-//! Which hosts' requests are observed.
+//! Matches the hosts of requests.
 
 use std::fmt;
 
 use acpw_metric::Set;
 
-/// Matches the authority of requests against `match_hosts`. Without an entry every host matches.
+/// Matches the authorities of requests against `match_hosts`. Without entries, every host matches.
 #[derive(Clone, Debug, Default)]
 pub struct HostMatcher {
-    /// Whole names, lower-case, with the port where the entry has one.
+    /// Entries without a wildcard, in lower case, with the port if the entry has one.
     names: Set<Box<[u8]>>,
-    /// What follows `*` in an entry, from the dot on.
+    /// Entries that start with `*.`, without the asterisk.
     suffixes: Set<Box<[u8]>>,
 }
 
 impl HostMatcher {
-    /// Adds an entry: a host name or `*.` and a host name, with or without a port.
+    /// Adds an entry: a host name or `*.` followed by a host name, with or without a port.
     ///
     /// # Errors
-    /// Text that is neither.
-    pub fn add(&mut self, entry: &str) -> Result<(), HostError> {
+    /// Returns an error if the text is neither.
+    pub fn add(&mut self, entry: &str) -> Result<(), InvalidHost> {
         let mut key = Vec::with_capacity(entry.len());
         append_canonical(&mut key, entry.as_bytes());
         let host = key.strip_prefix(b"*.").unwrap_or(&key);
         let (name, port) = split_port(host);
         let is_port = port.is_none_or(|port| std::str::from_utf8(port).is_ok_and(|port| port.parse::<u16>().is_ok()));
         if !is_host_name(name) || !is_port || entry.contains('@') {
-            return Err(HostError(entry.to_owned()));
+            return Err(InvalidHost(entry.to_owned()));
         }
         match key.strip_prefix(b"*") {
             Some(suffix) => self.suffixes.insert(suffix.into()),
@@ -34,12 +34,12 @@ impl HostMatcher {
         Ok(())
     }
 
-    /// Returns the number of different entries.
+    /// Returns the number of distinct entries.
     pub fn len(&self) -> usize {
         self.names.len().saturating_add(self.suffixes.len())
     }
 
-    /// Returns another entry that matches every host that `entry` matches, so that `entry` has no effect.
+    /// Returns another entry that matches every host that `entry` matches and so makes `entry` redundant.
     pub fn covering(&self, entry: &str) -> Option<String> {
         let mut key = Vec::with_capacity(entry.len());
         append_canonical(&mut key, entry.as_bytes());
@@ -56,9 +56,11 @@ impl HostMatcher {
         None
     }
 
-    /// Whether a request with this authority is to be observed; if so, the name under which it counts is appended to
-    /// `out`: lower-case, without user information and without a dot at its end, and without the port unless the entry
-    /// that matches has one.
+    /// Returns whether an authority matches. If it does, appends the host to `out`, which is the value of the dimension
+    /// `host`.
+    ///
+    /// The host is in lower case, without user information and without a trailing dot. It has a port only if the
+    /// matching entry has one.
     pub fn matches(&self, authority: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         append_canonical(out, authority);
@@ -92,14 +94,14 @@ impl HostMatcher {
     }
 }
 
-/// Returns the parts of a host that begin with a dot, the longest first.
+/// Returns the suffixes of a host that start with a dot, the longest first.
 fn suffixes(host: &[u8]) -> impl Iterator<Item = &[u8]> {
     let dots = host.iter().enumerate().filter(|(_, byte)| **byte == b'.');
     dots.filter_map(|(at, _)| host.get(at..))
 }
 
-/// Appends an authority in the one form that all of its spellings have: lower-case, without user information (RFC 3986,
-/// section 3.2.1), and without the dot that ends a fully qualified name.
+/// Appends an authority in canonical form: in lower case, without user information (RFC 3986, section 3.2.1), and
+/// without the trailing dot of a fully qualified name.
 fn append_canonical(out: &mut Vec<u8>, authority: &[u8]) {
     let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
     let name = split_port(host).0;
@@ -110,7 +112,7 @@ fn append_canonical(out: &mut Vec<u8>, authority: &[u8]) {
     out.get_mut(start..).unwrap_or_default().make_ascii_lowercase();
 }
 
-/// Host and port of an authority. The colons within an IPv6 literal's brackets separate nothing.
+/// Splits an authority into host and port. Colons inside the brackets of an IPv6 literal are part of the host.
 fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else { return (authority, None) };
     match authority.split_at_checked(colon) {
@@ -130,21 +132,21 @@ fn is_host_name(name: &[u8]) -> bool {
         && !name.windows(2).any(|pair| pair == b"..")
 }
 
-/// An entry that is no host.
+/// An invalid entry of `match_hosts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostError(String);
+pub struct InvalidHost(String);
 
-impl fmt::Display for HostError {
+impl fmt::Display for InvalidHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entry = self.0.escape_default();
         match self.0.as_str() {
-            "*" => f.write_str("\"*\" is not a host name; leave match_hosts out to count the requests of every host"),
+            "*" => f.write_str("\"*\" is not a host name; remove match_hosts to count the requests to all hosts"),
             _ => write!(f, "\"{entry}\" is not a host name; write example.com, *.example.com or example.com:8080"),
         }
     }
 }
 
-impl std::error::Error for HostError {}
+impl std::error::Error for InvalidHost {}
 
 #[cfg(test)]
 mod tests {
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn names_match_whatever_their_case_and_port() {
+    fn case_and_port_are_ignored_if_the_entry_has_no_port() {
         let entries = ["Example.com", "[2001:DB8::1]"];
         for authority in ["example.com", "EXAMPLE.COM", "example.com:18000"] {
             assert_eq!(matched(&entries, authority).as_deref(), Some("example.com"));
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_matches_all_names_below_it_and_not_itself() {
+    fn a_wildcard_matches_all_subdomains_but_not_the_domain_itself() {
         let entries = ["*.example.com"];
         for authority in ["a.example.com", "A.b.Example.com:80"] {
             let name = authority.to_lowercase().replace(":80", "");
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_with_a_port_matches_that_port_only_and_keeps_it() {
+    fn an_entry_with_a_port_matches_that_port_only_and_the_host_has_it() {
         let entries = ["example.com:8080", "*.example.org:81"];
         assert_eq!(matched(&entries, "Example.com:8080").as_deref(), Some("example.com:8080"));
         assert_eq!(matched(&entries, "a.example.org:81").as_deref(), Some("a.example.org:81"));
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dot_that_ends_a_name_is_no_part_of_it() {
+    fn a_trailing_dot_is_ignored() {
         for entries in [["example.com", "example.org:81"], ["Example.com.", "example.org.:81"]] {
             assert_eq!(matched(&entries, "example.com.").as_deref(), Some("example.com"));
             assert_eq!(matched(&entries, "example.com.:8080").as_deref(), Some("example.com"));
@@ -220,13 +222,13 @@ mod tests {
         }
         assert_eq!(matched(&["*.example.com."], "a.example.com.").as_deref(), Some("a.example.com"));
         assert_eq!(matched(&[], "Example.com.:80").as_deref(), Some("example.com"));
-        for odd in [".", ".:80", "..", "a.."] {
-            assert_eq!(matched(&[], odd).as_deref(), odd.split(':').next(), "{odd}");
+        for malformed in [".", ".:80", "..", "a.."] {
+            assert_eq!(matched(&[], malformed).as_deref(), malformed.split(':').next(), "{malformed}");
         }
     }
 
     #[test]
-    fn user_information_is_no_part_of_a_host() {
+    fn user_information_is_ignored() {
         for entries in [&[][..], &["example.com"], &["*.com"]] {
             for authority in ["bob:pw@example.com", "bob@example.com:8080", "bob:a@b@Example.com.", "@example.com"] {
                 assert_eq!(matched(entries, authority).as_deref(), Some("example.com"), "{authority}");
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_another_covers_is_found() {
+    fn a_redundant_entry_is_found() {
         let entries = ["example.com", "*.example.org", "*.example.net:81", "*.a.example.org"];
         for (entry, expected) in [
             ("example.com", None),
@@ -258,25 +260,25 @@ mod tests {
     }
 
     #[test]
-    fn every_host_is_what_no_entry_means() {
+    fn an_asterisk_alone_is_refused_with_advice() {
         let error = HostMatcher::default().add("*").unwrap_err().to_string();
-        assert_eq!(error, "\"*\" is not a host name; leave match_hosts out to count the requests of every host");
+        assert_eq!(error, "\"*\" is not a host name; remove match_hosts to count the requests to all hosts");
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn malformed_hosts_are_refused() {
         let long = "a".repeat(254);
         for entry in
             ["", "exa mple.com", "*", "*.", "a.*.com", "http://a", "a/b", "a:b", "a:99999", "..", "é", "u@a", &long]
         {
-            assert_eq!(HostMatcher::default().add(entry), Err(HostError(entry.to_owned())), "{entry}");
+            assert_eq!(HostMatcher::default().add(entry), Err(InvalidHost(entry.to_owned())), "{entry}");
         }
         assert!(HostMatcher::default().add(&long[1..]).is_ok());
     }
 
     proptest! {
         #[test]
-        fn any_bytes_match_or_do_not(authority: Vec<u8>) {
+        fn a_host_is_appended_if_and_only_if_the_authority_matches(authority: Vec<u8>) {
             let mut out = Vec::new();
             if matcher(&["*.example.com", "a:80"]).matches(&authority, &mut out) {
                 prop_assert!(out.ends_with(b".example.com") || out == b"a:80");

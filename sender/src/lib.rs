@@ -1,33 +1,40 @@
-//! `sender.wasm`: an HTTP filter, or access logger, that observes the requests of configured hosts at the end of their
-//! streams, aggregates them per worker, and hands one record per interval to the receiver over a shared queue.
+//! `sender.wasm`: an HTTP filter or access logger that measures requests to configured hosts, aggregates them per
+//! worker thread, and passes the result to the receiver over a shared queue.
 //!
-//! The walk of one request: header bytes → [`RequestHeaders`] → [`HostMatcher`] (a miss ends it) → [`Observation`] → at the end of
-//! the stream, with the properties that the configured metrics and dimensions need → [`Outcome`] → values →
-//! an [`Aggregator`] for each dimension set. On every tick the aggregators are emptied into what the sender holds, and
-//! that goes onto the queue as records. `context` is the only file that talks to Envoy.
+//! A request takes this path: its headers are read through [`RequestHeaders`], and [`HostMatcher`] checks the host. If
+//! the host matches, the dimensions known so far are stored in a [`PendingRequest`]. When the stream ends,
+//! [`StreamInfo`] reads the attributes that the configured metrics and dimensions need, and an [`Aggregator`] per
+//! dimension set adds the measured values. On every tick, the aggregators are flushed into a [`RecordBuffer`], whose
+//! data are then enqueued as records.
+//!
+//! `context` is the only file that talks to Envoy.
 
 pub mod aggregator;
-pub mod buffer;
+pub mod builtin_metric;
 pub mod config;
 pub mod dimension;
 pub mod host_matcher;
-pub mod measure;
-pub mod observation;
-pub mod outcome;
+pub mod in_flight_gauge;
+pub mod log_line;
 pub mod path_template;
-pub mod progress;
+pub mod pending_request;
 pub mod receiver_watch;
-pub mod request;
+pub mod record_buffer;
+pub mod request_headers;
+pub mod request_observer;
 pub mod sender;
+pub mod stream_info;
 
 #[cfg(target_arch = "wasm32")]
 mod context;
 
 pub use aggregator::Aggregator;
-pub use buffer::{Buffer, Counts};
-pub use config::Config;
+pub use config::SenderConfig;
 pub use host_matcher::HostMatcher;
-pub use observation::Observation;
-pub use outcome::Outcome;
-pub use request::{HeaderPhase, RequestHeaders};
+pub use log_line::{Level, LogLine};
+pub use pending_request::PendingRequest;
+pub use record_buffer::{RecordBuffer, ValueCounts};
+pub use request_headers::{HeaderPhase, RequestHeaders};
+pub use request_observer::RequestObserver;
 pub use sender::Sender;
+pub use stream_info::StreamInfo;

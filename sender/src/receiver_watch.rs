@@ -1,76 +1,64 @@
-//! Whether a receiver takes what a sender hands over.
+//! Detects a missing or stalled receiver.
 
 use std::time::Duration;
 
-/// How long a receiver may be missing before that is reported: it may start after the sender.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time for which a receiver may be missing before this is reported. It may start later than the sender.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The traces of a receiver that a flush finds.
+/// The state of the queue, as seen by one flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Traces {
-    /// There is no queue of a receiver.
-    NoQueue,
-    /// There is a queue, and data in it that nobody has taken for longer than between two flushes.
-    Untaken,
-    /// There is a queue, and nothing in it is old.
-    Taken,
+pub enum QueueState {
+    /// No receiver has registered a queue.
+    Missing,
+    /// The queue exists and contains data that are older than the time between two flushes.
+    Stalled,
+    /// The queue exists and contains no old data.
+    Draining,
 }
 
-/// Watches for a receiver that does not take data, by the steady clock.
+/// Watches over several flushes whether a receiver takes data from the queue.
 ///
-/// A record that another worker has put onto the queue a moment ago lies there in normal service too, so only old data
-/// show that nobody takes them.
+/// Even if the receiver works, the queue may contain records that another worker has just enqueued. So only old data
+/// show that no receiver takes them.
 #[derive(Debug, Default)]
 pub struct ReceiverWatch {
-    missing: Option<Missing>,
+    absence: Option<Absence>,
 }
 
+/// A period without a working receiver.
 #[derive(Debug)]
-struct Missing {
+struct Absence {
+    /// The steady time at which it started.
     since: Duration,
-    /// The counter that all workers share, at the last flush.
-    counted: u64,
-    is_noticed: bool,
+    /// The value of the shared counter at the last flush.
+    counter: u64,
+    is_detected: bool,
 }
 
-/// The result of a flush.
+/// The result of [`ReceiverWatch::handle_flush`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether the receiver has been missing for more than ten seconds.
-    pub is_missing: bool,
-    /// Whether this is to be logged: it has just been noticed, and by no other worker before.
-    pub is_news: bool,
+pub struct WatchResult {
+    /// The receiver has been missing or stalled for longer than [`PATIENCE`].
+    pub is_absent: bool,
+    /// The absence must be logged: it has just been detected, and no other worker detected it before.
+    pub is_first_detection: bool,
 }
 
 impl ReceiverWatch {
-    /// Takes in what a flush has found. `counted` is the value of the counter of flushes without a receiver, which all
-    /// workers share: where it has grown since the last flush, another worker has noticed before.
-    pub fn handle_flush(&mut self, traces: Traces, counted: u64, now: Duration) -> Finding {
-        if traces == Traces::Taken {
-            self.missing = None;
-            return Finding::default();
+    /// Handles a flush.
+    ///
+    /// `counter` is the value of the counter of flushes without a receiver, which all workers share. If it has
+    /// increased since the last flush, another worker has already detected the absence.
+    pub fn handle_flush(&mut self, state: QueueState, counter: u64, now: Duration) -> WatchResult {
+        if state == QueueState::Draining {
+            self.absence = None;
+            return WatchResult::default();
         }
-        let missing = self.missing.get_or_insert(Missing { since: now, counted, is_noticed: false });
-        let is_missing = now.saturating_sub(missing.since) > PATIENCE;
-        let is_new = is_missing && !std::mem::replace(&mut missing.is_noticed, is_missing);
-        let is_first = std::mem::replace(&mut missing.counted, counted) == counted;
-        Finding { is_missing, is_news: is_new && is_first }
-    }
-}
-
-/// Returns the line about a receiver that is missing.
-pub(crate) fn line(traces: Traces, vm_id: &str) -> String {
-    let vm_id = vm_id.escape_default();
-    let seconds = PATIENCE.as_secs();
-    match traces {
-        Traces::NoQueue | Traces::Taken => format!(
-            "there is no receiver with the vm_id \"{vm_id}\" since more than {seconds} s, so data are held. \
-             receiver_vm_id must be the vm_id in the receiver's vm_config; else see the receiver's lines in this log"
-        ),
-        Traces::Untaken => format!(
-            "the receiver with the vm_id \"{vm_id}\" has taken nothing for more than {seconds} s, so data are held. \
-             It has failed, or is behind: see its lines in this log"
-        ),
+        let absence = self.absence.get_or_insert(Absence { since: now, counter, is_detected: false });
+        let is_absent = now.saturating_sub(absence.since) > PATIENCE;
+        let is_new = is_absent && !std::mem::replace(&mut absence.is_detected, is_absent);
+        let is_first = std::mem::replace(&mut absence.counter, counter) == counter;
+        WatchResult { is_absent, is_first_detection: is_new && is_first }
     }
 }
 
@@ -82,63 +70,57 @@ mod tests {
         Duration::from_secs(second)
     }
 
-    /// Whether it is missing, and whether that is news, at each of these seconds.
-    fn findings(traces: Traces, seconds: impl Iterator<Item = u64>) -> Vec<(u64, bool, bool)> {
+    /// Returns the second of each flush with its result.
+    fn results(state: QueueState, seconds: impl Iterator<Item = u64>) -> Vec<(u64, WatchResult)> {
         let mut watch = ReceiverWatch::default();
-        let mut counted = 7;
+        let mut counter = 7;
         seconds
             .map(|second| {
-                let Finding { is_missing, is_news } = watch.handle_flush(traces, counted, at(second));
-                counted += u64::from(is_missing);
-                (second, is_missing, is_news)
+                let result = watch.handle_flush(state, counter, at(second));
+                counter += u64::from(result.is_absent);
+                (second, result)
             })
             .collect()
     }
 
     #[test]
-    fn a_receiver_that_is_missing_for_longer_than_ten_seconds_is_reported_once() {
-        for traces in [Traces::NoQueue, Traces::Untaken] {
-            for (second, is_missing, is_news) in findings(traces, 100..200) {
-                assert_eq!((is_missing, is_news), (second > 110, second == 111), "{traces:?} {second}");
+    fn an_absence_of_more_than_ten_seconds_is_detected_once() {
+        for state in [QueueState::Missing, QueueState::Stalled] {
+            for (second, result) in results(state, 100..200) {
+                let expected = WatchResult { is_absent: second > 110, is_first_detection: second == 111 };
+                assert_eq!(result, expected, "{state:?} {second}");
             }
         }
-        assert!(findings(Traces::Taken, 100..200).iter().all(|(_, is_missing, is_news)| !is_missing && !is_news));
+        assert!(results(QueueState::Draining, 100..200).iter().all(|(_, result)| *result == WatchResult::default()));
     }
 
     #[test]
-    fn a_receiver_that_comes_back_may_be_missing_again() {
+    fn a_second_absence_is_detected_again() {
         let mut watch = ReceiverWatch::default();
-        let mut news = Vec::new();
+        let mut detections = Vec::new();
         for second in 0..100 {
-            let traces = if second % 30 == 29 { Traces::Taken } else { Traces::Untaken };
-            if watch.handle_flush(traces, 0, at(second)).is_news {
-                news.push(second);
+            let state = if second % 30 == 29 { QueueState::Draining } else { QueueState::Stalled };
+            if watch.handle_flush(state, 0, at(second)).is_first_detection {
+                detections.push(second);
             }
         }
-        assert_eq!(news, [11, 41, 71]);
+        assert_eq!(detections, [11, 41, 71]);
     }
 
     #[test]
-    fn of_several_workers_one_reports() {
+    fn only_one_of_several_workers_reports_the_absence() {
         let mut workers: Vec<ReceiverWatch> = (0..8).map(|_| ReceiverWatch::default()).collect();
-        let (mut counted, mut news) = (0, 0);
+        let (mut counter, mut detections) = (0, 0);
         for second in 0..60 {
             for (number, worker) in workers.iter_mut().enumerate() {
-                // Some have begun to observe later.
+                // Some workers start later than others.
                 if second >= number as u64 / 2 {
-                    let finding = worker.handle_flush(Traces::NoQueue, counted, at(second));
-                    counted += u64::from(finding.is_missing);
-                    news += u64::from(finding.is_news);
+                    let result = worker.handle_flush(QueueState::Missing, counter, at(second));
+                    counter += u64::from(result.is_absent);
+                    detections += u64::from(result.is_first_detection);
                 }
             }
         }
-        assert_eq!(news, 1);
-    }
-
-    #[test]
-    fn a_line_names_the_vm_id() {
-        for traces in [Traces::NoQueue, Traces::Untaken] {
-            assert!(line(traces, "recei\"ver\n").contains("the vm_id \"recei\\\"ver\\n\" "), "{traces:?}");
-        }
+        assert_eq!(detections, 1);
     }
 }

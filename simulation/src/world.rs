@@ -67,7 +67,7 @@ pub struct World {
     /// Envoy's statistics: they outlive the modules.
     stats: Counts,
     driver_before: Counts,
-    sender_stats: sender::Counts,
+    sender_stats: sender::ValueCounts,
 }
 
 /// A sender, and how many values it has observed since its last flush.
@@ -113,7 +113,7 @@ impl World {
             truth: Truth::default(),
             stats: Counts::default(),
             driver_before: Counts::default(),
-            sender_stats: sender::Counts::default(),
+            sender_stats: sender::ValueCounts::default(),
         };
         world.senders = (0..world.schedule.senders).filter_map(|_| world.new_sender()).collect();
         world
@@ -190,7 +190,7 @@ impl World {
 
     fn new_sender(&self) -> Option<Worker> {
         let document = r#"{"receiver_vm_id": "receiver", "max_series": 60}"#;
-        let config = sender::Config::from_json(document.as_bytes(), |_| None).ok()?;
+        let config = sender::SenderConfig::from_json(document.as_bytes(), |_| None).ok()?;
         Some(Worker { sender: Sender::new(config, self.now()), unflushed: 0 })
     }
 
@@ -211,9 +211,9 @@ impl World {
                 _ => None,
             };
             if let Some(Worker { sender, unflushed }) = self.senders.get_mut(place)
-                && let Some(observation) = sender.begin(header, HeaderPhase::Arrival)
+                && let Some(observation) = sender.start_request(header, HeaderPhase::Arrival)
             {
-                sender.finish(observation, |_| Some(OK.to_vec()));
+                sender.end_request(observation, |_| Some(OK.to_vec()));
                 *unflushed += 1;
                 self.truth.observed += 1;
                 *self.truth.by_path.entry(path).or_default() += 1;

@@ -1,4 +1,4 @@
-//! Builds modules with cargo, and puts them where Envoy and the tests find them.
+//! Builds modules with cargo.
 
 use std::{
     env, fs,
@@ -14,14 +14,15 @@ use crate::{
 
 const TARGET: &str = "wasm32-wasip1";
 
-/// Builds a module, checks it, and copies it to the root of the workspace; with `trap`, a module that traps when a test
-/// asks for it, which goes to `target/trap`.
+/// Builds a module, checks it, and copies it to the root of the workspace.
+///
+/// With `trap`, builds a module that traps when a test requests it, and copies it to `target/trap` without a check.
 ///
 /// # Errors
-/// Cargo or rustc fail, or the module is not what it may be.
+/// Returns an error if cargo or rustc fail, or if the module does not pass the check.
 pub(crate) fn build(module: &Module, trap: bool) -> Result<(), String> {
     let target = target_folder().join(if trap { "trap" } else { "modules" });
-    let this = env::current_exe().map_err(|error| format!("this program does not know its path: {error}"))?;
+    let this = env::current_exe().map_err(|error| format!("cannot read the path of this program: {error}"))?;
     let exports: Vec<&str> = module.exports().collect();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
@@ -38,9 +39,9 @@ pub(crate) fn build(module: &Module, trap: bool) -> Result<(), String> {
     if trap {
         cargo.args(["--features", &format!("acpw-{}/trap", module.name)]);
     }
-    let status = cargo.status().map_err(|error| format!("cargo does not run: {error}"))?;
+    let status = cargo.status().map_err(|error| format!("cannot run cargo: {error}"))?;
     if !status.success() {
-        return Err(format!("{} was not built", module.name));
+        return Err(format!("cargo could not build {}", module.name));
     }
     let built = target.join(TARGET).join(module.profile).join(file(module));
     if trap {
@@ -50,7 +51,7 @@ pub(crate) fn build(module: &Module, trap: bool) -> Result<(), String> {
     copy(&built, &shipped(module))
 }
 
-/// Returns the path of a module that is ready to ship.
+/// Returns the path of a module in the root of the workspace.
 pub(crate) fn shipped(module: &Module) -> PathBuf {
     root().join(file(module))
 }
@@ -60,7 +61,7 @@ fn file(module: &Module) -> String {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    // Not `fs::copy`, which would keep the mode of a program.
+    // `fs::copy` would also copy the permissions, and cargo makes the file executable.
     let bytes = fs::read(from).map_err(|error| format!("{}: {error}", from.display()))?;
     fs::write(to, bytes).map_err(|error| format!("{}: {error}", to.display()))
 }
@@ -76,7 +77,7 @@ pub(crate) fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// Returns the flags for paths in panic messages: they must not depend on who builds, so that everybody gets the same module.
+/// Returns flags that replace local paths in panic messages, so that the module does not depend on the machine.
 fn remapped_paths() -> String {
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or(home).unwrap_or_default();
@@ -84,7 +85,7 @@ fn remapped_paths() -> String {
     format!("--remap-path-prefix={}=registry --remap-path-prefix={}=acpw", registry.display(), root().display())
 }
 
-/// Returns the linker that rustc brings for Wasm.
+/// Returns the path of the Wasm linker in rustc's toolchain.
 fn rust_lld() -> Result<PathBuf, String> {
     let (sysroot, host) = (rustc(&["--print", "sysroot"])?, rustc(&["--print", "host-tuple"])?);
     Ok(Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld"))
@@ -92,10 +93,9 @@ fn rust_lld() -> Result<PathBuf, String> {
 
 fn rustc(arguments: &[&str]) -> Result<String, String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output =
-        Command::new(rustc).args(arguments).output().map_err(|error| format!("rustc does not run: {error}"))?;
+    let output = Command::new(rustc).args(arguments).output().map_err(|error| format!("cannot run rustc: {error}"))?;
     if !output.status.success() {
-        return Err(format!("rustc {} fails", arguments.join(" ")));
+        return Err(format!("`rustc {}` failed", arguments.join(" ")));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

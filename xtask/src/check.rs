@@ -1,4 +1,4 @@
-//! Checks a module that is to be loaded: its size, the events that it handles, and what it asks of the host.
+//! Checks a module: its size, its exports and its imports.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -6,42 +6,42 @@ use wasmparser::{Parser, Payload, TypeRef};
 
 use crate::module::Module;
 
-/// Everything of WASI that a module may import: the environment, the clock, random numbers, and the way out of a panic.
-/// There are no files and no sockets among them.
+/// The WASI functions that a module may import: the environment, the clock, random numbers, and the functions with
+/// which a panic ends the VM. Files and sockets are not among them.
 const WASI: [&str; 6] = ["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
 
-/// What a binary module imports and exports.
+/// The imports and exports of a binary module.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Interface {
-    /// The module and name of every import, and whether it is a function.
+    /// The module and the name of each import, and whether it is a function.
     imports: BTreeSet<(String, String, bool)>,
     exports: BTreeSet<String>,
 }
 
-/// Checks that a module has no more bytes than it may, exports exactly the events that it handles, and imports only
-/// functions of Proxy-Wasm and the few of WASI that Envoy serves. Returns a line that describes it.
+/// Checks that a module does not exceed its maximum size, exports exactly the events that it handles, and imports only
+/// functions of Proxy-Wasm and the allowed functions of WASI. Returns a summary of the module.
 ///
 /// # Errors
-/// All faults of the module, or the reason why it cannot be read.
+/// Returns all problems of the module, or an error if it cannot be read.
 pub(crate) fn check(module: &Module, file: &Path) -> Result<String, String> {
     let bytes = fs::read(file).map_err(|error| format!("{}: {error}; run `make build-all`", file.display()))?;
     let interface = Interface::parse(&bytes).map_err(|error| format!("{}: {error}", file.display()))?;
-    let faults = faults(module, bytes.len() as u64, &interface);
-    if !faults.is_empty() {
-        return Err(format!("{}: {}", file.display(), faults.join("; ")));
+    let problems = problems(module, bytes.len() as u64, &interface);
+    if !problems.is_empty() {
+        return Err(format!("{}: {}", file.display(), problems.join("; ")));
     }
     let (length, exports) = (bytes.len(), interface.exports.len());
     Ok(format!("{}.wasm: {length} bytes of at most {}, {exports} exports", module.name, module.max_bytes))
 }
 
-fn faults(module: &Module, bytes: u64, interface: &Interface) -> Vec<String> {
-    let mut faults = Vec::new();
+fn problems(module: &Module, bytes: u64, interface: &Interface) -> Vec<String> {
+    let mut problems = Vec::new();
     if bytes > module.max_bytes {
-        faults.push(format!("must have at most {} bytes, has {bytes}", module.max_bytes));
+        problems.push(format!("must have at most {} bytes, got {bytes}", module.max_bytes));
     }
     let expected: BTreeSet<String> = module.exports().map(str::to_owned).collect();
-    faults.extend(expected.difference(&interface.exports).map(|name| format!("missing export {name}")));
-    faults.extend(interface.exports.difference(&expected).map(|name| format!("unexpected export {name}")));
+    problems.extend(expected.difference(&interface.exports).map(|name| format!("missing export {name}")));
+    problems.extend(interface.exports.difference(&expected).map(|name| format!("unexpected export {name}")));
     for (from, name, is_function) in &interface.imports {
         let is_allowed = match from.as_str() {
             "env" => name.starts_with("proxy_"),
@@ -49,10 +49,10 @@ fn faults(module: &Module, bytes: u64, interface: &Interface) -> Vec<String> {
             _ => false,
         };
         if !is_allowed || !is_function {
-            faults.push(format!("unexpected import {from}.{name}"));
+            problems.push(format!("unexpected import {from}.{name}"));
         }
     }
-    faults
+    problems
 }
 
 impl Interface {
@@ -95,12 +95,12 @@ mod tests {
     }
 
     #[test]
-    fn a_module_within_its_bounds_has_no_faults() {
-        assert_eq!(faults(&MODULE, 100, &interface()), [""; 0]);
+    fn a_module_within_its_limits_has_no_problems() {
+        assert_eq!(problems(&MODULE, 100, &interface()), [""; 0]);
     }
 
     #[test]
-    fn size_exports_and_imports_are_each_checked() {
+    fn size_exports_and_imports_are_checked() {
         let mut interface = interface();
         interface.exports.remove("proxy_on_tick");
         interface.exports.insert("proxy_on_grpc_close".to_owned());
@@ -110,14 +110,14 @@ mod tests {
             interface.imports.insert((from.to_owned(), name.to_owned(), is_function));
         }
         let expected = [
-            "must have at most 100 bytes, has 101",
+            "must have at most 100 bytes, got 101",
             "missing export proxy_on_tick",
             "unexpected export proxy_on_grpc_close",
             "unexpected import env.memory",
             "unexpected import other.f",
             "unexpected import wasi_snapshot_preview1.sock_send",
         ];
-        assert_eq!(faults(&MODULE, 101, &interface), expected);
+        assert_eq!(problems(&MODULE, 101, &interface), expected);
     }
 
     #[test]

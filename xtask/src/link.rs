@@ -1,22 +1,22 @@
-//! A linker for rustc that exports only the events that a module handles.
+//! A linker wrapper for rustc that exports only the events that a module handles.
 //!
-//! The SDK marks every event of Proxy-Wasm `#[no_mangle]`, and rustc asks the linker to export all of them. There is no
-//! linker argument that takes an export back, so this program stands in for the linker, leaves out the arguments
-//! `--export NAME` of other events, and runs the real one. The linker's own garbage collection then drops the code that
-//! only those events reach; nothing is done to a module after it is linked.
+//! The SDK marks every event of Proxy-Wasm as `#[no_mangle]`, and rustc makes the linker export all of them. No linker
+//! argument can revoke an export. So this program takes the place of the linker, removes the arguments `--export NAME`
+//! of the other events, and runs the real linker. The linker's garbage collection then removes the code that only those
+//! events use. The linked module is not modified.
 
 use std::{
     ffi::{OsStr, OsString},
     process::{Command, ExitCode},
 };
 
-/// The environment variable that has the exports to keep, separated by commas.
+/// The environment variable that contains the exports to keep, separated by commas.
 pub(crate) const EXPORTS: &str = "XTASK_LINK_EXPORTS";
 
 /// The environment variable that names the real linker.
 pub(crate) const LINKER: &str = "XTASK_LINK_WITH";
 
-/// What `build` asks of this program when rustc runs it as a linker.
+/// The request of `build` to this program when rustc runs it as a linker.
 #[derive(Debug)]
 pub(crate) struct Link {
     exports: String,
@@ -24,7 +24,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Reads the request from the environment. Returns `None` if this program does not run as a linker.
+    /// Reads the request from the environment. Returns `None` if this program is not running as a linker.
     pub(crate) fn from_environment() -> Option<Self> {
         Some(Self { exports: std::env::var(EXPORTS).ok()?, linker: std::env::var_os(LINKER)? })
     }
@@ -43,7 +43,7 @@ impl Link {
     }
 }
 
-/// Returns the arguments without `--export NAME` for names that are not kept.
+/// Removes the arguments `--export NAME` for names that are not kept.
 fn keep_exports(arguments: impl Iterator<Item = OsString>, is_kept: impl Fn(&OsStr) -> bool) -> Vec<OsString> {
     let mut kept = Vec::new();
     for argument in arguments {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_exports_to_keep_reach_the_linker() {
+    fn exports_that_are_not_kept_are_removed() {
         let arguments = "-flavor wasm --export a --export b -o --export c x.wasm".split(' ').map(OsString::from);
         let kept = keep_exports(arguments, |name| name == "b");
         assert_eq!(kept.join(OsStr::new(" ")), "-flavor wasm --export b -o x.wasm");

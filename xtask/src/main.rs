@@ -1,8 +1,9 @@
-//! `cargo xtask`: builds the modules that Envoy loads, checks them, and makes images of them.
+//! `cargo xtask`: development tasks that need more than cargo.
 
 mod build;
 mod check;
 mod image;
+mod language;
 mod link;
 mod module;
 mod release;
@@ -16,7 +17,7 @@ use crate::{
     release::Release,
 };
 
-/// Builds the modules that Envoy loads, checks them, and makes images of them.
+/// Builds and checks the modules that Envoy loads, makes images of them, and checks the language of comments and documents.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -26,17 +27,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build modules into the root of the workspace
+    /// Build modules and copy them to the root of the workspace
     Build {
-        /// Modules to build: sender, receiver, gateway; all if none is named
+        /// Modules to build (sender, receiver, gateway) [default: all]
         modules: Vec<String>,
-        /// Build into target/trap modules that trap when a test asks for it
+        /// Build modules for tests that trap on request, and copy them to target/trap
         #[arg(long)]
         trap: bool,
     },
     /// Check the modules in the root of the workspace: size, exports and imports
     Check {
-        /// Modules to check: sender, receiver, gateway; all if none is named
+        /// Modules to check (sender, receiver, gateway) [default: all]
         modules: Vec<String>,
     },
     /// Write images of the modules in the root of the workspace into target/images, as OCI layouts
@@ -45,6 +46,8 @@ enum Command {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Check comments, names, messages and documents against the language guide in CONTRIBUTING.md
+    Language,
 }
 
 fn main() -> ExitCode {
@@ -79,15 +82,21 @@ fn run(command: &Command) -> Result<(), String> {
                 println!("{:26} {}", image.name, image.digest);
             }
         }
+        Command::Language => println!("{}", language::check(&build::root())?),
     }
     Ok(())
 }
 
-/// Returns the modules of these names, or all modules if there are no names.
+/// Returns the modules with these names, or all modules if there are no names.
 fn named(names: &[String]) -> Result<Vec<&'static Module>, String> {
     if names.is_empty() {
         return Ok(MODULES.iter().collect());
     }
     let find = |name: &String| MODULES.iter().find(|module| module.name == name);
-    names.iter().map(|name| find(name).ok_or_else(|| format!("there is no module {name}"))).collect()
+    names
+        .iter()
+        .map(|name| {
+            find(name).ok_or_else(|| format!("unknown module {name}; known modules are sender, receiver and gateway"))
+        })
+        .collect()
 }

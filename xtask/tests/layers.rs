@@ -1,32 +1,33 @@
-//! Layering: the dependencies between the crates of the modules, as cargo sees them.
+//! Checks the layers: the dependencies between the crates of the modules, according to cargo.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 
-/// For each crate of the modules, the crates of this project that it may depend on.
-const LAYERS: [(&str, &[&str]); 7] = [
+/// The crates of this project that each crate of the modules may depend on.
+const LAYERS: [(&str, &[&str]); 8] = [
     ("acpw-metric", &[]),
     ("acpw-sigv4", &[]),
     ("acpw-config", &[]),
+    ("acpw-shared-state", &[]),
     ("acpw-host", &["acpw-metric"]),
     ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
-    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
-    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host"]),
+    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
+    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
 ];
 
-/// The crates that talk to Envoy. Only `context.rs`, which is compiled for Wasm alone, can name them.
+/// The crates that talk to Envoy. Only `context.rs` can use them, because it is compiled for Wasm only.
 const HOST_CRATES: [&str; 2] = ["acpw-host", "proxy-wasm"];
 
 const WASM_ONLY: &str = r#"cfg(target_arch = "wasm32")"#;
 
-/// A dependency as `cargo metadata` describes it.
+/// A dependency in the output of `cargo metadata`.
 struct Dependency {
     package: String,
     name: String,
-    /// The condition on the target.
+    /// The target condition of the dependency.
     target: Option<String>,
     is_dev: bool,
 }
@@ -52,15 +53,15 @@ fn a_crate_depends_only_on_the_layers_below_it() {
     let dependencies = dependencies();
     for (package, allowed) in LAYERS {
         let of_package = dependencies.iter().filter(|dependency| dependency.package == package && !dependency.is_dev);
-        let ours: BTreeSet<&str> =
+        let own_crates: BTreeSet<&str> =
             of_package.map(|dependency| dependency.name.as_str()).filter(|name| name.starts_with("acpw-")).collect();
-        let unexpected: Vec<_> = ours.iter().filter(|name| !allowed.contains(name)).collect();
+        let unexpected: Vec<_> = own_crates.iter().filter(|name| !allowed.contains(name)).collect();
         assert!(unexpected.is_empty(), "{package} depends on {unexpected:?}");
     }
 }
 
 #[test]
-fn every_plugin_is_built_on_the_sdk_and_for_wasm_only() {
+fn every_plugin_depends_on_the_sdk_for_wasm_only() {
     let mut plugins = BTreeSet::new();
     for dependency in dependencies() {
         let Dependency { package, name, target, .. } = dependency;

@@ -1,20 +1,22 @@
-//! How long each scene takes, natively: `cargo bench -p scenes`.
+//! Measures the native run time of each scene: `cargo bench -p scenes`.
 
-#![allow(missing_docs, reason = "the benchmarks' names say what they are")]
+#![allow(missing_docs, reason = "the names of the benchmarks describe them")]
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use scenes::{Encoding, FULL, HOST, Matching, Publication, SEED, Shape, Signing, Worker, at, records};
+use scenes::{
+    FULL, HOST, HostMatching, LoadShape, PayloadEncoding, PayloadSigning, Publication, SEED, Worker, at, records,
+};
 
 fn main() {
     divan::main();
 }
 
-/// A sender's record of one second under the full set: ten routes.
-const SHAPE: Shape = Shape { senders: 1, configuration: FULL, paths: 10, is_shared: true, requests: 2_000 };
+/// One second of a sender with the full set and ten routes.
+const SHAPE: LoadShape = LoadShape { senders: 1, configuration: FULL, paths: 10, is_shared: true, requests: 2_000 };
 
 #[divan::bench(args = [HOST, "any.example.org", "unknown.example.com"])]
 fn match_host(bencher: Bencher<'_, '_>, host: &str) {
-    let mut matching = Matching::default();
+    let mut matching = HostMatching::default();
     bencher.bench_local(|| matching.matches(black_box(host.as_bytes())));
 }
 
@@ -34,12 +36,12 @@ fn merge_record(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn encode_1000_data(bencher: Bencher<'_, '_>) {
-    let encoding = Encoding::new(Shape { configuration: SEED, paths: 1_000, ..SHAPE });
+    let encoding = PayloadEncoding::new(LoadShape { configuration: SEED, paths: 1_000, ..SHAPE });
     bencher.bench_local(|| black_box(encoding.encode()));
 }
 
 #[divan::bench(args = [500, 100_000])]
 fn sign(bencher: Bencher<'_, '_>, bytes: usize) {
-    let mut signing = Signing::new(bytes);
+    let mut signing = PayloadSigning::new(bytes);
     bencher.counter(BytesCount::new(bytes)).bench_local(|| black_box(signing.sign()));
 }

@@ -1,27 +1,28 @@
-//! What the modules do most, without an Envoy: matching a host, recording a request, merging a record, encoding a payload,
-//! signing it. The same scenes are timed, have their instructions and allocations counted, and are fed to a real Envoy.
+//! Scenes: the hot paths of the modules without Envoy. They match a host, record a request, merge a record, encode a
+//! payload and sign it.
 //!
-//! Nothing in them is left to chance: two runs do the same.
+//! The same scenes are used to measure times, to count instructions and allocations, and to feed a real Envoy. They are
+//! deterministic.
 
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a scene that cannot be set is a failed benchmark")]
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a benchmark may panic if it cannot be set up")]
 
 mod payload;
 mod publication;
 pub mod shapes;
 mod worker;
 
-pub use payload::{Encoding, Signing};
-pub use publication::{Publication, Sent};
-pub use worker::{FULL, HOST, Matching, SEED, Shape, UNMATCHED, Worker, records};
+pub use payload::{PayloadEncoding, PayloadSigning};
+pub use publication::{Publication, PublicationTotals};
+pub use worker::{FULL, HOST, HostMatching, LoadShape, SEED, UNMATCHED, Worker, records};
 
 use std::time::Duration;
 
 use acpw_metric::{Now, Timestamp};
 
-/// When scenes begin that are not fed to an Envoy: the start of a minute.
+/// The start time of scenes that are not fed to an Envoy, in seconds since the epoch. It is the start of a minute.
 pub const START: u64 = 1_787_400_000;
 
-/// So many milliseconds after the beginning.
+/// Returns the time `millis` milliseconds after the start.
 pub fn at(millis: u64) -> Now {
     let wall = Timestamp::from_millis(START.saturating_mul(1_000).saturating_add(millis));
     Now { wall, steady: Duration::from_millis(millis) }

@@ -1,23 +1,26 @@
-//! Runs scenes as a program of their own: `scenes times` tells how long publishing takes, as JSON; `scenes run SCENE N`
-//! does a scene so many times, for whoever counts its instructions.
+//! Runs scenes from the command line. `scenes times` prints the CPU times of publishing as JSON.
+//! `scenes run SCENE TIMES` runs a scene several times, so that another program can count its instructions.
 
 use std::{hint::black_box, process::ExitCode, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
-use scenes::{Encoding, FULL, HOST, Matching, Publication, SEED, Shape, Signing, Worker, at, records, shapes};
+use scenes::{
+    FULL, HOST, HostMatching, LoadShape, PayloadEncoding, PayloadSigning, Publication, SEED, Worker, at, records,
+    shapes,
+};
 
 const USAGE: &str = "usage: scenes times\n       scenes run SCENE TIMES";
 
-/// Of which the one in the middle is told.
+/// The number of measurements, of which the median is the result.
 const ATTEMPTS: usize = 9;
 
-/// A sender's record of one second under the full set: ten routes.
-const SECOND: Shape = Shape { senders: 1, configuration: FULL, paths: 10, is_shared: true, requests: 2_000 };
+/// One second of a sender with the full set and ten routes.
+const SECOND: LoadShape = LoadShape { senders: 1, configuration: FULL, paths: 10, is_shared: true, requests: 2_000 };
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let is_done = match arguments.as_slice() {
+    let is_valid = match arguments.as_slice() {
         ["times"] => {
             let (counts, distributions) = (milliseconds(shapes::COUNTS), milliseconds(shapes::DISTRIBUTIONS));
             println!(r#"{{"counts":{counts},"distributions":{distributions}}}"#);
@@ -26,15 +29,15 @@ fn main() -> ExitCode {
         ["run", scene, times] => times.parse().is_ok_and(|times| run(scene, times)),
         _ => false,
     };
-    if is_done {
+    if is_valid {
         return ExitCode::SUCCESS;
     }
     eprintln!("{USAGE}");
     ExitCode::FAILURE
 }
 
-/// What CPU time it takes to merge and publish what these senders observed, in the middle of some attempts.
-fn milliseconds(shape: Shape) -> f64 {
+/// Returns the median CPU time in milliseconds to merge and publish the records of these senders.
+fn milliseconds(shape: LoadShape) -> f64 {
     let records = records(shape, at(0));
     let mut publication = Publication::default();
     let mut attempt = || {
@@ -48,17 +51,17 @@ fn milliseconds(shape: Shape) -> f64 {
     times.get(ATTEMPTS / 2).copied().unwrap_or_default()
 }
 
-/// The CPU time of this thread.
+/// Returns the CPU time of this thread.
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// Does a scene so many times; tells whether there is one of this name.
+/// Runs a scene `times` times. Returns false if there is no scene with this name.
 fn run(scene: &str, times: usize) -> bool {
     match scene {
         "match" => {
-            let mut matching = Matching::default();
+            let mut matching = HostMatching::default();
             repeat(times, || matching.matches(black_box(HOST.as_bytes())));
         }
         "record_seed" => record(SEED, times),
@@ -70,11 +73,11 @@ fn run(scene: &str, times: usize) -> bool {
             repeat(times, || publication.merge(black_box(&records)));
         }
         "encode" => {
-            let encoding = Encoding::new(SECOND);
+            let encoding = PayloadEncoding::new(SECOND);
             repeat(times, || encoding.encode());
         }
         "sign" => {
-            let mut signing = Signing::new(1_000);
+            let mut signing = PayloadSigning::new(1_000);
             repeat(times, || signing.sign());
         }
         _ => return false,

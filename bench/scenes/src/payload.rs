@@ -1,20 +1,21 @@
-//! Payloads and their signatures.
+//! Scenes that encode and sign payloads.
 
 use acpw_metric::{Accumulator, Namespace, PeriodKey, Record};
-use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signed, Signer};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signed, Signer, SigningScope};
 use receiver::{Batch, Payload, datum::MetricDatum, lane_key::LaneKey};
 
-use crate::{START, Shape, at, records};
+use crate::{LoadShape, START, at, records};
 
-/// Data that are to be encoded into one payload.
+/// Encodes data into one payload.
 #[derive(Debug)]
-pub struct Encoding {
+pub struct PayloadEncoding {
     data: Accumulator,
 }
 
-impl Encoding {
-    /// As many data as these senders' records have, at most the thousand that CloudWatch takes.
-    pub fn new(shape: Shape) -> Self {
+impl PayloadEncoding {
+    /// Creates a scene with the data of these senders. There must be at most 1,000 data, CloudWatch's quota per
+    /// request.
+    pub fn new(shape: LoadShape) -> Self {
         let mut data = Accumulator::default();
         for record in records(shape, at(0)) {
             data.merge_record(&Record::decode(&record).expect("a record"), 0);
@@ -22,7 +23,7 @@ impl Encoding {
         Self { data }
     }
 
-    /// Encodes them, and compresses what is large.
+    /// Encodes the data. A large payload is compressed.
     pub fn encode(&self) -> Payload {
         let mut batch =
             Batch::new(LaneKey { namespace: Namespace::new("AWSCloudWatchProxyWasm").expect("a name"), entity: None });
@@ -37,22 +38,22 @@ impl Encoding {
     }
 }
 
-/// A payload that is to be signed.
+/// Signs a payload.
 #[derive(Debug)]
-pub struct Signing {
+pub struct PayloadSigning {
     signer: Signer,
     body: Vec<u8>,
 }
 
-impl Signing {
-    /// A body of so many bytes.
+impl PayloadSigning {
+    /// Creates a scene with a body of `bytes` bytes.
     pub fn new(bytes: usize) -> Self {
         let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", None);
-        let scope = Scope::new("us-east-1", "monitoring");
+        let scope = SigningScope::new("us-east-1", "monitoring");
         Self { signer: Signer::new(credentials.expect("a key"), scope.expect("a scope")), body: vec![b'x'; bytes] }
     }
 
-    /// Signs it, with the day's key once that is known.
+    /// Signs the body. The signer reuses its signing key.
     pub fn sign(&mut self) -> Signed {
         let headers = [
             ("content-type", "application/x-amz-json-1.0"),
@@ -60,7 +61,7 @@ impl Signing {
             ("x-amzn-query-mode", "true"),
             ("content-encoding", "gzip"),
         ];
-        let request = Request {
+        let request = SignableRequest {
             method: "POST",
             host: "monitoring.us-east-1.amazonaws.com",
             path: "/",

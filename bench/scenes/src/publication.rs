@@ -1,21 +1,21 @@
-//! A receiver that publishes.
+//! A scene that publishes data.
 
 use receiver::{Answer, Config, Driver, answer::Reply};
 
 use crate::at;
 
-/// What was sent.
+/// The totals of a publication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// Calls.
+pub struct PublicationTotals {
+    /// The number of calls.
     pub calls: usize,
-    /// Bytes of their bodies.
+    /// The total size of their bodies in bytes.
     pub bytes: usize,
-    /// Values in them.
+    /// The number of published values.
     pub published: u64,
 }
 
-/// A receiver's driver with its time.
+/// A receiver's driver with a virtual clock.
 #[derive(Debug)]
 pub struct Publication {
     driver: Driver,
@@ -35,33 +35,33 @@ impl Default for Publication {
 }
 
 impl Publication {
-    /// Merges records into what is held.
+    /// Merges records into the held data.
     pub fn merge(&mut self, records: &[Vec<u8>]) {
         for record in records {
             self.driver.handle_record(record, at(self.millis));
         }
     }
 
-    /// How many series it holds.
+    /// Returns the number of held series.
     pub fn series(&self) -> usize {
         self.driver.receiver().snapshot(at(self.millis)).held_series
     }
 
-    /// Publishes all that is held: encodes, compresses and signs it, and takes CloudWatch's word that all is well.
-    pub fn publish(&mut self) -> Sent {
-        let mut sent = Sent::default();
+    /// Publishes all held data: encodes, compresses and signs them. CloudWatch accepts every call.
+    pub fn publish(&mut self) -> PublicationTotals {
+        let mut totals = PublicationTotals::default();
         let before = self.driver.receiver().counts().published;
         while self.driver.receiver().held() > 0 {
             while let Some(transmit) = self.driver.poll_transmit(at(self.millis)) {
-                sent.calls = sent.calls.saturating_add(1);
-                sent.bytes = sent.bytes.saturating_add(transmit.body.len());
+                totals.calls = totals.calls.saturating_add(1);
+                totals.bytes = totals.bytes.saturating_add(transmit.body.len());
                 let reply = Answer::Complete(Reply { status: 200, ..Reply::default() });
                 self.driver.handle_answer(transmit.id, &reply, at(self.millis));
             }
             while self.driver.poll_line().is_some() {}
             self.millis = self.millis.saturating_add(20);
         }
-        sent.published = self.driver.receiver().counts().published.saturating_sub(before);
-        sent
+        totals.published = self.driver.receiver().counts().published.saturating_sub(before);
+        totals
     }
 }

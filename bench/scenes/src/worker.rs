@@ -1,21 +1,22 @@
-//! Senders and their requests.
+//! Scenes in which senders match hosts and record requests.
 
 use std::cell::Cell;
 
 use acpw_metric::Now;
 use fastrand::Rng;
-use sender::{Config, HeaderPhase, HostMatcher, Sender};
+use sender::{HeaderPhase, HostMatcher, Sender, SenderConfig};
 
 /// The host of all requests.
 pub const HOST: &str = "bench.example.com";
 
-/// The sender's configuration that the first configuration of ACPW means: RequestCount by host, method, path and status.
+/// The seed configuration, which equals the first configuration of ACPW: RequestCount by host, method, path and status.
 pub const SEED: &str = r#"{ "receiver_vm_id": "receiver", "match_hosts": ["bench.example.com"] }"#;
 
-/// Another host than that of the requests.
+/// A configuration that matches another host than that of the requests.
 pub const UNMATCHED: &str = r#"{ "receiver_vm_id": "receiver", "match_hosts": ["another.example.com"] }"#;
 
-/// Count, latency, upstream's time, errors and bytes both ways by host, method, status class and route.
+/// The full set: count, latency, upstream latency, errors and bytes in both directions by host, method, status class
+/// and route.
 pub const FULL: &str = r#"{
     "receiver_vm_id": "receiver",
     "match_hosts": ["bench.example.com"],
@@ -25,53 +26,57 @@ pub const FULL: &str = r#"{
 
 const TABLES: usize = 1_000;
 
-/// What the host of each request is looked for in: the same entries many times over, since each table has a seed of its own,
-/// and so has its own way to a key.
+/// Matches the hosts of requests.
+///
+/// There are many matchers with the same entries, because the hash tables of each have another seed, which influences
+/// the cost of a lookup.
 #[derive(Debug)]
-pub struct Matching {
+pub struct HostMatching {
     hosts: Vec<HostMatcher>,
     next: usize,
     text: Vec<u8>,
 }
 
-impl Default for Matching {
+impl Default for HostMatching {
     fn default() -> Self {
         let entries =
             ["example.com", "bench.example.com", "*.example.org", "*.internal.example.net", "example.com:8443"];
         let matcher = || {
             let mut matcher = HostMatcher::default();
-            entries.iter().for_each(|entry| matcher.add(entry).expect("a good entry"));
+            entries.iter().for_each(|entry| matcher.add(entry).expect("a valid entry"));
             matcher
         };
         Self { hosts: (0..TABLES).map(|_| matcher()).collect(), next: 0, text: Vec::new() }
     }
 }
 
-impl Matching {
-    /// Looks for a host, each time in the next table.
+impl HostMatching {
+    /// Matches a host with the next matcher.
     pub fn matches(&mut self, authority: &[u8]) -> bool {
         self.text.clear();
-        let hosts = self.hosts.get(self.next % TABLES).expect("one of them");
+        let hosts = self.hosts.get(self.next % TABLES).expect("an index within bounds");
         self.next = self.next.wrapping_add(1);
         hosts.matches(authority, &mut self.text)
     }
 }
 
-/// A worker's sender, with what Envoy would tell it of requests.
+/// The sender of one worker thread, with the headers and attributes that Envoy would return for requests.
 #[derive(Debug)]
 pub struct Worker {
     sender: Sender,
-    handed: u64,
+    /// The number of headers and attributes that were returned to the sender.
+    returned: u64,
 }
 
 impl Worker {
-    /// A worker with this configuration that begins now.
+    /// Creates a worker with this configuration.
     pub fn new(configuration: &str, now: Now) -> Self {
-        let config = Config::from_json(configuration.as_bytes(), |_| None).expect("a good configuration");
-        Self { sender: Sender::new(config, now), handed: 0 }
+        let config = SenderConfig::from_json(configuration.as_bytes(), |_| None).expect("a valid configuration");
+        Self { sender: Sender::new(config, now), returned: 0 }
     }
 
-    /// A request of this path ends, of a route of this name, after so many nanoseconds. Tells whether it was observed.
+    /// Sends a request with this path and route, which takes `nanoseconds`, through the sender. Returns whether its
+    /// host matches.
     pub fn request(&mut self, path: &[u8], route: &[u8], nanoseconds: i64) -> bool {
         let headers: [(&[u8], &[u8]); 8] = [
             (b":authority", HOST.as_bytes()),
@@ -83,18 +88,18 @@ impl Worker {
             (b"x-forwarded-proto", b"http"),
             (b"x-request-id", b"7c6d7b3a-52f4-4c1f-9d7e-0f3a5b8f5b5e"),
         ];
-        let handed = Cell::new(0);
-        // The SDK hands over each value in memory of its own.
+        let returned = Cell::new(0);
+        // The SDK allocates memory for each value that it returns.
         let owned = |value: &[u8]| {
-            handed.set(handed.get() + 1);
+            returned.set(returned.get() + 1);
             value.to_vec()
         };
         let header = |name: &str| {
             let (_, value) = headers.iter().find(|(known, _)| *known == name.as_bytes())?;
             Some(owned(value))
         };
-        let Some(observation) = self.sender.begin(header, HeaderPhase::Arrival) else {
-            self.handed += handed.get();
+        let Some(pending) = self.sender.start_request(header, HeaderPhase::Arrival) else {
+            self.returned += returned.get();
             return false;
         };
         let [code, time] = [200, nanoseconds].map(i64::to_le_bytes);
@@ -109,47 +114,47 @@ impl Worker {
             };
             Some(owned(value))
         };
-        self.sender.finish(observation, property);
-        self.handed += handed.get();
+        self.sender.end_request(pending, property);
+        self.returned += returned.get();
         true
     }
 
-    /// Returns how many values requests were handed so far, each in memory that was allocated for it.
-    pub fn handed(&self) -> u64 {
-        self.handed
+    /// Returns the number of headers and attributes that were returned to the sender, each in newly allocated memory.
+    pub fn returned(&self) -> u64 {
+        self.returned
     }
 
-    /// The records of what was observed.
+    /// Flushes the sender. Returns its records.
     pub fn flush(&mut self, now: Now) -> Vec<Vec<u8>> {
         self.sender.flush(now);
         self.sender.take_records()
     }
 }
 
-/// What senders have observed in one second.
+/// The shape of one second of load.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    /// How many senders.
+pub struct LoadShape {
+    /// The number of senders.
     pub senders: usize,
-    /// Their configuration.
+    /// The configuration of the senders.
     pub configuration: &'static str,
-    /// Different paths, each of a route of its own, that each sender has seen.
+    /// The number of paths that each sender sees. Each path has its own route.
     pub paths: usize,
-    /// Whether all senders have seen the same ones; otherwise no two have seen the same.
+    /// True if all senders see the same paths. Otherwise, all paths are different.
     pub is_shared: bool,
-    /// Requests that each sender has seen.
+    /// The number of requests that each sender sees.
     pub requests: usize,
 }
 
-/// The records of all senders, of the second that begins now.
-pub fn records(shape: Shape, now: Now) -> Vec<Vec<u8>> {
+/// Returns the records of all senders for the second that starts at `now`.
+pub fn records(shape: LoadShape, now: Now) -> Vec<Vec<u8>> {
     let mut rng = Rng::with_seed(7);
-    let of_sender = |number: usize| {
+    let records_of = |number: usize| {
         let mut worker = Worker::new(shape.configuration, now);
         for request in 0..shape.requests {
             let path = request.checked_rem(shape.paths).unwrap_or(0);
             let path = if shape.is_shared { path } else { path.saturating_add(number.saturating_mul(shape.paths)) };
-            // About lognormal: a median of 20 ms, and a tail to seconds.
+            // An approximately lognormal distribution with a median of 20 ms and a tail up to seconds.
             let noise: f64 = (0..6).map(|_| rng.f64() - 0.5).sum();
             let nanoseconds = 20e6 * (noise * 1.5).exp();
             let (path, route) = (format!("/resource/{path}"), format!("route-{path}"));
@@ -157,5 +162,5 @@ pub fn records(shape: Shape, now: Now) -> Vec<Vec<u8>> {
         }
         worker.flush(now)
     };
-    (0..shape.senders).flat_map(of_sender).collect()
+    (0..shape.senders).flat_map(records_of).collect()
 }

@@ -1,44 +1,47 @@
-//! Reads a JSON document and finds the keys that are there twice.
+//! Parses a JSON document and finds duplicate keys.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// A document that was parsed.
+/// A parsed JSON document.
 pub(crate) struct Document {
-    /// The document itself.
+    /// The root of the document. If a key is duplicated, this contains its last value.
     pub(crate) value: Value,
-    /// The paths of the keys that an object has twice. `value` has their last values.
-    pub(crate) repeated: Vec<String>,
+    /// The paths of all duplicate keys.
+    pub(crate) duplicate_keys: Vec<String>,
 }
 
-/// Parses a JSON document. A parser that keeps the last of two values would ignore half of what the author wrote.
+/// Parses a JSON document.
+///
+/// `serde_json` silently keeps the last of two values, which would ignore part of what the author wrote.
 ///
 /// # Errors
-/// Bytes that are not JSON.
+/// Returns an error if the bytes are not JSON.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
-    let mut repeated = Vec::new();
+    let mut duplicate_keys = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Reader { path: &mut String::new(), repeated: &mut repeated }.deserialize(&mut deserializer)?;
+    let reader = ValueReader { path: &mut String::new(), duplicate_keys: &mut duplicate_keys };
+    let value = reader.deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(Document { value, repeated })
+    Ok(Document { value, duplicate_keys })
 }
 
-/// Reads one value; `path` is the value's, and is the same again when the value is read.
-struct Reader<'r> {
+/// Deserialises one value. `path` is the path of the value; reading the value leaves it unchanged.
+struct ValueReader<'r> {
     path: &'r mut String,
-    repeated: &'r mut Vec<String>,
+    duplicate_keys: &'r mut Vec<String>,
 }
 
-impl Reader<'_> {
-    /// Returns a reader of a value inside this one.
-    fn below(&mut self) -> Reader<'_> {
-        Reader { path: self.path, repeated: self.repeated }
+impl ValueReader<'_> {
+    /// Returns a reader for a nested value.
+    fn nested(&mut self) -> ValueReader<'_> {
+        ValueReader { path: self.path, duplicate_keys: self.duplicate_keys }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for ValueReader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -46,7 +49,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for ValueReader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,7 +85,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut list = Vec::new();
         loop {
             self.path.push_str(&format!("[{}]", list.len()));
-            let item = items.next_element_seed(self.below())?;
+            let item = items.next_element_seed(self.nested())?;
             self.path.truncate(length);
             match item {
                 Some(item) => list.push(item),
@@ -99,10 +102,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
                 self.path.push('.');
             }
             self.path.push_str(&key.escape_default().to_string());
-            if members.contains_key(&key) && !self.repeated.contains(self.path) {
-                self.repeated.push(self.path.clone());
+            if members.contains_key(&key) && !self.duplicate_keys.contains(self.path) {
+                self.duplicate_keys.push(self.path.clone());
             }
-            members.insert(key, entries.next_value_seed(self.below())?);
+            members.insert(key, entries.next_value_seed(self.nested())?);
             self.path.truncate(length);
         }
         Ok(Value::Object(members))
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_read_as_serde_reads_it() {
+    fn values_and_syntax_errors_match_serde_json() {
         for text in [
             r#"{"a": [1, -2, 3.5, 6e4, true, null, "t", "\u00e9"], "b": {"c": {}, "d": []}}"#,
             "[]",
@@ -124,7 +127,7 @@ mod tests {
         ] {
             let document = parse(text.as_bytes()).unwrap();
             assert_eq!(document.value, serde_json::from_str::<Value>(text).unwrap());
-            assert!(document.repeated.is_empty());
+            assert!(document.duplicate_keys.is_empty());
         }
         for text in ["", "{", "{} x", "[1,]", "{\"a\": }", "\"\u{1}\"", "1e999"] {
             let error = serde_json::from_str::<Value>(text).unwrap_err();
@@ -134,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_there_twice_is_found_at_any_depth() {
+    fn duplicate_keys_are_found_at_any_depth() {
         let text = r#"{"a": 1, "b": {"c": [{}, {"d": 1, "e": 2, "d": 3, "d": 4}]}, "a": 2, "é": 1, "\u00e9": 2}"#;
         let document = parse(text.as_bytes()).unwrap();
-        assert_eq!(document.repeated, ["b.c[1].d", "a", "\\u{e9}"]);
+        assert_eq!(document.duplicate_keys, ["b.c[1].d", "a", "\\u{e9}"]);
         assert_eq!((&document.value["a"], &document.value["b"]["c"][1]["d"]), (&Value::from(2), &Value::from(4)));
     }
 }

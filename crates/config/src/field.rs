@@ -1,25 +1,26 @@
-//! One key of a configuration, as it was found.
+//! The value of one key in a configuration.
 
 use std::{fmt::Display, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
-use crate::{FaultKind, Faults, FromJson, value::OrNull};
+use crate::{FromJson, ValidationErrorKind, ValidationErrors, value::OrNull};
 
-/// The value of a key: absent (or `null`), of the right type, or not.
+/// The value of a key: absent, of the right type, or of a wrong type. `null` means absent unless the type has it as a
+/// value.
 #[derive(Clone, Default)]
 pub enum Field<T> {
-    /// The key is not there.
+    /// The key is absent.
     #[default]
     Absent,
-    /// It has a value of its type.
+    /// The value has the right type.
     Valid(T),
-    /// It has something else; this says what is wrong, and does not repeat what was found.
+    /// The value has a wrong type. The message describes the right one and does not contain the value.
     Invalid(String),
 }
 
 impl<T: FromJson> Field<T> {
-    /// The field of a value that is there.
+    /// Converts a JSON value.
     pub fn from_json(value: Value) -> Self {
         if value.is_null() && !T::TAKES_NULL {
             return Self::Absent;
@@ -30,7 +31,7 @@ impl<T: FromJson> Field<T> {
         }
     }
 
-    /// The field of the member `key`, which leaves `null` in its place.
+    /// Takes the value of `key` out of `members` and leaves `null` there.
     #[inline(never)]
     pub fn take(members: &mut Map<String, Value>, key: &str) -> Self {
         match members.get_mut(key).map(Value::take) {
@@ -45,23 +46,23 @@ fn must_be(expected: &str) -> String {
 }
 
 impl<T> Field<T> {
-    /// The value, noting a fault when it is absent or of the wrong type.
-    pub fn required(self, path: impl Display, faults: &mut Faults) -> Option<T> {
+    /// Returns the value. Adds an error if it is absent or has a wrong type.
+    pub fn required(self, path: impl Display, errors: &mut ValidationErrors) -> Option<T> {
         match self {
-            Self::Absent => faults.add_kind(FaultKind::Missing, path, "is required"),
+            Self::Absent => errors.add_kind(ValidationErrorKind::Missing, path, "is required"),
             Self::Valid(value) => return Some(value),
-            Self::Invalid(message) => faults.add_kind(FaultKind::Type, path, message),
+            Self::Invalid(message) => errors.add_kind(ValidationErrorKind::Type, path, message),
         }
         None
     }
 
-    /// The value if there is one, noting a fault when it is of the wrong type.
-    pub fn optional(self, path: impl Display, faults: &mut Faults) -> Option<T> {
+    /// Returns the value, or `None` if it is absent. Adds an error if it has a wrong type.
+    pub fn optional(self, path: impl Display, errors: &mut ValidationErrors) -> Option<T> {
         match self {
             Self::Absent => None,
             Self::Valid(value) => Some(value),
             Self::Invalid(message) => {
-                faults.add_kind(FaultKind::Type, path, message);
+                errors.add_kind(ValidationErrorKind::Type, path, message);
                 None
             }
         }
@@ -69,30 +70,30 @@ impl<T> Field<T> {
 }
 
 impl Field<u64> {
-    /// The number, or `default` when there is none, noting a fault when it is not within `range`.
-    pub fn within(self, path: &str, range: RangeInclusive<u64>, default: u64, faults: &mut Faults) -> u64 {
-        let value = self.optional(path, faults).unwrap_or(default);
+    /// Returns the number, or `default` if it is absent. Adds an error if it is outside of `range`.
+    pub fn within(self, path: &str, range: RangeInclusive<u64>, default: u64, errors: &mut ValidationErrors) -> u64 {
+        let value = self.optional(path, errors).unwrap_or(default);
         if !range.contains(&value) {
-            faults.add(path, format_args!("{value} is not within {} and {}", range.start(), range.end()));
+            errors.add(path, format_args!("must be between {} and {}, got {value}", range.start(), range.end()));
         }
         value
     }
 }
 
 impl Field<OrNull<u64>> {
-    /// Returns the number, `None` if it is `null`, and `default` if the key is absent. Adds a fault if it is not within
-    /// `range`.
+    /// Returns the number, `None` if it is `null`, or `default` if the key is absent. Adds an error if the number is
+    /// outside of `range`.
     pub fn within_or_null(
         self,
         path: &str,
         range: RangeInclusive<u64>,
         default: u64,
-        faults: &mut Faults,
+        errors: &mut ValidationErrors,
     ) -> Option<u64> {
-        let OrNull(value) = self.optional(path, faults).unwrap_or(OrNull(Some(default)));
+        let OrNull(value) = self.optional(path, errors).unwrap_or(OrNull(Some(default)));
         if let Some(value) = value.filter(|value| !range.contains(value)) {
-            let (least, most) = (range.start(), range.end());
-            faults.add(path, format_args!("must be between {least} and {most}, or null, got {value}"));
+            let (min, max) = (range.start(), range.end());
+            errors.add(path, format_args!("must be null or between {min} and {max}, got {value}"));
         }
         value
     }

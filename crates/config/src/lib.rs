@@ -1,11 +1,11 @@
-//! Reading a plugin's configuration: a JSON document becomes a raw type whose every field knows whether it was given and
-//! whether it was of the right type, so that all faults are told at once, each with its path.
+//! Reads plugin configurations and reports all of their errors together, each with its path.
 //!
-//! A raw type is declared with [`object!`]; what it means (ranges, names, defaults) is checked by the plugin, which turns
-//! it into its own configuration type and adds what it finds to the same [`Faults`].
+//! A JSON document is first read into a raw type, declared with [`object!`]. Each [`Field`] of a raw type records
+//! whether its key was absent, had a value of the right type, or had something else. The plugin then checks ranges,
+//! names and defaults, converts the raw type into its own configuration type, and adds errors to the same
+//! [`ValidationErrors`].
 
 mod document;
-mod fault;
 mod field;
 mod list;
 mod members;
@@ -14,16 +14,17 @@ mod path;
 mod protobuf_struct;
 mod secret;
 mod similar;
+mod validation_error;
 mod value;
 
-pub use fault::{Fault, FaultKind, Faults, PathStyle};
 pub use field::Field;
-pub use list::list;
+pub use list::comma_separated;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
 pub use path::Path;
 pub use secret::Secret;
 pub use similar::similar;
+pub use validation_error::{PathStyle, ValidationError, ValidationErrorKind, ValidationErrors};
 pub use value::{FromJson, OrNull};
 
 #[doc(hidden)]
@@ -33,6 +34,6 @@ pub use serde_json;
 #[doc(hidden)]
 pub use schemars;
 
-// The macro names the crate from outside; its own tests are inside.
+// The macro `object!` refers to this crate by name, also when the crate's own tests use it.
 #[cfg(test)]
 extern crate self as acpw_config;

@@ -1,10 +1,10 @@
-//! Objects whose keys the writer chooses, and values with a short form.
+//! Objects with arbitrary keys, and values with a short form.
 
 use serde_json::Value;
 
 use crate::{Field, FromJson};
 
-/// An object with keys of the writer's choice, ascending.
+/// An object with arbitrary keys, in ascending order.
 pub struct Members<T>(pub Vec<(String, Field<T>)>);
 
 impl<T> Default for Members<T> {
@@ -26,9 +26,9 @@ impl<T: FromJson> FromJson for Members<T> {
     }
 }
 
-/// A value that can be written short, as a text, or in full, as an object.
+/// A value that can be written as a string (the short form) or as an object.
 pub enum ShortOr<T> {
-    /// The text.
+    /// The short form.
     Short(String),
     /// The object.
     Full(T),
@@ -79,28 +79,28 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for ShortOr<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Faults;
+    use crate::ValidationErrors;
 
     #[test]
-    fn members_keep_their_keys_and_their_faults() {
+    fn each_member_has_its_key_and_its_error() {
         let members = Members::<ShortOr<bool>>::from_json(serde_json::json!({"b": "text", "a": true, "c": 5})).unwrap();
-        let mut faults = Faults::default();
-        let told: Vec<_> = members
+        let mut errors = ValidationErrors::default();
+        let read: Vec<_> = members
             .0
             .into_iter()
-            .map(|(key, value)| match value.optional(&key, &mut faults) {
+            .map(|(key, value)| match value.optional(&key, &mut errors) {
                 Some(ShortOr::Short(text)) => format!("{key} {text}"),
                 Some(ShortOr::Full(flag)) => format!("{key} {flag}"),
                 None => key,
             })
             .collect();
-        assert_eq!(told, ["a true", "b text", "c"]);
-        assert_eq!(faults.lines().collect::<Vec<_>>(), ["c: must be a string or an object"]);
+        assert_eq!(read, ["a true", "b text", "c"]);
+        assert_eq!(errors.lines().collect::<Vec<_>>(), ["c: must be a string or an object"]);
         assert!(Members::<bool>::from_json(serde_json::json!([])).is_none());
     }
 
     #[test]
-    fn the_schema_has_both_forms() {
+    fn the_schema_allows_both_forms() {
         let schema = serde_json::to_value(schemars::schema_for!(Members<ShortOr<bool>>)).unwrap();
         assert_eq!(schema["additionalProperties"]["anyOf"][0]["type"], "string");
         assert_eq!(schema["additionalProperties"]["anyOf"][1]["type"], "boolean");

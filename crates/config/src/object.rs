@@ -3,66 +3,67 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Faults, FromJson,
+    FromJson, ValidationErrors, comma_separated,
     document::{self, Document},
-    list, protobuf_struct,
+    protobuf_struct,
 };
 
-/// What some editors put before UTF-8.
+/// The byte order mark that some editors write at the start of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A type declared with [`object!`](crate::object!).
 pub trait Object: FromJson {
-    /// The keys it knows.
+    /// The keys that the type declares.
     const KEYS: &'static [&'static str];
 
-    /// The keys it was given and does not know.
+    /// Returns the keys of the JSON object that the type does not declare.
     fn unknown_keys(&self) -> &[String];
 
-    /// Notes a fault for every unknown key; `parent` is the path of the object, empty for the document itself.
-    fn check_keys(&self, parent: &str, faults: &mut Faults) {
-        check_keys(self.unknown_keys(), Self::KEYS, parent, faults);
+    /// Adds an error for every unknown key. `parent` is the path of the object, empty for the document itself.
+    fn check_keys(&self, parent: &str, errors: &mut ValidationErrors) {
+        check_keys(self.unknown_keys(), Self::KEYS, parent, errors);
     }
 }
 
-fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut Faults) {
+fn check_keys(unknown: &[String], known: &[&str], parent: &str, errors: &mut ValidationErrors) {
     let dot = if parent.is_empty() { "" } else { "." };
     for key in unknown {
-        let known = list(&mut known.iter().copied());
-        faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
+        let known = comma_separated(&mut known.iter().copied());
+        errors.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known keys are {known}"));
     }
 }
 
-/// Reads a document whose top level is the object `T`, as JSON or as the bytes of a `google.protobuf.Struct`. Unknown keys
-/// of the top level, and keys that are there twice at any level, are noted already.
+/// Reads a document whose root is the object `T`, as JSON or as the encoded bytes of a `google.protobuf.Struct`.
+///
+/// The returned list has an error for each unknown key of the root, and for each duplicate key at any depth.
 ///
 /// # Errors
-/// Bytes that are neither, or a document that is not an object.
-pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
-    let mut faults = Faults::default();
-    let read = value(document, &mut faults).map(T::from_json);
+/// Returns an error if the bytes are neither JSON nor a Struct, or if the root is not an object.
+pub fn read<T: Object>(document: &[u8]) -> Result<(T, ValidationErrors), ValidationErrors> {
+    let mut errors = ValidationErrors::default();
+    let read = value(document, &mut errors).map(T::from_json);
     match read {
         Some(Some(object)) => {
-            object.check_keys("", &mut faults);
-            return Ok((object, faults));
+            object.check_keys("", &mut errors);
+            return Ok((object, errors));
         }
-        Some(None) => faults.add("", "the configuration must be a JSON object"),
+        Some(None) => errors.add("", "the configuration must be a JSON object"),
         None => {}
     }
-    Err(faults)
+    Err(errors)
 }
 
-/// Reads a document. Not generic: it is in every module once.
-fn value(document: &[u8], faults: &mut Faults) -> Option<Value> {
+/// Reads the root of a document. Not generic, so that a module contains one copy of the code.
+fn value(document: &[u8], errors: &mut ValidationErrors) -> Option<Value> {
     let text = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
     if text.trim_ascii().is_empty() {
-        faults.add("", "the configuration is empty; it must be a JSON object");
+        errors.add("", "the configuration is empty; it must be a JSON object");
         return None;
     }
-    let error = match document::parse(text) {
-        Ok(Document { value, repeated }) => {
-            for path in repeated {
-                faults.add(path, "is there twice; remove one of the two");
+    let syntax_error = match document::parse(text) {
+        Ok(Document { value, duplicate_keys }) => {
+            for path in duplicate_keys {
+                errors.add(path, "duplicate key; remove one of the two");
             }
             return Some(value);
         }
@@ -70,19 +71,19 @@ fn value(document: &[u8], faults: &mut Faults) -> Option<Value> {
     };
     let decoded = protobuf_struct::decode(document);
     if decoded.is_none() {
-        faults.add("", format_args!("the configuration is not JSON: {error}"));
+        errors.add("", format_args!("the configuration is not JSON: {syntax_error}"));
     }
     decoded
 }
 
-/// The keys of an object that are not `known`.
+/// Returns the keys of an object that are not in `known`.
 #[doc(hidden)]
 pub fn unknown_keys(members: &Map<String, Value>, known: &[&str]) -> Vec<String> {
     members.keys().filter(|key| !known.contains(&key.as_str())).cloned().collect()
 }
 
-/// Declares a raw configuration type: a struct whose every field is a [`Field`](crate::Field) under the key of its name,
-/// with [`Object`] for it, and its JSON Schema in native builds.
+/// Declares a raw configuration type: a struct in which every field is a [`Field`](crate::Field) whose key is the name
+/// of the field. Implements [`Object`] for it and, in native builds, `JsonSchema`.
 #[macro_export]
 macro_rules! object {
     ($(#[$outer:meta])* $vis:vis struct $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty,)* }) => {
@@ -127,7 +128,7 @@ macro_rules! object {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Faults, Field, Object, Secret, read};
+    use crate::{Field, Object, Secret, ValidationErrors, read};
 
     object! {
         /// A document.
@@ -138,86 +139,86 @@ mod tests {
             inner: Inner,
             /// A number.
             number: u64,
-            /// Not to be shown.
+            /// A secret.
             key: Secret,
         }
     }
 
     object! {
-        /// A part.
+        /// A nested object.
         struct Inner {
             /// A flag.
             flag: bool,
         }
     }
 
-    fn faults(document: &str) -> Vec<String> {
-        let (outer, mut faults): (Outer, _) = match read(document.as_bytes()) {
+    fn errors(document: &str) -> Vec<String> {
+        let (outer, mut errors): (Outer, _) = match read(document.as_bytes()) {
             Ok(read) => read,
-            Err(faults) => return faults.lines().collect(),
+            Err(errors) => return errors.lines().collect(),
         };
-        for (index, name) in outer.names.optional("names", &mut faults).into_iter().flatten().enumerate() {
-            name.required(format_args!("names[{index}]"), &mut faults);
+        for (index, name) in outer.names.optional("names", &mut errors).into_iter().flatten().enumerate() {
+            name.required(format_args!("names[{index}]"), &mut errors);
         }
-        if let Some(inner) = outer.inner.optional("inner", &mut faults) {
-            inner.check_keys("inner", &mut faults);
-            inner.flag.required("inner.flag", &mut faults);
+        if let Some(inner) = outer.inner.optional("inner", &mut errors) {
+            inner.check_keys("inner", &mut errors);
+            inner.flag.required("inner.flag", &mut errors);
         }
-        outer.number.within("number", 1..=10, 5, &mut faults);
-        outer.key.optional("key", &mut faults);
-        faults.lines().collect()
+        outer.number.within("number", 1..=10, 5, &mut errors);
+        outer.key.optional("key", &mut errors);
+        errors.lines().collect()
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn every_error_is_reported_with_its_path() {
         let document = r#"{"names": ["a", 5, null], "inner": {"falg": true}, "number": 11, "key": 7, "other": {}}"#;
         assert_eq!(
-            faults(document),
+            errors(document),
             [
-                "other: unknown key; known are names, inner, number, key",
+                "other: unknown key; known keys are names, inner, number, key",
                 "names[1]: must be a string",
                 "names[2]: is required",
-                "inner.falg: unknown key; known are flag",
+                "inner.falg: unknown key; known keys are flag",
                 "inner.flag: is required",
-                "number: 11 is not within 1 and 10",
+                "number: must be between 1 and 10, got 11",
                 "key: must be a string",
             ]
         );
     }
 
     #[test]
-    fn a_document_without_faults_has_none() {
-        assert!(faults(r#"{"names": [], "inner": {"flag": false}, "number": null, "key": "k"}"#).is_empty());
-        assert!(faults("{}").is_empty());
+    fn a_valid_document_has_no_errors() {
+        assert!(errors(r#"{"names": [], "inner": {"flag": false}, "number": null, "key": "k"}"#).is_empty());
+        assert!(errors("{}").is_empty());
     }
 
     #[test]
-    fn what_is_not_an_object_is_told() {
-        assert_eq!(faults(" \n"), ["the configuration is empty; it must be a JSON object"]);
-        assert_eq!(faults("[1]"), ["the configuration must be a JSON object"]);
-        assert!(faults("{\"a\": }")[0].contains("line 1 column 7"));
+    fn a_document_that_is_not_an_object_is_refused() {
+        assert_eq!(errors(" \n"), ["the configuration is empty; it must be a JSON object"]);
+        assert_eq!(errors("[1]"), ["the configuration must be a JSON object"]);
+        assert!(errors("{\"a\": }")[0].contains("line 1 column 7"));
         assert_eq!(
-            faults(r#"{"number": 1.5, "inner": 1}"#),
+            errors(r#"{"number": 1.5, "inner": 1}"#),
             ["inner: must be an object", "number: must be a whole number"]
         );
     }
 
     #[test]
-    fn a_key_that_is_there_twice_is_a_fault() {
+    fn a_duplicate_key_is_an_error() {
         assert_eq!(
-            faults(r#"{"number": 1, "inner": {"flag": true, "flag": false}, "key": "wJalr", "number": 2, "key": "k"}"#),
+            errors(r#"{"number": 1, "inner": {"flag": true, "flag": false}, "key": "wJalr", "number": 2, "key": "k"}"#),
             [
-                "inner.flag: is there twice; remove one of the two",
-                "number: is there twice; remove one of the two",
-                "key: is there twice; remove one of the two",
+                "inner.flag: duplicate key; remove one of the two",
+                "number: duplicate key; remove one of the two",
+                "key: duplicate key; remove one of the two",
             ]
         );
     }
 
     #[test]
     fn a_byte_order_mark_is_skipped() {
-        assert!(faults("\u{feff}{}").is_empty());
-        assert_eq!(faults("\u{feff} "), ["the configuration is empty; it must be a JSON object"]);
+        assert!(errors("\u{feff}{}").is_empty());
+        assert_eq!(errors("\u{feff} "), ["the configuration is empty; it must be a JSON object"]);
     }
 
     #[test]
@@ -225,14 +226,15 @@ mod tests {
         // {"inner": {"flag": true}, "number": 10, "other": "x"}
         let bytes = b"\n\x17\n\x05inner\x12\x0e*\x0c\n\n\n\x04flag\x12\x02\x20\x01\
             \n\x13\n\x06number\x12\t\x11\0\0\0\0\0\0$@\n\x0c\n\x05other\x12\x03\x1a\x01x";
-        let (outer, faults) = read::<Outer>(bytes).unwrap();
-        assert_eq!(faults.lines().collect::<Vec<_>>(), ["other: unknown key; known are names, inner, number, key"]);
+        let (outer, errors) = read::<Outer>(bytes).unwrap();
+        let expected = ["other: unknown key; known keys are names, inner, number, key"];
+        assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
         assert!(matches!(outer.number, Field::Valid(10)));
         assert!(matches!(outer.inner, Field::Valid(Inner { flag: Field::Valid(true), .. })));
     }
 
     #[test]
-    fn a_whole_number_may_be_written_as_a_template_writes_it() {
+    fn a_whole_number_may_have_a_fraction_of_zero_or_an_exponent() {
         for (number, read) in [
             ("5", Some(5)),
             ("5.0", Some(5)),
@@ -250,13 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_knows_keys_and_types() {
+    fn the_schema_has_keys_and_types() {
         let schema = serde_json::to_value(schemars::schema_for!(Outer)).unwrap();
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["properties"]["names"]["items"]["type"], "string");
         assert_eq!(schema["properties"]["number"]["description"], "A number.");
         assert_eq!(schema["properties"]["key"]["type"], "string");
         assert!(schema["properties"].get("unknown_keys").is_none());
-        assert!(Faults::default().is_empty());
+        assert!(ValidationErrors::default().is_empty());
     }
 }

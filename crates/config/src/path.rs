@@ -2,17 +2,17 @@
 
 use std::fmt::{self, Display};
 
-/// Where a value is in a configuration or a request.
+/// The path of a value in a configuration or a request.
 ///
-/// It is written `MetricData[3].Dimensions[0].Value`, or, with the alternate flag (`{:#}`), as AWS
-/// writes paths in every protocol: `MetricData.member.4.Dimensions.member.1.Value`.
+/// `{}` writes `MetricData[3].Dimensions[0].Value`. The alternate flag (`{:#}`) selects the notation that AWS uses in
+/// every protocol, `MetricData.member.4.Dimensions.member.1.Value`.
 #[derive(Clone, Copy, Debug)]
 pub enum Path<'a> {
     /// The document itself.
     Root,
     /// A field of an object.
     Field(&'a Self, &'a str),
-    /// An item of a list, counted from 0.
+    /// An item of a list, by its zero-based index.
     Item(&'a Self, usize),
 }
 

@@ -1,13 +1,14 @@
-//! Decodes `google.protobuf.Struct`, the other form in which Envoy takes a plugin's configuration.
+//! Decodes `google.protobuf.Struct`, in which Envoy accepts a plugin's configuration besides text.
 //!
-//! Envoy's documentation says that a Struct becomes JSON; Envoy 1.40 hands over its protobuf bytes.
+//! Envoy's documentation says that Envoy converts a Struct to JSON, but Envoy 1.40 passes the encoded protobuf message
+//! to the plugin.
 
 use serde_json::{Map, Value};
 
-/// Deeper than any configuration goes.
+/// The maximum nesting depth. No valid configuration is nested as deeply.
 const MAX_DEPTH: usize = 32;
 
-/// Decodes the bytes of a Struct, or returns nothing when they are not one.
+/// Decodes the bytes of a Struct. Returns `None` if they are not a Struct.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Value> {
     structure(bytes, MAX_DEPTH)
 }
@@ -73,7 +74,7 @@ fn text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// Takes a field off the front: its number and its payload.
+/// Reads the number and the payload of the next field, and advances `rest`.
 fn field<'b>(rest: &mut &'b [u8]) -> Option<(u64, Payload<'b>)> {
     let tag = varint(rest)?;
     let payload = match tag & 7 {
@@ -94,7 +95,7 @@ fn field<'b>(rest: &mut &'b [u8]) -> Option<(u64, Payload<'b>)> {
     Some((tag >> 3, payload))
 }
 
-/// Takes a number of seven bits a byte off the front, the least significant first.
+/// Reads the next varint, and advances `rest`.
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
     for shift in (0..u64::BITS).step_by(7) {
@@ -129,7 +130,7 @@ mod tests {
         out.extend_from_slice(bytes);
     }
 
-    /// Encodes as protobuf's specification has it.
+    /// Encodes a `Value` message according to the protobuf specification.
     fn encoded(value: &Value) -> Vec<u8> {
         let mut out = Vec::new();
         match value {
@@ -162,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn what_another_implementation_writes_is_decoded() {
-        // By SerializeToString of Python's protobuf 7.
+    fn a_struct_encoded_by_another_implementation_is_decoded() {
+        // Written by SerializeToString of Python's protobuf 7.
         let bytes = b"\n\x11\n\x0bconcurrency\x12\x02\x08\x00\n\x1a\n\x01d\x12\x15*\x13\n\x11\n\x01S\x12\x0c*\n\n\x08\n\
             \x01v\x12\x03\x1a\x01x\n \n\x0bmatch_hosts\x12\x112\x0f\n\r\x1a\x0bexample.com\n\x17\n\nmax_series\x12\t\x11\
             \x00\x00\x00\x00\x00L\xed@\n\x14\n\x0enormalize_path\x12\x02\x20\x00\n\x1c\n\x0ereceiver_vm_id\x12\n\
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_struct_is_not_decoded() {
+    fn truncated_malformed_and_deep_input_is_refused() {
         let whole = encoded_struct(&json!({ "a": [1.0, { "b": "c" }] }));
         for length in 1..whole.len() {
             assert_eq!(decode(&whole[..length]), None, "{length}");
@@ -207,8 +208,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_decoded_or_not(bytes: Vec<u8>) {
-            let _ = decode(&bytes);
+        fn arbitrary_bytes_decode_to_an_object_or_not_at_all(bytes: Vec<u8>) {
+            prop_assert!(decode(&bytes).is_none_or(|value| value.is_object()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Text that must not be shown.
+//! Text that must never be printed.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use crate::FromJson;
 
-/// A secret from a configuration. Neither `Debug` nor a fault of it shows what it is.
+/// A secret from a configuration. Neither `Debug` nor a validation error shows its text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` from being shown.
+    /// Wraps `text`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, for signing and nothing else.
+    /// Returns the text. Use it for signing and authentication only.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_not_shown() {
+    fn debug_does_not_show_the_secret() {
         assert_eq!(format!("{:?}", Secret::new("wJalr")), "Secret(…)");
     }
 }

@@ -1,13 +1,12 @@
-//! The known name that a misspelt one probably means.
+//! Finds the name that a misspelt name probably stands for.
 
-/// How many letters may be wrong.
+/// The maximum edit distance of a suggestion.
 const MAX_DISTANCE: usize = 2;
 
-/// Longer names are not compared.
+/// The maximum length of a name in bytes; longer names are not compared.
 const MAX_LENGTH: usize = 64;
 
-/// Returns the known name that `name` is when case, `_` and `-` do not count, or else the one that differs from it in the
-/// fewest letters, two at most.
+/// Returns the known name with the smallest edit distance to `name`, at most 2. Case, `_` and `-` are ignored.
 pub fn similar<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > MAX_LENGTH {
         return None;
@@ -15,7 +14,7 @@ pub fn similar<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name = folded(name);
     let distances = known.iter().map(|known| (distance(&name, &folded(known)), *known));
     let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
-    // Of short names, half must be right.
+    // At least half of a short name must match.
     (distance <= MAX_DISTANCE && distance.saturating_mul(2) <= name.len()).then_some(known)
 }
 
@@ -23,7 +22,7 @@ fn folded(name: &str) -> Vec<u8> {
     name.bytes().filter(|byte| !b"_-".contains(byte)).map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
-/// Returns how many bytes must be inserted, removed or replaced to make one of the other (Levenshtein's distance).
+/// Returns the Levenshtein distance: the number of bytes to insert, remove or replace to turn one name into the other.
 fn distance(left: &[u8], right: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (at, one) in left.iter().enumerate() {
@@ -48,7 +47,7 @@ mod tests {
     const KNOWN: [&str; 5] = ["Namespace", "MetricData", "Dimensions", "Unit", "Value"];
 
     #[test]
-    fn the_name_that_is_meant_is_found() {
+    fn a_misspelt_name_is_matched_to_a_known_one() {
         for (name, expected) in [
             ("namespace", Some("Namespace")),
             ("metricData", Some("MetricData")),
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_counts_single_letters() {
+    fn the_distance_is_symmetric_and_counts_single_edits() {
         for (left, right, expected) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("abc", "acb", 2)] {
             assert_eq!(distance(left.as_bytes(), right.as_bytes()), expected);
             assert_eq!(distance(right.as_bytes(), left.as_bytes()), expected);

@@ -1,22 +1,22 @@
-//! Types that a key's value can have.
+//! Types of values in a configuration.
 
 use serde_json::Value;
 
 use crate::Field;
 
-/// A type with a form in JSON.
+/// A type that a JSON value can be converted into.
 pub trait FromJson: Sized {
-    /// What its values are, for "must be …".
+    /// A description of the type that completes the message "must be …".
     const EXPECTED: &'static str;
 
-    /// Whether `null` is a value, and not the same as an absent key.
+    /// True if `null` is a value of the type. Otherwise, `null` means that the key is absent.
     const TAKES_NULL: bool = false;
 
-    /// The value, if it is one of this type.
+    /// Converts a JSON value. Returns `None` if it has a wrong type.
     fn from_json(value: Value) -> Option<Self>;
 }
 
-/// A value, or `null` to do without one.
+/// A value or `null`, where `null` differs from an absent key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrNull<T>(pub Option<T>);
 
@@ -66,7 +66,8 @@ impl FromJson for bool {
 impl FromJson for u64 {
     const EXPECTED: &'static str = "a whole number";
 
-    /// Helm and other templates write 60000 as `60000.0` or `6e4`, and a protobuf Struct has no other numbers.
+    /// Accepts floating-point notation: Helm and other templates write 60000 as `60000.0` or `6e4`, and a protobuf
+    /// Struct stores every number as a double.
     fn from_json(value: Value) -> Option<Self> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         let whole = |number: &f64| number.fract() == 0.0 && (0.0..=EXACT).contains(number);
@@ -82,7 +83,7 @@ impl FromJson for f64 {
     }
 }
 
-/// The elements of a list are fields themselves, so that each can be at fault on its own.
+/// The elements of a list are fields, so that each element can have an error of its own.
 impl<T: FromJson> FromJson for Vec<Field<T>> {
     const EXPECTED: &'static str = "a list";
 

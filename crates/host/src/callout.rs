@@ -1,20 +1,20 @@
-//! HTTP callouts: requests that Envoy sends for a module.
+//! HTTP callouts: requests that Envoy sends on behalf of a module.
 
 use std::{fmt, time::Duration};
 
 use proxy_wasm::{hostcalls, types::Status};
 
-/// The reason why Envoy did not send a callout.
+/// The reason why Envoy refused to dispatch a callout.
 #[derive(Clone, Copy, Debug)]
 pub struct CalloutError(Status);
 
-/// Sends a request to a cluster and returns the callout's token, which `on_http_call_response` receives.
+/// Dispatches a request to a cluster. Returns the callout's token, which Envoy passes to `on_http_call_response`.
 ///
-/// Call this from `on_tick` only: a callout that is dispatched from `on_done`, or from the response of another callout,
-/// crashes Envoy while it shuts down.
+/// Call this function from `on_tick` only. During shutdown, a callout dispatched from `on_done` or from the response of
+/// another callout crashes Envoy.
 ///
 /// # Errors
-/// Envoy has no cluster of this name, or the cluster cannot take a request now.
+/// Returns an error if the cluster does not exist, or if it cannot accept a request now.
 pub fn dispatch<'a>(
     cluster: &str,
     headers: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -30,7 +30,7 @@ impl fmt::Display for CalloutError {
         f.write_str(match self.0 {
             Status::BadArgument => "Envoy has no cluster of that name",
             Status::InternalFailure => "the cluster has no endpoint, or its circuit breaker is open",
-            _ => "Envoy did not take the request",
+            _ => "Envoy refused to send the request",
         })
     }
 }

@@ -2,33 +2,35 @@
 
 use proxy_wasm::{hostcalls, types::Status};
 
-/// A queue that this VM registered or resolved.
+/// A shared queue that this VM registered or resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue(u32);
 
 impl Queue {
-    /// Registers the queue under this VM's `vm_id` and takes over its wake-ups. Records that are already in it stay.
+    /// Registers the queue under this VM's `vm_id`. From then on, Envoy calls this VM's `on_queue_ready`. Records that
+    /// are already in the queue stay there.
     ///
     /// # Errors
-    /// Any status of the host but `Ok`.
+    /// Returns the host's status if it is not `Ok`.
     pub fn register(name: &str) -> Result<Self, Status> {
         hostcalls::register_shared_queue(name).map(Self)
     }
 
-    /// Resolves the queue that a VM of this `vm_id` registered.
+    /// Resolves the queue that a VM with the given `vm_id` registered. Returns `None` if there is no such queue.
     pub fn resolve(vm_id: &str, name: &str) -> Option<Self> {
         hostcalls::resolve_shared_queue(vm_id, name).ok().flatten().map(Self)
     }
 
-    /// Takes the oldest record. Returns `None` if the queue is empty or gone.
+    /// Removes and returns the oldest record. Returns `None` if the queue is empty or no longer exists.
     pub fn dequeue(self) -> Option<Vec<u8>> {
         hostcalls::dequeue_shared_queue(self.0).ok().flatten()
     }
 
-    /// Adds a record at the end. An empty record is never added: `dequeue` could not tell it from an empty queue.
+    /// Appends a record. Does nothing if the record is empty, because `dequeue` could not distinguish it from an empty
+    /// queue.
     ///
     /// # Errors
-    /// The queue is gone; the record is not in it.
+    /// Returns an error if the queue no longer exists. The record is not enqueued.
     pub fn enqueue(self, record: &[u8]) -> Result<(), Status> {
         if record.is_empty() {
             return Ok(());

@@ -1,31 +1,32 @@
-//! Shared data: values by key, which all VMs of one `vm_id` see.
+//! Shared data: a key-value store common to all VMs with the same `vm_id`.
 
 use proxy_wasm::{hostcalls, types::Status};
 
-/// Returns the value of a key.
+/// Returns the value of a key, or `None` if it is not set.
 pub fn shared_data(key: &str) -> Option<Vec<u8>> {
     hostcalls::get_shared_data(key).ok().and_then(|(value, _)| value)
 }
 
-/// Sets a key, whatever its value is.
+/// Sets the value of a key unconditionally.
 ///
 /// # Errors
-/// Any status of the host but `Ok`.
+/// Returns the host's status if it is not `Ok`.
 pub fn set_shared_data(key: &str, value: &[u8]) -> Result<(), Status> {
     hostcalls::set_shared_data(key, Some(value), None)
 }
 
-/// Replaces the value of a key by what `next` makes of it, and returns that together with the bytes that were written.
-/// Nothing is written if `next` returns no bytes. Two VMs that do so at the same time do it one after the other: `next` is
-/// called again for the one that came second.
+/// Atomically updates the value of a key. Returns the first part of the result of `next`.
+///
+/// `next` receives the current value and returns a result together with the new value, or with `None` to keep the
+/// current one. If another VM updates the key at the same time, `next` is called again with that VM's value.
 ///
 /// # Errors
-/// Any status of the host but `Ok`. `CasMismatch` means that other VMs came first in every attempt.
+/// Returns the host's status if it is not `Ok`. `CasMismatch` means that another VM came first in every attempt.
 pub fn update_shared_data<T>(
     key: &str,
     mut next: impl FnMut(Option<&[u8]>) -> (T, Option<Vec<u8>>),
 ) -> Result<T, Status> {
-    // One VM for each worker competes, so a thousand attempts are never used up.
+    // At most one VM per worker thread competes for the key, so the limit is never reached in practice.
     const ATTEMPTS: usize = 1_000;
     for _ in 0..ATTEMPTS {
         let (value, version) = match hostcalls::get_shared_data(key) {
@@ -33,11 +34,11 @@ pub fn update_shared_data<T>(
             Err(Status::NotFound) => (None, None),
             Err(status) => return Err(status),
         };
-        let (outcome, bytes) = next(value.as_deref());
-        let Some(bytes) = bytes else { return Ok(outcome) };
+        let (result, bytes) = next(value.as_deref());
+        let Some(bytes) = bytes else { return Ok(result) };
         match hostcalls::set_shared_data(key, Some(&bytes), version) {
             Err(Status::CasMismatch) => {}
-            written => return written.map(|()| outcome),
+            written => return written.map(|()| result),
         }
     }
     Err(Status::CasMismatch)

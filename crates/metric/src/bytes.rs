@@ -1,6 +1,6 @@
-//! Reading and writing the primitives of a record: LEB128 integers, IEEE 754 doubles, length-prefixed text.
+//! Reads and writes the primitives of a record: LEB128 integers, IEEE 754 doubles and length-prefixed text.
 
-/// The bytes end early, or a number or text in them is not one.
+/// The bytes end early or contain an invalid number or text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -16,7 +16,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-/// Signed numbers are zigzag-coded, so that small magnitudes stay short.
+/// Appends a signed number in zigzag encoding, in which numbers of small magnitude take few bytes.
 pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, (value.wrapping_shl(1) ^ (value >> 63)) as u64);
 }
@@ -30,7 +30,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// A cursor over bytes that may say anything.
+/// A cursor over untrusted bytes.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -72,8 +72,8 @@ impl<'a> Reader<'a> {
         Ok((coded >> 1) as i64 ^ -((coded & 1) as i64))
     }
 
-    /// A number of things that follow, each of at least one byte: a length the rest cannot hold is refused before
-    /// anything is allocated for it.
+    /// Reads the number of items that follow. Each item takes at least one byte, so a number larger than the remaining
+    /// bytes is refused before memory is allocated for the items.
     pub(crate) fn length(&mut self) -> Result<usize, Malformed> {
         let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
         if length > self.rest.len() { Err(Malformed) } else { Ok(length) }
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(unsigned: u64, signed: i64, float: f64, text: String) {
+        fn primitives_survive_a_round_trip(unsigned: u64, signed: i64, float: f64, text: String) {
             let mut out = Vec::new();
             put_varint(&mut out, unsigned);
             put_signed(&mut out, signed);
@@ -116,11 +116,19 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        fn reading_arbitrary_bytes_never_passes_their_end(bytes: Vec<u8>) {
             let mut reader = Reader::new(&bytes);
-            while !reader.is_empty() && reader.text().is_ok() {}
+            let mut length = 0;
+            while let Ok(text) = reader.text() {
+                length += 1 + text.len();
+            }
+            prop_assert!(length <= bytes.len());
             let mut reader = Reader::new(&bytes);
-            while !reader.is_empty() && reader.signed().is_ok() {}
+            let mut count = 0;
+            while reader.signed().is_ok() {
+                count += 1;
+            }
+            prop_assert!(count <= bytes.len());
         }
     }
 
@@ -133,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_the_rest_cannot_hold_is_refused() {
+    fn a_length_beyond_the_remaining_bytes_is_refused() {
         assert_eq!(Reader::new(&[3, b'a', b'b']).text(), Err(Malformed));
         assert_eq!(Reader::new(&[2, b'a', b'b']).text(), Ok("ab"));
     }

@@ -1,46 +1,44 @@
-//! Dates and times as text, in every form that the modules read.
+//! Parsers for the formats of dates and times that the modules read.
 
 use std::time::UNIX_EPOCH;
 
 use chrono::DateTime;
 
-/// Parses a time of RFC 3339, the profile of ISO 8601 with date, time and offset, such as
-/// `2026-11-20T09:30:00.5+01:00`.
+/// Parses an RFC 3339 time, such as `2026-11-20T09:30:00.5+01:00`.
 ///
-/// Returns milliseconds since the epoch. Digits after the third of a fraction are not used.
+/// Returns milliseconds since the epoch. Ignores digits after the third of a fraction.
 pub fn parse_rfc_3339(text: &str) -> Option<i64> {
     Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis())
 }
 
-/// Parses a time of RFC 3339.
+/// Parses an RFC 3339 time.
 ///
-/// Returns nanoseconds since the epoch, which an `i64` has from 1677 to 2262; other times are
-/// `None`. Digits after the ninth of a fraction are not used.
+/// Returns nanoseconds since the epoch, or `None` for a time outside of the years 1677 to 2262, the range of an `i64`.
+/// Ignores digits after the ninth of a fraction.
 pub fn parse_rfc_3339_nanos(text: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt()
 }
 
-/// Parses a time in UTC in ISO 8601's basic format, `20261120T093000Z`, as SigV4 writes `x-amz-date`.
+/// Parses a UTC time in the ISO 8601 basic format, `20261120T093000Z`, which SigV4 uses for `x-amz-date`.
 ///
 /// Returns milliseconds since the epoch.
 pub fn parse_iso_8601_basic(text: &str) -> Option<i64> {
     let (date, time) = text.split_at_checked("YYYYMMDD".len())?;
     let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
     let (hour, minute, second) = (time.get(..3)?, time.get(3..5)?, time.get(5..)?);
-    // The extended format is the same time with separators.
+    // The extended format adds separators.
     parse_rfc_3339(&format!("{year}-{month}-{day}{hour}:{minute}:{second}"))
 }
 
-/// Parses a time of ISO 8601, in the extended or the basic format.
+/// Parses an ISO 8601 time in the extended or the basic format.
 ///
-/// A time of day may lack its seconds, its zone (then it is UTC) or be missing altogether (then it is midnight). An offset
-/// may lack its colon or its minutes. Week dates and ordinal dates are not read. Returns milliseconds since the epoch.
+/// Seconds are optional. Without a zone the time is in UTC, and without a time of day it is midnight. An offset may
+/// omit its colon or its minutes. Week dates and ordinal dates are not supported. Returns milliseconds since the epoch.
 pub fn parse_iso_8601(text: &str) -> Option<i64> {
     parse_rfc_3339(&to_rfc_3339(text)?)
 }
 
-/// Parses HTTP's `Date` in one of the three forms of RFC 9110, section 5.6.7, such as
-/// `Fri, 20 Nov 2026 09:30:00 GMT`.
+/// Parses an HTTP date in one of the three formats of RFC 9110, section 5.6.7, such as `Fri, 20 Nov 2026 09:30:00 GMT`.
 ///
 /// Returns milliseconds since the epoch.
 pub fn parse_http_date(text: &str) -> Option<i64> {
@@ -48,7 +46,7 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
     i64::try_from(since_epoch.as_millis()).ok()
 }
 
-/// Writes a time of ISO 8601 in the form of RFC 3339, whose parser finds what is wrong with a number.
+/// Rewrites an ISO 8601 time as an RFC 3339 time. Does not check the numbers; the RFC 3339 parser does.
 fn to_rfc_3339(text: &str) -> Option<String> {
     let (date, time) = match text.split_once(['T', 't', ' ']) {
         Some((date, time)) => (date, time),
@@ -61,13 +59,13 @@ fn to_rfc_3339(text: &str) -> Option<String> {
     };
     let zone = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
     let (time, zone) = time.split_at_checked(zone)?;
-    // PostgreSQL and Ruby put a space before the zone.
+    // PostgreSQL and Ruby write a space before the zone.
     let time = time.trim_end();
-    // ISO 8601 lets a comma begin a fraction, and prefers it.
+    // ISO 8601 allows a comma as the decimal sign of a fraction, and prefers it.
     let (time, fraction) = time.split_at_checked(time.find(['.', ',']).unwrap_or(time.len()))?;
     let time = match time.as_bytes() {
         [_, _, b':', _, _, b':', _, _] => time.to_owned(),
-        // A fraction of a minute is not read.
+        // A fraction of a minute is not supported.
         [_, _, b':', _, _] if fraction.is_empty() => format!("{time}:00"),
         [_, _, _, _, _, _] => format!("{}:{}:{}", time.get(..2)?, time.get(2..4)?, time.get(4..)?),
         [_, _, _, _] if fraction.is_empty() => format!("{}:{}:00", time.get(..2)?, time.get(2..)?),
@@ -92,7 +90,7 @@ mod tests {
     const LAST_SECOND: i64 = 253_402_300_799;
 
     #[test]
-    fn examples_of_rfc_3339_are_read() {
+    fn rfc_3339_times_are_parsed() {
         let cases = [
             ("1985-04-12T23:20:50.52Z", Some(482_196_050_520)),
             ("1996-12-19T16:39:57-08:00", Some(851_042_397_000)),
@@ -119,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_an_http_date_is_read() {
+    fn all_three_formats_of_an_http_date_are_parsed() {
         for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
             assert_eq!(parse_http_date(text), Some(784_111_777_000), "{text}");
         }
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_basic_format_is_read() {
+    fn the_basic_format_must_be_complete() {
         assert_eq!(parse_iso_8601_basic("20150830T123600Z"), Some(1_440_938_160_000));
         for text in [
             "20150830T123600",
@@ -156,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_is_read_as_it_was_written(millis in 0..LAST_SECOND * 1_000, nanos in 0..1_000_000u32) {
+        fn times_survive_a_round_trip(millis in 0..LAST_SECOND * 1_000, nanos in 0..1_000_000u32) {
             let time = DateTime::from_timestamp_millis(millis).unwrap();
             let second = time.timestamp() * 1_000;
             prop_assert_eq!(parse_rfc_3339(&time.to_rfc3339()), Some(millis));
@@ -167,8 +165,8 @@ mod tests {
         }
 
         #[test]
-        fn other_text_is_refused(text: String, like in "[0-9TZ:., +-]{0,14}") {
-            for text in [&text, &like] {
+        fn other_text_is_refused(text: String, similar in "[0-9TZ:., +-]{0,14}") {
+            for text in [&text, &similar] {
                 prop_assert_eq!(parse_rfc_3339(text), None);
                 prop_assert_eq!(parse_http_date(text), None);
                 prop_assert_eq!(parse_iso_8601_basic(text), None);

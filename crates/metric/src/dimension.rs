@@ -1,4 +1,4 @@
-//! Dimensions: the names and values that tell one series of a metric from another.
+//! Dimensions: name-value pairs that identify the series of a metric.
 
 use std::fmt;
 
@@ -9,8 +9,9 @@ use crate::{
     text::{check, check_name, checked_text, is_printable},
 };
 
-/// The value that stands for all values for which there is no room: requests beyond a sender's `max_series` are counted
-/// under it, so that totals stay exact.
+/// The dimension value of the overflow series.
+///
+/// A sender counts requests beyond its `max_series` in this series, so that totals stay exact.
 pub const OVERFLOW_VALUE: &str = "__other__";
 
 checked_text! {
@@ -24,12 +25,13 @@ checked_text! {
 }
 
 impl DimensionValue {
-    /// Appends to `out` what CloudWatch can store of bytes that may come from a stranger, and tells whether it is a
-    /// dimension value. Printable ASCII stays, every other byte becomes `%` and two upper-case hexadecimal digits, and
-    /// what does not fit into 1,024 characters is cut off. Nothing but spaces, or nothing at all, is no value: `out` is
-    /// then as before.
+    /// Appends untrusted bytes to `out` as a valid dimension value. Returns false, and leaves `out` unchanged, if the
+    /// bytes are empty or consist of spaces only.
+    ///
+    /// Printable ASCII is kept. Every other byte is written as `%` and two upper-case hexadecimal digits. The result is
+    /// truncated to 1,024 characters, CloudWatch's limit.
     pub fn append_sanitized(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
-        // Almost every value is short and clean.
+        // Most values are short and printable.
         if bytes.len() <= MAX_DIMENSION_VALUE_LENGTH
             && bytes.first().is_some_and(|byte| *byte != b' ')
             && is_all_printable(bytes)
@@ -47,24 +49,27 @@ impl DimensionValue {
     }
 }
 
-/// Eight bytes at a time: every dimension of every request comes through here.
+/// Returns whether all bytes are printable ASCII.
+///
+/// Checks eight bytes at a time, because every dimension of every request passes through this function.
 fn is_all_printable(bytes: &[u8]) -> bool {
-    /// A byte in each of eight places.
-    const fn each(byte: u8) -> u64 {
+    /// Repeats a byte eight times.
+    const fn repeat(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
-    let (eights, rest) = bytes.as_chunks();
-    // What is below a space borrows, what is DEL carries, and what is not ASCII has the highest bit. A borrow or a carry into
-    // the next byte comes from one that is told already.
-    let told = eights.iter().fold(0, |told, eight| {
-        let eight = u64::from_ne_bytes(*eight);
-        told | eight | eight.wrapping_sub(each(b' ')) | eight.wrapping_add(each(1))
+    let (chunks, rest) = bytes.as_chunks();
+    // The highest bit of a byte becomes 1 if the byte is not ASCII, if it is below a space (the subtraction borrows),
+    // or if it is DEL (the addition carries). A borrow or carry can only disturb the next byte if this byte is not
+    // printable, so the result is right in any case.
+    let high_bits = chunks.iter().fold(0, |high_bits, chunk| {
+        let chunk = u64::from_ne_bytes(*chunk);
+        high_bits | chunk | chunk.wrapping_sub(repeat(b' ')) | chunk.wrapping_add(repeat(1))
     });
-    told & each(0x80) == 0 && rest.iter().copied().all(is_printable)
+    high_bits & repeat(0x80) == 0 && rest.iter().copied().all(is_printable)
 }
 
-/// Appends bytes, each that is not printable as `%` and two digits, until `out` has `limit` bytes. An
-/// escape that does not fit whole is left out.
+/// Appends bytes until `out` has `limit` bytes. Writes a byte that is not printable as `%` and two digits, and stops
+/// before an escape that does not fit.
 fn append_percent_encoded(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     for byte in bytes {
         let text = match is_printable(*byte) {
@@ -78,21 +83,23 @@ fn append_percent_encoded(out: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     }
 }
 
-/// The dimensions of one series: at most 30, each name once, in the order of their names. CloudWatch does not heed the
-/// order, so equal sets are equal here however they were written.
+/// The dimensions of one series: at most 30, with unique names, sorted by name.
+///
+/// The order of dimensions has no meaning in CloudWatch. Because they are sorted here, equal sets compare as equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dimensions(Vec<(DimensionName, DimensionValue)>);
 
 impl Dimensions {
-    /// The set of these dimensions.
+    /// Creates a set of dimensions, given in any order.
     ///
     /// # Errors
-    /// More than 30 of them, or a name that occurs twice.
+    /// Returns an error if there are more than 30 dimensions or if a name occurs twice.
     pub fn new(mut dimensions: Vec<(DimensionName, DimensionValue)>) -> Result<Self, DimensionsError> {
         if dimensions.len() > MAX_DIMENSIONS {
             return Err(DimensionsError::TooMany(dimensions.len()));
         }
-        // They are few and mostly in order; a sort from the library is larger than all of this file.
+        // An insertion sort: there are few dimensions, usually in order, and the standard library's sort would add more
+        // code than the rest of this file.
         for end in 1..dimensions.len() {
             let mut at = end;
             while let Some([(left, _), (right, _)]) = dimensions.get(at.wrapping_sub(1)..=at)
@@ -112,38 +119,38 @@ impl Dimensions {
         Ok(Self(dimensions))
     }
 
-    /// Creates a set of names and values that were checked already and are in ascending order of the names.
+    /// Creates a set from names and values that are already checked and sorted by name.
     pub fn from_borrowed(dimensions: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| (DimensionName((*name).into()), DimensionValue((*value).into()));
         Self(dimensions.iter().map(own).collect())
     }
 
-    /// Names and values, in the order of the names.
+    /// Returns names and values, sorted by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// How many there are.
+    /// Returns the number of dimensions.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no dimensions.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Bytes of all names and values.
+    /// Returns the total length of all names and values in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         self.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum()
     }
 }
 
-/// Why dimensions are no set that CloudWatch takes.
+/// A list of dimensions that CloudWatch does not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DimensionsError {
-    /// There are this many.
+    /// The list has this many dimensions, more than 30.
     TooMany(usize),
     /// This name occurs more than once.
     Duplicate(DimensionName),
@@ -152,8 +159,8 @@ pub enum DimensionsError {
 impl fmt::Display for DimensionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany(count) => write!(f, "{count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"),
-            Self::Duplicate(name) => write!(f, "the dimension \"{name}\" occurs twice"),
+            Self::TooMany(count) => write!(f, "must have at most {MAX_DIMENSIONS} dimensions, got {count}"),
+            Self::Duplicate(name) => write!(f, "has two dimensions with the name \"{name}\""),
         }
     }
 }
@@ -178,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_stranger_sends_is_a_value_or_left_out(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
+        fn arbitrary_bytes_become_a_valid_value_unless_they_are_blank(bytes in prop::collection::vec(any::<u8>(), 0..3000)) {
             match sanitized(&bytes) {
                 Some(value) => prop_assert!(DimensionValue::new(&value).is_ok()),
                 None => prop_assert!(bytes.iter().all(|byte| *byte == b' ')),
@@ -187,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_printable_is_percent_encoded() {
+    fn bytes_that_are_not_printable_are_percent_encoded() {
         assert_eq!(sanitized(b"/caf\xc3\xa9\n").as_deref(), Some("/caf%C3%A9%0A"));
         assert_eq!(sanitized(b"plain value").as_deref(), Some("plain value"));
         assert_eq!(sanitized(b"\xff").as_deref(), Some("%FF"));
@@ -196,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_cut_at_the_quota_and_never_within_an_escape() {
+    fn a_long_value_is_truncated_at_the_quota_but_never_within_an_escape() {
         let limit = MAX_DIMENSION_VALUE_LENGTH;
         for length in [limit - 1, limit, limit + 1, 60 * 1024] {
             assert_eq!(sanitized(&vec![b'a'; length]).unwrap().len(), length.min(limit));
@@ -207,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_bounded_as_cloudwatch_bounds_them() {
+    fn lengths_and_counts_are_limited_to_cloudwatchs_quotas() {
         for (length, fits) in [(0, false), (1, true), (254, true), (255, true), (256, false)] {
             assert_eq!(DimensionName::new(&"n".repeat(length)).is_ok(), fits, "{length}");
         }
@@ -221,17 +228,17 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_rule_is_named() {
+    fn an_error_names_the_rule_that_is_broken() {
         assert_eq!(DimensionName::new(":path"), Err(TextError::LeadingColon));
         assert_eq!(DimensionValue::new(":path").map(|value| value.to_string()), Ok(":path".to_owned()));
         assert_eq!(DimensionValue::new("  "), Err(TextError::Blank));
         assert_eq!(DimensionValue::new("é"), Err(TextError::NotPrintableAscii));
         let twice = Dimensions::new(vec![pair("a", "1"), pair("b", "2"), pair("a", "3")]);
-        assert_eq!(twice.unwrap_err().to_string(), "the dimension \"a\" occurs twice");
+        assert_eq!(twice.unwrap_err().to_string(), "has two dimensions with the name \"a\"");
     }
 
     #[test]
-    fn the_order_in_which_dimensions_are_written_is_not_heeded() {
+    fn sets_with_the_same_dimensions_in_another_order_are_equal() {
         let one = Dimensions::new(vec![pair("a", "1"), pair("b", "2")]);
         let other = Dimensions::new(vec![pair("b", "2"), pair("a", "1")]);
         assert_eq!(one, other);

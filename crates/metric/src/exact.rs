@@ -1,11 +1,12 @@
-//! Values as they were given, each with how often it occurred.
+//! Exact values with their counts.
 
 use crate::{
     bytes::{Malformed, Reader, put_f64, put_varint},
     quota::MAX_VALUE,
 };
 
-/// Distinct values, ascending, with how often each occurred, up to a limit that travels with them.
+/// Distinct values in ascending order, each with its count, up to a limit. The limit is part of the encoding, so it
+/// stays with the values when they are merged elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExactValues {
     limit: u32,
@@ -21,26 +22,26 @@ impl ExactValues {
         self.values.clear();
     }
 
-    /// Lowers the limit; what is above it by now is seen by [`Self::is_over`].
+    /// Lowers the limit. Afterwards, [`Self::is_over`] may return true.
     pub(crate) fn limit_to(&mut self, limit: u32) {
         self.limit = self.limit.min(limit);
     }
 
-    /// Whether there are more values than the limit allows.
+    /// Returns whether the number of distinct values exceeds the limit.
     pub(crate) fn is_over(&self) -> bool {
         self.values.len() > self.limit as usize
     }
 
     pub(crate) fn record_n(&mut self, value: f64, times: u64) {
-        // Zero has two signs, which CloudWatch does not tell apart.
+        // CloudWatch does not distinguish -0.0 from 0.0.
         let value = if value == 0.0 { 0.0 } else { value };
         match self.values.binary_search_by(|(known, _)| known.total_cmp(&value)) {
-            Ok(at) => {
-                if let Some((_, count)) = self.values.get_mut(at) {
+            Ok(index) => {
+                if let Some((_, count)) = self.values.get_mut(index) {
                     *count = count.saturating_add(times);
                 }
             }
-            Err(at) => self.values.insert(at, (value, times)),
+            Err(index) => self.values.insert(index, (value, times)),
         }
     }
 
@@ -94,7 +95,7 @@ impl ExactValues {
         }
     }
 
-    /// The values and how many they are, counted as often as each occurred.
+    /// Decodes values. Returns them with the sum of their counts.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<(Self, u64), Malformed> {
         let limit = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
         let length = reader.length()?;

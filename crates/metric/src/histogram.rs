@@ -5,16 +5,19 @@ use crate::{
     quota::MAX_VALUES_PER_DATUM,
 };
 
-/// The finest scale: 32 buckets for each doubling, a relative error of at most 1.1 %.
+/// The finest scale: 32 buckets per doubling, which gives a relative error of at most 1.1 %.
 pub(crate) const MAX_SCALE: i32 = 5;
-/// The coarsest scale: every double there is falls into fewer buckets than a datum has values.
+/// The coarsest scale, at which all doubles together need fewer buckets than a datum may have values.
 const MIN_SCALE: i32 = -6;
-/// Keeps the keys of positive values positive and those of negative values negative, at every scale.
+/// The offset between index and key of a bucket. At every scale, it makes the keys of positive values positive and the
+/// keys of negative values negative.
 pub(crate) const OFFSET: i32 = 1 << 16;
 
-/// Buckets as in OpenTelemetry's data model. A value v > 0 lies in the bucket (2^(i/2^s), 2^((i+1)/2^s)] at scale s;
-/// negative values mirror that, zeros have a bucket of their own. There are never more buckets than one datum has values:
-/// when there would be, neighbours are merged and the scale falls by one.
+/// A base-2 exponential histogram as in OpenTelemetry's data model.
+///
+/// At scale s, a positive value belongs to a bucket (2^(i/2^s), 2^((i+1)/2^s)]. The buckets of negative values mirror
+/// those of positive ones, and zeros have a separate bucket. The number of buckets never exceeds the number of values
+/// that CloudWatch accepts in one datum: before it would, neighbouring buckets are merged and the scale is decremented.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Histogram {
     scale: i32,
@@ -23,7 +26,7 @@ pub(crate) struct Histogram {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Bucket {
-    /// Grows with the values: 0 for zeros, the index plus [`OFFSET`] for positive values, its negative for negative ones.
+    /// The sort key: 0 for zeros, index + [`OFFSET`] for positive values, and -(index + [`OFFSET`]) for negative ones.
     key: i32,
     count: u64,
 }
@@ -38,7 +41,7 @@ impl Histogram {
         self.scale
     }
 
-    /// Empties it and keeps its memory.
+    /// Removes all values and keeps the allocated memory.
     pub(crate) fn clear(&mut self) {
         self.scale = MAX_SCALE;
         self.buckets.clear();
@@ -47,13 +50,13 @@ impl Histogram {
     pub(crate) fn record_n(&mut self, value: f64, times: u64) {
         let key = key(value, self.scale);
         match self.buckets.binary_search_by_key(&key, |bucket| bucket.key) {
-            Ok(at) => {
-                if let Some(bucket) = self.buckets.get_mut(at) {
+            Ok(index) => {
+                if let Some(bucket) = self.buckets.get_mut(index) {
                     bucket.count = bucket.count.saturating_add(times);
                 }
             }
-            Err(at) => {
-                self.buckets.insert(at, Bucket { key, count: times });
+            Err(index) => {
+                self.buckets.insert(index, Bucket { key, count: times });
                 self.fit();
             }
         }
@@ -67,12 +70,12 @@ impl Histogram {
         for bucket in &other.buckets {
             let key = coarser(bucket.key, shift);
             match self.buckets.binary_search_by_key(&key, |bucket| bucket.key) {
-                Ok(at) => {
-                    if let Some(known) = self.buckets.get_mut(at) {
+                Ok(index) => {
+                    if let Some(known) = self.buckets.get_mut(index) {
                         known.count = known.count.saturating_add(bucket.count);
                     }
                 }
-                Err(at) => self.buckets.insert(at, Bucket { key, count: bucket.count }),
+                Err(index) => self.buckets.insert(index, Bucket { key, count: bucket.count }),
             }
         }
         self.fit();
@@ -82,7 +85,7 @@ impl Histogram {
         self.buckets.len()
     }
 
-    /// For each bucket the value with the least relative error over it, and its count, in ascending order.
+    /// Returns the representative value and the count of each bucket, in ascending order.
     pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = (f64, u64)> {
         self.buckets.iter().map(|bucket| (representative(bucket.key, self.scale), bucket.count))
     }
@@ -99,7 +102,7 @@ impl Histogram {
         }
     }
 
-    /// The histogram and how many values it has.
+    /// Decodes a histogram. Returns it with the number of its values.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<(Self, u64), Malformed> {
         let scale = i32::try_from(reader.signed()?).map_err(|_| Malformed)?;
         let length = reader.length()?;
@@ -125,7 +128,7 @@ impl Histogram {
         Ok((Self { scale, buckets }, count))
     }
 
-    /// Merges neighbours until there are no more buckets than a datum has values.
+    /// Merges neighbouring buckets until their number is at most that of the values in a datum.
     fn fit(&mut self) {
         while self.buckets.len() > MAX_VALUES_PER_DATUM && self.scale > MIN_SCALE {
             self.downscale();
@@ -135,7 +138,6 @@ impl Histogram {
     fn downscale(&mut self) {
         self.scale = self.scale.saturating_sub(1);
         self.buckets.dedup_by(|next, kept| {
-            // The kept bucket has its new key already, or has it now.
             let same = coarser(next.key, 1) == coarser(kept.key, 1);
             if same {
                 kept.count = kept.count.saturating_add(next.count);
@@ -148,23 +150,23 @@ impl Histogram {
     }
 }
 
-/// The key of a value's bucket at a scale.
+/// Returns the key of the bucket that contains a value at a scale.
 pub(crate) fn key(value: f64, scale: i32) -> i32 {
-    // Nothing that is measured lies between zero and the smallest normal double.
+    // Subnormal numbers are treated as zero; measurements are never that small.
     if value.abs() < f64::MIN_POSITIVE {
         return 0;
     }
     let bits = value.abs().to_bits();
     let exponent = ((bits >> 52) & 0x7ff) as i32 - 1023;
     let fraction = bits & ((1 << 52) - 1);
-    // The upper bound belongs to the bucket, so the boundaries below the value are counted.
+    // A bucket includes its upper bound, so only boundaries strictly below the value count.
     let below = BOUNDARIES.partition_point(|boundary| *boundary < fraction) as i32;
     let index = (exponent * (1 << MAX_SCALE) + below - 1) >> (MAX_SCALE - scale);
     let magnitude = index + OFFSET;
     if value < 0.0 { -magnitude } else { magnitude }
 }
 
-/// The key, `shift` scales down, of the bucket that takes in the bucket of this key.
+/// Returns the key of the bucket that contains the bucket `key` at a scale that is lower by `shift`.
 fn coarser(key: i32, shift: i32) -> i32 {
     let shift = shift.clamp(0, MAX_SCALE - MIN_SCALE);
     match key.signum() {
@@ -173,7 +175,7 @@ fn coarser(key: i32, shift: i32) -> i32 {
     }
 }
 
-/// The value with the least relative error, (u − l) / (u + l), over the bucket (l, u].
+/// Returns the value that minimises the relative error, (u − l) / (u + l), for the bucket (l, u].
 fn representative(key: i32, scale: i32) -> f64 {
     if key == 0 {
         return 0.0;
@@ -184,8 +186,8 @@ fn representative(key: i32, scale: i32) -> f64 {
     if key < 0 { -value } else { value }
 }
 
-/// 2^(index / 2^scale), the lower bound of the bucket of this index, to the last bit. Beyond normal doubles it is about the last
-/// one of them.
+/// Returns 2^(index / 2^scale), the lower bound of the bucket with this index, correctly rounded. Outside of the range
+/// of normal doubles, returns a number near the end of the range.
 fn boundary(index: i32, scale: i32) -> f64 {
     let finest = index.saturating_mul(1 << (MAX_SCALE - scale));
     let exponent = finest.div_euclid(1 << MAX_SCALE).saturating_add(1023).clamp(0, 2046);
@@ -215,26 +217,26 @@ mod tests {
         for scale in MIN_SCALE..=MAX_SCALE {
             for index in -1_000..1_000 {
                 let exponent = f64::from(index) * f64::exp2(f64::from(-scale));
-                let told = boundary(index, scale);
+                let lower = boundary(index, scale);
                 if (-1_022.0..1_023.0).contains(&exponent) {
                     let expected = f64::exp2(exponent);
                     assert!(
-                        (told / expected - 1.0).abs() <= f64::EPSILON,
-                        "{index} at {scale}: {told} and not {expected}"
+                        (lower / expected - 1.0).abs() <= f64::EPSILON,
+                        "{index} at {scale}: {lower} instead of {expected}"
                     );
                 }
                 assert!(
-                    told.is_finite() && told < boundary(index + 1, scale) || exponent.abs() >= 1_022.0,
+                    lower.is_finite() && lower < boundary(index + 1, scale) || exponent.abs() >= 1_022.0,
                     "{index} at {scale}"
                 );
             }
         }
-        // What no value has, but what a record may.
+        // No value has such an index, but a record may contain it.
         assert!([i32::MIN, i32::MAX].iter().all(|index| boundary(*index, MIN_SCALE).is_finite()));
     }
 
     #[test]
-    fn buckets_have_the_bounds_of_opentelemetry() {
+    fn buckets_have_the_bounds_that_opentelemetry_defines() {
         // At scale 0 the buckets are (1, 2], (2, 4], …; a power of two is the upper bound of its bucket.
         for (value, index) in [(1.0, -1), (1.5, 0), (2.0, 0), (2.1, 1), (4.0, 1), (0.5, -2), (0.6, -1)] {
             assert_eq!(key(value, 0) - OFFSET, index, "{value}");

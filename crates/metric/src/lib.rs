@@ -1,8 +1,8 @@
-//! What the modules know of metrics, without knowing where they run: dimensions, units, series, distributions, quotas,
-//! and the records in which a sender hands observations to the receiver.
+//! Metrics, independent of the host: dimensions, units, series, distributions, CloudWatch's quotas, and the records in
+//! which senders and gateways pass data to the receiver.
 //!
-//! Everything here is a value. Nothing reads a clock, the environment or a log, and nothing panics: a record may come
-//! from another version of the sender, and a dimension value from a stranger's request.
+//! Nothing in this crate reads a clock or the environment, and nothing panics: a record may come from another version
+//! of the sender, and a dimension value from an untrusted request.
 
 pub mod accumulator;
 pub mod datetime;

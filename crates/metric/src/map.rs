@@ -1,17 +1,16 @@
-//! The maps of the modules, and the one hasher of all keys that strangers choose.
+//! Maps and sets, and the hasher for untrusted keys.
 
 use indexmap::{IndexMap, IndexSet};
 
-/// Hashes keys that come from requests, records and scraped pages.
+/// The hasher for keys from requests, records and scraped pages.
 ///
-/// Strangers choose such keys, and must not be able to choose keys that collide. The standard
-/// library's hasher is documented to resist that. Its seed is random: in a module it comes from
-/// WASI's `random_get`. (foldhash is faster, but seeds itself from addresses, which in Wasm are
-/// always the same.)
+/// Such keys are untrusted, and it must not be possible to choose keys that collide. The standard library documents
+/// that its hasher resists this. It is seeded at random, in a module by WASI's `random_get`. foldhash is faster, but
+/// seeds itself from memory addresses, which never change in Wasm.
 pub type RandomState = std::hash::RandomState;
 
-/// A map whose order is that of insertion, whatever the seed of its hasher.
+/// A map in insertion order, so that its order does not depend on the seed of its hasher.
 pub type Map<K, V> = IndexMap<K, V, RandomState>;
 
-/// A set whose order is that of insertion, whatever the seed of its hasher.
+/// A set in insertion order, so that its order does not depend on the seed of its hasher.
 pub type Set<K> = IndexSet<K, RandomState>;

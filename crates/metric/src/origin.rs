@@ -1,11 +1,11 @@
-//! Where data come from, as far as CloudWatch or the receiver is told: what one sender's records have in common.
+//! The attributes common to all data of one sender.
 
 use crate::{
     Namespace,
     text::{check, checked_text},
 };
 
-/// Characters of an attribute of an entity.
+/// The maximum length of a key attribute of an entity, in characters.
 const MAX_ENTITY_TEXT_LENGTH: usize = 255;
 
 checked_text! {
@@ -13,7 +13,7 @@ checked_text! {
     EntityText, |text| check(text, MAX_ENTITY_TEXT_LENGTH)
 }
 
-/// CloudWatch's `Entity` of type `Service`: what its console shows the metrics under.
+/// A CloudWatch `Entity` of type `Service`, under which the CloudWatch console shows metrics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entity {
     /// The key attribute `Name`.
@@ -22,14 +22,15 @@ pub struct Entity {
     pub environment: EntityText,
 }
 
-/// What all data of one sender have in common.
+/// The attributes common to all data of one sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    /// The namespace; `None` is the one that the receiver is configured with.
+    /// The namespace, or `None` for the namespace in the receiver's configuration.
     pub namespace: Option<Namespace>,
-    /// What they belong to.
+    /// The entity that the data belong to.
     pub entity: Option<Entity>,
-    /// For how many minutes after its last value a series of unit Count is published as zero; none at 0.
+    /// The number of minutes after its last value for which a series of unit Count is published as zero. 0 disables
+    /// zeros.
     pub zero_minutes: u16,
 }
 
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_bounded() {
+    fn entity_texts_have_1_to_255_characters() {
         for (length, fits) in [(0, false), (1, true), (254, true), (255, true), (256, false)] {
             assert_eq!(EntityText::new(&"e".repeat(length)).is_ok(), fits, "{length}");
         }

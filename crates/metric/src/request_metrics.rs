@@ -1,7 +1,7 @@
-//! The metrics of requests, by name.
+//! The names of request metrics.
 
-/// The names under which senders publish what they measure of requests. The receiver's configuration can rename the
-/// first, and must not give it the name of another.
+/// The names of the metrics that senders publish for requests. The receiver's configuration can rename the first one,
+/// but not to a name in this list.
 pub const REQUEST_METRICS: [&str; 21] = [
     "RequestCount",
     "Latency",

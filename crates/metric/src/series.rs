@@ -1,4 +1,4 @@
-//! What makes a series beside its dimensions: namespace, metric name, unit and storage resolution.
+//! Namespace, metric name, unit and storage resolution, which identify a series together with its dimensions.
 
 use crate::{
     Unit,
@@ -19,10 +19,10 @@ checked_text! {
     }
 }
 
-/// CloudWatch's `StorageResolution`: the length of the periods in which it keeps a series.
+/// CloudWatch's `StorageResolution`: the length of the periods in which it stores a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StorageResolution {
-    /// One second; CloudWatch keeps such data for three hours.
+    /// One second. CloudWatch keeps such data for three hours.
     High,
     /// One minute, the default.
     #[default]
@@ -30,7 +30,7 @@ pub enum StorageResolution {
 }
 
 impl StorageResolution {
-    /// The period in seconds, as CloudWatch writes it.
+    /// Returns the length of a period in seconds, which is CloudWatch's numeric value.
     pub const fn seconds(self) -> u32 {
         match self {
             Self::High => 1,
@@ -38,7 +38,7 @@ impl StorageResolution {
         }
     }
 
-    /// A difference of clocks as far as it moves a period: the nearest multiple of the period's length, in milliseconds.
+    /// Rounds a clock correction to the nearest multiple of the period. Argument and result are in milliseconds.
     pub const fn nearest_periods(self, millis: i64) -> i64 {
         let period = self.seconds() as i64 * 1_000;
         let half = if millis < 0 { -period / 2 } else { period / 2 };
@@ -46,14 +46,14 @@ impl StorageResolution {
     }
 }
 
-/// A metric as it is measured: the same name in another unit or at another resolution is another series.
+/// A metric. The same name with another unit or resolution is another series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
-    /// Its name.
+    /// The name.
     pub name: MetricName,
-    /// The unit of its values.
+    /// The unit of the values.
     pub unit: Unit,
-    /// The length of its periods.
+    /// The storage resolution.
     pub resolution: StorageResolution,
 }
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_bounded_as_cloudwatch_bounds_them() {
+    fn names_and_namespaces_have_1_to_255_characters() {
         for (length, fits) in [(0, false), (1, true), (254, true), (255, true), (256, false)] {
             assert_eq!(MetricName::new(&"m".repeat(length)).is_ok(), fits, "{length}");
             assert_eq!(Namespace::new(&"n".repeat(length)).is_ok(), fits, "{length}");
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_moves_whole_periods() {
+    fn a_clock_correction_is_rounded_to_whole_periods() {
         for (millis, standard, high) in [
             (0, 0, 0),
             (29_999, 0, 30_000),
@@ -82,12 +82,14 @@ mod tests {
             assert_eq!(StorageResolution::Standard.nearest_periods(millis), standard);
             assert_eq!(StorageResolution::High.nearest_periods(millis), high);
         }
-        StorageResolution::Standard.nearest_periods(i64::MAX);
-        StorageResolution::Standard.nearest_periods(i64::MIN);
+        for millis in [i64::MAX, i64::MIN] {
+            let rounded = StorageResolution::Standard.nearest_periods(millis);
+            assert_eq!((rounded % 60_000, rounded.signum()), (0, millis.signum()));
+        }
     }
 
     #[test]
-    fn namespaces_of_aws_itself_are_refused() {
+    fn namespaces_reserved_by_aws_are_refused() {
         assert_eq!(Namespace::new("AWS/EC2"), Err(TextError::Reserved));
         assert_eq!(Namespace::new(":x"), Err(TextError::LeadingColon));
         assert!(Namespace::new("AWSCloudWatchProxyWasm").is_ok());

@@ -1,25 +1,25 @@
-//! The rules CloudWatch sets for every name and value it stores.
+//! CloudWatch's rules for names and values.
 
 use std::fmt;
 
-/// Why a text is not what CloudWatch takes in its place.
+/// The rule of CloudWatch that a text breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextError {
-    /// It has no character but spaces.
+    /// The text is empty or consists of spaces only.
     Blank,
-    /// It has `length` characters where `limit` is allowed.
+    /// The text is too long.
     TooLong {
-        /// Characters it has.
+        /// The length of the text in characters.
         length: usize,
-        /// Characters it may have.
+        /// The maximum length in characters.
         limit: usize,
     },
-    /// It has a character that is not printable ASCII.
+    /// The text contains a character that is not printable ASCII.
     NotPrintableAscii,
-    /// It starts with a colon.
+    /// The text starts with a colon.
     LeadingColon,
-    /// It starts with `AWS/`, which is AWS's own.
+    /// The text starts with `AWS/`, which is reserved for AWS services.
     Reserved,
 }
 
@@ -27,8 +27,8 @@ impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blank => f.write_str("must have at least one character that is not a space"),
-            Self::TooLong { length, limit } => write!(f, "has {length} characters; CloudWatch takes at most {limit}"),
-            Self::NotPrintableAscii => f.write_str("has a character that is not printable ASCII"),
+            Self::TooLong { length, limit } => write!(f, "must have at most {limit} characters, got {length}"),
+            Self::NotPrintableAscii => f.write_str("must contain only printable ASCII characters"),
             Self::LeadingColon => f.write_str("must not start with \":\""),
             Self::Reserved => f.write_str("must not start with \"AWS/\", which CloudWatch reserves"),
         }
@@ -59,7 +59,7 @@ pub(crate) fn check_name(text: &str, limit: usize) -> Result<(), TextError> {
     if text.starts_with(':') { Err(TextError::LeadingColon) } else { Ok(()) }
 }
 
-/// A text that was checked once and is shared from then on.
+/// Declares a type for texts that are checked when they are created. Clones share one allocation.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -67,17 +67,17 @@ macro_rules! checked_text {
         pub struct $name(std::rc::Rc<str>);
 
         impl $name {
-            /// The text, when it keeps CloudWatch's rules for it.
+            /// Checks a text against CloudWatch's rules.
             ///
             /// # Errors
-            /// The rule that it breaks.
+            /// Returns the rule that the text breaks.
             pub fn new(text: &str) -> Result<Self, $crate::text::TextError> {
                 let check: fn(&str) -> Result<(), $crate::text::TextError> = $check;
                 check(text)?;
                 Ok(Self(text.into()))
             }
 
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -1,59 +1,59 @@
-//! Points in time, as arguments.
+//! Points in time, which callers pass as arguments.
 
 use std::time::Duration;
 
-/// Milliseconds since the Unix epoch, by the wall clock. Arithmetic saturates.
+/// A wall-clock time in milliseconds since the Unix epoch. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The point `millis` milliseconds after the epoch.
+    /// Creates a timestamp from milliseconds since the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The point `seconds` seconds after the epoch.
+    /// Creates a timestamp from seconds since the epoch.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1_000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns milliseconds since the epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the epoch.
+    /// Returns whole seconds since the epoch.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1_000
     }
 
-    /// The start of the period of `seconds` seconds in which this point lies; a period of zero is taken as one second.
+    /// Returns the start of the period that contains this time. Periods have `seconds` seconds; 0 is treated as 1.
     pub fn floor(self, seconds: u32) -> Self {
         let period = u64::from(seconds.max(1)).saturating_mul(1_000);
         Self(self.0.saturating_sub(self.0.checked_rem(period).unwrap_or(0)))
     }
 
-    /// This point moved by a signed number of milliseconds.
+    /// Returns this time shifted by a signed number of milliseconds.
     pub fn shifted(self, millis: i64) -> Self {
         Self(self.0.saturating_add_signed(millis))
     }
 
-    /// Milliseconds from `earlier` to this point, negative when it lies before.
+    /// Returns the milliseconds from `earlier` to this time. The result is negative if this time is before `earlier`.
     pub fn millis_since(self, earlier: Self) -> i64 {
         let difference = i128::from(self.0).saturating_sub(i128::from(earlier.0));
         i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX })
     }
 }
 
-/// One reading of the host's two clocks.
+/// A reading of the host's two clocks.
 ///
-/// The wall clock stamps data and signatures and may jump; the steady clock never goes back, so schedules and back-offs
-/// are kept by it and survive a host whose clock is set by hours.
+/// The wall clock is used for the timestamps of data and signatures; it may jump. The steady clock never goes back, so
+/// schedules and back-offs use it and are not affected when the wall clock is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// The wall clock.
     pub wall: Timestamp,
-    /// Time since an arbitrary, fixed point.
+    /// The steady clock: the time since an arbitrary, fixed point.
     pub steady: Duration,
 }
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timestamp_falls_into_its_period() {
+    fn floor_returns_the_start_of_the_period() {
         let at = Timestamp::from_millis(1_787_402_219_999);
         assert_eq!(at.floor(60), Timestamp::from_secs(1_787_402_160));
         assert_eq!(at.floor(1), Timestamp::from_secs(1_787_402_219));

@@ -1,10 +1,10 @@
-//! Units of measure, CloudWatch's `StandardUnit`.
+//! Units of measure.
 
-/// A unit CloudWatch knows. Data of different units are different series.
+/// A unit of measure, CloudWatch's `StandardUnit`. Data with different units belong to different series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Unit(u8);
 
-// A unit's place in this list is its code in a record: append only.
+// The index of a unit in this list is its code in a record, so new units must be appended.
 const NAMES: [&str; 27] = [
     "None",
     "Count",
@@ -36,30 +36,30 @@ const NAMES: [&str; 27] = [
 ];
 
 impl Unit {
-    /// A number without a unit; CloudWatch's default.
+    /// No unit, CloudWatch's default.
     pub const NONE: Self = Self(0);
-    /// A number of things.
+    /// A number of items.
     pub const COUNT: Self = Self(1);
-    /// A share of a whole, 0 to 100.
+    /// A percentage, 0 to 100.
     pub const PERCENT: Self = Self(2);
-    /// Time in seconds.
+    /// A time in seconds.
     pub const SECONDS: Self = Self(3);
-    /// Time in milliseconds.
+    /// A time in milliseconds.
     pub const MILLISECONDS: Self = Self(5);
-    /// Size in bytes.
+    /// A size in bytes.
     pub const BYTES: Self = Self(6);
 
-    /// Every unit.
+    /// Returns all units.
     pub fn all() -> impl Iterator<Item = Self> {
         (0u8..).zip(NAMES).map(|(code, _)| Self(code))
     }
 
-    /// The unit of CloudWatch's name for it, exactly as written there.
+    /// Returns the unit with the given CloudWatch name, which is case-sensitive.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|unit| unit.as_str() == name)
     }
 
-    /// CloudWatch's name.
+    /// Returns CloudWatch's name of the unit.
     pub fn as_str(self) -> &'static str {
         NAMES.get(usize::from(self.0)).copied().unwrap_or("None")
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_named_constants_are_what_they_say() {
+    fn each_constant_has_the_name_of_its_unit() {
         let named = [
             (Unit::NONE, "None"),
             (Unit::COUNT, "Count"),

@@ -7,8 +7,8 @@
 //! | [`FLUSH_REQUESTED_KEY`] | [`FlushNumber`] | the gateways |
 //! | [`FLUSH_DONE_KEY`] | [`FlushDone`] | the receiver |
 //!
-//! Every value carries [`VERSION`], so a module of one release recognises the state of another and reports it instead of
-//! misreading it.
+//! Every value carries [`VERSION`], so a module of one release recognises the state of another and reports it instead
+//! of misreading it.
 
 mod flush;
 mod room;

@@ -1,8 +1,8 @@
 //! Room in the receiver's buffer, which gateways take before they accept a post.
 //!
-//! A gateway answers 202 only for data whose memory it has taken from the ledger, so the receiver never has to drop them
-//! for want of room. All three numbers only grow while Envoy runs, but `granted`, which the receiver lowers when other
-//! data fill the buffer. Both sides write by compare-and-swap, so no update is lost.
+//! A gateway answers 202 only for data whose memory it has taken from the ledger, so the receiver never has to drop
+//! them for want of room. All three numbers only grow while Envoy runs, but `granted`, which the receiver lowers when
+//! other data fill the buffer. Both sides write by compare-and-swap, so no update is lost.
 
 use crate::versioned::{BINARY_VERSION, StateError, check_binary};
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-/// Version of the values that this crate writes and reads. It changes with every change that an older module would misread.
+/// Version of the values that this crate writes and reads. It changes with every change that an older module would
+/// misread.
 pub const VERSION: u32 = 1;
 
 /// Reason why a value cannot be read.

@@ -1,4 +1,4 @@
-//! The canonical request: one text that the signer and AWS both build from the same request.
+//! The canonical request: a text that the signer and AWS both derive from the same request.
 
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -7,22 +7,28 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::SignError;
 use crate::header::{CanonicalHeaders, HOST, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, is_token};
-use crate::request::{PayloadHash, Request};
+use crate::signable_request::{PayloadHash, SignableRequest};
 use crate::uri::{canonical_path, canonical_query};
 
-/// A canonical request and the parts of it that are sent along. Its text holds the session token.
+/// A canonical request, and those parts of it that are sent with the request. The text contains the session token.
 pub(crate) struct CanonicalRequest {
     text: String,
-    /// The names for the `Authorization` header.
+    /// *SignedHeaders*, for the `Authorization` header.
     pub(crate) signed_headers: String,
     /// *HashedPayload*: the body's SHA-256 in lower-case hexadecimal.
     pub(crate) payload_hash: String,
 }
 
 impl CanonicalRequest {
-    /// Builds the six lines of AWS's "Create a canonical request". Signed are `host`, `x-amz-date`,
-    /// `x-amz-security-token` with temporary credentials, `x-amz-content-sha256` on request, and the caller's headers.
-    pub(crate) fn new(request: &Request<'_>, date_time: &str, session_token: Option<&str>) -> Result<Self, SignError> {
+    /// Builds the six parts of AWS's "Create a canonical request".
+    ///
+    /// The signed headers are `host`, `x-amz-date`, `x-amz-security-token` with temporary credentials,
+    /// `x-amz-content-sha256` if the caller requests it, and the caller's headers.
+    pub(crate) fn new(
+        request: &SignableRequest<'_>,
+        date_time: &str,
+        session_token: Option<&str>,
+    ) -> Result<Self, SignError> {
         if !is_token(request.method) {
             return Err(SignError::Method);
         }
@@ -54,7 +60,7 @@ impl CanonicalRequest {
         Ok(Self { text, signed_headers, payload_hash })
     }
 
-    /// The SHA-256 of the text in lower-case hexadecimal.
+    /// Returns the SHA-256 of the text in lower-case hexadecimal.
     pub(crate) fn hash(&self) -> String {
         sha256_hex(self.text.as_bytes())
     }
@@ -68,7 +74,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const LIST_USERS: Request<'_> = Request {
+    const LIST_USERS: SignableRequest<'_> = SignableRequest {
         method: "GET",
         host: "iam.amazonaws.com",
         path: "/",
@@ -79,7 +85,7 @@ mod tests {
     };
 
     #[test]
-    fn the_documented_iam_list_users_request() {
+    fn the_iam_list_users_example_has_the_documented_canonical_request() {
         let canonical = CanonicalRequest::new(&LIST_USERS, "20150830T123600Z", None).unwrap();
         assert_eq!(
             canonical.text,
@@ -93,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn token_and_payload_hash_are_signed_when_sent() {
-        let request = Request { headers: &[], payload_hash: PayloadHash::Header, ..LIST_USERS };
+    fn session_token_and_payload_hash_are_signed_if_they_are_sent() {
+        let request = SignableRequest { headers: &[], payload_hash: PayloadHash::Header, ..LIST_USERS };
         let canonical = CanonicalRequest::new(&request, "20150830T123600Z", Some("t0k3n")).unwrap();
         assert_eq!(canonical.signed_headers, "host;x-amz-content-sha256;x-amz-date;x-amz-security-token");
         assert!(canonical.text.contains("\nx-amz-security-token:t0k3n\n"));
@@ -102,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn a_method_or_host_that_could_forge_a_line_is_refused() {
+    fn a_method_or_host_that_could_inject_a_line_is_refused() {
         for method in ["", "GET /", "GET\n", "GÉT"] {
-            let error = CanonicalRequest::new(&Request { method, ..LIST_USERS }, "", None).err();
+            let error = CanonicalRequest::new(&SignableRequest { method, ..LIST_USERS }, "", None).err();
             assert_eq!(error, Some(SignError::Method));
         }
         for host in ["", "a b", "a\nx-amz-date:1", "é.example"] {
-            let error = CanonicalRequest::new(&Request { host, ..LIST_USERS }, "", None).err();
+            let error = CanonicalRequest::new(&SignableRequest { host, ..LIST_USERS }, "", None).err();
             assert_eq!(error, Some(SignError::Host));
         }
     }

@@ -1,15 +1,15 @@
-//! Who signs.
+//! AWS credentials.
 
 use core::fmt;
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use crate::error::{Field, FieldError};
+use crate::error::{SigningField, SigningFieldError};
 
 /// An access key and, for temporary credentials, its session token.
 ///
-/// Every part is known to be printable ASCII. `Debug` shows the access key ID only.
+/// Every part is printable ASCII. `Debug` shows the access key ID only.
 #[derive(Clone)]
 pub struct Credentials {
     access_key_id: String,
@@ -18,15 +18,20 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Takes the three parts as AWS hands them out; `None` means long-term credentials.
+    /// Creates credentials from the three parts that AWS issues. Long-term credentials have no session token.
     ///
     /// # Errors
-    /// The first part, in this order, that is empty or has a character it cannot have.
-    pub fn new(access_key_id: &str, secret_access_key: &str, session_token: Option<&str>) -> Result<Self, FieldError> {
-        FieldError::check(Field::AccessKeyId, access_key_id)?;
-        FieldError::check(Field::SecretAccessKey, secret_access_key)?;
+    /// Returns an error for the first part, in the order of the arguments, that is empty or contains a character that
+    /// is not allowed.
+    pub fn new(
+        access_key_id: &str,
+        secret_access_key: &str,
+        session_token: Option<&str>,
+    ) -> Result<Self, SigningFieldError> {
+        SigningFieldError::check(SigningField::AccessKeyId, access_key_id)?;
+        SigningFieldError::check(SigningField::SecretAccessKey, secret_access_key)?;
         if let Some(token) = session_token {
-            FieldError::check(Field::SessionToken, token)?;
+            SigningFieldError::check(SigningField::SessionToken, token)?;
         }
         Ok(Self {
             access_key_id: access_key_id.to_owned(),
@@ -35,7 +40,7 @@ impl Credentials {
         })
     }
 
-    /// The access key ID, which is no secret: it is sent with every request and shown in the AWS console.
+    /// Returns the access key ID. It is not a secret: it is sent with every request and shown in the AWS console.
     #[must_use]
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
@@ -76,15 +81,18 @@ mod tests {
 
     #[test]
     fn the_error_names_the_field_and_not_its_value() {
-        let faults = [
-            (Credentials::new("", "s3cr3t", None), FieldError::Empty(Field::AccessKeyId)),
-            (Credentials::new("AKID", "", None), FieldError::Empty(Field::SecretAccessKey)),
-            (Credentials::new("AKID", "s3cr3t", Some("")), FieldError::Empty(Field::SessionToken)),
-            (Credentials::new("AKID\r\n", "s3cr3t", None), FieldError::Character(Field::AccessKeyId)),
-            (Credentials::new("AKID", "s3cr3t\n", None), FieldError::Character(Field::SecretAccessKey)),
-            (Credentials::new("AKID", "s3cr3t", Some("t0k3n\0")), FieldError::Character(Field::SessionToken)),
+        let cases = [
+            (Credentials::new("", "s3cr3t", None), SigningFieldError::Empty(SigningField::AccessKeyId)),
+            (Credentials::new("AKID", "", None), SigningFieldError::Empty(SigningField::SecretAccessKey)),
+            (Credentials::new("AKID", "s3cr3t", Some("")), SigningFieldError::Empty(SigningField::SessionToken)),
+            (Credentials::new("AKID\r\n", "s3cr3t", None), SigningFieldError::Character(SigningField::AccessKeyId)),
+            (Credentials::new("AKID", "s3cr3t\n", None), SigningFieldError::Character(SigningField::SecretAccessKey)),
+            (
+                Credentials::new("AKID", "s3cr3t", Some("t0k3n\0")),
+                SigningFieldError::Character(SigningField::SessionToken),
+            ),
         ];
-        for (result, expected) in faults {
+        for (result, expected) in cases {
             let error = result.unwrap_err();
             assert_eq!(error, expected);
             let text = format!("{error} {error:?}");

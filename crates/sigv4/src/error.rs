@@ -1,57 +1,57 @@
-//! What can be wrong with what is given to sign, named without ever repeating a secret.
+//! Errors of credentials, scopes and requests. No error contains a secret.
 
 use alloc::string::String;
 use core::{error, fmt};
 
-/// A part of the credentials or of the scope.
+/// A field of the credentials or of the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum SigningField {
     /// The access key ID.
     AccessKeyId,
     /// The secret access key.
     SecretAccessKey,
     /// The session token of temporary credentials.
     SessionToken,
-    /// The region to sign for.
+    /// The region code.
     Region,
-    /// The service's signing name.
+    /// The signing name of the service.
     Service,
 }
 
-/// A field that cannot be signed with. Names the field, never its value.
+/// An invalid field. The error names the field and does not contain its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldError {
-    /// The field has no characters.
-    Empty(Field),
-    /// The field has a space, a control character or a character outside ASCII; or, where it becomes part of the
-    /// `Credential` of the `Authorization` header, one of that header's own separators, `/` and `,`.
-    Character(Field),
+pub enum SigningFieldError {
+    /// The field is empty.
+    Empty(SigningField),
+    /// The field contains a space, a control character or a character outside of ASCII. Fields that become part of the
+    /// `Credential` in the `Authorization` header must not contain its separators `/` and `,` either.
+    Character(SigningField),
 }
 
 /// A request that cannot be signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignError {
-    /// The method is empty or not an HTTP token (RFC 9110, 5.6.2).
+    /// The method is empty or not an HTTP token (RFC 9110, section 5.6.2).
     Method,
     /// The host is empty or has a character that is not printable ASCII.
     Host,
-    /// A header's name is empty or not an HTTP token (RFC 9110, 5.6.2).
+    /// A header's name is empty or not an HTTP token (RFC 9110, section 5.6.2).
     HeaderName(String),
-    /// A header's value has a control character. Only the header's name is kept.
+    /// The value of the header with this name contains a control character.
     HeaderValue(String),
-    /// A header to be signed is one that signing itself writes.
+    /// The caller passed a header that the signer adds itself.
     ReservedHeader(String),
-    /// The time, in seconds since 1970, is not in the years 0 to 9999, all that `x-amz-date` can carry.
+    /// The time, in seconds since 1970, is outside of the years 0 to 9999, the range of `x-amz-date`.
     Timestamp(i64),
 }
 
-impl FieldError {
-    /// Parses one field: not empty, printable ASCII without spaces, and no separator where the field is part of the
-    /// `Authorization` header's `Credential`.
-    pub(crate) fn check(field: Field, value: &str) -> Result<(), Self> {
+impl SigningFieldError {
+    /// Checks that a field is not empty, that it is printable ASCII without spaces, and that it contains no separator
+    /// if it becomes part of the `Credential` in the `Authorization` header.
+    pub(crate) fn check(field: SigningField, value: &str) -> Result<(), Self> {
         let separators: &[u8] = match field {
-            Field::AccessKeyId | Field::Region | Field::Service => b"/,",
-            Field::SecretAccessKey | Field::SessionToken => b"",
+            SigningField::AccessKeyId | SigningField::Region | SigningField::Service => b"/,",
+            SigningField::SecretAccessKey | SigningField::SessionToken => b"",
         };
         if value.is_empty() {
             Err(Self::Empty(field))
@@ -63,7 +63,7 @@ impl FieldError {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for SigningField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AccessKeyId => "access key ID",
@@ -75,12 +75,12 @@ impl fmt::Display for Field {
     }
 }
 
-impl fmt::Display for FieldError {
+impl fmt::Display for SigningFieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty(field) => write!(f, "the {field} is empty"),
             Self::Character(field) => {
-                write!(f, "the {field} has a character it cannot have: look for a space or line break copied with it")
+                write!(f, "the {field} contains an invalid character; check for a copied space or line break")
             }
         }
     }
@@ -91,20 +91,21 @@ impl fmt::Display for SignError {
         match self {
             Self::Method => f.write_str("the method is not an HTTP token"),
             Self::Host => f.write_str("the host is empty or not printable ASCII"),
-            // Not by Debug, which shows nothing in a module whose unused code is removed.
             Self::HeaderName(name) => write!(f, "header \"{}\": the name is not an HTTP token", name.escape_default()),
             Self::HeaderValue(name) => {
-                write!(f, "header \"{}\": the value has a control character", name.escape_default())
+                write!(f, "header \"{}\": the value contains a control character", name.escape_default())
             }
             Self::ReservedHeader(name) => {
-                write!(f, "header \"{}\": signing writes it, leave it out", name.escape_default())
+                write!(f, "header \"{}\": the signer adds this header; remove it", name.escape_default())
             }
-            Self::Timestamp(seconds) => write!(f, "time {seconds} s: not in the years 0 to 9999"),
+            Self::Timestamp(seconds) => {
+                write!(f, "the signing time must be in the years 0 to 9999, got {seconds} s since 1970")
+            }
         }
     }
 }
 
-impl error::Error for FieldError {}
+impl error::Error for SigningFieldError {}
 impl error::Error for SignError {}
 
 #[cfg(test)]
@@ -113,37 +114,42 @@ mod tests {
 
     use super::*;
 
-    const FIELDS: [Field; 5] =
-        [Field::AccessKeyId, Field::SecretAccessKey, Field::SessionToken, Field::Region, Field::Service];
+    const FIELDS: [SigningField; 5] = [
+        SigningField::AccessKeyId,
+        SigningField::SecretAccessKey,
+        SigningField::SessionToken,
+        SigningField::Region,
+        SigningField::Service,
+    ];
 
     #[test]
-    fn every_field_refuses_what_could_split_a_header() {
+    fn characters_that_could_split_a_header_are_refused_in_every_field() {
         for field in FIELDS {
-            assert_eq!(FieldError::check(field, ""), Err(FieldError::Empty(field)));
+            assert_eq!(SigningFieldError::check(field, ""), Err(SigningFieldError::Empty(field)));
             for bad in ["a\r", "a\nb", "a\0", "a\u{7f}", "\ta", "a b", "é", "a\u{2028}"] {
-                assert_eq!(FieldError::check(field, bad), Err(FieldError::Character(field)), "{bad:?}");
+                assert_eq!(SigningFieldError::check(field, bad), Err(SigningFieldError::Character(field)), "{bad:?}");
             }
-            assert_eq!(FieldError::check(field, "!AKIA-us_1.x~"), Ok(()));
+            assert_eq!(SigningFieldError::check(field, "!AKIA-us_1.x~"), Ok(()));
         }
     }
 
     #[test]
-    fn a_header_is_named() {
+    fn an_error_about_a_header_contains_its_name() {
         for (error, text) in [
             (SignError::HeaderName("a b\n".to_owned()), r#"header "a b\n": the name is not an HTTP token"#),
-            (SignError::HeaderValue("x-a".to_owned()), r#"header "x-a": the value has a control character"#),
-            (SignError::ReservedHeader("host".to_owned()), r#"header "host": signing writes it, leave it out"#),
+            (SignError::HeaderValue("x-a".to_owned()), r#"header "x-a": the value contains a control character"#),
+            (SignError::ReservedHeader("host".to_owned()), r#"header "host": the signer adds this header; remove it"#),
         ] {
             assert_eq!(error.to_string(), text);
         }
     }
 
     #[test]
-    fn separators_are_refused_only_in_the_credential() {
+    fn separators_are_refused_only_in_fields_of_the_credential() {
         for field in FIELDS {
-            let in_credential = !matches!(field, Field::SecretAccessKey | Field::SessionToken);
+            let in_credential = !matches!(field, SigningField::SecretAccessKey | SigningField::SessionToken);
             for value in ["a/b", "a,b"] {
-                assert_eq!(FieldError::check(field, value).is_err(), in_credential, "{field:?} {value}");
+                assert_eq!(SigningFieldError::check(field, value).is_err(), in_credential, "{field:?} {value}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The canonical headers and the list of signed headers.
+//! Canonical headers and the list of signed headers.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -12,17 +12,18 @@ pub(crate) const X_AMZ_CONTENT_SHA256: &str = "x-amz-content-sha256";
 pub(crate) const X_AMZ_DATE: &str = "x-amz-date";
 pub(crate) const X_AMZ_SECURITY_TOKEN: &str = "x-amz-security-token";
 
-const WRITTEN_BY_SIGNING: [&str; 5] = [AUTHORIZATION, HOST, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN];
+/// The headers that the signer adds itself.
+const RESERVED: [&str; 5] = [AUTHORIZATION, HOST, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN];
 
-/// *CanonicalHeaders*: by lower-case name in order, values without outer spaces and with inner ones folded to one, the
-/// values of one name joined by commas in the order they came.
+/// *CanonicalHeaders*: sorted by lower-case name. Values are trimmed, runs of spaces are folded into one, and the
+/// values of repeated headers are joined by commas in their original order.
 #[derive(Default)]
 pub(crate) struct CanonicalHeaders(Vec<(String, String)>);
 
 impl CanonicalHeaders {
-    /// Takes the caller's headers, whose names and values are anything until now.
+    /// Checks and adds the caller's headers.
     ///
-    /// All control characters are refused, tabs too: signers do not agree on how a tab folds.
+    /// Refuses all control characters, including tabs, because signers do not agree on how to fold a tab.
     pub(crate) fn parse(headers: &[(&str, &str)]) -> Result<Self, SignError> {
         let mut canonical = Self::default();
         for &(name, value) in headers {
@@ -33,7 +34,7 @@ impl CanonicalHeaders {
                 return Err(SignError::HeaderValue(name.to_owned()));
             }
             let lower = name.to_ascii_lowercase();
-            if WRITTEN_BY_SIGNING.contains(&lower.as_str()) {
+            if RESERVED.contains(&lower.as_str()) {
                 return Err(SignError::ReservedHeader(lower));
             }
             canonical.insert(lower, value);
@@ -41,7 +42,7 @@ impl CanonicalHeaders {
         Ok(canonical)
     }
 
-    /// Adds one header whose name is a lower-case token and whose value has no control character.
+    /// Adds a header. Its name must be a lower-case token, and its value must not contain control characters.
     pub(crate) fn insert(&mut self, name: String, value: &str) {
         let mut folded = String::with_capacity(value.len());
         for word in value.split(' ').filter(|word| !word.is_empty()) {
@@ -50,17 +51,17 @@ impl CanonicalHeaders {
             }
             folded.push_str(word);
         }
-        let place = self.0.partition_point(|(earlier, _)| *earlier < name);
-        match self.0.get_mut(place) {
+        let index = self.0.partition_point(|(earlier, _)| *earlier < name);
+        match self.0.get_mut(index) {
             Some((same, values)) if *same == name => {
                 values.push(',');
                 values.push_str(&folded);
             }
-            _ => self.0.insert(place, (name, folded)),
+            _ => self.0.insert(index, (name, folded)),
         }
     }
 
-    /// Writes `name:value` lines, each with its line feed.
+    /// Appends a `name:value` line with a line feed for each header.
     pub(crate) fn write_lines(&self, out: &mut String) {
         for (name, value) in &self.0 {
             out.push_str(name);
@@ -70,7 +71,7 @@ impl CanonicalHeaders {
         }
     }
 
-    /// *SignedHeaders*: the names joined by semicolons.
+    /// Returns *SignedHeaders*: the names joined by semicolons.
     pub(crate) fn signed_headers(&self) -> String {
         let mut names = String::new();
         for (name, _) in &self.0 {
@@ -83,7 +84,7 @@ impl CanonicalHeaders {
     }
 }
 
-/// Whether `text` is a token of RFC 9110, 5.6.2, as methods and header names are.
+/// Returns whether `text` is a token (RFC 9110, section 5.6.2), like a method or a header name.
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_signing_writes_is_reserved() {
+    fn headers_that_the_signer_adds_are_reserved() {
         for name in ["Host", "X-Amz-Date", "Authorization", "x-amz-security-token", "X-AMZ-CONTENT-SHA256"] {
             let error = CanonicalHeaders::parse(&[(name, "x")]).err();
             assert_eq!(error, Some(SignError::ReservedHeader(name.to_ascii_lowercase())));
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_forge_a_line_is_refused() {
+    fn names_and_values_that_could_inject_a_line_are_refused() {
         for name in ["", ":authority", "a b", "a\n", "é"] {
             let error = CanonicalHeaders::parse(&[(name, "x")]).err();
             assert_eq!(error, Some(SignError::HeaderName(name.to_owned())));

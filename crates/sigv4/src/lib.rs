@@ -1,15 +1,15 @@
-//! AWS Signature Version 4 for a request held in memory.
+//! AWS Signature Version 4 for requests held in memory.
 //!
-//! A [`Signer`] binds [`Credentials`] to a [`Scope`] (region and service). For each [`Request`] and time it gives a
-//! [`Signed`]: the headers to add. It never changes a request and knows nothing of the service it signs for, so
-//! CloudWatch and STS calls are signed alike.
+//! A [`Signer`] binds [`Credentials`] to a [`SigningScope`] (region and service). For a [`SignableRequest`] and a time
+//! it returns the headers to add, as [`Signed`]. The signer never modifies a request, and it treats all services alike,
+//! so it signs calls to CloudWatch and to STS.
 //!
 //! ```
-//! use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signer};
+//! use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, SigningScope, Signer};
 //!
 //! let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)?;
-//! let mut signer = Signer::new(credentials, Scope::new("us-east-1", "monitoring")?);
-//! let request = Request {
+//! let mut signer = Signer::new(credentials, SigningScope::new("us-east-1", "monitoring")?);
+//! let request = SignableRequest {
 //!     method: "POST",
 //!     host: "monitoring.us-east-1.amazonaws.com",
 //!     path: "/",
@@ -24,14 +24,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! One file per step of the AWS procedure "Create a signed AWS API request": `canonical` (step 1, with `uri` and
-//! `header` for its parts, and step 2, its hash), `string_to_sign` (step 3), `key` (step 4, and step 5, the
-//! signature) and `signer` (step 6, the `Authorization` header).
+//! Each step of the AWS procedure "Create a signed AWS API request" has a file: `canonical` for step 1 (with `uri` and
+//! `header`) and step 2 (the hash of the canonical request), `string_to_sign` for step 3, `signing_key` for steps 4 and
+//! 5 (the signature), and `signer` for step 6 (the `Authorization` header).
 //!
-//! The rules are those of every service but Amazon S3: paths are normalised and encoded a second time. Query string
-//! authentication (presigned URLs), streamed bodies and SigV4a are not here.
+//! The crate follows the rules for all services except Amazon S3: paths are normalised and encoded a second time. It
+//! does not support query string authentication (presigned URLs), streamed bodies or SigV4a.
 //!
-//! The crate is `no_std`, which is what keeps it from a clock, the environment, randomness and I/O.
+//! The crate is `no_std`, so it cannot read a clock or the environment, draw random numbers or perform I/O.
 
 #![no_std]
 
@@ -43,16 +43,16 @@ mod canonical;
 mod credentials;
 mod error;
 mod header;
-mod key;
-mod request;
-mod scope;
+mod signable_request;
 mod signer;
+mod signing_key;
+mod signing_scope;
+mod signing_time;
 mod string_to_sign;
-mod timestamp;
 mod uri;
 
 pub use credentials::Credentials;
-pub use error::{Field, FieldError, SignError};
-pub use request::{PayloadHash, Request};
-pub use scope::Scope;
+pub use error::{SignError, SigningField, SigningFieldError};
+pub use signable_request::{PayloadHash, SignableRequest};
 pub use signer::{Signed, Signer};
+pub use signing_scope::SigningScope;

@@ -1,4 +1,4 @@
-//! The whole procedure, and the headers that come out of it.
+//! The signing procedure and the headers that it produces.
 
 use core::fmt;
 
@@ -11,46 +11,47 @@ use crate::canonical::CanonicalRequest;
 use crate::credentials::Credentials;
 use crate::error::SignError;
 use crate::header::{AUTHORIZATION, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN};
-use crate::key::SigningKey;
-use crate::request::{PayloadHash, Request};
-use crate::scope::Scope;
+use crate::signable_request::{PayloadHash, SignableRequest};
+use crate::signing_key::SigningKey;
+use crate::signing_scope::SigningScope;
+use crate::signing_time::SigningTime;
 use crate::string_to_sign::{ALGORITHM, credential_scope, string_to_sign};
-use crate::timestamp::Timestamp;
 
 /// Signs requests with one set of credentials for one region and service.
 ///
-/// It keeps the signing key, which depends on the day, for the next request; new credentials mean a new signer, so a
-/// key never outlives its secret. `Debug` shows no secret.
+/// The signer caches the signing key, which changes every day. Create a new signer for new credentials, so that a key
+/// never outlives its secret. `Debug` shows no secret.
 #[derive(Debug)]
 pub struct Signer {
     credentials: Credentials,
-    scope: Scope,
+    scope: SigningScope,
     key: Option<SigningKey>,
 }
 
 impl Signer {
-    /// Binds credentials to a region and service.
+    /// Creates a signer for a region and service.
     #[must_use]
-    pub fn new(credentials: Credentials, scope: Scope) -> Self {
+    pub fn new(credentials: Credentials, scope: SigningScope) -> Self {
         Self { credentials, scope, key: None }
     }
 
-    /// Gives the headers that make `request` a signed one at `signed_at`, in seconds since 1970-01-01T00:00:00Z.
+    /// Signs `request` at the time `signed_at`, in seconds since 1970-01-01T00:00:00Z. Returns the headers to add to
+    /// it.
     ///
-    /// AWS accepts a signature only near that time, so every attempt to send a request is signed anew.
+    /// AWS accepts a signature only near its signing time, so sign a request again for each attempt to send it.
     ///
     /// # Errors
-    /// A method, host, header or time that cannot be signed; see [`SignError`].
-    pub fn sign(&mut self, request: &Request<'_>, signed_at: i64) -> Result<Signed, SignError> {
-        let timestamp = Timestamp::from_unix(signed_at)?;
+    /// Returns an error if the method, the host, a header or the time cannot be signed; see [`SignError`].
+    pub fn sign(&mut self, request: &SignableRequest<'_>, signed_at: i64) -> Result<Signed, SignError> {
+        let time = SigningTime::from_unix(signed_at)?;
         let session_token = self.credentials.session_token();
-        let canonical = CanonicalRequest::new(request, &timestamp.date_time, session_token)?;
-        let credential_scope = credential_scope(&timestamp.date, &self.scope);
+        let canonical = CanonicalRequest::new(request, &time.date_time, session_token)?;
+        let credential_scope = credential_scope(&time.date, &self.scope);
         let key = match self.key.take() {
-            Some(key) if key.is_of(&timestamp.date) => key,
-            _ => SigningKey::derive(self.credentials.secret_access_key(), &timestamp.date, &self.scope),
+            Some(key) if key.is_for(&time.date) => key,
+            _ => SigningKey::derive(self.credentials.secret_access_key(), &time.date, &self.scope),
         };
-        let signature = key.signature(&string_to_sign(&timestamp, &credential_scope, &canonical.hash()));
+        let signature = key.signature(&string_to_sign(&time, &credential_scope, &canonical.hash()));
         self.key = Some(key);
 
         let authorization = format!(
@@ -59,7 +60,7 @@ impl Signer {
             canonical.signed_headers,
         );
         let mut headers = Vec::with_capacity(4);
-        headers.push((X_AMZ_DATE, timestamp.date_time));
+        headers.push((X_AMZ_DATE, time.date_time));
         if let Some(token) = session_token {
             headers.push((X_AMZ_SECURITY_TOKEN, token.to_owned()));
         }
@@ -78,8 +79,8 @@ pub struct Signed {
 }
 
 impl Signed {
-    /// The headers in lower case, each once: `x-amz-date`, `x-amz-security-token` with temporary credentials,
-    /// `x-amz-content-sha256` if it was asked for, `authorization`.
+    /// Returns each header once, with its name in lower case: `x-amz-date`, `x-amz-security-token` with temporary
+    /// credentials, `x-amz-content-sha256` if requested, and `authorization`.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.headers.iter().map(|(name, value)| (*name, value.as_str()))
     }
@@ -97,7 +98,7 @@ mod tests {
 
     const TODAY: i64 = 1_440_938_160;
     const DAY: i64 = 86_400;
-    const REQUEST: Request<'_> = Request {
+    const REQUEST: SignableRequest<'_> = SignableRequest {
         method: "POST",
         host: "sts.us-east-1.amazonaws.com",
         path: "/",
@@ -109,7 +110,7 @@ mod tests {
 
     fn signer() -> Signer {
         let credentials = Credentials::new("AKIDEXAMPLE", "s3cr3t", Some("t0k3n")).unwrap();
-        Signer::new(credentials, Scope::new("us-east-1", "sts").unwrap())
+        Signer::new(credentials, SigningScope::new("us-east-1", "sts").unwrap())
     }
 
     fn headers(signer: &mut Signer, signed_at: i64) -> Vec<(&'static str, String)> {
@@ -117,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_key_signs_as_a_fresh_one_on_every_day() {
-        let mut kept = signer();
+    fn a_cached_key_gives_the_same_signature_as_a_new_one_on_every_day() {
+        let mut caching = signer();
         for signed_at in [TODAY, TODAY + 1, TODAY + DAY, TODAY + DAY + 1, TODAY] {
-            assert_eq!(headers(&mut kept, signed_at), headers(&mut signer(), signed_at), "{signed_at}");
+            assert_eq!(headers(&mut caching, signed_at), headers(&mut signer(), signed_at), "{signed_at}");
         }
-        assert_ne!(headers(&mut kept, TODAY), headers(&mut kept, TODAY + DAY));
+        assert_ne!(headers(&mut caching, TODAY), headers(&mut caching, TODAY + DAY));
     }
 
     #[test]
@@ -130,13 +131,13 @@ mod tests {
         let mut signer = signer();
         let before = headers(&mut signer, TODAY);
         assert_eq!(signer.sign(&REQUEST, i64::MAX).err(), Some(SignError::Timestamp(i64::MAX)));
-        assert_eq!(signer.sign(&Request { host: "", ..REQUEST }, TODAY).err(), Some(SignError::Host));
+        assert_eq!(signer.sign(&SignableRequest { host: "", ..REQUEST }, TODAY).err(), Some(SignError::Host));
         assert_eq!(headers(&mut signer, TODAY), before);
     }
 
     #[test]
-    fn headers_come_as_documented() {
-        let request = Request { payload_hash: PayloadHash::Header, ..REQUEST };
+    fn headers_have_the_documented_order() {
+        let request = SignableRequest { payload_hash: PayloadHash::Header, ..REQUEST };
         let signed = signer().sign(&request, TODAY).unwrap();
         let names: Vec<_> = signed.headers().map(|(name, _)| name).collect();
         assert_eq!(names, ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "authorization"]);

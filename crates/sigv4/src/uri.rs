@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
-/// The bytes that *UriEncode* encodes: all but the unreserved characters of RFC 3986, section 2.3.
+/// The bytes that *UriEncode* encodes: all except the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// *CanonicalURI* for services other than Amazon S3: the path as sent is normalised by RFC 3986, 5.2.4 (dot segments
-/// and redundant slashes go), then each segment is encoded.
+/// Returns *CanonicalURI* for services other than Amazon S3.
 ///
-/// A path is sent encoded once, so its `%` becomes `%25` here: AWS wants every segment encoded twice.
+/// Normalises the path by RFC 3986, section 5.2.4, which removes dot segments and redundant slashes, and then encodes
+/// each segment. The path as sent is already encoded once, so its `%` becomes `%25`: AWS requires double encoding.
 pub(crate) fn canonical_path(path: &str) -> String {
     let mut segments = Vec::new();
     for segment in path.split('/') {
@@ -28,25 +28,26 @@ pub(crate) fn canonical_path(path: &str) -> String {
         canonical.push('/');
         canonical.extend(utf8_percent_encode(segment, RESERVED));
     }
-    // A dot segment at the end stands for the directory, with its slash.
+    // A dot segment at the end refers to a directory, which ends with a slash.
     if segments.is_empty() || matches!(path.rsplit('/').next(), Some("" | "." | "..")) {
         canonical.push('/');
     }
     canonical
 }
 
-/// *CanonicalQueryString*: every name and value decoded from the form as sent and encoded anew, sorted by encoded name
-/// and then value, an `=` after each name, empty parameters left out.
+/// Returns *CanonicalQueryString*: all names and values decoded and encoded again, sorted by encoded name and then by
+/// encoded value, with an `=` after each name and without empty parameters.
 ///
-/// `+` is a space, as in a form; a `%` without two hexadecimal digits is itself.
+/// A `+` is a space, as in an HTML form. A `%` that is not followed by two hexadecimal digits stands for itself.
 pub(crate) fn canonical_query(query: &str) -> String {
     let mut parameters: Vec<(String, String)> = Vec::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let parameter = (recoded(name), recoded(value));
-        // An insertion and no sort: there are few, and a generic sort weighs more than the rest of this file.
-        let place = parameters.partition_point(|earlier| *earlier <= parameter);
-        parameters.insert(place, parameter);
+        // Inserting in order is fast enough for a few parameters; a generic sort would add more code than this file
+        // has.
+        let index = parameters.partition_point(|earlier| *earlier <= parameter);
+        parameters.insert(index, parameter);
     }
     let mut canonical = String::new();
     for (name, value) in &parameters {
@@ -60,7 +61,7 @@ pub(crate) fn canonical_query(query: &str) -> String {
     canonical
 }
 
-/// Decodes a part of a query, and encodes it as the canonical query has it.
+/// Decodes a part of a query and encodes it for the canonical query.
 fn recoded(part: &str) -> String {
     let part = part.replace('+', " ");
     let decoded: Vec<u8> = percent_decode_str(&part).collect();

@@ -1,12 +1,12 @@
-//! Every generated request gets the very headers that AWS's own signer, `aws-sigv4`, gives it.
+//! For every generated request, the signer returns exactly the headers of AWS's own signer, `aws-sigv4`.
 #![allow(clippy::unwrap_used)]
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signer};
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +33,8 @@ struct Case {
     payload_hash: PayloadHash,
 }
 
-/// Paths as an HTTP client may send them: dot segments, empty segments, reserved characters, escapes, raw UTF-8.
+/// Generates paths as HTTP clients may send them: dot segments, empty segments, reserved characters, escapes, raw
+/// UTF-8.
 fn path() -> impl Strategy<Value = String> {
     let segment = prop_oneof![
         4 => "[A-Za-z0-9._~!$&'()*+,;=:@-]{0,8}",
@@ -52,8 +53,8 @@ fn path() -> impl Strategy<Value = String> {
     })
 }
 
-/// Queries with repeated, empty and valueless parameters; every escape that is one decodes to whole characters,
-/// because `aws-sigv4` replaces what is not UTF-8.
+/// Generates queries with repeated, empty and valueless parameters. Every valid escape sequence decodes to a whole
+/// character, because `aws-sigv4` replaces bytes that are not UTF-8.
 fn query() -> impl Strategy<Value = String> {
     let part = "([A-Za-z0-9._~!$'()*,;:@/?-]|\\+|%2[0-9A-Fa-f]|%[3-7][0-9a-f]|%E1%88%B4|%c3%A9|%g|%4g|ሴ|é){0,8}%?";
     let parameter = prop_oneof![
@@ -65,7 +66,7 @@ fn query() -> impl Strategy<Value = String> {
     vec(parameter, 0..8).prop_map(|parameters| parameters.join("&"))
 }
 
-/// Headers in mixed case, with runs of spaces, and often several of one name.
+/// Generates headers in mixed case, with runs of spaces and with repeated names.
 fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
     let name = prop_oneof![
         4 => "[Xx]-[A-Za-z0-9!#$&'*+.^_`|~-]{1,12}",
@@ -74,14 +75,14 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
         1 => "X-Amz-Target",
     ];
     let value = prop_oneof![4 => "[ -~]{0,40}", 2 => " {0,3}[a-z]{0,4} {0,4}[A-Z]{0,4} {0,3}", 1 => "[é ]{0,5}"];
-    let written_by_signing = ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
+    let reserved = ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
     vec((name, value), 0..8).prop_map(move |mut headers| {
-        headers.retain(|(name, _)| !written_by_signing.contains(&name.to_lowercase().as_str()));
+        headers.retain(|(name, _)| !reserved.contains(&name.to_lowercase().as_str()));
         headers
     })
 }
 
-/// Bodies of 0 to 10 kB; a repeated pattern, because drawing every byte takes most of the test's time.
+/// Generates bodies of 0 to 10 kB that repeat a pattern, because drawing every byte would dominate the test's run time.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let length = prop_oneof![1 => Just(0), 4 => 0_usize..=10_240];
     (vec(any::<u8>(), 1..100), length).prop_map(|(pattern, length)| pattern.into_iter().cycle().take(length).collect())
@@ -124,9 +125,9 @@ fn case() -> impl Strategy<Value = Case> {
 fn ours(case: &Case) -> BTreeMap<String, String> {
     let token = case.session_token.as_deref();
     let credentials = Credentials::new(&case.access_key_id, &case.secret_access_key, token).unwrap();
-    let mut signer = Signer::new(credentials, Scope::new(&case.region, &case.service).unwrap());
+    let mut signer = Signer::new(credentials, SigningScope::new(&case.region, &case.service).unwrap());
     let headers: Vec<(&str, &str)> = case.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let request = Request {
+    let request = SignableRequest {
         method: case.method,
         host: &case.host,
         path: &case.path,
@@ -164,7 +165,8 @@ fn theirs(case: &Case) -> BTreeMap<String, String> {
         .into();
     let uri = format!("https://{}{}?{}", case.host, case.path, case.query);
     let headers = case.headers.iter().map(|(name, value)| (&**name, &**value));
-    let request = SignableRequest::new(case.method, uri, headers, SignableBody::Bytes(&case.body)).unwrap();
+    let body = SignableBody::Bytes(&case.body);
+    let request = aws_sigv4::http_request::SignableRequest::new(case.method, uri, headers, body).unwrap();
     let (instructions, _) = sign(request, &params).unwrap().into_parts();
     instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
@@ -173,7 +175,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
 
     #[test]
-    fn signs_as_aws_does(case in case()) {
+    fn the_headers_match_those_of_aws_sigv4(case in case()) {
         prop_assert_eq!(ours(&case), theirs(&case));
     }
 }

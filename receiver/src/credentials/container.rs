@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use acpw_config::{Faults, Secret, object};
+use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
     Call, Response, document,
@@ -71,7 +71,12 @@ enum Stage {
 }
 
 impl RawContainer {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Found> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.cluster.required(at("cluster"), faults);
         let given = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());

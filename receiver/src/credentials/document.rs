@@ -94,7 +94,7 @@ mod tests {
             ("[]", "the answer has no AccessKeyId"),
             (&GOOD.replace("AccessKeyId\": \"ASIAEXAMPLE\"", "X\": 1"), "the answer has no AccessKeyId"),
             (&GOOD.replace("\"wJalrXUtnFEMI\"", "7"), "the answer has no SecretAccessKey"),
-            (&GOOD.replace("TOKENTOKEN", "TOKEN\\r\\nTOKEN"), "the session token has a character it cannot have"),
+            (&GOOD.replace("TOKENTOKEN", "TOKEN\\r\\nTOKEN"), "the session token contains an invalid character"),
             (r#"{"Code": "AssumeRoleUnauthorizedAccess\n"}"#, "the answer says AssumeRoleUnauthorizedAccess"),
         ];
         for (document, expected) in cases {

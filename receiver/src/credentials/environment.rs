@@ -1,6 +1,6 @@
 //! The provider `environment`: keys in the module's environment variables.
 
-use acpw_config::{Faults, object};
+use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
@@ -18,13 +18,18 @@ object! {
 }
 
 impl RawEnvironment {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Found> {
         Self::find(path, environment, faults)
     }
 
     /// Returns the keys in the environment. The variables of one prefix belong together: a token of the one is never put to a key
     /// of the other.
-    pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Found> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
             let (id, secret) = match (part("ACCESS_KEY_ID"), part("SECRET_ACCESS_KEY")) {

@@ -1,6 +1,6 @@
 //! The key `credentials` of the configuration: a provider, or a list of them in the order in which they are asked.
 
-use acpw_config::{Faults, Field, FromJson, Object};
+use acpw_config::{Field, FromJson, Object, ValidationErrors};
 use serde_json::{Map, Value};
 
 use super::{
@@ -49,7 +49,7 @@ impl FromJson for RawProviders {
 impl RawProviders {
     /// The providers that have what they need, in their order. When none has, that is a fault, and tells what was looked
     /// for and where.
-    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Vec<Provider>> {
+    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Vec<Provider>> {
         const KEY: &str = "credentials";
         let mut providers = Vec::new();
         let mut missing = Vec::new();
@@ -85,7 +85,12 @@ impl FromJson for RawProvider {
 
 impl RawProvider {
     /// What it makes; nothing when it is at fault.
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Found> {
         let name = self.0.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
         match name.as_str() {
             "static" => self.read::<RawStatic>(path, faults)?.check(path, faults),
@@ -109,7 +114,7 @@ impl RawProvider {
         }
     }
 
-    fn read<T: Object>(self, path: &str, faults: &mut Faults) -> Option<T> {
+    fn read<T: Object>(self, path: &str, faults: &mut ValidationErrors) -> Option<T> {
         let object = T::from_json(Value::Object(self.0))?;
         object.check_keys(path, faults);
         Some(object)
@@ -117,7 +122,13 @@ impl RawProvider {
 }
 
 /// A file to be read through a cluster, or the faults that it has. `key` is where its path stands, or would.
-pub(crate) fn file_of(cluster: Option<String>, file: &str, key: &str, path: &str, faults: &mut Faults) -> Option<File> {
+pub(crate) fn file_of(
+    cluster: Option<String>,
+    file: &str,
+    key: &str,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Option<File> {
     let file = File::new(cluster.as_deref().unwrap_or_default(), file);
     let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
     if cluster.is_none() {
@@ -139,7 +150,12 @@ pub(crate) struct RoleKeys {
 
 impl RoleKeys {
     /// The way to STS, the role, and the session's name.
-    pub(crate) fn check(self, role_arn: String, path: &str, faults: &mut Faults) -> Option<(Sts, String, String)> {
+    pub(crate) fn check(
+        self,
+        role_arn: String,
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<(Sts, String, String)> {
         const DEFAULT_SESSION_NAME: &str = "acpw";
         let cluster = self.cluster.required(format_args!("{path}.cluster"), faults);
         let host = self.sts_host.optional(format_args!("{path}.sts_host"), faults);

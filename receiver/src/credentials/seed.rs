@@ -1,7 +1,7 @@
 //! The keys of the first ACPW: `aws_access_key_id` and `aws_secret_access_key`, here or in the environment.
 
-use acpw_config::{Faults, Secret};
-use acpw_sigv4::{Credentials, Field, FieldError};
+use acpw_config::{Secret, ValidationErrors};
+use acpw_sigv4::{Credentials, SigningField, SigningFieldError};
 
 use super::{
     Provider, Set,
@@ -30,7 +30,7 @@ impl Keys {
 
     /// Returns the provider of a configuration without `credentials`: the keys of the configuration, each else from its variable
     /// with `ACPW_`; without any in the configuration, the provider `environment`.
-    pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Provider> {
+    pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Provider> {
         if self.is_empty() {
             match RawEnvironment::find("credentials", environment, faults)? {
                 Found::Provider(provider) => return Some(provider),
@@ -42,7 +42,7 @@ impl Keys {
     }
 
     /// Notes a fault for each that is given beside `credentials`, where none of them has an effect.
-    pub(crate) fn refuse(&self, faults: &mut Faults) {
+    pub(crate) fn refuse(&self, faults: &mut ValidationErrors) {
         let secret = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
         for (key, is_given) in [
             ("aws_access_key_id", self.access_key_id.as_ref().is_some_and(|id| !id.is_empty())),
@@ -61,7 +61,7 @@ impl Keys {
 pub(crate) fn from_keys(
     keys: Keys,
     environment: impl Fn(&str) -> Option<String>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<Credentials> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let given =
@@ -92,7 +92,7 @@ pub(crate) fn from_keys(
     match Credentials::new(&id?, &secret?, token.as_deref()) {
         Ok(credentials) => Some(credentials),
         Err(error) => {
-            let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+            let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
             faults.add(format_args!("aws_{}", part_of(field)), error);
             None
         }
@@ -100,12 +100,12 @@ pub(crate) fn from_keys(
 }
 
 /// What a part of the credentials is called in configurations.
-pub(crate) fn part_of(field: Field) -> &'static str {
+pub(crate) fn part_of(field: SigningField) -> &'static str {
     match field {
-        Field::AccessKeyId => "access_key_id",
-        Field::SecretAccessKey => "secret_access_key",
-        Field::SessionToken => "session_token",
-        Field::Region | Field::Service => "region",
+        SigningField::AccessKeyId => "access_key_id",
+        SigningField::SecretAccessKey => "secret_access_key",
+        SigningField::SessionToken => "session_token",
+        SigningField::Region | SigningField::Service => "region",
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn found(keys: Keys, environment: &[(&str, &str)]) -> Result<Credentials, String> {
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let credentials = from_keys(keys, variable, &mut faults);

@@ -1,6 +1,6 @@
 //! The provider `shared_file`: a profile in the shared credentials file, read anew at each refresh.
 
-use acpw_config::{Faults, Secret, object};
+use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
@@ -37,7 +37,12 @@ pub struct SharedFile {
 }
 
 impl RawSharedFile {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Found> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.file_cluster.optional(at("file_cluster"), faults);
         let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));

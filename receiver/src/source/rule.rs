@@ -1,6 +1,6 @@
 //! Which metrics of a target are published, and as what.
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors};
 use acpw_metric::{DimensionName, DimensionValue, Dimensions, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
@@ -220,7 +220,7 @@ pub(super) fn rules(
     fixed: &[(DimensionName, Source)],
     path: &str,
     environment: Environment<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<Rule> {
     let Some(raw) = raw.required(path, faults) else { return Vec::new() };
     if !(1..=MAX_RULES).contains(&raw.len()) {
@@ -241,7 +241,7 @@ impl RawRule {
         fixed: &[(DimensionName, Source)],
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<Rule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
@@ -294,7 +294,7 @@ pub(super) fn dimensions(
     raw: Field<Members<ShortOr<RawRuleDimension>>>,
     path: &str,
     environment: Environment<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<(DimensionName, Source)> {
     let mut dimensions = Vec::new();
     for (name, raw) in raw.optional(path, faults).unwrap_or_default().0 {
@@ -311,7 +311,7 @@ pub(super) fn dimensions(
 }
 
 impl RawRuleDimension {
-    fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Source> {
+    fn check(self, path: &str, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Source> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let default = self.default.optional(key("default"), faults);
@@ -352,7 +352,7 @@ mod tests {
     use super::*;
 
     fn read(document: serde_json::Value) -> (Vec<Rule>, Vec<String>) {
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         let environment = |name: &str| (name == "SERVICE").then(|| "images".to_owned());
         let fixed = [(DimensionName::new("Fixed").unwrap(), Source::Constant(DimensionValue::new("f").unwrap()))];
         let rules = rules(Field::from_json(document), &fixed, "rules", &environment, &mut faults);

@@ -142,7 +142,7 @@ impl Scene {
                     let dimensions: Vec<_> = dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
                     for (metric, distribution) in distributions {
                         let values: Vec<_> = distribution.values().collect();
-                        assert!(values.len() == 1 && distribution.is_told_by_values(), "{distribution:?}");
+                        assert!(values.len() == 1 && distribution.values_imply_statistics(), "{distribution:?}");
                         let place = (metric.name.to_string(), dimensions.join(","), key.start.as_secs() - START);
                         assert_eq!(self.told.insert(place.clone(), values[0].0), None, "{place:?}");
                     }

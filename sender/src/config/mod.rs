@@ -1,101 +1,101 @@
 //! The sender's configuration.
 
 mod dimensions;
-mod metrics;
+mod metric_selection;
 mod raw;
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, Object, read};
+use acpw_config::{Field, Object, ValidationErrors, read};
 use acpw_metric::{Entity, EntityText, MergeRule, Origin};
 
 pub use self::{
-    metrics::Metrics,
-    raw::{RawConfig, RawDimension, RawEntity, RawMetric, RawPublishZeros},
+    metric_selection::MetricSelection,
+    raw::{RawDimensionDefinition, RawEntity, RawMetric, RawPublishZeros, RawSenderConfig},
 };
 use crate::{
     HostMatcher,
-    dimension::{Dimension, Source},
+    dimension::{DimensionDefinition, DimensionSource},
     path_template::PathTemplates,
 };
 
-/// The environment of a service that names none, as CloudWatch's own agent has it.
+/// The environment of an entity that does not configure one. The CloudWatch agent uses the same default.
 const DEFAULT_ENVIRONMENT: &str = "generic:default";
 
-/// A configuration that is sound.
+/// A validated configuration.
 #[derive(Clone, Debug)]
-pub struct Config {
-    /// Whose queue the records go to.
+pub struct SenderConfig {
+    /// The `vm_id` of the receiver, which owns the queue.
     pub receiver_vm_id: String,
-    /// Whose requests are observed.
+    /// The hosts whose requests are counted.
     pub hosts: HostMatcher,
-    /// Time between flushes.
+    /// The time between flushes.
     pub flush_interval: Duration,
-    /// Series kept apart.
+    /// The maximum number of series.
     pub max_series: usize,
-    /// What is measured.
-    pub metrics: Metrics,
-    /// The dimensions in use.
-    pub dimensions: Vec<Dimension>,
-    /// Sets of them, by their places.
+    /// The metrics.
+    pub metrics: MetricSelection,
+    /// The dimensions that the sets use.
+    pub dimensions: Vec<DimensionDefinition>,
+    /// The dimension sets, as indexes into `dimensions`.
     pub sets: Vec<Vec<usize>>,
-    /// What `path_template` is taken from; without any, identifiers are guessed.
+    /// The templates for the dimension `path_template`. Without templates, its value is the normalised path.
     pub path_templates: PathTemplates,
-    /// What all data have in common.
+    /// The attributes common to all data.
     pub origin: Origin,
-    /// What is harmless and probably not meant, one line each with the path of its key.
+    /// Warnings about entries without effect. Each starts with the path of the entry.
     pub warnings: Vec<String>,
 }
 
-impl Config {
-    /// Reads a plugin configuration; `environment` gives the value of a variable.
+impl SenderConfig {
+    /// Reads a plugin configuration. `environment` reads an environment variable.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each fault with the path of its key.
-    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
-        let (raw, mut faults) = read::<RawConfig>(document)?;
-        let faults_ref = &mut faults;
-        let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", faults_ref).unwrap_or_default();
-        let (hosts, warnings) = hosts(raw.match_hosts, faults_ref);
-        let max_series = raw.max_series.within("max_series", 1..=100_000, 1_000, faults_ref);
-        let metrics = Metrics::new(raw.metrics, raw.time_unit, raw.concurrency, faults_ref);
-        let most = if metrics.needs_seconds() { 1_000 } else { 60_000 };
+    /// Returns all errors in the configuration, each with the path of its key.
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
+        let (raw, mut all_errors) = read::<RawSenderConfig>(document)?;
+        let errors = &mut all_errors;
+        let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", errors).unwrap_or_default();
+        let (hosts, warnings) = hosts(raw.match_hosts, errors);
+        let max_series = raw.max_series.within("max_series", 1..=100_000, 1_000, errors);
+        let metrics = MetricSelection::new(raw.metrics, raw.time_unit, raw.concurrency, errors);
+        let max_interval = if metrics.needs_seconds() { 1_000 } else { 60_000 };
         let flush_interval =
-            raw.flush_interval_millisecond.within("flush_interval_millisecond", 100..=most, 1_000, faults_ref);
-        let before = faults_ref.count();
-        let defined = dimensions::definitions(raw.dimensions, &environment, faults_ref);
-        let (dimensions, sets) = dimensions::sets(raw.dimension_sets, &defined, faults_ref);
-        // Where a name is misspelt, its definition is not used for that reason.
-        if faults_ref.count() == before {
-            dimensions::check_use(&defined, &dimensions, faults_ref);
+            raw.flush_interval_millisecond.within("flush_interval_millisecond", 100..=max_interval, 1_000, errors);
+        let before = errors.count();
+        let defined = dimensions::definitions(raw.dimensions, &environment, errors);
+        let (dimensions, sets) = dimensions::sets(raw.dimension_sets, &defined, errors);
+        // If a name in a set is misspelt, its definition is unused for that reason only.
+        if errors.count() == before {
+            dimensions::check_use(&defined, &dimensions, errors);
         }
         let mut path_templates = PathTemplates::default();
-        add_all("path_templates", raw.path_templates, faults_ref, |template| path_templates.add(template));
-        let normalizes = raw.normalize_path.optional("normalize_path", faults_ref).unwrap_or(false);
-        let uses_templates = dimensions.iter().any(|dimension| dimension.source == Source::PathTemplate);
+        add_all("path_templates", raw.path_templates, errors, |template| path_templates.add(template));
+        let normalizes = raw.normalize_path.optional("normalize_path", errors).unwrap_or(false);
+        let uses_templates = dimensions.iter().any(|dimension| dimension.source == DimensionSource::PathTemplate);
         if normalizes && !path_templates.is_empty() {
-            faults_ref.add("normalize_path", "is for configurations without path_templates");
+            errors.add("normalize_path", "cannot be combined with path_templates; remove one of the two");
         } else if uses_templates && !normalizes && path_templates.is_empty() {
-            let message = "the dimension path_template needs path_templates, or normalize_path: true";
-            faults_ref.add("dimension_sets", message);
-        } else if !uses_templates && faults_ref.is_empty() {
-            let why = "as no dimension set has path_template";
+            let message = "the dimension path_template requires path_templates or \"normalize_path\": true";
+            errors.add("dimension_sets", message);
+        } else if !uses_templates && errors.is_empty() {
+            let (reason, remedy) = ("because no dimension set contains path_template", "add that dimension to a set");
             if normalizes {
-                no_effect("normalize_path", why, "that dimension to one", faults_ref);
+                add_no_effect("normalize_path", reason, remedy, errors);
             }
             if !path_templates.is_empty() {
-                no_effect("path_templates", why, "that dimension to one", faults_ref);
+                add_no_effect("path_templates", reason, remedy, errors);
             }
         }
-        check_gauges(&metrics, &dimensions, &sets, faults_ref);
-        let entity = raw.entity.optional("entity", faults_ref).and_then(|raw| entity(raw, faults_ref));
-        let zeros = raw.publish_zeros.optional("publish_zeros", faults_ref);
-        if zeros.is_some() && !metrics.has_zeros() && faults_ref.is_empty() {
-            let why = "without a metric of unit Count that is counted by requests";
-            no_effect("publish_zeros", why, "one such as RequestCount to metrics", faults_ref);
+        check_gauges(&metrics, &dimensions, &sets, errors);
+        let entity = raw.entity.optional("entity", errors).and_then(|raw| entity(raw, errors));
+        let zeros = raw.publish_zeros.optional("publish_zeros", errors);
+        if zeros.is_some() && !metrics.supports_zeros() && errors.is_empty() {
+            let reason = "without a metric of unit Count that has one value per request";
+            add_no_effect("publish_zeros", reason, "add one to metrics, such as RequestCount", errors);
         }
-        let zero_minutes = zeros.map_or(0, |raw| zero_minutes(raw, faults_ref));
-        faults.into_result(Self {
+        let zero_minutes = zeros.map_or(0, |raw| zero_minutes(raw, errors));
+        all_errors.into_result(Self {
             receiver_vm_id,
             hosts,
             flush_interval: Duration::from_millis(flush_interval),
@@ -110,106 +110,111 @@ impl Config {
     }
 }
 
-/// Adds a fault of a key that is configured and changes nothing; `missing` is what to add for it to have an effect.
-fn no_effect(key: &str, why: &str, missing: &str, faults: &mut Faults) {
-    faults.add(key, format_args!("has no effect {why}; add {missing}, or remove the key"));
+/// Adds an error for a key without effect. `remedy` is the change that would give it an effect.
+fn add_no_effect(key: &str, reason: &str, remedy: &str, errors: &mut ValidationErrors) {
+    errors.add(key, format_args!("has no effect {reason}; {remedy}, or remove this key"));
 }
 
-/// Returns the matcher of these entries, and a warning for each entry that changes nothing.
-fn hosts(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> (HostMatcher, Vec<String>) {
+/// Validates `match_hosts`. Returns a matcher, and a warning for each redundant entry.
+fn hosts(list: Field<Vec<Field<String>>>, errors: &mut ValidationErrors) -> (HostMatcher, Vec<String>) {
     let mut hosts = HostMatcher::default();
     let mut entries: Vec<(String, bool)> = Vec::new();
-    add_all("match_hosts", list, faults, |entry| {
+    add_all("match_hosts", list, errors, |entry| {
         let before = hosts.len();
         let added = hosts.add(entry);
         entries.push((entry.to_owned(), hosts.len() > before));
         added
     });
     let mut warnings = Vec::new();
-    if faults.is_empty() {
+    if errors.is_empty() {
         for (index, (entry, is_new)) in entries.iter().enumerate() {
-            let why = match hosts.covering(entry) {
+            let problem = match hosts.covering(entry) {
                 _ if !is_new => "is listed twice".to_owned(),
-                Some(other) => format!("has no effect, as {other} matches its hosts too"),
+                Some(other) => format!("has no effect because {other} matches the same hosts"),
                 None => continue,
             };
-            warnings.push(format!("match_hosts[{index}]: \"{entry}\" {why}"));
+            warnings.push(format!("match_hosts[{index}]: \"{entry}\" {problem}; remove it"));
         }
     }
     (hosts, warnings)
 }
 
-/// Adds each text of a list, noting those that are refused.
+/// Calls `add` for each text of a list. Adds an error for each text that it refuses.
 fn add_all<E: std::fmt::Display>(
     key: &str,
     list: Field<Vec<Field<String>>>,
-    faults: &mut Faults,
+    errors: &mut ValidationErrors,
     mut add: impl FnMut(&str) -> Result<(), E>,
 ) {
-    for (index, entry) in list.optional(key, faults).unwrap_or_default().into_iter().enumerate() {
+    for (index, entry) in list.optional(key, errors).unwrap_or_default().into_iter().enumerate() {
         let path = format!("{key}[{index}]");
-        if let Some(entry) = entry.required(&path, faults)
+        if let Some(entry) = entry.required(&path, errors)
             && let Err(error) = add(&entry)
         {
-            faults.add(path, error);
+            errors.add(path, error);
         }
     }
 }
 
-/// Requests in progress cannot be told apart by what is known only at their end.
-fn check_gauges(metrics: &Metrics, dimensions: &[Dimension], sets: &[Vec<usize>], faults: &mut Faults) {
-    let is_known = |place: &usize| dimensions.get(*place).is_some_and(|dimension| dimension.source.is_known_at_start());
+/// Checks that metrics of requests in flight have a set whose dimensions are all known when a request starts.
+fn check_gauges(
+    metrics: &MetricSelection,
+    dimensions: &[DimensionDefinition],
+    sets: &[Vec<usize>],
+    errors: &mut ValidationErrors,
+) {
+    let is_known = |index: &usize| dimensions.get(*index).is_some_and(|dimension| dimension.source.is_known_at_start());
     if sets.is_empty() || sets.iter().any(|set| set.iter().all(is_known)) {
         return;
     }
-    for (_, metric) in metrics.list.iter().filter(|(measure, _)| measure.merge_rule() == MergeRule::GaugeShares) {
-        let message = "needs a set of dimensions that are known when a request begins: constants, host, method, path, \
-            path_template and request headers";
-        faults.add("dimension_sets", format_args!("{} {message}", metric.name));
+    for (_, metric) in metrics.list.iter().filter(|(builtin, _)| builtin.merge_rule() == MergeRule::GaugeShares) {
+        let message = "requires a set with only dimensions that are known when a request starts: constants, host, method, \
+            path, path_template and request headers";
+        errors.add("dimension_sets", format_args!("{} {message}", metric.name));
     }
 }
 
-fn entity(raw: RawEntity, faults: &mut Faults) -> Option<Entity> {
-    raw.check_keys("entity", faults);
-    let service = raw.service_name.required("entity.service_name", faults);
-    let environment = raw.environment.optional("entity.environment", faults);
-    let mut text = |path: &str, text: &str| EntityText::new(text).map_err(|error| faults.add(path, error)).ok();
+fn entity(raw: RawEntity, errors: &mut ValidationErrors) -> Option<Entity> {
+    raw.check_keys("entity", errors);
+    let service = raw.service_name.required("entity.service_name", errors);
+    let environment = raw.environment.optional("entity.environment", errors);
+    let mut text = |path: &str, text: &str| EntityText::new(text).map_err(|error| errors.add(path, error)).ok();
     let service = service.and_then(|service| text("entity.service_name", &service));
     let environment = text("entity.environment", environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT));
     Some(Entity { service: service?, environment: environment? })
 }
 
-fn zero_minutes(raw: RawPublishZeros, faults: &mut Faults) -> u16 {
-    raw.check_keys("publish_zeros", faults);
+fn zero_minutes(raw: RawPublishZeros, errors: &mut ValidationErrors) -> u16 {
+    raw.check_keys("publish_zeros", errors);
     if matches!(raw.minutes, Field::Absent) {
-        faults.add("publish_zeros.minutes", "is required");
+        errors.add("publish_zeros.minutes", "is required");
     }
-    u16::try_from(raw.minutes.within("publish_zeros.minutes", 1..=1_440, 1, faults)).unwrap_or(u16::MAX)
+    u16::try_from(raw.minutes.within("publish_zeros.minutes", 1..=1_440, 1, errors)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn config(document: &str) -> Result<Config, Faults> {
-        Config::from_json(document.as_bytes(), |name| (name == "STAGE").then(|| "prod".to_owned()))
+    fn config(document: &str) -> Result<SenderConfig, ValidationErrors> {
+        SenderConfig::from_json(document.as_bytes(), |name| (name == "STAGE").then(|| "prod".to_owned()))
     }
 
-    fn faults(document: &str) -> Vec<String> {
+    fn errors(document: &str) -> Vec<String> {
         config(document).unwrap_err().lines().collect()
     }
 
-    /// The faults start so, and there are no others.
-    fn assert_faults(document: &str, starts: &[&str]) {
-        let faults = faults(document);
-        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-        for (fault, start) in faults.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault}\n{start}");
+    /// Checks that there are exactly as many errors as starts, and that each error has the corresponding start.
+    fn assert_errors(document: &str, starts: &[&str]) {
+        let errors = errors(document);
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error}\n{start}");
         }
     }
 
     #[test]
-    fn the_first_acpw_configuration_is_taken_as_it_was() {
+    fn defaults_apply_to_a_minimal_configuration() {
         let config = config(r#"{ "receiver_vm_id": "receiver", "match_hosts": ["example.com"] }"#).unwrap();
         assert_eq!(config.receiver_vm_id, "receiver");
         assert_eq!(config.flush_interval, Duration::from_secs(1));
@@ -222,24 +227,24 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn every_error_is_reported_with_its_path() {
         let document = r#"{
             "match_hosts": ["example.com", 5, "exa mple.com"],
             "flush_interval_millisecond": 99, "max_series": 0, "match_host": []
         }"#;
         let starts = [
-            "match_host: unknown key; known are receiver_vm_id, match_hosts, ",
+            "match_host: unknown key; known keys are receiver_vm_id, match_hosts, ",
             "receiver_vm_id: is required",
             "match_hosts[1]: must be a string",
             "match_hosts[2]: \"exa mple.com\" is not a host name",
-            "max_series: 0 is not within 1 and 100000",
-            "flush_interval_millisecond: 99 is not within 100 and 60000",
+            "max_series: must be between 1 and 100000, got 0",
+            "flush_interval_millisecond: must be between 100 and 60000, got 99",
         ];
-        assert_faults(document, &starts);
+        assert_errors(document, &starts);
     }
 
     #[test]
-    fn metrics_are_known_and_named_once() {
+    fn invalid_metrics_are_refused() {
         let document = r#"{
             "receiver_vm_id": "r",
             "metrics": ["RequestCount", "Latencies", {"name": "RequestCount", "storage_resolution": 30},
@@ -247,24 +252,24 @@ mod tests {
             "time_unit": "Minutes", "concurrency": 0
         }"#;
         let starts = [
-            "time_unit: must be \"Milliseconds\" or \"Seconds\"",
-            "metrics[1]: there is no metric \"Latencies\"; known are RequestCount, Latency, ",
-            "metrics[2].storage_resolution: must be 1 or 60",
-            "metrics[2]: \"RequestCount\" is there twice",
-            "metrics[3].unit: unknown key; known are name, storage_resolution",
+            "time_unit: must be \"Milliseconds\" or \"Seconds\", got \"Minutes\"",
+            "metrics[1]: unknown metric \"Latencies\"; known metrics are RequestCount, Latency, ",
+            "metrics[2].storage_resolution: must be 1 or 60, got 30",
+            "metrics[2]: \"RequestCount\" is listed twice",
+            "metrics[3].unit: unknown key; known keys are name, storage_resolution",
             "metrics[4].name: is required",
             "metrics[5]: must be a string or an object",
-            "concurrency: 0 is not within 1 and 1000000",
-            "dimension_sets: ConcurrencyUtilization needs a set of dimensions that are known when a request begins",
+            "concurrency: must be between 1 and 1000000, got 0",
+            "dimension_sets: ConcurrencyUtilization requires a set with only dimensions that are known when a request",
         ];
-        assert_faults(document, &starts);
-        assert_faults(r#"{"receiver_vm_id": "r", "metrics": []}"#, &["metrics: must name at least one"]);
+        assert_errors(document, &starts);
+        assert_errors(r#"{"receiver_vm_id": "r", "metrics": []}"#, &["metrics: must list at least one metric"]);
         let document = r#"{"receiver_vm_id": "r", "metrics": ["ConcurrencyUtilization"], "dimension_sets": [[]]}"#;
-        assert_faults(document, &["concurrency: is required by ConcurrencyUtilization"]);
+        assert_errors(document, &["concurrency: is required by the metric ConcurrencyUtilization"]);
     }
 
     #[test]
-    fn dimensions_are_defined_by_one_source() {
+    fn invalid_definitions_of_dimensions_are_refused() {
         let document = r#"{
             "receiver_vm_id": "r",
             "dimensions": {
@@ -279,22 +284,22 @@ mod tests {
         let starts = [
             "dimensions.:name: must not start with \":\"",
             "dimensions.Bad1: must have at least one character",
-            "dimensions.Bad2.environment: the environment variable \"ZONE\" is not set for this VM and has no default",
-            "dimensions.Bad3.request_header: \"a b\" is not the name of a header",
-            "dimensions.Bad4.property: must be the parts of a property's path",
-            "dimensions.Bad5.built_in: there is no dimension \"hosts\"; known are host, method, ",
-            "dimensions.Bad6: needs exactly one of value, ",
-            "dimensions.Bad7: needs exactly one of value, ",
+            "dimensions.Bad2.environment: the environment variable \"ZONE\" is not set for this VM; add it to ",
+            "dimensions.Bad3.request_header: \"a b\" is not a header name",
+            "dimensions.Bad4.property: must be the path of an attribute",
+            "dimensions.Bad5.built_in: unknown dimension \"hosts\"; known dimensions are host, method, ",
+            "dimensions.Bad6: must have exactly one of value, ",
+            "dimensions.Bad7: must have exactly one of value, ",
             "dimensions.Bad8: must be a string or an object",
-            "dimensions.Bad9.header: unknown key; known are value, ",
-            "dimensions.BadA.default: has a character that is not printable ASCII",
-            "dimensions.host: is built in",
+            "dimensions.Bad9.header: unknown key; known keys are value, ",
+            "dimensions.BadA.default: must contain only printable ASCII characters",
+            "dimensions.host: is a built-in dimension",
         ];
-        assert_faults(document, &starts);
+        assert_errors(document, &starts);
     }
 
     #[test]
-    fn sources_are_what_they_say() {
+    fn each_key_of_a_definition_has_its_source() {
         let document = r#"{
             "receiver_vm_id": "r",
             "dimensions": {
@@ -305,13 +310,13 @@ mod tests {
             "dimension_sets": [["Stage", "Zone", "Tenant", "Cache", "Route", "Peer", "cluster"], ["Tenant"], []]
         }"#;
         let config = config(document).unwrap();
-        let constant = |text| Source::Constant(acpw_metric::DimensionValue::new(text).unwrap());
-        let property = |path: &str| Source::Property(path.into());
+        let constant = |text| DimensionSource::Constant(acpw_metric::DimensionValue::new(text).unwrap());
+        let property = |path: &str| DimensionSource::Attribute(path.into());
         let sources: Vec<_> = config.dimensions.iter().map(|dimension| dimension.source.clone()).collect();
         let expected = [
             constant("prod"),
             constant("-"),
-            Source::RequestHeader("x-tenant".into()),
+            DimensionSource::RequestHeader("x-tenant".into()),
             property("response\0headers\0x-cache"),
             property("xds\0route_name"),
             property("upstream\0address"),
@@ -323,36 +328,38 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_effect_is_refused_with_what_is_missing() {
-        let template = "as no dimension set has path_template; add that dimension to one, or remove the key";
-        for (rest, fault) in [
+    fn a_key_without_effect_is_refused_with_advice() {
+        let template =
+            "because no dimension set contains path_template; add that dimension to a set, or remove this key";
+        for (rest, error) in [
             (r#""normalize_path": true"#, format!("normalize_path: has no effect {template}")),
             (r#""path_templates": ["/a/{b}"]"#, format!("path_templates: has no effect {template}")),
             (
                 r#""concurrency": 5"#,
                 "concurrency: has no effect without the metric ConcurrencyUtilization; add it to metrics, or remove \
-                 the key"
+                 this key"
                     .to_owned(),
             ),
             (
                 r#""time_unit": "Seconds", "metrics": ["RequestCount", "5XXError"]"#,
-                "time_unit: has no effect without the metrics Latency and TargetResponseTime; add one of them to \
-                 metrics, or remove the key"
+                "time_unit: has no effect without the metric Latency or TargetResponseTime; add one of them to \
+                 metrics, or remove this key"
                     .to_owned(),
             ),
             (
                 r#""publish_zeros": {"minutes": 5}, "metrics": ["Latency", "RequestsInProgress"],
                     "dimension_sets": [["host"]]"#,
-                "publish_zeros: has no effect without a metric of unit Count that is counted by requests; add one \
-                 such as RequestCount to metrics, or remove the key"
+                "publish_zeros: has no effect without a metric of unit Count that has one value per request; add one \
+                 to metrics, such as RequestCount, or remove this key"
                     .to_owned(),
             ),
             (
                 r#""dimensions": {"Service": "a", "Zone": "b"}, "dimension_sets": [["host", "Service"]]"#,
-                "dimensions.Zone: has no effect, as no dimension set has it; add it to one, or remove it".to_owned(),
+                "dimensions.Zone: has no effect because no dimension set contains it; add it to a set, or remove it"
+                    .to_owned(),
             ),
         ] {
-            assert_eq!(faults(&format!(r#"{{"receiver_vm_id": "r", {rest}}}"#)), [fault]);
+            assert_eq!(errors(&format!(r#"{{"receiver_vm_id": "r", {rest}}}"#)), [error]);
         }
         for rest in [
             r#""normalize_path": false, "path_templates": [], "dimensions": {}"#,
@@ -363,39 +370,42 @@ mod tests {
             let config = config(&format!(r#"{{"receiver_vm_id": "r", {rest}}}"#));
             assert_eq!(config.map(|config| config.warnings), Ok(Vec::new()), "{rest}");
         }
-        // A misspelt name in a set is the fault, and not also that its definition is unused.
-        let document = r#"{"receiver_vm_id": "r", "dimensions": {"Zone": "b"}, "dimension_sets": [["zone"]]}"#;
-        assert_faults(document, &["dimension_sets[0][0]: there is no dimension \"zone\"; known are "]);
     }
 
     #[test]
-    fn a_constant_is_not_the_overflows() {
+    fn a_misspelt_name_in_a_set_is_reported_only_there() {
+        let document = r#"{"receiver_vm_id": "r", "dimensions": {"Zone": "b"}, "dimension_sets": [["zone"]]}"#;
+        assert_errors(document, &["dimension_sets[0][0]: unknown dimension \"zone\"; known dimensions are "]);
+    }
+
+    #[test]
+    fn a_constant_must_not_equal_the_value_of_the_overflow_series() {
         let document = r#"{"receiver_vm_id": "r", "dimensions": {
             "A": "__other__", "B": {"value": "__other__"}, "C": {"built_in": "route", "default": "__other__"}}}"#;
-        let fault = "must not be __other__, which stands for series beyond max_series";
-        let starts = ["A", "B.value", "C.default"].map(|path| format!("dimensions.{path}: {fault}"));
-        assert_eq!(faults(document), starts);
+        let error = "must not be __other__, which is reserved for requests beyond max_series";
+        let starts = ["A", "B.value", "C.default"].map(|path| format!("dimensions.{path}: {error}"));
+        assert_eq!(errors(document), starts);
     }
 
     #[test]
-    fn a_host_that_changes_nothing_is_taken_with_a_warning() {
+    fn a_redundant_host_gives_a_warning() {
         let document = r#"{"receiver_vm_id": "r",
             "match_hosts": ["a.com", "*.b.com", "A.com.", "x.b.com", "*.c.b.com", "a.com:80", "d.com:80"]}"#;
         assert_eq!(
             config(document).unwrap().warnings,
             [
-                "match_hosts[2]: \"A.com.\" is listed twice",
-                "match_hosts[3]: \"x.b.com\" has no effect, as *.b.com matches its hosts too",
-                "match_hosts[4]: \"*.c.b.com\" has no effect, as *.b.com matches its hosts too",
-                "match_hosts[5]: \"a.com:80\" has no effect, as a.com matches its hosts too",
+                "match_hosts[2]: \"A.com.\" is listed twice; remove it",
+                "match_hosts[3]: \"x.b.com\" has no effect because *.b.com matches the same hosts; remove it",
+                "match_hosts[4]: \"*.c.b.com\" has no effect because *.b.com matches the same hosts; remove it",
+                "match_hosts[5]: \"a.com:80\" has no effect because a.com matches the same hosts; remove it",
             ]
         );
     }
 
     #[test]
-    fn sets_name_known_dimensions_once() {
+    fn invalid_sets_are_refused() {
         let many: Vec<_> = (0..31).map(|n| format!("\"n{n}\"")).collect();
-        // Definitions are to be used.
+        // An unused definition would be an error.
         let defined = |sets: &str| {
             let used: Vec<_> = many.iter().filter(|name| sets.contains(name.as_str())).collect();
             used.iter().map(|name| format!("{name}: \"v\"")).collect::<Vec<_>>()
@@ -408,18 +418,18 @@ mod tests {
             let document = document(&format!("[[{}]]", many[..count].join(", ")));
             assert_eq!(config(&document).is_ok(), fits, "{count}");
         }
-        assert_faults(
+        assert_errors(
             &document(&format!("[[{}]]", many.join(", "))),
-            &["dimension_sets[0]: has 31 dimensions; CloudWatch takes at most 30"],
+            &["dimension_sets[0]: must have at most 30 dimensions, got 31"],
         );
         let starts = [
-            "dimension_sets[0][1]: there is no dimension \"Host\"; known are host, method, ",
-            "dimension_sets[0][2]: \"host\" is there twice",
+            "dimension_sets[0][1]: unknown dimension \"Host\"; known dimensions are host, method, ",
+            "dimension_sets[0][2]: \"host\" is listed twice",
             "dimension_sets[1]: must be a list",
-            "dimension_sets[3]: is the same set as dimension_sets[1]",
+            "dimension_sets[3]: has the same dimensions as dimension_sets[2]",
         ];
-        assert_faults(&document(r#"[["host", "Host", "host"], 5, ["status", "n1"], ["n1", "status"]]"#), &starts);
-        assert_faults(&document("[]"), &["dimension_sets: must have 1 to 32 sets"]);
+        assert_errors(&document(r#"[["host", "Host", "host"], 5, ["status", "n1"], ["n1", "status"]]"#), &starts);
+        assert_errors(&document("[]"), &["dimension_sets: must have between 1 and 32 sets, got 0"]);
         for (count, fits) in [(31, true), (32, true), (33, false)] {
             let names = [&["\"host\"".to_owned(), "\"path\"".to_owned()][..], &many].concat();
             let sets: Vec<_> = names[..count].iter().map(|name| format!("[{name}]")).collect();
@@ -429,22 +439,22 @@ mod tests {
     }
 
     #[test]
-    fn templates_do_not_clash_and_are_there_when_needed() {
+    fn invalid_or_missing_templates_are_refused() {
         let document =
             |rest: &str| format!(r#"{{"receiver_vm_id": "r", "dimension_sets": [["path_template"]]{rest}}}"#);
-        let clash = r#", "path_templates": ["/a/{b}", "a", "/a/{c}"], "normalize_path": true"#;
+        let invalid = r#", "path_templates": ["/a/{b}", "a", "/a/{c}"], "normalize_path": true"#;
         let starts = [
             "path_templates[1]: \"a\" is not a path template",
             "path_templates[2]: \"/a/{c}\" matches the same paths as \"/a/{b}\"",
-            "normalize_path: is for configurations without path_templates",
+            "normalize_path: cannot be combined with path_templates",
         ];
-        assert_faults(&document(clash), &starts);
-        assert_faults(&document(""), &["dimension_sets: the dimension path_template needs path_templates"]);
+        assert_errors(&document(invalid), &starts);
+        assert_errors(&document(""), &["dimension_sets: the dimension path_template requires path_templates"]);
         assert!(config(&document(r#", "normalize_path": true"#)).is_ok());
     }
 
     #[test]
-    fn entity_and_zeros_are_checked() {
+    fn entity_and_zeros_are_validated() {
         let document = r#"{"receiver_vm_id": "r", "entity": {"environment": ""}, "publish_zeros": {"minute": 1}}"#;
         let starts = [
             "entity.service_name: is required",
@@ -452,7 +462,7 @@ mod tests {
             "publish_zeros.minute: unknown key",
             "publish_zeros.minutes: is required",
         ];
-        assert_faults(document, &starts);
+        assert_errors(document, &starts);
         let document = r#"{"receiver_vm_id": "r", "entity": {"service_name": "s"}, "publish_zeros": {"minutes": 5}}"#;
         let origin = config(document).unwrap().origin;
         let entity = origin.entity.unwrap();

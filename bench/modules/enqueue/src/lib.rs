@@ -1,7 +1,8 @@
-//! The design of the Go ACPW, in Rust: the filter enqueues a JSON for every request, and wakes a receiver with it. The
-//! receiver takes what there is and throws it away; what it would do with it is not part of the comparison.
+//! The design of the original ACPW in Go, implemented in Rust: the filter enqueues a JSON document for every request,
+//! which wakes the receiver. The receiver drains the queue and discards the documents, because only the filter is
+//! compared.
 //!
-//! Its configuration is `receiver`, or empty for the filter.
+//! The configuration is `receiver` for the receiver and empty for the filter.
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -77,7 +78,7 @@ impl HttpContext for Stream {
     }
 }
 
-/// The SDK's own getters of text trap on a header that is not UTF-8.
+/// Converts bytes to text. The SDK's getters that return text trap on a header that is not UTF-8.
 fn text(bytes: Option<Vec<u8>>) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }

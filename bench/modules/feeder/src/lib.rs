@@ -1,7 +1,7 @@
-//! Enqueues given records for a receiver, as senders do: all of them each time, so many times, a second apart.
+//! Enqueues all given records for a receiver once a second, like senders, for a given number of times.
 //!
-//! Its configuration is binary, all integers little-endian and of 32 bits: how many times (0: for ever), then records, each
-//! after its length.
+//! The configuration is binary. It starts with the number of times, where 0 means forever, followed by the records,
+//! each preceded by its length. Integers are 32-bit and little-endian.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ proxy_wasm::main! {{
 
 #[derive(Default)]
 struct Feeder {
-    left: Option<u32>,
+    remaining: Option<u32>,
     records: Vec<Vec<u8>>,
 }
 
@@ -28,7 +28,7 @@ impl RootContext for Feeder {
     fn on_configure(&mut self, _: usize) -> bool {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         let Some((times, mut rest)) = split(&configuration) else { return false };
-        self.left = (times > 0).then_some(times);
+        self.remaining = (times > 0).then_some(times);
         while let Some((length, bytes)) = split(rest) {
             let Some((record, after)) = bytes.split_at_checked(length as usize) else { return false };
             self.records.push(record.to_vec());
@@ -40,10 +40,10 @@ impl RootContext for Feeder {
 
     fn on_tick(&mut self) {
         let Ok(Some(queue)) = hostcalls::resolve_shared_queue(RECEIVER, QUEUE) else { return };
-        if self.left == Some(0) {
+        if self.remaining == Some(0) {
             return;
         }
-        self.left = self.left.map(|left| left - 1);
+        self.remaining = self.remaining.map(|remaining| remaining - 1);
         for record in &self.records {
             let _ = hostcalls::enqueue_shared_queue(queue, Some(record));
         }

@@ -1,4 +1,5 @@
-//! What the Rust SDK costs by itself: an HTTP filter, or access logger, that does nothing. All of the SDK's exports stay.
+//! An HTTP filter or access logger that does nothing, to measure the cost of the Rust SDK alone. It keeps all exports
+//! of the SDK.
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;

@@ -1,4 +1,4 @@
-//! How a distribution lies in a record.
+//! The encoding of a distribution in a record.
 
 use super::{Distribution, Shape, is_value};
 use crate::{
@@ -15,7 +15,7 @@ impl Distribution {
     const SET: u8 = 4;
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        // Most series count requests: every value is 1.
+        // Most series count requests, so all of their values are 1.
         let is_constant = self.min.to_bits() == self.max.to_bits()
             && self.sum == self.min * self.count as f64
             && self.bucket_count() == 1;
@@ -101,15 +101,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        distribution::tests::{any_shape, of, values},
+        distribution::tests::{any_shape, histogram, values},
         quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
     };
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(values in values()) {
+        fn histograms_survive_a_round_trip(values in values()) {
             prop_assume!(!values.is_empty());
-            let distribution = of(&values);
+            let distribution = histogram(&values);
             let mut bytes = Vec::new();
             distribution.encode(&mut bytes);
             let mut reader = Reader::new(&bytes);
@@ -118,34 +118,34 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>) {
+        fn arbitrary_bytes_are_refused_or_decode_to_a_valid_distribution(bytes: Vec<u8>) {
             if let Ok(mut distribution) = Distribution::decode(&mut Reader::new(&bytes)) {
-                distribution.merge(&of(&[1.0, -3.0, 0.0]));
+                distribution.merge(&histogram(&[1.0, -3.0, 0.0]));
                 prop_assert!(distribution.values().len() <= MAX_VALUES_PER_DATUM);
             }
         }
 
         #[test]
-        fn every_shape_is_encoded_and_decoded_and_dealt_out_into_data(distribution in any_shape(400)) {
+        fn every_shape_survives_a_round_trip_and_the_split_into_data(distribution in any_shape(400)) {
             prop_assume!(!distribution.is_empty());
             let mut bytes = Vec::new();
             distribution.encode(&mut bytes);
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(&Distribution::decode(&mut reader).unwrap(), &distribution);
             prop_assert!(reader.is_empty());
-            let mut again = Distribution::exact(400);
+            let mut merged = Distribution::exact(400);
             for part in distribution.clone().into_data() {
                 prop_assert!(part.bucket_count() <= MAX_VALUES_PER_DATUM);
-                again.merge(&part);
+                merged.merge(&part);
             }
-            prop_assert_eq!(again, distribution);
+            prop_assert_eq!(merged, distribution);
         }
 
         #[test]
-        fn any_bytes_of_any_shape_are_decoded_or_refused(shape in 0u8..6, bytes: Vec<u8>) {
+        fn arbitrary_bytes_after_a_shape_are_refused_or_decode_to_values_in_range(shape in 0u8..6, bytes: Vec<u8>) {
             let bytes = [vec![shape], bytes].concat();
             if let Ok(mut distribution) = Distribution::decode(&mut Reader::new(&bytes)) {
-                distribution.merge(&of(&[1.0, -3.0, 0.0]));
+                distribution.merge(&histogram(&[1.0, -3.0, 0.0]));
                 prop_assert!(distribution.values().all(|(value, _)| value.abs() <= MAX_VALUE));
             }
         }

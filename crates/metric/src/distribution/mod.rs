@@ -1,4 +1,4 @@
-//! The distribution of one series over one window: exact count, sum, minimum and maximum, and values for percentiles.
+//! The distribution of the values of one series in one period.
 
 mod encoding;
 mod values;
@@ -9,19 +9,22 @@ use crate::{
     quota::{MAX_VALUE, MAX_VALUES_PER_DATUM, MIN_VALUE, within_range},
 };
 
-/// What was measured of one series: count, minimum and maximum exactly, the sum up to the rounding of doubles, and values
-/// in one of three shapes.
+/// The distribution of the values of one series.
+///
+/// Count, minimum and maximum are exact, and the sum is exact up to the rounding of doubles. The values, from which
+/// CloudWatch computes percentiles, have one of three shapes:
 ///
 /// - A *histogram* ([`Distribution::new`]): a sparse base-2 exponential histogram, after OpenTelemetry's data model. It
-///   starts at scale 5 (values within 1.1 %) and never has more buckets than one datum has values (150): when it would,
-///   neighbours are merged and the scale falls by one (4: values within 2.2 %, while they span less than 660×; 3: within
-///   4.4 %).
-/// - *Exact values* ([`Distribution::exact`]): each distinct value as it is, up to a limit that travels with them; beyond
-///   it they become a histogram.
-/// - A *statistic set* ([`Distribution::statistic_set`]): statistics of samples whose values nobody knows, so there are
-///   no percentiles. Its sample count may have a fraction, as CloudWatch allows.
+///   starts at scale 5, which represents values within 1.1 %. It never has more buckets than a datum may have values
+///   (150): before it would, neighbouring buckets are merged and the scale is decremented. Scale 4 represents values
+///   within 2.2 %, and suffices while the values span a factor of less than 660. Scale 3 represents values within 4.4
+///   %.
+/// - *Exact values* ([`Distribution::exact`]): each distinct value, up to a limit. Beyond the limit they are converted
+///   into a histogram. The limit is part of the encoding.
+/// - A *statistic set* ([`Distribution::statistic_set`]): statistics of samples whose values are unknown, so there are
+///   no percentiles. Its sample count may have a fraction, as in CloudWatch.
 ///
-/// What a distribution holds does not depend on the order in which values and distributions were put into it.
+/// The result of recording values and merging distributions does not depend on the order of these operations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
     count: u64,
@@ -46,35 +49,39 @@ impl Default for Distribution {
 }
 
 impl Distribution {
-    /// A histogram of nothing; allocates nothing.
+    /// Creates an empty histogram. Does not allocate.
     pub const fn new() -> Self {
-        Self::of(Shape::Histogram(Histogram::new()))
+        Self::with_shape(Shape::Histogram(Histogram::new()))
     }
 
-    /// No values yet, to be kept exactly while there are at most `limit` distinct ones.
+    /// Creates an empty distribution that keeps exact values while there are at most `limit` distinct ones.
     pub const fn exact(limit: u32) -> Self {
-        Self::of(Shape::Exact(ExactValues::new(limit)))
+        Self::with_shape(Shape::Exact(ExactValues::new(limit)))
     }
 
-    /// The statistics of samples that are not known one by one; none when CloudWatch would not take them: a number that is
-    /// not one or beyond ±2^360, no samples, or a minimum above the maximum.
+    /// Creates a statistic set.
+    ///
+    /// Returns `None` if CloudWatch would refuse it: if a number is NaN or outside of ±2^360, if there are no samples,
+    /// or if the minimum is above the maximum.
     pub fn statistic_set(sample_count: f64, sum: f64, min: f64, max: f64) -> Option<Self> {
-        let is_sound =
+        let is_valid =
             is_value(sample_count) && sample_count >= MIN_VALUE && is_value(sum) && is_value(min) && is_value(max);
         let [sum, min, max] = [sum, min, max].map(within_range);
-        (is_sound && min <= max).then_some(Self { count: 1, sum, min, max, shape: Shape::Set(sample_count) })
+        (is_valid && min <= max).then_some(Self { count: 1, sum, min, max, shape: Shape::Set(sample_count) })
     }
 
-    const fn of(shape: Shape) -> Self {
+    const fn with_shape(shape: Shape) -> Self {
         Self { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, shape }
     }
 
-    /// These values with a sum, minimum and maximum that are known better than the values tell them, as CloudWatch takes
-    /// them beside each other. More than 150 distinct values then become a histogram, for one datum has to carry both.
-    /// None when CloudWatch would not take them; an empty distribution and a statistic set have no values to begin with.
+    /// Replaces sum, minimum and maximum by numbers that are more accurate than those of the values.
+    ///
+    /// A datum has to carry both the statistics and the values, so more than 150 distinct values are converted into a
+    /// histogram. Returns `None` if CloudWatch would refuse the statistics, or if the distribution has no values
+    /// because it is empty or a statistic set.
     pub fn with_statistics(mut self, sum: f64, min: f64, max: f64) -> Option<Self> {
-        let is_sound = is_value(sum) && is_value(min) && is_value(max) && min <= max;
-        if !is_sound || self.is_empty() || self.is_statistic_set() {
+        let is_valid = is_value(sum) && is_value(min) && is_value(max) && min <= max;
+        if !is_valid || self.is_empty() || self.is_statistic_set() {
             return None;
         }
         (self.sum, self.min, self.max) = (within_range(sum), within_range(min), within_range(max));
@@ -85,14 +92,15 @@ impl Distribution {
         Some(self)
     }
 
-    /// Adds one value. See [`Self::record_n`].
+    /// Records one value. See [`Self::record_n`].
     pub fn record(&mut self, value: f64) -> bool {
         self.record_n(value, 1)
     }
 
-    /// Adds a value `times` times, and tells whether that could be: a value that CloudWatch does not take (NaN, or beyond
-    /// ±2^360) changes nothing, and neither does any value of a statistic set. One that is smaller in size than 2^-360 counts
-    /// as zero.
+    /// Records a value `times` times. A magnitude below 2^-360 is recorded as zero.
+    ///
+    /// Returns false and changes nothing if CloudWatch would refuse the value (NaN, or outside of ±2^360), or if the
+    /// distribution is a statistic set.
     pub fn record_n(&mut self, value: f64, times: u64) -> bool {
         if !is_value(value) || self.is_statistic_set() {
             return false;
@@ -116,8 +124,10 @@ impl Distribution {
         true
     }
 
-    /// Adds everything that `other` holds. Statistics stay exact whatever is merged. Values are kept, but not beside a
-    /// statistic set ([`Self::merges_with`]): percentiles of only some of the samples would be wrong.
+    /// Adds all values of `other`.
+    ///
+    /// The statistics stay exact for all combinations of shapes. Merging values with a statistic set drops the values,
+    /// because percentiles of only some of the samples would be wrong; see [`Self::merges_with`].
     pub fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
@@ -147,12 +157,12 @@ impl Distribution {
         }
     }
 
-    /// Whether nothing but statistics would be lost by merging: both have values, or neither has.
+    /// Returns whether merging would keep all values: either both distributions have values, or neither does.
     pub fn merges_with(&self, other: &Self) -> bool {
         self.is_statistic_set() == other.is_statistic_set()
     }
 
-    /// Empties the distribution and keeps its memory.
+    /// Removes all values and keeps the allocated memory.
     pub fn clear(&mut self) {
         let mut shape = std::mem::replace(&mut self.shape, Shape::Set(0.0));
         match &mut shape {
@@ -160,15 +170,15 @@ impl Distribution {
             Shape::Exact(exact) => exact.clear(),
             Shape::Set(samples) => *samples = 0.0,
         }
-        *self = Self::of(shape);
+        *self = Self::with_shape(shape);
     }
 
-    /// How many values it holds; a statistic set counts as one.
+    /// Returns the number of recorded values. A statistic set counts as one.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// How many samples it tells of: CloudWatch's `SampleCount`.
+    /// Returns the number of samples, CloudWatch's `SampleCount`.
     pub fn sample_count(&self) -> f64 {
         match self.shape {
             Shape::Set(samples) => samples,
@@ -176,37 +186,37 @@ impl Distribution {
         }
     }
 
-    /// Whether it has statistics only, and no values.
+    /// Returns whether this is a statistic set, which has no values.
     pub fn is_statistic_set(&self) -> bool {
         matches!(self.shape, Shape::Set(_))
     }
 
-    /// Whether its values are those that were measured, and not buckets.
+    /// Returns whether the distribution has exact values.
     pub fn is_exact(&self) -> bool {
         matches!(self.shape, Shape::Exact(_))
     }
 
-    /// Whether it holds no value.
+    /// Returns whether the distribution is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The sum of its values. That of many large ones may lie beyond ±2^360; [`within_range`] brings it there.
+    /// Returns the sum of all values. The sum of many large values may be outside of ±2^360; see [`within_range`].
     pub fn sum(&self) -> f64 {
         self.sum
     }
 
-    /// The smallest value; infinite when it is empty.
+    /// Returns the minimum, or infinity if the distribution is empty.
     pub fn min(&self) -> f64 {
         self.min
     }
 
-    /// The largest value; negative infinite when it is empty.
+    /// Returns the maximum, or negative infinity if the distribution is empty.
     pub fn max(&self) -> f64 {
         self.max
     }
 
-    /// How many values and counts it makes.
+    /// Returns the number of pairs that [`Self::values`] returns.
     pub fn bucket_count(&self) -> usize {
         match &self.shape {
             Shape::Histogram(histogram) => histogram.len(),
@@ -215,7 +225,7 @@ impl Distribution {
         }
     }
 
-    /// Exact values beyond their limit become a histogram.
+    /// Converts exact values beyond their limit into a histogram.
     fn fit(&mut self) {
         let Shape::Exact(exact) = &self.shape else { return };
         if exact.is_over() {
@@ -226,7 +236,7 @@ impl Distribution {
     }
 }
 
-/// Whether CloudWatch takes the number.
+/// Returns whether CloudWatch accepts the number as a value.
 fn is_value(number: f64) -> bool {
     number.abs() <= MAX_VALUE
 }
@@ -241,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    pub(super) fn of(values: &[f64]) -> Distribution {
+    pub(super) fn histogram(values: &[f64]) -> Distribution {
         let mut distribution = Distribution::new();
         for value in values {
             assert!(distribution.record(*value));
@@ -249,7 +259,7 @@ mod tests {
         distribution
     }
 
-    /// Whole numbers, so that sums do not depend on the order of additions.
+    /// Generates whole numbers, whose sum does not depend on the order of additions.
     pub(super) fn values() -> impl Strategy<Value = Vec<f64>> {
         let value = prop_oneof![
             4 => (0u32..2_000_000).prop_map(f64::from),
@@ -262,22 +272,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_is_recording_in_any_order(a in values(), b in values(), c in values()) {
-            let all = of(&[a.as_slice(), &b, &c].concat());
-            let mut left = of(&a);
-            left.merge(&of(&b));
-            left.merge(&of(&c));
+        fn merging_in_any_order_equals_recording_all_values(a in values(), b in values(), c in values()) {
+            let all = histogram(&[a.as_slice(), &b, &c].concat());
+            let mut left = histogram(&a);
+            left.merge(&histogram(&b));
+            left.merge(&histogram(&c));
             prop_assert_eq!(&left, &all);
-            let mut right = of(&c);
-            right.merge(&of(&b));
-            let mut last = of(&a);
+            let mut right = histogram(&c);
+            right.merge(&histogram(&b));
+            let mut last = histogram(&a);
             last.merge(&right);
             prop_assert_eq!(&last, &all);
         }
 
         #[test]
-        fn nothing_is_lost_and_a_datum_can_hold_it(values in values()) {
-            let distribution = of(&values);
+        fn no_value_is_lost_and_the_result_fits_into_a_datum(values in values()) {
+            let distribution = histogram(&values);
             prop_assert_eq!(distribution.count(), values.len() as u64);
             prop_assert_eq!(distribution.sum(), values.iter().sum::<f64>());
             prop_assert_eq!(distribution.values().map(|(_, count)| count).sum::<u64>(), distribution.count());
@@ -291,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn every_double_falls_into_a_datum() {
+    fn values_of_every_magnitude_fit_into_a_datum() {
         let mut distribution = Distribution::new();
         for exponent in -1022..=360 {
             distribution.record(2f64.powi(exponent));
@@ -302,17 +312,17 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cloudwatch_refuses_change_nothing() {
-        let mut distribution = of(&[1.0]);
+    fn values_that_cloudwatch_refuses_are_not_recorded() {
+        let mut distribution = histogram(&[1.0]);
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, MAX_VALUE * 2.0, -MAX_VALUE * 2.0] {
             assert!(!distribution.record(value));
         }
-        assert_eq!(distribution, of(&[1.0]));
+        assert_eq!(distribution, histogram(&[1.0]));
         assert!(distribution.record(MAX_VALUE) && distribution.record(-MAX_VALUE));
     }
 
     #[test]
-    fn values_too_small_for_cloudwatch_are_zero() {
+    fn values_too_small_for_cloudwatch_are_recorded_as_zero() {
         for small in [5e-110, -5e-110, 1e-320, f64::MIN_POSITIVE] {
             for mut distribution in [Distribution::new(), Distribution::exact(10)] {
                 assert!(distribution.record(small) && distribution.record(0.0));
@@ -326,16 +336,16 @@ mod tests {
     }
 
     #[test]
-    fn the_scale_is_the_finest_that_fits() {
+    fn the_scale_is_the_finest_at_which_the_buckets_fit() {
         for (buckets, scale) in [(149, 5), (150, 5), (151, 4)] {
             let values: Vec<f64> = (0..buckets).map(|k| f64::exp2((f64::from(k) + 0.5) / 32.0)).collect();
-            assert_eq!(scale_of(&of(&values)), Some(scale), "{buckets}");
+            assert_eq!(scale_of(&histogram(&values)), Some(scale), "{buckets}");
         }
     }
 
     #[test]
-    fn clearing_leaves_nothing() {
-        let mut distribution = of(&[1.0, 2.0, 3.0]);
+    fn clearing_removes_all_values() {
+        let mut distribution = histogram(&[1.0, 2.0, 3.0]);
         distribution.clear();
         assert_eq!(distribution, Distribution::new());
         assert!(distribution.record(7.0) && distribution.count() == 1);
@@ -348,14 +358,14 @@ mod tests {
         }
     }
 
-    /// A distribution of any shape; `limit` is that of exact values.
+    /// Generates distributions of all shapes. `limit` is the limit of exact values.
     pub(super) fn any_shape(limit: u32) -> impl Strategy<Value = Distribution> {
         let exact = values().prop_map(move |values| {
             let mut exact = Distribution::exact(limit);
             values.iter().for_each(|value| assert!(exact.record(*value)));
             exact
         });
-        let told = values().prop_map(move |values| {
+        let with_statistics = values().prop_map(move |values| {
             let mut exact = Distribution::exact(limit);
             values.iter().for_each(|value| assert!(exact.record(*value)));
             exact.clone().with_statistics(exact.sum() + 8.0, -1_000.0, 3e12).unwrap_or(exact)
@@ -364,7 +374,7 @@ mod tests {
             let (min, max) = (f64::from(min), f64::from(min) + f64::from(width));
             Distribution::statistic_set(f64::from(quarters) / 4.0, min + max, min, max).unwrap()
         });
-        prop_oneof![2 => exact, 1 => told, 1 => values().prop_map(|values| of(&values)), 1 => set]
+        prop_oneof![2 => exact, 1 => with_statistics, 1 => values().prop_map(|values| histogram(&values)), 1 => set]
     }
 
     fn statistics(distribution: &Distribution) -> (u64, f64, f64, f64, f64) {
@@ -374,7 +384,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_any_shapes_is_associative_and_commutative_and_alters_no_statistic(
+        fn merging_all_shapes_is_associative_and_commutative_and_keeps_statistics_exact(
             a in any_shape(300), b in any_shape(200), c in any_shape(1_000)
         ) {
             let merged = |parts: &[&Distribution]| {
@@ -398,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_values_become_a_histogram_beyond_their_limit() {
+    fn exact_values_beyond_their_limit_become_a_histogram() {
         for (distinct, is_exact) in [(9, true), (10, true), (11, false)] {
             let mut exact = Distribution::exact(10);
             for n in 0..distinct {
@@ -414,26 +424,26 @@ mod tests {
     }
 
     #[test]
-    fn statistics_beside_values_are_kept_and_bound_the_values_to_one_datum() {
+    fn explicit_statistics_are_kept_and_limit_the_values_to_one_datum() {
         for (distinct, is_exact) in [(149, true), (150, true), (151, false)] {
             let mut exact = Distribution::exact(1_000);
             (0..distinct).for_each(|n| assert!(exact.record(f64::from(n))));
-            let told = exact.with_statistics(5.0, -1.0, 2_000.0).unwrap();
-            assert_eq!((told.is_exact(), told.sum(), told.min(), told.max()), (is_exact, 5.0, -1.0, 2_000.0));
-            assert!(!told.is_told_by_values());
+            let both = exact.with_statistics(5.0, -1.0, 2_000.0).unwrap();
+            assert_eq!((both.is_exact(), both.sum(), both.min(), both.max()), (is_exact, 5.0, -1.0, 2_000.0));
+            assert!(!both.values_imply_statistics());
         }
         assert_eq!(Distribution::exact(1).with_statistics(0.0, 0.0, 0.0), None);
-        assert_eq!(of(&[1.0]).with_statistics(f64::NAN, 0.0, 0.0), None);
-        assert_eq!(of(&[1.0]).with_statistics(1.0, 2.0, 1.0), None);
+        assert_eq!(histogram(&[1.0]).with_statistics(f64::NAN, 0.0, 0.0), None);
+        assert_eq!(histogram(&[1.0]).with_statistics(1.0, 2.0, 1.0), None);
     }
 
     #[test]
-    fn statistic_sets_are_added_and_have_no_values() {
+    fn merging_statistic_sets_adds_their_statistics() {
         let mut set = Distribution::statistic_set(2.5, 10.0, 1.0, 7.0).unwrap();
         set.merge(&Distribution::statistic_set(0.5, -1.0, -1.0, -1.0).unwrap());
         assert_eq!(statistics(&set), (2, 3.0, 9.0, -1.0, 7.0));
         assert_eq!(set.values().len(), 0);
-        assert!(!set.record(1.0) && !set.merges_with(&of(&[1.0])));
+        assert!(!set.record(1.0) && !set.merges_with(&histogram(&[1.0])));
         for (samples, sum, min, max) in [
             (0.0, 1.0, 1.0, 1.0),
             (-1.0, 1.0, 1.0, 1.0),

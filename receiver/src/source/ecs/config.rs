@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, list, object};
+use acpw_config::{Field, ValidationErrors, comma_separated, object};
 use acpw_metric::{DimensionValue, MetricName, Namespace, StorageResolution};
 
 use super::{
@@ -86,7 +86,7 @@ impl RawEcsTask {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.cluster_name.required(at("cluster_name"), faults);
@@ -122,7 +122,7 @@ fn endpoint(
     uri: Field<String>,
     path: &str,
     environment: Environment<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<(String, String)> {
     let uri = match uri {
         Field::Absent => environment(URI_VARIABLE).filter(|uri| !uri.is_empty()),
@@ -148,7 +148,7 @@ fn endpoint(
 }
 
 /// The metrics; each once.
-fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) -> Vec<(Measure, MetricName)> {
+fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut ValidationErrors) -> Vec<(Measure, MetricName)> {
     let places = match names.optional(path, faults) {
         Some(names) => places(names, "metric", &MEASURES.map(|(name, _, _)| name), path, faults),
         None => vec![0, 1, 2],
@@ -167,7 +167,11 @@ fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) ->
 }
 
 /// The sets; each once, with its dimensions in CloudWatch's order.
-fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Faults) -> Vec<Vec<EcsDimension>> {
+fn sets(
+    sets: Field<Vec<Field<Vec<Field<String>>>>>,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Vec<Vec<EcsDimension>> {
     let Some(raw_sets) = sets.optional(path, faults) else {
         return vec![vec![EcsDimension::ClusterName, EcsDimension::ServiceName]];
     };
@@ -195,7 +199,13 @@ fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Fa
 }
 
 /// The places of names among those that are known; each once.
-fn places(names: Vec<Field<String>>, what: &str, known: &[&str], path: &str, faults: &mut Faults) -> Vec<usize> {
+fn places(
+    names: Vec<Field<String>>,
+    what: &str,
+    known: &[&str],
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Vec<usize> {
     let mut places = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
@@ -204,7 +214,7 @@ fn places(names: Vec<Field<String>>, what: &str, known: &[&str], path: &str, fau
             Some(place) if places.contains(&place) => faults.add(path, format_args!("\"{name}\" is there twice")),
             Some(place) => places.push(place),
             None => {
-                let (name, known) = (name.escape_default(), list(&mut known.iter().copied()));
+                let (name, known) = (name.escape_default(), comma_separated(&mut known.iter().copied()));
                 faults.add(path, format_args!("there is no {what} \"{name}\"; known are {known}"));
             }
         }
@@ -223,7 +233,7 @@ mod tests {
 
     fn check(document: Value, uri: Option<&str>) -> Result<(SourceConfig, Settings), Vec<String>> {
         let raw = RawEcsTask::from_json(document).unwrap();
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         raw.check_keys("ecs_task", &mut faults);
         let environment = |name: &str| uri.filter(|_| name == URI_VARIABLE).map(str::to_owned);
         let checked = raw.check("ecs_task", &environment, &mut faults);
@@ -277,10 +287,10 @@ mod tests {
         });
         let faults = check(document, None).unwrap_err();
         let starts = [
-            "ecs_task.interval: unknown key; known are cluster_name, ",
+            "ecs_task.interval: unknown key; known keys are cluster_name, ",
             "ecs_task.cluster_name: is required",
             "ecs_task.metadata_uri: is required where ECS_CONTAINER_METADATA_URI_V4 is not among the variables",
-            "ecs_task.interval_millisecond: 999 is not within 1000 and 60000",
+            "ecs_task.interval_millisecond: must be between 1000 and 60000, got 999",
             "ecs_task.metrics[0]: there is no metric \"CPU\"; known are CPUUsage, ",
             "ecs_task.metrics[2]: \"CPUUsage\" is there twice",
             "ecs_task.metrics[3]: must be a string",

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
@@ -93,7 +93,7 @@ impl RawEnvoyStats {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let key = |key: &str| [path, ".", key].concat();
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
@@ -115,7 +115,7 @@ impl RawEnvoyStats {
                     }
                 }
                 None => {
-                    let known = list(&mut GROUPS.iter().map(|group| group.name));
+                    let known = comma_separated(&mut GROUPS.iter().map(|group| group.name));
                     faults
                         .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
                 }
@@ -151,7 +151,7 @@ impl RawEnvoyStats {
 }
 
 /// Adds a fault for each dimension that no set of a rule has.
-fn check_use(defined: &[(DimensionName, Source)], rules: &[Rule], path: &str, faults: &mut Faults) {
+fn check_use(defined: &[(DimensionName, Source)], rules: &[Rule], path: &str, faults: &mut ValidationErrors) {
     let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
     for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
         let path = format_args!("{path}.{}", name.as_str());
@@ -165,7 +165,7 @@ fn ready(
     metric: &ReadyMetric,
     defined: &[(DimensionName, Source)],
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<Rule> {
     let (pattern, name) = group.names(metric);
     let (kind, _, _, unit) = *metric;
@@ -177,7 +177,7 @@ fn ready(
 }
 
 impl RawStatsRule {
-    fn check(self, defined: &[(DimensionName, Source)], path: &str, faults: &mut Faults) -> Option<Rule> {
+    fn check(self, defined: &[(DimensionName, Source)], path: &str, faults: &mut ValidationErrors) -> Option<Rule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let keys = [
@@ -223,7 +223,7 @@ impl RawStatsRule {
 }
 
 impl RawStatsMetric {
-    fn check(self, kind: Kind, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<RuleMetric> {
+    fn check(self, kind: Kind, pattern: &Pattern, path: &str, faults: &mut ValidationErrors) -> Option<RuleMetric> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let name = self.name.required(key("name"), faults);
@@ -241,7 +241,12 @@ impl RawStatsMetric {
     }
 }
 
-fn conditions(raw: Field<Members<String>>, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<Conditions> {
+fn conditions(
+    raw: Field<Members<String>>,
+    pattern: &Pattern,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Option<Conditions> {
     let mut conditions = Vec::new();
     for (name, text) in raw.optional(path, faults)?.0 {
         let path = format!("{path}.{}", name.escape_default());
@@ -259,7 +264,7 @@ fn default_set(
     pattern: &Pattern,
     defined: &[(DimensionName, Source)],
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<(DimensionName, Source)> {
     let mut names = Vec::new();
     for place in pattern.places() {
@@ -278,7 +283,7 @@ fn checked_set(
     pattern: &Pattern,
     defined: &[(DimensionName, Source)],
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<(DimensionName, Source)> {
     check_dimension_count(names.len(), path, faults);
     let mut set: Vec<(DimensionName, Source)> = Vec::with_capacity(names.len());

@@ -1,19 +1,20 @@
-//! Reads the headers of a request that the sender counts by.
+//! Reads the request headers that the sender needs.
 
 /// The point in a stream's life at which the sender reads request headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderPhase {
-    /// The headers arrive. Nothing has rewritten them yet, so a client's own `x-envoy-original-…` headers are ignored.
+    /// The headers arrive. No route has rewritten them yet, so `x-envoy-original-…` headers come from the client and
+    /// are ignored.
     Arrival,
-    /// The stream ends. A route may have rewritten host and path; Envoy keeps what the client sent as
+    /// The stream ends. A route may have rewritten host and path. Envoy then keeps the client's values as
     /// `x-envoy-original-host` and `x-envoy-original-path`.
     End,
 }
 
-/// The headers of one request, each read when it is asked for: `read` returns the value of a lower-case name.
+/// Lazy access to the headers of one request.
 ///
-/// One host call for each header that a configuration needs is cheaper than one call for all headers, since the SDK
-/// allocates twice for each header of a map, and it cannot fail on a name that is not UTF-8.
+/// Reading only the required headers, with one host call each, is cheaper than reading all of them with one call,
+/// because the SDK allocates twice for each header of a map. It also cannot panic on a header name that is not UTF-8.
 #[derive(Debug)]
 pub struct RequestHeaders<F> {
     read: F,
@@ -21,12 +22,12 @@ pub struct RequestHeaders<F> {
 }
 
 impl<F: FnMut(&str) -> Option<Vec<u8>>> RequestHeaders<F> {
-    /// Wraps a function that reads one header.
+    /// Wraps a function that reads the header with a given lower-case name.
     pub fn new(read: F, phase: HeaderPhase) -> Self {
         Self { read, phase }
     }
 
-    /// Returns the host and port that the client asked for.
+    /// Returns the host and port that the client requested.
     pub fn authority(&mut self) -> Vec<u8> {
         self.original(":authority", "x-envoy-original-host")
     }
@@ -36,7 +37,7 @@ impl<F: FnMut(&str) -> Option<Vec<u8>>> RequestHeaders<F> {
         self.header(":method").unwrap_or_default()
     }
 
-    /// Returns the path that the client asked for, without query string and fragment.
+    /// Returns the path that the client requested, without query and fragment.
     pub fn path(&mut self) -> Vec<u8> {
         let mut path = self.original(":path", "x-envoy-original-path");
         if let Some(end) = path.iter().position(|byte| matches!(byte, b'?' | b'#')) {
@@ -45,14 +46,14 @@ impl<F: FnMut(&str) -> Option<Vec<u8>>> RequestHeaders<F> {
         path
     }
 
-    /// Returns whether the content type is one of gRPC.
+    /// Returns whether the request has a gRPC content type.
     pub fn is_grpc(&mut self) -> bool {
         let content_type = self.header("content-type");
         let rest = content_type.as_deref().and_then(|content_type| content_type.strip_prefix(b"application/grpc"));
         matches!(rest, Some([] | [b'+' | b';', ..]))
     }
 
-    /// Returns the first header of a lower-case name.
+    /// Returns the value of the first header with a lower-case name.
     pub fn header(&mut self, name: &str) -> Option<Vec<u8>> {
         (self.read)(name)
     }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn host_method_and_path_are_read_by_name() {
+    fn host_method_and_path_are_read() {
         let headers = [(":method", "GET"), ("accept", "*/*"), (":path", "/a?b=/c#d"), (":authority", "example.com")];
         let mut request = request(&headers, HeaderPhase::End);
         assert_eq!(request.authority(), b"example.com");
@@ -88,16 +89,16 @@ mod tests {
     }
 
     #[test]
-    fn original_headers_win_at_the_end_of_a_stream_only() {
+    fn original_headers_take_precedence_only_at_the_end_of_a_stream() {
         let headers = [
             (":path", "/rewritten"),
             (":authority", "upstream"),
-            ("x-envoy-original-path", "/asked?q"),
+            ("x-envoy-original-path", "/requested?q"),
             ("x-envoy-original-host", "example.com"),
         ];
         let mut ended = request(&headers, HeaderPhase::End);
-        assert_eq!((ended.path(), ended.authority()), (b"/asked".to_vec(), b"example.com".to_vec()));
-        // On arrival, the same headers can only come from the client.
+        assert_eq!((ended.path(), ended.authority()), (b"/requested".to_vec(), b"example.com".to_vec()));
+        // On arrival, such headers can only come from the client.
         let mut arriving = request(&headers, HeaderPhase::Arrival);
         assert_eq!((arriving.path(), arriving.authority()), (b"/rewritten".to_vec(), b"upstream".to_vec()));
     }
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_costs_one_read_and_an_original_header_one_more() {
+    fn each_value_costs_one_read_on_arrival() {
         let mut names = Vec::new();
         let mut request = RequestHeaders::new(
             |name: &str| {

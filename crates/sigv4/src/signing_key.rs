@@ -1,4 +1,4 @@
-//! The signing key and the signature made with it.
+//! The signing key and signatures.
 
 use core::fmt;
 
@@ -8,21 +8,21 @@ use alloc::string::String;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::scope::Scope;
+use crate::signing_scope::SigningScope;
 use crate::string_to_sign::TERMINATION;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// The key of one secret, day, region and service.
+/// A key derived from a secret for one day, region and service.
 pub(crate) struct SigningKey {
     date: String,
     key: [u8; 32],
 }
 
 impl SigningKey {
-    /// *DeriveSigningKey*: the HMACs of date, region, service and `aws4_request`, each the key of the next, from
-    /// `AWS4` and the secret on. `date` is `YYYYMMDD`.
-    pub(crate) fn derive(secret_access_key: &str, date: &str, scope: &Scope) -> Self {
+    /// Derives the key: a chain of HMACs over date, region, service and `aws4_request`, in which each result is the key
+    /// of the next HMAC. The first key is `AWS4` followed by the secret. `date` is `YYYYMMDD`.
+    pub(crate) fn derive(secret_access_key: &str, date: &str, scope: &SigningScope) -> Self {
         let mut key = hmac(&[b"AWS4", secret_access_key.as_bytes()].concat(), date);
         for part in [scope.region(), scope.service(), TERMINATION] {
             key = hmac(&key, part);
@@ -30,12 +30,12 @@ impl SigningKey {
         Self { date: date.to_owned(), key }
     }
 
-    /// Whether this is the key of the day `date`, `YYYYMMDD`.
-    pub(crate) fn is_of(&self, date: &str) -> bool {
+    /// Returns whether this is the key for the day `date`, `YYYYMMDD`.
+    pub(crate) fn is_for(&self, date: &str) -> bool {
         self.date == date
     }
 
-    /// *Signature*: the HMAC of a string to sign in lower-case hexadecimal.
+    /// Returns *Signature*: the HMAC of a string to sign in lower-case hexadecimal.
     pub(crate) fn signature(&self, string_to_sign: &str) -> String {
         hex::encode(hmac(&self.key, string_to_sign))
     }
@@ -48,8 +48,9 @@ impl fmt::Debug for SigningKey {
 }
 
 fn hmac(key: &[u8], message: &str) -> [u8; 32] {
-    // RFC 2104 fits a key to the block: a longer one is hashed, a shorter one filled with zeros. Done here because the
-    // crate's constructor for keys of any length has a `Result` that is never an error.
+    // RFC 2104 fits a key to the block size: a longer key is hashed, and a shorter one is padded with zeros. The
+    // crate's constructor for keys of any length does the same but returns a `Result`, which could not be unwrapped
+    // here.
     let mut block = hmac::digest::Key::<HmacSha256>::default();
     let hashed;
     let fitting = if key.len() > block.len() {
@@ -58,8 +59,8 @@ fn hmac(key: &[u8], message: &str) -> [u8; 32] {
     } else {
         key
     };
-    for (place, byte) in block.iter_mut().zip(fitting) {
-        *place = *byte;
+    for (slot, byte) in block.iter_mut().zip(fitting) {
+        *slot = *byte;
     }
     HmacSha256::new(&block).chain_update(message).finalize().into_bytes().into()
 }
@@ -70,11 +71,11 @@ mod tests {
     use std::format;
 
     fn key(secret: &str) -> SigningKey {
-        SigningKey::derive(secret, "20150830", &Scope::new("us-east-1", "iam").unwrap())
+        SigningKey::derive(secret, "20150830", &SigningScope::new("us-east-1", "iam").unwrap())
     }
 
     #[test]
-    fn the_documented_iam_list_users_key_and_signature() {
+    fn the_iam_list_users_example_has_the_documented_key_and_signature() {
         let key = key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
         assert_eq!(hex::encode(key.key), "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9");
         let string_to_sign = "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n\
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_any_length_are_fitted_as_the_hmac_crate_does() {
+    fn keys_of_any_length_give_the_same_result_as_the_hmac_crate() {
         for length in [0, 1, 32, 63, 64, 65, 200] {
             let key = std::vec![b'k'; length];
             let mut oracle = HmacSha256::new_from_slice(&key).unwrap();
