@@ -1,7 +1,7 @@
 //! Fuzzes the responses of a Prometheus endpoint, which are parsed in parts, and the data published from them.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use acpw_metric::{Accumulator, Now, Timestamp};
 use libfuzzer_sys::fuzz_target;
@@ -61,7 +61,8 @@ fn page_with(line: &[u8], of: usize) -> Vec<u8> {
 
 /// Publishes a page. Returns the sum of each metric by name.
 fn publish(collector: &mut Collector, page: &[u8], second: u64, budget: usize) -> BTreeMap<String, f64> {
-    collector.begin(Now { wall: Timestamp::from_secs(1_787_402_160 + second), ..Now::default() });
+    let now = Now { wall: Timestamp::from_secs(1_787_402_160 + second), ..Now::default() };
+    collector.begin(now, Duration::ZERO);
     if read(page, budget, collector).is_err() {
         return BTreeMap::new();
     }

@@ -171,21 +171,16 @@ fn entries<'n>(
     }
 }
 
+/// Reads a number. One that is not finite is read too, since AWS answers it with InvalidParameterValue and not as a
+/// malformed request.
 fn number(node: &Node<'_>) -> Option<f64> {
     match node {
         Node::Number(number) => Some(*number),
-        Node::Form(text) => double(text.trim()),
-        _ => None,
-    }
-}
-
-/// Reads a number as XML Schema's `double` is written, which the Query protocol takes: `.5`, `1.`, `+1` and `INF` too.
-fn double(text: &str) -> Option<f64> {
-    match text {
-        "INF" | "+INF" => Some(f64::INFINITY),
-        "-INF" => Some(f64::NEG_INFINITY),
-        "NaN" => Some(f64::NAN),
-        _ if text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) => text.parse().ok(),
+        // XML Schema's `double`, which the Query protocol takes: `.5`, `1.`, `+1` and `INF` too. SDKs write `NaN` and
+        // `Infinity` in the way of their language, such as Python's `inf` and Go's `+Inf`.
+        Node::Form(text) => text.trim().parse().ok(),
+        // AWS JSON writes `NaN`, `Infinity` and `-Infinity` as strings.
+        Node::Text(text) => text.parse().ok().filter(|number: &f64| !number.is_finite()),
         _ => None,
     }
 }
@@ -247,7 +242,11 @@ mod tests {
             ("1,5", None),
             ("0x10", None),
             ("1_000", None),
-            ("infinity", None),
+            // As the SDKs of Go, Python and JavaScript write them.
+            ("+Inf", Some(f64::INFINITY)),
+            ("inf", Some(f64::INFINITY)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("infinite", None),
             ("++1", None),
             ("1 2", None),
         ] {
@@ -255,8 +254,25 @@ mod tests {
             let (read, faults) = read(&node, |fields, faults| fields.number("A", faults));
             assert_eq!((read, faults.is_empty()), (number, number.is_some()), "{text}");
         }
-        let node = map([("A", Node::Form("NaN".into()))]);
-        assert!(read(&node, |fields, faults| fields.number("A", faults)).0.is_some_and(f64::is_nan));
+        for text in ["NaN", "nan"] {
+            let node = map([("A", Node::Form(text.into()))]);
+            assert!(read(&node, |fields, faults| fields.number("A", faults)).0.is_some_and(f64::is_nan));
+        }
+    }
+
+    #[test]
+    fn text_is_a_number_only_where_json_has_no_other_way_to_write_it() {
+        for (text, number) in [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)] {
+            let node = map([("A", Node::Text(text.into()))]);
+            assert_eq!(read(&node, |fields, faults| fields.number("A", faults)), (Some(number), vec![]), "{text}");
+        }
+        let nan = map([("A", Node::List(vec![Node::Text("NaN".into())]))]);
+        let (numbers, faults) = read(&nan, |fields, faults| fields.numbers("A", faults));
+        assert!(numbers.is_some_and(|numbers| numbers[0].is_nan()) && faults.is_empty());
+        for text in ["1", "", "1e9", "none"] {
+            let node = map([("A", Node::Text(text.into()))]);
+            assert_eq!(read(&node, |fields, faults| fields.number("A", faults)).0, None, "{text}");
+        }
     }
 
     #[test]

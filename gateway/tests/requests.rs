@@ -127,13 +127,38 @@ fn a_form_has_timestamps_and_numbers_as_aws_takes_them() {
         let posting = posted("/", &[FORM], body(rest).as_bytes()).unwrap_or_else(|answer| panic!("{}", text(&answer)));
         assert_eq!(data(&posting), [expected], "{rest}");
     }
-    for value in ["INF", "NaN", "1e999"] {
+    for value in ["INF", "NaN", "1e999", "nan", "inf", "Infinity", "%2BInf"] {
         let answer = text(&posted("/", &[FORM], body(&format!("Value={value}")).as_bytes()).unwrap_err());
         assert!(answer.contains("MetricData.member.1.Value must be a number within"), "{answer}");
+        assert!(answer.contains("<Code>InvalidParameterValue</Code>"), "{answer}");
     }
     for value in ["1,5", "0x10", "."] {
         let answer = text(&posted("/", &[FORM], body(&format!("Value={value}")).as_bytes()).unwrap_err());
         assert!(answer.contains("MetricData.member.1.Value must be a number."), "{answer}");
+    }
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_an_invalid_value_and_not_a_malformed_request() {
+    let api = [
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "GraniteServiceVersion20100801.PutMetricData"),
+    ];
+    for value in ["NaN", "Infinity", "-Infinity"] {
+        let body =
+            |measured: &str| format!(r#"{{"Namespace": "N", "MetricData": [{{"MetricName": "M", {measured}}}]}}"#);
+        for measured in [format!(r#""Value": "{value}""#), format!(r#""Values": ["{value}"]"#)] {
+            let answer = text(&posted("/", &api, body(&measured).as_bytes()).unwrap_err());
+            assert!(answer.contains("com.amazonaws.cloudwatch#InvalidParameterValueException"), "{answer}");
+            assert!(answer.contains("must be a number within -2^360 and 2^360"), "{answer}");
+        }
+        for measured in [
+            format!(r#""Values": [1], "Counts": ["{value}"]"#),
+            format!(r#""Value": 1, "StorageResolution": "{value}""#),
+        ] {
+            let answer = text(&posted("/", &api, body(&measured).as_bytes()).unwrap_err());
+            assert!(answer.contains("com.amazonaws.cloudwatch#InvalidParameterValueException"), "{answer}");
+        }
     }
 }
 

@@ -61,6 +61,21 @@ fn a_target_is_asked_once_an_interval_and_its_increases_are_published() {
 }
 
 #[test]
+fn a_series_that_began_while_an_answer_was_on_its_way_is_published_whole() {
+    let mut clock = Clock::new(json!([{ "cluster_name": "app", "rules": [{ "metric": "rq_total" }] }]));
+    let (id, _) = clock.next_call();
+    let asked = clock.now().wall.as_millis();
+    // Written at once, and two seconds on its way.
+    clock.tick_for(2_000);
+    clock.answer(id, &format!("{PROCESS}# EOF\n"));
+    clock.tick_for(400);
+    let (id, _) = clock.next_call();
+    let began = (asked + 500) as f64 / 1e3;
+    clock.answer(id, &format!("{PROCESS}# TYPE rq counter\nrq_total 7\nrq_created {began}\n# EOF\n"));
+    assert_eq!(clock.tick_for(400), [("rq_total Count".to_owned(), 1.0, 7.0)]);
+}
+
+#[test]
 fn failures_are_logged_and_a_missed_round_is_in_the_next() {
     let mut clock =
         Clock::new(json!([{ "cluster_name": "app", "rules": [{ "metric": "a", "metric_type": "counter" }] }]));

@@ -113,6 +113,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_read_to_the_last_bit() {
+        for number in [36.300000000000004, 107.80000000000001, 5e-324, 1.7976931348623157e308] {
+            assert_eq!(decode(format!("{number:?}").as_bytes()).unwrap(), Node::Number(number));
+        }
+    }
+
+    #[test]
     fn a_moment_is_a_number() {
         assert_eq!(encode(&Node::Time(1.5)), b"1.5");
         assert_eq!(encode(&Node::Time(2.0)), b"2");

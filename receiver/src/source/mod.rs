@@ -130,11 +130,12 @@ impl Reader {
         }
     }
 
-    /// Keeps an answer's body, to be read. The error says why it is not what was asked for, and ends the round.
-    fn handle_answer(&mut self, head: &Head, answer: Response, now: Now) -> Result<(), String> {
+    /// Keeps the body of an answer that arrived now, `waited` after it was asked for. The error says why it is not what was
+    /// asked for, and ends the round.
+    fn handle_answer(&mut self, head: &Head, answer: Response, waited: Duration, now: Now) -> Result<(), String> {
         match self {
             Self::Ecs(reader) => reader.handle_answer(answer, now),
-            Self::Scrape(reader) => reader.handle_answer(head, answer, now),
+            Self::Scrape(reader) => reader.handle_answer(head, answer, waited, now),
             Self::Envoy(reader) => reader.handle_answer(answer, now),
         }
     }
@@ -212,7 +213,9 @@ impl Sources {
         let Some(source) = self.sources.get_mut(id.0) else { return };
         source.poll.answered();
         let reason = format!("cluster_name \"{}\": {reason}", source.config.cluster);
-        if let Err(reason) = source.reader.handle_answer(&Head::default(), Response::Missing(reason), now) {
+        if let Err(reason) =
+            source.reader.handle_answer(&Head::default(), Response::Missing(reason), Duration::ZERO, now)
+        {
             self.fail(id, reason);
         }
     }
@@ -226,14 +229,12 @@ impl Sources {
     pub fn handle_answer_with(&mut self, id: SourceId, head: &Head, answer: Response, now: Now) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
         source.poll.answered();
+        let waited = now.steady.saturating_sub(source.asked);
         let answer = match answer {
-            Response::Missing(reason) => {
-                let waited = now.steady.saturating_sub(source.asked);
-                Response::Missing(failure::explain(&reason, &source.config, waited))
-            }
+            Response::Missing(reason) => Response::Missing(failure::explain(&reason, &source.config, waited)),
             answer => answer,
         };
-        if let Err(reason) = source.reader.handle_answer(head, answer, now) {
+        if let Err(reason) = source.reader.handle_answer(head, answer, waited, now) {
             self.fail(id, reason);
         }
     }

@@ -73,7 +73,7 @@ impl Collector {
                 Step::Publish(index) => match self.publish(index, data) {
                     Some(work) => work,
                     None => {
-                        self.last = Some(self.now);
+                        self.last = Some(self.asked);
                         self.step = Step::default();
                         return true;
                     }

@@ -13,7 +13,7 @@ mod steadiness;
 #[cfg(test)]
 mod tests;
 
-use std::{hash::BuildHasher, rc::Rc};
+use std::{hash::BuildHasher, rc::Rc, time::Duration};
 
 use acpw_metric::{Map, Namespace, Now, RandomState, Timestamp};
 
@@ -46,7 +46,7 @@ const NEW_ROUNDS: u64 = 4;
 ///
 /// - Counters, histograms and summaries are published by what came to them since the last round.
 ///   The first time gives nothing, unless the target says that the series began after the last
-///   round. One that has gone back gives nothing either, and counts on from there: Prometheus'
+///   round's answer was asked for. One that has gone back gives nothing either, and counts on from there: Prometheus'
 ///   `increase` takes all it says as new, which is too much whenever the target went back by
 ///   anything but a restart.
 /// - Increases are held back, and published later, while it is not clear that one process answers:
@@ -70,7 +70,10 @@ pub struct Collector {
     missing: usize,
     round: u64,
     now: Timestamp,
-    /// When the last round was that came to its end.
+    /// When this round's answer was asked for.
+    asked: Timestamp,
+    /// When the answer of the last round that came to its end was asked for. The target has written
+    /// it since.
     last: Option<Timestamp>,
     step: Step,
     process: Process,
@@ -102,6 +105,7 @@ impl Collector {
             missing: 0,
             round: 0,
             now: Timestamp::default(),
+            asked: Timestamp::default(),
             last: None,
             step: Step::default(),
             process: Process::default(),
@@ -114,10 +118,11 @@ impl Collector {
         }
     }
 
-    /// Begins a round: an answer of this time.
-    pub fn begin(&mut self, now: Now) {
+    /// Begins a round: an answer that arrived now, `waited` after it was asked for.
+    pub fn begin(&mut self, now: Now, waited: Duration) {
         self.round = self.round.saturating_add(1);
         self.now = now.wall;
+        self.asked = now.wall.shifted(i64::try_from(waited.as_millis()).map_or(i64::MIN, i64::saturating_neg));
         self.step = Step::default();
         self.names.begin();
         self.process.begin();

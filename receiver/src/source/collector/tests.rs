@@ -23,6 +23,8 @@ struct Target {
     counts: SourceCounts,
     /// The start of its process, as it says itself.
     start: Option<u64>,
+    /// How long it takes to answer.
+    delay: Duration,
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
@@ -30,7 +32,13 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 impl Target {
     fn new(rules: Vec<Rule>, max_series: usize) -> Self {
         let collector = Collector::new(rules, max_series, None);
-        Self { collector, second: 0, counts: SourceCounts::default(), start: Some(START - 1_000) }
+        Self {
+            collector,
+            second: 0,
+            counts: SourceCounts::default(),
+            start: Some(START - 1_000),
+            delay: Duration::ZERO,
+        }
     }
 
     /// Returns what is published after an answer with these series: name, dimension values, samples
@@ -56,7 +64,7 @@ impl Target {
 
     fn begin(&mut self) {
         self.second += 10;
-        self.collector.begin(now(self.second));
+        self.collector.begin(now(self.second), self.delay);
         if let Some(start) = self.start {
             self.collector.take_process_start(start as f64 + 0.25);
         }
@@ -184,6 +192,23 @@ fn histograms_and_summaries_are_summed_too() {
     assert_eq!(answer((0.0, 0.0, 0.0), (1.0, 1.0, 0.5)), []);
     assert_eq!(answer((2.0, 3.0, 6.0), (2.0, 2.0, 1.0)), told(&[("h", 4.0, 6.5), ("s", 4.0, 6.5)]));
     assert_eq!(answer((2.0, 3.0, 6.0), (2.0, 2.0, 1.0)), []);
+}
+
+#[test]
+fn a_series_that_began_while_the_last_answer_was_on_its_way_began_with_nothing() {
+    let mut target = Target::new(vec![Rule::new("a")], 100);
+    target.delay = Duration::from_secs(3);
+    let counter = |n, value| ("a", n, Value::Counter(value));
+    let (one, two): (Labels<'_>, Labels<'_>) = (&[("n", "1")], &[("n", "2")]);
+    // Asked for in second 7, answered in second 10.
+    assert_eq!(target.answer(&[]), []);
+    assert_eq!(target.answer_created(&[counter(one, 5.0)], Some(8)), told(&[("a", 1.0, 5.0)]));
+    assert_eq!(target.answer_created(&[counter(one, 5.0)], Some(8)), told(&[("a", 1.0, 0.0)]));
+    // It began before the last answer was asked for, in second 27.
+    assert_eq!(target.answer_created(&[counter(two, 5.0)], Some(26)), []);
+    assert_eq!(target.answer_created(&[counter(two, 7.0)], Some(26)), told(&[("a", 1.0, 2.0)]));
+    // A series that began anew meanwhile.
+    assert_eq!(target.answer_created(&[counter(two, 1.0)], Some(48)), told(&[("a", 1.0, 1.0)]));
 }
 
 #[test]

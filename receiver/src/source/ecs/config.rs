@@ -37,7 +37,8 @@ object! {
         /// `TaskDefinitionFamily` and `ContainerName`. A set with `ContainerName` has each container's values, any other the
         /// task's. Default: `[["ClusterName", "ServiceName"]]`.
         dimension_sets: Vec<Field<Vec<Field<String>>>>,
-        /// The value of `ServiceName` where the endpoint tells none. Default: sets with `ServiceName` are left out then.
+        /// The value of `ServiceName` where the endpoint tells none. A set of `dimension_sets` must have `ServiceName`.
+        /// Default: sets with `ServiceName` are left out then.
         service_name: String,
         /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
@@ -97,6 +98,18 @@ impl RawEcsTask {
         let sets = sets(self.dimension_sets, &at("dimension_sets"), faults);
         let service = self.service_name.optional(at("service_name"), faults);
         let service = service.and_then(|name| faults.checked(at("service_name"), DimensionValue::new(&name)));
+        let has_set = |dimension| sets.iter().any(|set| set.contains(&dimension));
+        if service.is_some() && !has_set(EcsDimension::ServiceName) {
+            let message = "has no effect, as no dimension set has ServiceName; add it to one, or remove the key";
+            faults.add(at("service_name"), message);
+        }
+        let is_container_used =
+            has_set(EcsDimension::ContainerName) || metrics.iter().any(|(measure, _)| *measure == Measure::CpuUsage);
+        if container.is_some() && !is_container_used {
+            let message = "has no effect without the metric CPUUsage and without ContainerName in a dimension set; add \
+                           one of them, or remove the key";
+            faults.add(at("container_name"), message);
+        }
         let namespace = namespace(self.metric_namespace, &at("metric_namespace"), faults);
         let resolution =
             resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), faults);
@@ -311,6 +324,29 @@ mod tests {
         let told =
             ["ecs_task.metrics: must name at least one metric", "ecs_task.dimension_sets: must have 1 to 8 sets"];
         assert_eq!(check(empty, Some(URI)).unwrap_err(), told);
+    }
+
+    #[test]
+    fn a_name_that_nothing_uses_is_refused() {
+        let sets = json!([["ClusterName"], ["ContainerName"]]);
+        let service = json!({ "cluster_name": "ecs", "dimension_sets": sets, "service_name": "shop" });
+        let told = "ecs_task.service_name: has no effect, as no dimension set has ServiceName; add it to one, or remove \
+                    the key";
+        assert_eq!(check(service, Some(URI)).unwrap_err(), [told]);
+        // The default set has it.
+        let service = json!({ "cluster_name": "ecs", "service_name": "shop" });
+        assert!(check(service, Some(URI)).is_ok());
+
+        let container = |metrics: Value, sets: Value| {
+            let keys =
+                json!({ "cluster_name": "ecs", "container_name": "web", "metrics": metrics, "dimension_sets": sets });
+            check(keys, Some(URI)).err()
+        };
+        let told = "ecs_task.container_name: has no effect without the metric CPUUsage and without ContainerName in a \
+                    dimension set; add one of them, or remove the key";
+        assert_eq!(container(json!(["CPUUtilization"]), json!([["ClusterName"]])), Some(vec![told.to_owned()]));
+        assert_eq!(container(json!(["CPUUsage"]), json!([["ClusterName"]])), None);
+        assert_eq!(container(json!(["CPUUtilization"]), json!([["ContainerName"]])), None);
     }
 
     #[test]

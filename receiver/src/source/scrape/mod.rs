@@ -10,6 +10,8 @@ mod number;
 mod redirect;
 mod unused;
 
+use std::time::Duration;
+
 use acpw_metric::{Accumulator, Now};
 
 pub use config::RawScrape;
@@ -74,7 +76,14 @@ impl Scrape {
         Some(path)
     }
 
-    pub(super) fn handle_answer(&mut self, head: &Head, answer: Response, now: Now) -> Result<(), String> {
+    /// Takes in an answer that arrived now, `waited` after it was asked for.
+    pub(super) fn handle_answer(
+        &mut self,
+        head: &Head,
+        answer: Response,
+        waited: Duration,
+        now: Now,
+    ) -> Result<(), String> {
         let opened = match answer {
             Response::Complete { status: 200, body, .. } => Answer::open(head, body, self.answer_limit),
             Response::Complete { status: status @ (301 | 302 | 303 | 307 | 308), .. } => {
@@ -86,7 +95,7 @@ impl Scrape {
         match opened {
             Ok(answer) => {
                 self.answer = Some(answer);
-                self.collector.begin(now);
+                self.collector.begin(now, waited);
                 Ok(())
             }
             Err(reason) => self.fail(reason),
