@@ -1,20 +1,20 @@
-//! Timestamps as clients write them.
+//! Parses timestamps in the formats that clients use.
 
 use acpw_metric::datetime::parse_iso_8601;
 
-/// The forms that [`seconds`] reads, for messages.
-pub const FORMS: &str = "seconds since 1970, or ISO 8601 such as 2026-11-20T09:30:00Z, 2026-11-20T09:30+01:00, \
-                         2026-11-20 (UTC without a zone) or 20261120T093000Z";
+/// The formats that [`parse_seconds`] supports, for messages.
+pub const FORMATS: &str = "seconds since 1970 or ISO 8601, such as 2026-11-20T09:30:00Z, 2026-11-20T09:30+01:00, \
+                           20261120T093000Z or 2026-11-20; without an offset it is UTC";
 
-/// Returns the seconds since the epoch of a time in ISO 8601 or of a number, or nothing for any other text.
+/// Parses a number of seconds since the epoch or an ISO 8601 date. Returns `None` for any other text.
 ///
-/// A time of day may lack its seconds, its zone (then it is UTC) or be missing altogether (then it is midnight); an
-/// offset may lack its colon or its minutes; date and time may be in the basic form, without separators. Week and ordinal
-/// dates are not read.
-pub fn seconds(text: &str) -> Option<f64> {
+/// The time of day may be absent (midnight) or lack its seconds or its offset (UTC). An offset may lack its colon or
+/// its minutes. Date and time may be in the basic format, without separators. Week and ordinal dates are not supported.
+pub fn parse_seconds(text: &str) -> Option<f64> {
     let text = text.trim();
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.').then(|| text.parse().ok());
-    // A number of eight digits is a date of the basic form, as it was long ago as seconds.
+    // Eight digits are a date in the basic format. As seconds they would be before 1973, which CloudWatch does not
+    // accept.
     if text.len() != 8
         && let Some(number) = number(text)
     {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_of_iso_8601_is_read() {
+    fn every_iso_8601_format_is_parsed() {
         for text in [
             "2026-11-28T09:30:00Z",
             "2026-11-28T09:30:00",
@@ -55,16 +55,16 @@ mod tests {
             "1795858200",
             "1795858200.0",
         ] {
-            assert_eq!(seconds(text), Some(1_795_858_200.0), "{text}");
+            assert_eq!(parse_seconds(text), Some(1_795_858_200.0), "{text}");
         }
         for text in ["2026-11-28", "20261128", "20261128T000000Z"] {
-            assert_eq!(seconds(text), Some(1_795_824_000.0), "{text}");
+            assert_eq!(parse_seconds(text), Some(1_795_824_000.0), "{text}");
         }
-        assert_eq!(seconds("2026-11-28T09:30:00.25"), Some(1_795_858_200.25));
+        assert_eq!(parse_seconds("2026-11-28T09:30:00.25"), Some(1_795_858_200.25));
     }
 
     #[test]
-    fn other_forms_are_refused() {
+    fn other_formats_are_refused() {
         for text in [
             "",
             "now",
@@ -91,27 +91,29 @@ mod tests {
             ".",
             "nan",
         ] {
-            assert_eq!(seconds(text), None, "{text}");
+            assert_eq!(parse_seconds(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_chrono_reads_is_read_alike(
+        fn rfc_3339_is_parsed_as_chrono_parses_it(
             text in "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[012][0-9]:[0-6][0-9]:[0-5][0-9](\\.[0-9]{1,3})?(Z|[+-][0-2][0-9]:[0-6][0-9])",
         ) {
             let expected = DateTime::parse_from_rfc3339(&text).ok().map(|time| time.timestamp_millis() as f64 / 1_000.0);
-            prop_assert_eq!(seconds(&text), expected);
-            // The basic form says the same.
+            prop_assert_eq!(parse_seconds(&text), expected);
+            // The basic format means the same time.
             let (date, rest) = text.split_at(10);
             let at = rest.find(['Z', '+', '-']).unwrap();
             let basic = [date.replace('-', ""), rest[..at].replace(':', ""), rest[at..].replace(':', "")].concat();
-            prop_assert_eq!(seconds(&basic), expected, "{}", basic);
+            prop_assert_eq!(parse_seconds(&basic), expected, "{}", basic);
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text: String, like in "[0-9TZ:., +-]{0,40}") {
-            let _ = (seconds(&text), seconds(&like));
+        fn any_text_gives_a_number_or_none(text: String, like in "[0-9TZ:., +-]{0,40}") {
+            for text in [text, like] {
+                prop_assert!(parse_seconds(&text).is_none_or(|seconds| !seconds.is_nan()), "{}", text);
+            }
         }
     }
 }
