@@ -9,7 +9,7 @@ use e2e::{installation, table};
 use receiver::cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS};
 use sender::{
     dimension::{BUILT_INS, Source},
-    measure::MEASURES,
+    measure::METRICS,
 };
 
 fn document() -> String {
@@ -19,7 +19,7 @@ fn document() -> String {
 #[test]
 fn every_metric_is_there_with_its_unit_and_what_is_read() {
     const TIME: Unit = Unit::SECONDS;
-    let expected: Vec<_> = MEASURES
+    let expected: Vec<_> = METRICS
         .iter()
         .map(|(name, measure)| {
             let unit = match measure.unit(TIME) {
@@ -33,7 +33,7 @@ fn every_metric_is_there_with_its_unit_and_what_is_read() {
     let rows = table(&document(), "| metric |");
     let told: Vec<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
     assert_eq!(told, expected);
-    let by_second: Vec<_> = MEASURES.iter().filter(|(_, measure)| measure.kind() == Kind::Gauge).collect();
+    let by_second: Vec<_> = METRICS.iter().filter(|(_, measure)| measure.kind() == Kind::Gauge).collect();
     assert!(
         rows.iter().filter(|row| row[3] == "see below").map(|row| &row[0]).eq(by_second.iter().map(|(name, _)| *name))
     );

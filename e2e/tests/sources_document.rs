@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs};
 use e2e::{installation, table};
 use receiver::{
     cost::CALLS_PER_CENT,
-    source::ecs::{EcsDimension, MEASURES, RawEcsTask},
+    source::ecs::{EcsDimension, METRICS, RawEcsTask},
 };
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn document(name: &str) -> String {
 fn every_metric_and_dimension_of_a_task_is_there() {
     let document = document("sources.md");
     let told: Vec<_> = table(&document, "| metric |").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-    let expected = MEASURES.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
+    let expected = METRICS.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
     assert_eq!(told, expected);
     let told: Vec<_> = table(&document, "| dimension |").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, EcsDimension::ALL.map(EcsDimension::name));
@@ -95,7 +95,7 @@ fn alarms_and_policies_are_on_what_is_published() {
     };
     let published = texts(&configuration["ecs_task"]["metrics"]);
     let set = texts(&configuration["ecs_task"]["dimension_sets"][0]);
-    let units: BTreeMap<_, _> = MEASURES.iter().map(|(name, unit, _)| (*name, *unit)).collect();
+    let units: BTreeMap<_, _> = METRICS.iter().map(|(name, unit, _)| (*name, *unit)).collect();
 
     let mut seen = 0;
     for resource in Resource::all(&document) {
@@ -109,7 +109,7 @@ fn alarms_and_policies_are_on_what_is_published() {
                 *unit
             }
             None => {
-                let found = sender::measure::MEASURES.iter().find(|(name, _)| *name == metric);
+                let found = sender::measure::METRICS.iter().find(|(name, _)| *name == metric);
                 let (_, measure) = found.unwrap_or_else(|| panic!("{metric} is nobody's metric"));
                 measure.unit(acpw_metric::Unit::SECONDS).as_str()
             }
@@ -121,7 +121,7 @@ fn alarms_and_policies_are_on_what_is_published() {
     }
     assert_eq!(seen, 4);
     for word in document.split('`').skip(1).step_by(2).filter(|word| word.ends_with("Utilization")) {
-        let is_ours = units.contains_key(word) || sender::measure::MEASURES.iter().any(|(name, _)| *name == word);
+        let is_ours = units.contains_key(word) || sender::measure::METRICS.iter().any(|(name, _)| *name == word);
         assert!(is_ours, "{word}");
     }
 }

@@ -7,7 +7,7 @@ const ROUNDING: f64 = 1e-9;
 
 /// Values between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slice {
+pub struct BucketDelta {
     /// The bound of the bucket below, which does not belong to this one.
     pub lower: f64,
     /// The bucket's bound, +Inf for the last.
@@ -29,17 +29,17 @@ pub struct Slice {
 /// values above the highest bound are what the sum leaves for them when all others are in the
 /// middle of their buckets; without such values, all are at the share of the width of their buckets
 /// that gives the sum.
-pub fn distribution(slices: &[Slice], sum: f64) -> Option<Distribution> {
-    let over = slices.last().filter(|last| last.upper.is_infinite());
-    let finite = slices.get(..slices.len().saturating_sub(usize::from(over.is_some())))?;
+pub fn distribution(deltas: &[BucketDelta], sum: f64) -> Option<Distribution> {
+    let over = deltas.last().filter(|last| last.upper.is_infinite());
+    let finite = deltas.get(..deltas.len().saturating_sub(usize::from(over.is_some())))?;
     let (mut lowest, mut width) = (0.0, 0.0);
     for slice in finite {
-        let Slice { lower, upper, count } = *slice;
+        let BucketDelta { lower, upper, count } = *slice;
         lowest += lower * count as f64;
         width += (upper - lower) * count as f64;
     }
     let is_known = sum.is_finite();
-    let over = over.map(|Slice { lower, count, .. }| {
+    let over = over.map(|BucketDelta { lower, count, .. }| {
         let count = *count as f64;
         let mean = (sum - lowest - width / 2.0) / count;
         // Without any finite bound, and without a sum, there is nothing to go by.
@@ -52,7 +52,7 @@ pub fn distribution(slices: &[Slice], sum: f64) -> Option<Distribution> {
     let rest = if rest < width { rest.max(0.0) } else { width };
     let share = if width > 0.0 { rest / width } else { 0.0 };
     let mut distribution = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
-    for Slice { lower, upper, count } in slices {
+    for BucketDelta { lower, upper, count } in deltas {
         let value = if upper.is_infinite() { over?.0 } else { lower + (upper - lower) * share };
         if !distribution.record_n(value, *count) {
             return None;
@@ -71,12 +71,12 @@ mod tests {
 
     use super::*;
 
-    fn slices(counts: &[(f64, f64, u64)]) -> Vec<Slice> {
-        counts.iter().map(|(lower, upper, count)| Slice { lower: *lower, upper: *upper, count: *count }).collect()
+    fn deltas(counts: &[(f64, f64, u64)]) -> Vec<BucketDelta> {
+        counts.iter().map(|(lower, upper, count)| BucketDelta { lower: *lower, upper: *upper, count: *count }).collect()
     }
 
     fn values(counts: &[(f64, f64, u64)], sum: f64) -> Option<Vec<(f64, u64)>> {
-        let distribution = distribution(&slices(counts), sum)?;
+        let distribution = distribution(&deltas(counts), sum)?;
         assert_eq!(distribution.sum(), sum);
         Some(distribution.values().collect())
     }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_cannot_be_becomes_the_nearest_that_can() {
-        let sum_of = |counts: &[(f64, f64, u64)], sum| Some(distribution(&slices(counts), sum)?.sum());
+        let sum_of = |counts: &[(f64, f64, u64)], sum| Some(distribution(&deltas(counts), sum)?.sum());
         assert_eq!(sum_of(&[(0.0, 1.0, 2)], 2.1), Some(2.0));
         assert_eq!(sum_of(&[(0.0, 1.0, 2)], -0.1), Some(0.0));
         assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 1)], 0.9), Some(1.0));
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_missing_sum_is_estimated() {
-        let sum_of = |counts: &[(f64, f64, u64)]| Some(distribution(&slices(counts), f64::NAN)?.sum());
+        let sum_of = |counts: &[(f64, f64, u64)]| Some(distribution(&deltas(counts), f64::NAN)?.sum());
         assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, 3.0, 1)]), Some(3.0));
         assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 3)]), Some(4.0));
         assert_eq!(sum_of(&[(f64::NEG_INFINITY, f64::INFINITY, 3)]), None);
@@ -125,9 +125,9 @@ mod tests {
         ) {
             let bounds = [0.0, 5.0, 10.0, 25.0, 100.0, 1_000.0, 30_000.0, f64::INFINITY];
             let samples: Vec<f64> = samples.into_iter().map(|sample| f64::from(sample) / 4.0).collect();
-            let mut counted: Vec<Slice> = bounds
+            let mut counted: Vec<BucketDelta> = bounds
                 .windows(2)
-                .map(|pair| Slice { lower: pair[0], upper: pair[1], count: 0 })
+                .map(|pair| BucketDelta { lower: pair[0], upper: pair[1], count: 0 })
                 .collect();
             for sample in &samples {
                 let slice = counted.iter_mut().find(|slice| *sample <= slice.upper).unwrap();

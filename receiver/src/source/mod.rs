@@ -5,12 +5,14 @@
 //! hangs, fails or lies costs nothing but its own data: it has one request under way at a time, its answer, its series and
 //! the work of a tick are bounded, and what cannot be right is a gap that is counted, never a value.
 
+pub mod change;
 pub mod collector;
-pub mod difference;
 pub mod ecs;
 pub mod envoy;
 pub mod histogram;
-pub mod poll;
+pub mod name_pattern;
+pub mod poll_schedule;
+pub mod raw_rule;
 pub mod reading;
 pub mod rule;
 pub mod scrape;
@@ -18,9 +20,9 @@ pub mod scrape;
 mod config;
 mod failure;
 mod head;
-mod key;
-mod nearest;
 mod remark;
+mod shared_keys;
+mod similar_names;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -28,7 +30,7 @@ use acpw_metric::{Accumulator, Now};
 
 pub use config::{RawSources, SourceConfig};
 pub use head::Head;
-use poll::Poll;
+use poll_schedule::PollSchedule;
 
 use crate::{
     call::{Call, Response},
@@ -101,7 +103,7 @@ pub struct Sources {
 #[derive(Debug)]
 struct Source {
     config: SourceConfig,
-    poll: Poll,
+    poll: PollSchedule,
     reader: Reader,
     /// When it was last asked, by the steady clock.
     asked: Duration,
@@ -171,7 +173,7 @@ impl Sources {
     /// Sources that have not been asked yet.
     pub fn new(configs: Vec<(SourceConfig, Reader)>) -> Self {
         let source = |(config, reader): (SourceConfig, Reader)| {
-            let poll = Poll::new(config.interval);
+            let poll = PollSchedule::new(config.interval);
             Source { config, poll, reader, asked: Duration::ZERO, is_failing: false }
         };
         Self { sources: configs.into_iter().map(source).collect(), ..Self::default() }
@@ -180,13 +182,13 @@ impl Sources {
     /// The next request to send now, if there is one. To be called on a tick, until there is none.
     pub fn poll_call(&mut self, now: Now) -> Option<(SourceId, Call)> {
         for (index, source) in self.sources.iter_mut().enumerate() {
-            let is_idle = !source.poll.is_asking() && !source.reader.is_reading();
+            let is_idle = !source.poll.is_waiting() && !source.reader.is_reading();
             if !is_idle || !(source.poll.is_in_round() || source.poll.begin(now)) {
                 continue;
             }
             match source.reader.next_path() {
                 Some(path) => {
-                    source.poll.asked();
+                    source.poll.mark_sent();
                     source.asked = now.steady;
                     let SourceConfig { cluster, authority, timeout, .. } = &source.config;
                     let call = Call { timeout: *timeout, ..Call::near(cluster, "GET", authority, &path) };
@@ -210,7 +212,7 @@ impl Sources {
     /// Takes in that a request could not be dispatched, and why.
     pub fn handle_undispatched(&mut self, id: SourceId, reason: &str, now: Now) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
-        source.poll.answered();
+        source.poll.mark_answered();
         let reason = format!("cluster_name \"{}\": {reason}", source.config.cluster);
         if let Err(reason) = source.reader.handle_answer(&Head::default(), Response::Missing(reason), now) {
             self.fail(id, reason);
@@ -225,7 +227,7 @@ impl Sources {
     /// Takes in an answer with its headers. `now` stamps its data.
     pub fn handle_answer_with(&mut self, id: SourceId, head: &Head, answer: Response, now: Now) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
-        source.poll.answered();
+        source.poll.mark_answered();
         let answer = match answer {
             Response::Missing(reason) => {
                 let waited = now.steady.saturating_sub(source.asked);

@@ -20,14 +20,14 @@ pub struct Reading<'a> {
     /// Its labels, without `le`.
     pub labels: &'a [Label<'a>],
     /// The kind of the series.
-    pub kind: Kind,
+    pub kind: SeriesKind,
     /// The part of the series that the line is about.
     pub part: Part,
 }
 
 /// The kind of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SeriesKind {
     /// A total since the series began.
     Counter,
     /// A level.
@@ -46,7 +46,7 @@ pub enum Part {
     /// The value of a counter, a gauge, or a series without a type.
     Value(f64),
     /// A bucket of a histogram.
-    Bucket(Bucket),
+    CumulativeBucket(CumulativeBucket),
     /// The number of values of a histogram or summary.
     Count(f64),
     /// The sum of these values.
@@ -65,7 +65,7 @@ pub enum Value<'a> {
     /// Counts of values by their bounds since the series began.
     Histogram {
         /// Bounds, ascending; the last bucket may be +Inf or not.
-        buckets: &'a [Bucket],
+        buckets: &'a [CumulativeBucket],
         /// The number of values.
         count: f64,
         /// Their sum; NaN if the target does not say it.
@@ -82,7 +82,7 @@ pub enum Value<'a> {
 
 /// A bucket of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bucket {
+pub struct CumulativeBucket {
     /// Its upper bound, Prometheus' `le`: it belongs to the bucket.
     pub upper: f64,
     /// The number of values not above it; those of lower buckets are among them.
@@ -121,7 +121,7 @@ pub trait Sink {
     fn wants(&mut self, name: &str) -> Wanted;
 
     /// Takes a line about a series of a metric that is wanted.
-    fn take(&mut self, reading: &Reading<'_>);
+    fn accept(&mut self, reading: &Reading<'_>);
 
     /// Takes note of a line that cannot be read, and is of a wanted metric or of nobody knows
     /// which.
@@ -129,7 +129,7 @@ pub trait Sink {
 
     /// Takes note of the time at which the process that answers has started, in seconds since the
     /// Unix epoch.
-    fn take_process_start(&mut self, seconds: f64);
+    fn set_process_start(&mut self, seconds: f64);
 
     /// Returns the work that the calls since the last one of this function have made, as the number
     /// of bytes that could have been read in the same time.

@@ -7,7 +7,7 @@ use receiver::{
     Config,
     call::Response,
     notice::Notice,
-    source::{Publish, SourceCounts, Sources, ecs::MEASURES},
+    source::{Publish, SourceCounts, Sources, ecs::METRICS},
 };
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(keys: Value) -> Self {
-        let mut ecs_task = json!({ "cluster_name": "ecs", "metrics": MEASURES.map(|(name, _, _)| name) });
+        let mut ecs_task = json!({ "cluster_name": "ecs", "metrics": METRICS.map(|(name, _, _)| name) });
         ecs_task.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
         let document = json!({
             "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "cloud_watch",

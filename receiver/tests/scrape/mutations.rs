@@ -68,13 +68,13 @@ impl Sink for Skips {
         if METRICS.contains(&name) { Wanted::ByName } else { Wanted::No }
     }
 
-    fn take(&mut self, _: &Reading<'_>) {}
+    fn accept(&mut self, _: &Reading<'_>) {}
 
     fn skip(&mut self, _: &Skipped<'_>) {
         self.0 = true;
     }
 
-    fn take_process_start(&mut self, _: f64) {}
+    fn set_process_start(&mut self, _: f64) {}
 }
 
 /// Returns whether a page has a line that cannot be read.

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::{process::Verdict, series::Series, steadiness::Movement};
-use crate::source::difference::{Change, Previous};
+use super::{process::Verdict, reset_history::Movement, series::SourceSeries};
+use crate::source::change::{Change, PreviousReading};
 
 /// The increase of a total.
 pub(super) enum Increase {
@@ -16,7 +16,7 @@ pub(super) enum Increase {
 
 /// Takes in a total. `round` is the time since the last round, if that is known.
 pub(super) fn increase(
-    series: &mut Series,
+    series: &mut SourceSeries,
     verdict: Verdict,
     scale: f64,
     round: Option<RangeInclusive<f64>>,
@@ -33,25 +33,26 @@ pub(super) fn increase(
     // By the target's clock, which may be another. It is not asked of what was known to have begun
     // then already.
     let began = created.filter(|_| !is_same_series).map(|created| created * 1e3);
-    let is_new = verdict != Verdict::Several && round.zip(began).is_some_and(|(round, began)| round.contains(&began));
+    let is_new =
+        verdict != Verdict::Alternating && round.zip(began).is_some_and(|(round, began)| round.contains(&began));
     series.created = created.or(series.created);
 
-    let movement = series.steadiness.movement(total);
-    match is_new || verdict == Verdict::Another {
-        true => series.steadiness.restart(total),
-        false => series.steadiness.accept(total),
+    let movement = series.resets.movement(total);
+    match is_new || verdict == Verdict::Replaced {
+        true => series.resets.restart(total),
+        false => series.resets.accept(total),
     }
-    let is_trusted = is_same_series || (verdict == Verdict::Same && !series.steadiness.has_gone_back());
+    let is_trusted = is_same_series || (verdict == Verdict::Same && !series.resets.has_gone_back());
     let is_same_process = matches!(verdict, Verdict::Same | Verdict::Unknown);
     let is_comparable = is_same_process && !is_other_series && movement == Movement::Onward;
     if verdict == Verdict::Unsettled && !is_new {
-        series.steadiness.unsettle();
+        series.resets.unsettle();
     }
     if is_comparable
         && !is_new
-        && series.steadiness.is_unsettled()
+        && series.resets.is_unsettled()
         && !is_trusted
-        && series.previous != Previous::Nothing
+        && series.previous != PreviousReading::Nothing
     {
         return Increase::HeldBack;
     }

@@ -1,14 +1,14 @@
 //! From readings to data: what rules make of a target's series, round by round.
 
-mod doubt;
 mod finish;
 mod increase;
-mod names;
+mod match_cache;
 mod parts;
 mod process;
+mod reset_history;
 mod rule_use;
 mod series;
-mod steadiness;
+mod unreadable_names;
 
 #[cfg(test)]
 mod tests;
@@ -18,16 +18,16 @@ use std::{hash::BuildHasher, rc::Rc};
 use acpw_metric::{Map, Namespace, Now, RandomState, Timestamp};
 
 use self::{
-    doubt::Doubt,
-    finish::Step,
-    names::Names,
-    process::Process,
+    finish::FinishStep,
+    match_cache::MatchCache,
+    process::ProcessTracker,
     rule_use::{RuleUse, missing_labels},
-    series::{Series, SeriesKey, Target, TargetKey},
+    series::{OutputKey, OutputSeries, SeriesKey, SourceSeries},
+    unreadable_names::UnreadableNames,
 };
 use super::{
     SourceCounts,
-    reading::{Kind, Label, Part, Reading, Sink, Skipped, Wanted},
+    reading::{Label, Part, Reading, SeriesKind, Sink, Skipped, Wanted},
     remark::Remarks,
     rule::Rule,
 };
@@ -50,7 +50,7 @@ const NEW_ROUNDS: u64 = 4;
 ///   `increase` takes all it says as new, which is too much whenever the target went back by
 ///   anything but a restart.
 /// - Increases are held back, and published later, while it is not clear that one process answers:
-///   see `Steadiness` and `Process`. Where several answer in turn, none
+///   see `ResetHistory` and `ProcessTracker`. Where several answer in turn, none
 ///   is published.
 /// - Series that a rule does not tell apart are published together. Sums of increases are of those
 ///   increases that are known. A sum of gauges of which one is not known is not published.
@@ -63,18 +63,18 @@ pub struct Collector {
     namespace: Option<Namespace>,
     max_series: usize,
     hasher: RandomState,
-    names: Names,
-    series: Map<SeriesKey, Series>,
-    targets: Map<TargetKey, Target>,
+    matches: MatchCache,
+    series: Map<SeriesKey, SourceSeries>,
+    outputs: Map<OutputKey, OutputSeries>,
     /// How many series were missing in the last round and are in this one so far.
     missing: usize,
     round: u64,
     now: Timestamp,
     /// When the last round was that came to its end.
     last: Option<Timestamp>,
-    step: Step,
-    process: Process,
-    doubt: Doubt,
+    step: FinishStep,
+    process: ProcessTracker,
+    unreadable: UnreadableNames,
     /// About the first line of this round's answer that cannot be read, of a metric that is wanted,
     /// and of nobody knows which.
     skipped: Option<String>,
@@ -96,16 +96,16 @@ impl Collector {
             namespace,
             max_series,
             hasher: RandomState::default(),
-            names: Names::default(),
+            matches: MatchCache::default(),
             series: Map::default(),
-            targets: Map::default(),
+            outputs: Map::default(),
             missing: 0,
             round: 0,
             now: Timestamp::default(),
             last: None,
-            step: Step::default(),
-            process: Process::default(),
-            doubt: Doubt::default(),
+            step: FinishStep::default(),
+            process: ProcessTracker::default(),
+            unreadable: UnreadableNames::default(),
             skipped: None,
             skipped_unnamed: None,
             work: 0,
@@ -118,10 +118,10 @@ impl Collector {
     pub fn begin(&mut self, now: Now) {
         self.round = self.round.saturating_add(1);
         self.now = now.wall;
-        self.step = Step::default();
-        self.names.begin();
+        self.step = FinishStep::default();
+        self.matches.begin();
         self.process.begin();
-        self.doubt.clear();
+        self.unreadable.clear();
         (self.skipped, self.skipped_unnamed) = (None, None);
     }
 
@@ -160,8 +160,8 @@ impl Collector {
         if let Some(series) = self.series.get_mut(&key) {
             if series.kind != kind {
                 if std::mem::replace(&mut series.other_kind, self.round) != self.round {
-                    if let Some((_, target)) = self.targets.get_index_mut(series.target) {
-                        target.is_broken |= series.kind == Kind::Gauge;
+                    if let Some((_, output)) = self.outputs.get_index_mut(series.output) {
+                        output.is_broken |= series.kind == SeriesKind::Gauge;
                     }
                     self.counts.gaps = self.counts.gaps.saturating_add(1);
                     self.remarks.once("type", || {
@@ -184,7 +184,15 @@ impl Collector {
     }
 
     /// Registers a series that was not there before, if there is room and it is to be published.
-    fn register(&mut self, key: SeriesKey, name: u64, kind: Kind, reading: &Reading<'_>, is_full: bool, is_main: bool) {
+    fn register(
+        &mut self,
+        key: SeriesKey,
+        name: u64,
+        kind: SeriesKind,
+        reading: &Reading<'_>,
+        is_full: bool,
+        is_main: bool,
+    ) {
         self.work = self.work.saturating_add(SERIES_WORK);
         let (index, _) = key;
         let Some(rule) = self.rules.get(index) else { return };
@@ -199,7 +207,7 @@ impl Collector {
             });
             return;
         };
-        let target = (index, metric, dimensions);
+        let output = (index, metric, dimensions);
         if is_full {
             self.counts.over_limit = self.counts.over_limit.saturating_add(u64::from(is_main));
             let max_series = self.max_series;
@@ -210,19 +218,19 @@ impl Collector {
                 )
             });
             // Without this series it is not what it is meant to be.
-            if let Some(target) = self.targets.get_mut(&target) {
-                target.is_broken |= target.series > 0;
+            if let Some(output) = self.outputs.get_mut(&output) {
+                output.is_broken |= output.series > 0;
             }
             return;
         }
-        let entry = self.targets.entry(target);
-        let target_index = entry.index();
-        let target = entry.or_insert_with(|| Target::new(kind));
-        if target.series == 0 {
-            target.kind = kind;
+        let entry = self.outputs.entry(output);
+        let output_index = entry.index();
+        let output = entry.or_insert_with(|| OutputSeries::new(kind));
+        if output.series == 0 {
+            output.kind = kind;
         }
-        if target.kind != kind {
-            target.is_broken = true;
+        if output.kind != kind {
+            output.is_broken = true;
             self.remarks.once("kinds", || {
                 format!(
                     "rules[{index}]: \"{}\" is of another kind than other metrics that are published under the same name, \
@@ -232,9 +240,9 @@ impl Collector {
             });
             return;
         }
-        target.series = target.series.saturating_add(1);
+        output.series = output.series.saturating_add(1);
         let is_target_known = self.process.is_known() || self.round > NEW_ROUNDS;
-        let mut series = Series::new(kind, name, target_index, is_target_known);
+        let mut series = SourceSeries::new(kind, name, output_index, is_target_known);
         series.round = self.round;
         series.parts.add(reading.part);
         self.series.insert(key, series);
@@ -243,11 +251,11 @@ impl Collector {
 
 impl Sink for Collector {
     fn wants(&mut self, name: &str) -> Wanted {
-        self.names.look_up(name, &self.rules, &mut self.work).wanted()
+        self.matches.look_up(name, &self.rules, &mut self.work).wanted()
     }
 
-    fn take(&mut self, reading: &Reading<'_>) {
-        let found = self.names.look_up(reading.name, &self.rules, &mut self.work);
+    fn accept(&mut self, reading: &Reading<'_>) {
+        let found = self.matches.look_up(reading.name, &self.rules, &mut self.work);
         let Some(rules) = found.rules else { return };
         let hash = hash_of(&self.hasher, found.name, reading.labels);
         for rule in rules.iter() {
@@ -259,8 +267,8 @@ impl Sink for Collector {
         let Skipped { number, name, is_series_known, reason, text } = *skipped;
         self.counts.skipped_lines = self.counts.skipped_lines.saturating_add(1);
         if !is_series_known {
-            let found = name.map(|name| self.names.look_up(name, &self.rules, &mut self.work));
-            self.doubt.add(found.as_ref().map(|found| found.name));
+            let found = name.map(|name| self.matches.look_up(name, &self.rules, &mut self.work));
+            self.unreadable.add(found.as_ref().map(|found| found.name));
             self.counts.gaps = self.counts.gaps.saturating_add(u64::from(name.is_some()));
             for rule in found.and_then(|found| found.rules).iter().flat_map(|rules| rules.iter()) {
                 if let Some(used) = self.uses.get_mut(*rule) {
@@ -274,7 +282,7 @@ impl Sink for Collector {
         }
     }
 
-    fn take_process_start(&mut self, seconds: f64) {
+    fn set_process_start(&mut self, seconds: f64) {
         self.process.take(seconds);
     }
 

@@ -1,6 +1,6 @@
 //! The lines of one answer about one series, wherever in the answer they stand.
 
-use crate::source::reading::{Bucket, Kind, Part, Value};
+use crate::source::reading::{CumulativeBucket, Part, SeriesKind, Value};
 
 /// The parts of a series that an answer has said so far.
 #[derive(Debug, Default)]
@@ -9,7 +9,7 @@ pub(super) struct Parts {
     count: Option<f64>,
     sum: Option<f64>,
     created: Option<f64>,
-    buckets: Vec<Bucket>,
+    buckets: Vec<CumulativeBucket>,
     is_twice: bool,
 }
 
@@ -28,7 +28,7 @@ impl Parts {
             Part::Count(number) => (&mut self.count, number),
             Part::Sum(number) => (&mut self.sum, number),
             Part::Created(number) => (&mut self.created, number),
-            Part::Bucket(bucket) => return self.buckets.push(bucket),
+            Part::CumulativeBucket(bucket) => return self.buckets.push(bucket),
         };
         self.is_twice |= slot.replace(number).is_some();
     }
@@ -52,16 +52,16 @@ impl Parts {
 
     /// Returns the series. A number that is missing is NaN. Returns `None` if a line is there
     /// twice, since nobody knows which is right.
-    pub(super) fn value(&self, kind: Kind) -> Option<Value<'_>> {
+    pub(super) fn value(&self, kind: SeriesKind) -> Option<Value<'_>> {
         if self.is_twice {
             return None;
         }
         let number = |part: Option<f64>| part.unwrap_or(f64::NAN);
         Some(match kind {
-            Kind::Counter => Value::Counter(number(self.value)),
-            Kind::Gauge | Kind::Untyped => Value::Gauge(number(self.value)),
-            Kind::Summary => Value::Summary { count: number(self.count), sum: number(self.sum) },
-            Kind::Histogram => {
+            SeriesKind::Counter => Value::Counter(number(self.value)),
+            SeriesKind::Gauge | SeriesKind::Untyped => Value::Gauge(number(self.value)),
+            SeriesKind::Summary => Value::Summary { count: number(self.count), sum: number(self.sum) },
+            SeriesKind::Histogram => {
                 let all = self.buckets.last().filter(|last| last.upper == f64::INFINITY);
                 let count = self.count.or_else(|| all.map(|all| all.cumulative));
                 Value::Histogram { buckets: &self.buckets, count: number(count), sum: number(self.sum) }
@@ -76,26 +76,26 @@ mod tests {
 
     #[test]
     fn parts_may_come_in_any_order_but_once() {
-        let bucket = |upper, cumulative| Bucket { upper, cumulative };
+        let bucket = |upper, cumulative| CumulativeBucket { upper, cumulative };
         let mut parts = Parts::default();
         for part in [
             Part::Sum(2.5),
-            Part::Bucket(bucket(f64::INFINITY, 4.0)),
+            Part::CumulativeBucket(bucket(f64::INFINITY, 4.0)),
             Part::Created(7.0),
-            Part::Bucket(bucket(1.0, 3.0)),
-            Part::Bucket(bucket(-1.0, 1.0)),
+            Part::CumulativeBucket(bucket(1.0, 3.0)),
+            Part::CumulativeBucket(bucket(-1.0, 1.0)),
         ] {
             parts.add(part);
         }
         parts.sort();
         let buckets = [bucket(-1.0, 1.0), bucket(1.0, 3.0), bucket(f64::INFINITY, 4.0)];
         let expected = Value::Histogram { buckets: &buckets, count: 4.0, sum: 2.5 };
-        assert_eq!((parts.value(Kind::Histogram), parts.created()), (Some(expected), Some(7.0)));
+        assert_eq!((parts.value(SeriesKind::Histogram), parts.created()), (Some(expected), Some(7.0)));
         parts.add(Part::Sum(2.5));
-        assert_eq!(parts.value(Kind::Histogram), None);
+        assert_eq!(parts.value(SeriesKind::Histogram), None);
         parts.clear();
         parts.add(Part::Value(1.0));
-        assert_eq!(parts.value(Kind::Counter), Some(Value::Counter(1.0)));
-        assert!(matches!(parts.value(Kind::Summary), Some(Value::Summary { count, .. }) if count.is_nan()));
+        assert_eq!(parts.value(SeriesKind::Counter), Some(Value::Counter(1.0)));
+        assert!(matches!(parts.value(SeriesKind::Summary), Some(Value::Summary { count, .. }) if count.is_nan()));
     }
 }

@@ -22,16 +22,16 @@ pub(super) enum Verdict {
     Foreign,
     /// Another one, which answers from now on: its totals are only what the next ones are compared
     /// with.
-    Another,
+    Replaced,
     /// Nothing says which process answers, and most totals have gone back.
     Unsettled,
     /// Several processes answer in turn.
-    Several,
+    Alternating,
 }
 
 /// The processes that have answered.
 #[derive(Debug, Default)]
-pub(super) struct Process {
+pub(super) struct ProcessTracker {
     /// The start time that this answer says; the sum, if it says several.
     read: Option<f64>,
     current: Option<f64>,
@@ -44,7 +44,7 @@ pub(super) struct Process {
     quiet: u8,
 }
 
-impl Process {
+impl ProcessTracker {
     /// Begins an answer.
     pub(super) fn begin(&mut self) {
         self.read = None;
@@ -73,7 +73,7 @@ impl Process {
                 self.note_return();
             }
             self.note_same();
-            return if self.returns < 2 { Verdict::Same } else { Verdict::Several };
+            return if self.returns < 2 { Verdict::Same } else { Verdict::Alternating };
         }
         self.quiet = 0;
         let is_again = self.candidate.is_some_and(|candidate| is_same(candidate, read));
@@ -83,11 +83,11 @@ impl Process {
         match () {
             () if self.returns >= 2 => {
                 self.adopt(read);
-                Verdict::Several
+                Verdict::Alternating
             }
             () if is_again || have_gone_back => {
                 self.adopt(read);
-                Verdict::Another
+                Verdict::Replaced
             }
             () => {
                 self.candidate = Some(read);
@@ -105,12 +105,12 @@ impl Process {
             }
             Some(current) if is_same(read, current) => {
                 self.note_same();
-                Verdict::Several
+                Verdict::Alternating
             }
             Some(_) => {
                 self.quiet = 0;
                 self.adopt(read);
-                Verdict::Several
+                Verdict::Alternating
             }
         }
     }
@@ -154,7 +154,7 @@ mod tests {
     const B: f64 = 1_787_400_000.5;
     const C: f64 = 1_787_402_161.75;
 
-    fn verdicts(process: &mut Process, starts: &[(Option<f64>, bool)]) -> Vec<Verdict> {
+    fn verdicts(process: &mut ProcessTracker, starts: &[(Option<f64>, bool)]) -> Vec<Verdict> {
         let judge = |(start, have_gone_back): &(Option<f64>, bool)| {
             process.begin();
             if let Some(start) = start {
@@ -168,17 +168,17 @@ mod tests {
     #[test]
     fn a_restart_is_another_process() {
         let [a, b] = [A, B].map(|start| (Some(start), false));
-        let mut process = Process::default();
+        let mut process = ProcessTracker::default();
         // By its totals at once, or else when it answers again.
         let starts = [a, a, (Some(B), true), b, b, a, a];
         let expected = [
             Verdict::Unknown,
             Verdict::Same,
-            Verdict::Another,
+            Verdict::Replaced,
             Verdict::Same,
             Verdict::Same,
             Verdict::Foreign,
-            Verdict::Another,
+            Verdict::Replaced,
         ];
         assert_eq!(verdicts(&mut process, &starts), expected);
     }
@@ -198,17 +198,17 @@ mod tests {
             Verdict::Unknown,
             Verdict::Same,
         ];
-        assert_eq!(verdicts(&mut Process::default(), &starts), expected);
+        assert_eq!(verdicts(&mut ProcessTracker::default(), &starts), expected);
     }
 
     #[test]
     fn processes_that_answer_in_turn_are_several_until_only_one_does() {
         for starts in [[A, B, A, B], [A, B, B, A], [A, B, C, A], [A, A, B, C]] {
             for have_gone_back in [[false; 4], [false, true, false, true], [true; 4]] {
-                let mut process = Process::default();
+                let mut process = ProcessTracker::default();
                 let round: Vec<_> = starts.into_iter().map(Some).zip(have_gone_back).collect();
                 let told = verdicts(&mut process, &round.repeat(3));
-                assert_eq!(told.last(), Some(&Verdict::Several), "{starts:?} {told:?}");
+                assert_eq!(told.last(), Some(&Verdict::Alternating), "{starts:?} {told:?}");
                 let quiet = verdicts(&mut process, &[(Some(A), false); 30]);
                 assert_eq!(quiet.last(), Some(&Verdict::Same), "{quiet:?}");
             }

@@ -1,9 +1,9 @@
 //! Rules that publish nothing, and labels that nothing has.
 
 use super::super::{
-    nearest::is_near,
     reading::Label,
-    rule::{Rule, Source},
+    rule::{DimensionSource, Rule},
+    similar_names::is_near,
 };
 
 /// The most rules that a remark names.
@@ -24,7 +24,7 @@ impl RuleUse {
     /// Takes in a series that the rule matches.
     pub(super) fn note(&mut self, rule: &Rule, name: &str, labels: &[Label<'_>]) {
         for (index, (_, source)) in (0..u32::BITS).zip(&rule.dimensions) {
-            if matches!(source, Source::Label(label, _) if labels.iter().any(|known| known.name == *label)) {
+            if matches!(source, DimensionSource::Label(label, _) if labels.iter().any(|known| known.name == *label)) {
                 self.labels |= 1_u32 << index;
             }
         }
@@ -50,7 +50,7 @@ impl RuleUse {
         let (name, labels) = self.example.as_ref()?;
         let (dimension, label, near) =
             (0..u32::BITS).zip(&rule.dimensions).find_map(|(bit, (dimension, source))| {
-                let Source::Label(label, default) = source else { return None };
+                let DimensionSource::Label(label, default) = source else { return None };
                 let near = labels.iter().find(|known| is_near(label, known));
                 let is_fault = self.labels & (1_u32 << bit) == 0 && (default.is_none() || near.is_some());
                 is_fault.then_some((dimension, label, near))

@@ -2,10 +2,10 @@
 
 use acpw_metric::{Dimensions, Distribution, Metric};
 
-use super::{parts::Parts, steadiness::Steadiness};
+use super::{parts::Parts, reset_history::ResetHistory};
 use crate::source::{
-    difference::Previous,
-    reading::{Kind, Value},
+    change::PreviousReading,
+    reading::{SeriesKind, Value},
 };
 
 /// A rule's index, and the hash of a reading's name and labels, which takes less memory than they
@@ -14,16 +14,16 @@ use crate::source::{
 pub(super) type SeriesKey = (usize, u64);
 
 /// A rule's index, and the series under which it publishes.
-pub(super) type TargetKey = (usize, Metric, Dimensions);
+pub(super) type OutputKey = (usize, Metric, Dimensions);
 
 /// A series at the target, by one rule.
 #[derive(Debug)]
-pub(super) struct Series {
-    pub(super) kind: Kind,
+pub(super) struct SourceSeries {
+    pub(super) kind: SeriesKind,
     /// The hash of its name.
     pub(super) name: u64,
     /// The index of the target under which it is published.
-    pub(super) target: usize,
+    pub(super) output: usize,
     /// The last round in which it was there.
     pub(super) round: u64,
     /// The last round in which it was there as another kind.
@@ -33,34 +33,34 @@ pub(super) struct Series {
     /// What this round's answer has said of it so far.
     pub(super) parts: Parts,
     /// Whether that can be true.
-    pub(super) is_sound: bool,
+    pub(super) is_plausible: bool,
     /// The reading from which the next change is taken.
-    pub(super) previous: Previous,
+    pub(super) previous: PreviousReading,
     /// When it began, as the target says.
     pub(super) created: Option<f64>,
-    pub(super) steadiness: Steadiness,
+    pub(super) resets: ResetHistory,
 }
 
-impl Series {
-    pub(super) fn new(kind: Kind, name: u64, target: usize, is_target_known: bool) -> Self {
+impl SourceSeries {
+    pub(super) fn new(kind: SeriesKind, name: u64, output: usize, is_target_known: bool) -> Self {
         Self {
             kind,
             name,
-            target,
+            output,
             round: 0,
             other_kind: 0,
             is_missing: false,
             parts: Parts::default(),
-            is_sound: false,
-            previous: Previous::default(),
+            is_plausible: false,
+            previous: PreviousReading::default(),
             created: None,
-            steadiness: Steadiness::new(is_target_known),
+            resets: ResetHistory::new(is_target_known),
         }
     }
 
     /// Returns its total in this round, if it has one that can be true.
     pub(super) fn total(&self) -> Option<f64> {
-        match self.parts.value(self.kind).filter(|_| self.is_sound)? {
+        match self.parts.value(self.kind).filter(|_| self.is_plausible)? {
             Value::Counter(total) => Some(total),
             Value::Histogram { count, .. } | Value::Summary { count, .. } => Some(count),
             Value::Gauge(_) => None,
@@ -70,9 +70,9 @@ impl Series {
 
 /// A series in CloudWatch.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct OutputSeries {
     /// The kind of all series that are published under it.
-    pub(super) kind: Kind,
+    pub(super) kind: SeriesKind,
     /// The number of these series.
     pub(super) series: usize,
     /// The sum of this round.
@@ -83,8 +83,8 @@ pub(super) struct Target {
     pub(super) is_broken: bool,
 }
 
-impl Target {
-    pub(super) fn new(kind: Kind) -> Self {
+impl OutputSeries {
+    pub(super) fn new(kind: SeriesKind) -> Self {
         Self { kind, series: 0, sum: None, values: Distribution::new(), is_broken: false }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     config::Settings,
     dimension::EcsDimension,
-    measure::Measure,
+    metric::EcsMetric,
     task::{Container, Task},
 };
 use crate::source::remark::Remarks;
@@ -63,12 +63,12 @@ impl Settings {
         let is_of_task = self.sets.iter().any(|set| !set.contains(&EcsDimension::ContainerName));
         for (measure, name) in &self.metrics {
             let (limit, key, instead) = match measure {
-                Measure::CpuUtilization if task.limits.vcpu.is_none() => ("CPU", "cpu", ", or publish CpuUtilized"),
-                Measure::MemoryUtilization if task.limits.memory_mib.is_none() => {
+                EcsMetric::CpuUtilization if task.limits.vcpu.is_none() => ("CPU", "cpu", ", or publish CpuUtilized"),
+                EcsMetric::MemoryUtilization if task.limits.memory_mib.is_none() => {
                     ("memory", "memory", ", or publish MemoryUtilized")
                 }
-                Measure::CpuReserved if task.limits.vcpu.is_none() && is_of_task => ("CPU", "cpu", ""),
-                Measure::MemoryReserved if task.limits.memory_mib.is_none() && is_of_task => ("memory", "memory", ""),
+                EcsMetric::CpuReserved if task.limits.vcpu.is_none() && is_of_task => ("CPU", "cpu", ""),
+                EcsMetric::MemoryReserved if task.limits.memory_mib.is_none() && is_of_task => ("memory", "memory", ""),
                 _ => continue,
             };
             let kind = if limit == "CPU" { "CPU limit" } else { "memory limit" };

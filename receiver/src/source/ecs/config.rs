@@ -8,14 +8,14 @@ use acpw_metric::{DimensionValue, MetricName, Namespace, StorageResolution};
 use super::{
     EcsTask,
     dimension::EcsDimension,
-    measure::{MEASURES, Measure},
+    metric::{EcsMetric, METRICS},
 };
 use crate::{
     config::is_host,
     source::{
         Publish, Reader, SourceConfig,
         config::Environment,
-        key::{namespace, resolution},
+        shared_keys::{namespace, resolution},
     },
 };
 
@@ -70,7 +70,7 @@ pub struct Settings {
     /// The container that container metrics are about; every one otherwise.
     pub container: Option<String>,
     /// Each metric once.
-    pub metrics: Vec<(Measure, MetricName)>,
+    pub metrics: Vec<(EcsMetric, MetricName)>,
     /// Each set once.
     pub sets: Vec<Vec<EcsDimension>>,
     /// What the service is called where the endpoint does not tell.
@@ -148,9 +148,9 @@ fn endpoint(
 }
 
 /// The metrics; each once.
-fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) -> Vec<(Measure, MetricName)> {
+fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) -> Vec<(EcsMetric, MetricName)> {
     let places = match names.optional(path, faults) {
-        Some(names) => places(names, "metric", &MEASURES.map(|(name, _, _)| name), path, faults),
+        Some(names) => places(names, "metric", &METRICS.map(|(name, _, _)| name), path, faults),
         None => vec![0, 1, 2],
     };
     if places.is_empty() {
@@ -158,7 +158,7 @@ fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) ->
     }
     let mut metrics = Vec::new();
     for place in places {
-        let Some((name, _, measure)) = MEASURES.get(place) else { continue };
+        let Some((name, _, measure)) = METRICS.get(place) else { continue };
         if let Ok(name) = MetricName::new(name) {
             metrics.push((*measure, name));
         }
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(settings.container.as_deref(), Some("web"));
         assert_eq!(
             settings.metrics.iter().map(|(measure, _)| *measure).collect::<Vec<_>>(),
-            [Measure::MemoryUtilized, Measure::CpuUsage]
+            [EcsMetric::MemoryUtilized, EcsMetric::CpuUsage]
         );
         assert_eq!(settings.sets.len(), 3);
         assert_eq!(settings.service.unwrap().as_str(), "shop");

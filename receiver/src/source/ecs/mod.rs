@@ -8,10 +8,10 @@
 
 mod advice;
 mod config;
+mod container_stats;
 mod dimension;
-mod known;
-mod measure;
-mod reading;
+mod latest_stats;
+mod metric;
 mod task;
 mod usage;
 
@@ -23,11 +23,11 @@ use acpw_metric::{
 use serde_json::{Map, Value};
 
 pub use config::{RawEcsTask, Settings};
+use container_stats::ContainerStats;
 pub use dimension::EcsDimension;
-use known::Known;
-pub use measure::{MEASURES, Measure};
-use reading::Reading;
-use task::{Container, Limits, Stage, Task};
+use latest_stats::LatestStats;
+pub use metric::{EcsMetric, METRICS};
+use task::{Container, ContainerState, Limits, Task};
 use usage::{Bounds, Usage};
 
 use super::{SourceCounts, remark::Remarks};
@@ -62,7 +62,7 @@ pub struct EcsTask {
     task_asked: Duration,
     is_task_due: bool,
     /// The containers that have had a reading.
-    known: Vec<Known>,
+    known: Vec<LatestStats>,
     /// Since when the task has had no container of the configured name, by the steady clock.
     missing: Option<Duration>,
     remarks: Remarks,
@@ -212,21 +212,21 @@ impl EcsTask {
         let (mut has_doubt, mut is_due) = (false, true);
         for container in &task.containers {
             let earlier = before.iter().position(|known| known.id == container.id).map(|at| before.swap_remove(at));
-            let reading = stats.get(&container.id).and_then(Reading::read);
+            let reading = stats.get(&container.id).and_then(ContainerStats::read);
             let bounds = Bounds { limit: task.limits.vcpu.or(container.limits.vcpu), longest };
-            let (known, doubt) = Known::advance(earlier, &container.id, reading, bounds, now.steady);
+            let (known, doubt) = LatestStats::advance(earlier, &container.id, reading, bounds, now.steady);
             if let Some(doubt) = doubt {
                 let name = container.name.as_ref().map_or(container.id.as_str(), DimensionValue::as_str);
                 self.remarks.once(doubt.kind(), || doubt.describe(&format_args!("container {name:?}")));
             }
             let is_present = known.as_ref().is_some_and(|known| known.is_present);
-            let takes_part = match container.stage {
-                Stage::Early => is_present,
-                Stage::Running => true,
-                Stage::Ended => is_present && known.as_ref().is_some_and(|known| known.has_moved),
+            let takes_part = match container.state {
+                ContainerState::NotStarted => is_present,
+                ContainerState::Running => true,
+                ContainerState::Stopped => is_present && known.as_ref().is_some_and(|known| known.has_moved),
             };
             if takes_part {
-                has_doubt |= !is_present || container.stage == Stage::Ended;
+                has_doubt |= !is_present || container.state == ContainerState::Stopped;
                 is_due &= known.as_ref().is_some_and(|known| known.is_due(now.steady, longest));
                 let new = known.as_ref().filter(|known| known.is_new);
                 let usage = new.map_or_else(Usage::default, |known| known.usage.clone());
@@ -241,7 +241,7 @@ impl EcsTask {
 
         let mut usage = Usage::default();
         if is_due && !has_strangers && task.over_limit == 0 {
-            let is_part = |known: &&mut Known| containers.iter().any(|subject| subject.id() == Some(&known.id));
+            let is_part = |known: &&mut LatestStats| containers.iter().any(|subject| subject.id() == Some(&known.id));
             let parts: Vec<_> = self.known.iter_mut().filter(is_part).collect();
             let (total, doubt) =
                 Usage::total(parts.iter().map(|known| &known.usage), task.shares_network, task.limits.vcpu);
@@ -273,7 +273,7 @@ impl EcsTask {
     /// Whether there are stats of containers that may be the task's: they have appeared since `/task` was asked.
     fn meet_strangers(&mut self, stats: &Map<String, Value>, task: &Task) -> bool {
         let is_listed = |id: &String| task.others.contains(id) || task.containers.iter().any(|known| known.id == *id);
-        let unlisted = stats.iter().filter(|(id, stats)| !is_listed(id) && Reading::read(stats).is_some());
+        let unlisted = stats.iter().filter(|(id, stats)| !is_listed(id) && ContainerStats::read(stats).is_some());
         self.unlisted = unlisted.map(|(id, _)| id.clone()).collect();
         self.unlisted.iter().any(|id| !self.strangers.contains(id))
     }

@@ -28,18 +28,18 @@ pub(super) struct Container {
     /// What it may use.
     pub limits: Limits,
     /// How far it was when the document was made.
-    pub stage: Stage,
+    pub state: ContainerState,
 }
 
 /// How far a container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ContainerState {
     /// It has not started.
-    Early,
+    NotStarted,
     /// It runs.
     Running,
     /// It has ended. It may have been started again since.
-    Ended,
+    Stopped,
 }
 
 /// A task.
@@ -96,10 +96,10 @@ impl Task {
                 name: text("Name").and_then(|name| DimensionValue::new(name).ok()),
                 id: id.to_owned(),
                 limits: Limits::read(container, 1.0 / 1_024.0),
-                stage: match text("KnownStatus") {
-                    Some("RUNNING") => Stage::Running,
-                    Some("STOPPED") => Stage::Ended,
-                    _ => Stage::Early,
+                state: match text("KnownStatus") {
+                    Some("RUNNING") => ContainerState::Running,
+                    Some("STOPPED") => ContainerState::Stopped,
+                    _ => ContainerState::NotStarted,
                 },
             });
         }
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((task.cluster, task.service, task.family, task.limits), (None, None, None, Limits::default()));
         assert_eq!(task.containers.len(), 1);
         let [container] = task.containers.as_slice() else { panic!("one container") };
-        assert!(container.stage == Stage::Early && container.name.is_none());
+        assert!(container.state == ContainerState::NotStarted && container.name.is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::reading::Reading;
+use super::container_stats::ContainerStats;
 
 /// The least time between two readings of which a rate is computed. Docker reads once a second at most; two readings that
 /// are nearer are one, or their times are wrong.
@@ -41,7 +41,7 @@ pub(super) struct Usage {
 
 /// A reason why readings cannot be true.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Doubt {
+pub(super) enum Contradiction {
     /// Two readings are this near, in seconds.
     Near(f64),
     /// More CPU was used than the processors have.
@@ -64,7 +64,7 @@ pub(super) enum Doubt {
     Unbounded,
 }
 
-impl Doubt {
+impl Contradiction {
     /// The name of its kind.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -111,7 +111,11 @@ pub(super) struct Bounds {
 impl Usage {
     /// Computes what was used up to a reading since an earlier one of the same container. Counters that have gone back and
     /// times that are too near or too far give `None`, and what cannot be true gives `None` and a doubt.
-    pub(super) fn new(earlier: Option<&Reading>, reading: &Reading, bounds: Bounds) -> (Self, Option<Doubt>) {
+    pub(super) fn new(
+        earlier: Option<&ContainerStats>,
+        reading: &ContainerStats,
+        bounds: Bounds,
+    ) -> (Self, Option<Contradiction>) {
         let level = Self { memory: reading.memory.map(|bytes| bytes as f64), ..Self::default() };
         let Some(earlier) = earlier else { return (level, None) };
         if reading.at <= earlier.at {
@@ -119,13 +123,13 @@ impl Usage {
         }
         let elapsed = Duration::from_nanos(reading.at.abs_diff(earlier.at));
         if elapsed < SHORTEST {
-            return (level, Some(Doubt::Near(elapsed.as_secs_f64())));
+            return (level, Some(Contradiction::Near(elapsed.as_secs_f64())));
         }
         if elapsed > bounds.longest {
             return (level, None);
         }
         let seconds = elapsed.as_secs_f64();
-        let counted = |counter: fn(&Reading) -> Option<u64>| {
+        let counted = |counter: fn(&ContainerStats) -> Option<u64>| {
             let grown = grown(counter(earlier)?, counter(reading)?)?;
             (grown / seconds <= MOST_BYTES_PER_SECOND).then_some(grown)
         };
@@ -141,20 +145,26 @@ impl Usage {
     }
 
     /// Adds processors and Docker's percentage, unless they cannot be true.
-    fn with_cpu(self, earlier: &Reading, reading: &Reading, elapsed: f64, bounds: Bounds) -> (Self, Option<Doubt>) {
+    fn with_cpu(
+        self,
+        earlier: &ContainerStats,
+        reading: &ContainerStats,
+        elapsed: f64,
+        bounds: Bounds,
+    ) -> (Self, Option<Contradiction>) {
         let Some((before, now)) = earlier.cpu.zip(reading.cpu) else { return (self, None) };
         let Some(used) = grown(before.total, now.total).map(|nanos| nanos / 1e9) else { return (self, None) };
         // A number of processors that changes is uncertain: the smaller one bounds.
         let online = before.online.zip(now.online).map(|(before, now)| before.min(now) as f64);
-        let Some(processors) = online.or(bounds.limit) else { return (self, Some(Doubt::Unbounded)) };
+        let Some(processors) = online.or(bounds.limit) else { return (self, Some(Contradiction::Unbounded)) };
         if used > elapsed * processors * CPU_TOLERANCE {
-            return (self, Some(Doubt::Cpu { used, elapsed, processors }));
+            return (self, Some(Contradiction::Cpu { used, elapsed, processors }));
         }
         let system =
             before.system.zip(now.system).and_then(|(before, now)| grown(before, now)).map(|nanos| nanos / 1e9);
         let system = system.filter(|had| SYSTEM_SHARE.contains(&(had / (elapsed * processors))));
         if let Some(had) = system.filter(|had| used > had * CPU_TOLERANCE) {
-            return (self, Some(Doubt::System { used, had }));
+            return (self, Some(Contradiction::System { used, had }));
         }
         let online_now = online.filter(|_| before.online == now.online);
         let docker_percent = system.zip(online_now).map(|(had, online)| used / had * online * 100.0);
@@ -168,7 +178,7 @@ impl Usage {
         containers: impl IntoIterator<Item = &'a Self>,
         shares_network: bool,
         limit: Option<f64>,
-    ) -> (Self, Option<Doubt>) {
+    ) -> (Self, Option<Contradiction>) {
         let mut containers = containers.into_iter();
         let Some(first) = containers.next() else { return (Self::default(), None) };
         let mut total = first.clone();
@@ -177,7 +187,8 @@ impl Usage {
         }
         let Some(processors) = total.online.or(limit) else { return (total, None) };
         let most = processors * CPU_TOLERANCE;
-        let doubt = total.vcpu.filter(|used| *used > most).map(|used| Doubt::Cpu { used, elapsed: 1.0, processors });
+        let doubt =
+            total.vcpu.filter(|used| *used > most).map(|used| Contradiction::Cpu { used, elapsed: 1.0, processors });
         if doubt.is_some() || total.docker_percent.is_some_and(|percent| percent > most * 100.0) {
             (total.docker_percent, total.vcpu) = (None, None);
         }
@@ -212,16 +223,16 @@ fn grown(before: u64, now: u64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::reading::Cpu, *};
+    use super::{super::container_stats::CpuCounters, *};
 
     const BOUNDS: Bounds = Bounds { limit: None, longest: Duration::from_secs(30) };
 
     /// A reading at a millisecond, of a host with two processors.
-    fn reading(millis: i64, total: u64) -> Reading {
+    fn reading(millis: i64, total: u64) -> ContainerStats {
         let count = millis as u64;
-        Reading {
+        ContainerStats {
             at: millis * 1_000_000,
-            cpu: Some(Cpu { total, system: Some(2_000_000 * (1_000_000 + count)), online: Some(2) }),
+            cpu: Some(CpuCounters { total, system: Some(2_000_000 * (1_000_000 + count)), online: Some(2) }),
             memory: Some(700),
             received: Some(10 * count),
             sent: Some(1),
@@ -230,7 +241,7 @@ mod tests {
         }
     }
 
-    fn used(earlier: &Reading, reading: &Reading) -> Usage {
+    fn used(earlier: &ContainerStats, reading: &ContainerStats) -> Usage {
         Usage::new(Some(earlier), reading, BOUNDS).0
     }
 

@@ -7,15 +7,16 @@ use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
     EnvoyStats,
-    pattern::{Condition, Pattern},
-    ready::{GROUPS, Group, ReadyMetric},
-    rule::{Conditions, Kind, Rule, RuleMetric},
+    presets::{GROUPS, PresetGroup, PresetMetric},
+    rule::{Conditions, StatType, StatsRule, StatsRuleMetric},
+    stat_pattern::{Condition, StatPattern},
 };
 use crate::source::{
     Publish, Reader, SourceConfig,
     config::Environment,
-    key::{check_dimension_count, namespace, resolution, unit_and_scale},
-    rule::{RawRuleDimension, Source, dimensions},
+    raw_rule::{RawRuleDimension, dimensions},
+    rule::DimensionSource,
+    shared_keys::{check_dimension_count, namespace, resolution, unit_and_scale},
 };
 
 /// How long the admin interface may take: it answers on the main thread, when it comes to it.
@@ -111,7 +112,7 @@ impl RawEnvoyStats {
             match GROUPS.iter().find(|group| group.name == name) {
                 Some(group) => {
                     for metric in group.metrics {
-                        rules.extend(ready(group, metric, &defined, &path, faults));
+                        rules.extend(preset_rule(group, metric, &defined, &path, faults));
                     }
                 }
                 None => {
@@ -151,7 +152,7 @@ impl RawEnvoyStats {
 }
 
 /// Adds a fault for each dimension that no set of a rule has.
-fn check_use(defined: &[(DimensionName, Source)], rules: &[Rule], path: &str, faults: &mut Faults) {
+fn check_use(defined: &[(DimensionName, DimensionSource)], rules: &[StatsRule], path: &str, faults: &mut Faults) {
     let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
     for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
         let path = format_args!("{path}.{}", name.as_str());
@@ -160,30 +161,30 @@ fn check_use(defined: &[(DimensionName, Source)], rules: &[Rule], path: &str, fa
 }
 
 /// The rule of a metric of a group.
-fn ready(
-    group: &Group,
-    metric: &ReadyMetric,
-    defined: &[(DimensionName, Source)],
+fn preset_rule(
+    group: &PresetGroup,
+    metric: &PresetMetric,
+    defined: &[(DimensionName, DimensionSource)],
     path: &str,
     faults: &mut Faults,
-) -> Option<Rule> {
+) -> Option<StatsRule> {
     let (pattern, name) = group.names(metric);
     let (kind, _, _, unit) = *metric;
-    let pattern = Pattern::new(&pattern).ok()?;
+    let pattern = StatPattern::new(&pattern).ok()?;
     let metric = Metric { name: MetricName::new(&name).ok()?, unit, resolution: StorageResolution::Standard };
     let sets = vec![default_set(&pattern, defined, path, faults)];
-    let metrics = vec![RuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
-    Some(Rule { kind, pattern, metrics, sets })
+    let metrics = vec![StatsRuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
+    Some(StatsRule { kind, pattern, metrics, sets })
 }
 
 impl RawStatsRule {
-    fn check(self, defined: &[(DimensionName, Source)], path: &str, faults: &mut Faults) -> Option<Rule> {
+    fn check(self, defined: &[(DimensionName, DimensionSource)], path: &str, faults: &mut Faults) -> Option<StatsRule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let keys = [
-            (Kind::Counter, "counter", self.counter),
-            (Kind::Gauge, "gauge", self.gauge),
-            (Kind::Histogram, "histogram", self.histogram),
+            (StatType::Counter, "counter", self.counter),
+            (StatType::Gauge, "gauge", self.gauge),
+            (StatType::Histogram, "histogram", self.histogram),
         ];
         let mut given = keys.into_iter().filter(|(_, _, field)| !matches!(field, Field::Absent));
         let (Some((kind, name, field)), None) = (given.next(), given.next()) else {
@@ -191,7 +192,7 @@ impl RawStatsRule {
             return None;
         };
         let pattern = field.required(key(name), faults)?;
-        let pattern = faults.checked(key(name), Pattern::new(&pattern))?;
+        let pattern = faults.checked(key(name), StatPattern::new(&pattern))?;
         let raw_metrics = self.metrics.required(key("metrics"), faults).unwrap_or_default();
         if raw_metrics.is_empty() && faults.is_empty() {
             faults.add(key("metrics"), "must have at least one metric");
@@ -218,30 +219,40 @@ impl RawStatsRule {
             }
             None => sets.push(default_set(&pattern, defined, &path, faults)),
         }
-        Some(Rule { kind, pattern, metrics, sets })
+        Some(StatsRule { kind, pattern, metrics, sets })
     }
 }
 
 impl RawStatsMetric {
-    fn check(self, kind: Kind, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<RuleMetric> {
+    fn check(self, kind: StatType, pattern: &StatPattern, path: &str, faults: &mut Faults) -> Option<StatsRuleMetric> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let name = self.name.required(key("name"), faults);
         let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
         let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
-        let unit = unit.unwrap_or(if kind == Kind::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
+        let unit = unit.unwrap_or(if kind == StatType::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
         let resolution =
             resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
         let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
         let ones = conditions(self.ones, pattern, &key("ones"), faults);
-        if ones.is_some() && kind != Kind::Counter {
+        if ones.is_some() && kind != StatType::Counter {
             faults.add(key("ones"), "is for counters");
         }
-        Some(RuleMetric { metric: Metric { name: name?, unit, resolution }, scale: scale.unwrap_or(1.0), only, ones })
+        Some(StatsRuleMetric {
+            metric: Metric { name: name?, unit, resolution },
+            scale: scale.unwrap_or(1.0),
+            only,
+            ones,
+        })
     }
 }
 
-fn conditions(raw: Field<Members<String>>, pattern: &Pattern, path: &str, faults: &mut Faults) -> Option<Conditions> {
+fn conditions(
+    raw: Field<Members<String>>,
+    pattern: &StatPattern,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Conditions> {
     let mut conditions = Vec::new();
     for (name, text) in raw.optional(path, faults)?.0 {
         let path = format!("{path}.{}", name.escape_default());
@@ -256,17 +267,17 @@ fn conditions(raw: Field<Members<String>>, pattern: &Pattern, path: &str, faults
 
 /// All places, and what is always the same.
 fn default_set(
-    pattern: &Pattern,
-    defined: &[(DimensionName, Source)],
+    pattern: &StatPattern,
+    defined: &[(DimensionName, DimensionSource)],
     path: &str,
     faults: &mut Faults,
-) -> Vec<(DimensionName, Source)> {
+) -> Vec<(DimensionName, DimensionSource)> {
     let mut names = Vec::new();
     for place in pattern.places() {
         names.push(Field::Valid(place.to_owned()));
     }
     for (name, source) in defined {
-        if matches!(source, Source::Constant(_)) {
+        if matches!(source, DimensionSource::Constant(_)) {
             names.push(Field::Valid(name.as_str().to_owned()));
         }
     }
@@ -275,21 +286,21 @@ fn default_set(
 
 fn checked_set(
     names: Vec<Field<String>>,
-    pattern: &Pattern,
-    defined: &[(DimensionName, Source)],
+    pattern: &StatPattern,
+    defined: &[(DimensionName, DimensionSource)],
     path: &str,
     faults: &mut Faults,
-) -> Vec<(DimensionName, Source)> {
+) -> Vec<(DimensionName, DimensionSource)> {
     check_dimension_count(names.len(), path, faults);
-    let mut set: Vec<(DimensionName, Source)> = Vec::with_capacity(names.len());
+    let mut set: Vec<(DimensionName, DimensionSource)> = Vec::with_capacity(names.len());
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(name) = name.required(&path, faults) else { continue };
         let source = match defined.iter().find(|(known, _)| known.as_str() == name) {
             Some((_, source)) => source.clone(),
-            None => Source::Label(name.clone(), None),
+            None => DimensionSource::Label(name.clone(), None),
         };
-        if let Source::Label(place, _) = &source
+        if let DimensionSource::Label(place, _) = &source
             && pattern.place(place).is_none()
         {
             let place = place.escape_default();

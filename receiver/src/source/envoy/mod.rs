@@ -11,24 +11,24 @@
 //! taken as totals since they began, of which the receiver makes differences. So no flush is missed or counted twice, and
 //! what is not published in one round is in the next.
 
-pub mod answer;
-pub mod known;
-pub mod names;
-pub mod pattern;
-pub mod ready;
+pub mod baseline;
+pub mod known_names;
+pub mod presets;
 pub mod rule;
+pub mod stat_pattern;
+pub mod stats_response;
 
 mod config;
 
 use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
 use percent_encoding::utf8_percent_encode;
 
-use answer::{Answer, Bucket, Stat};
+use baseline::Baseline;
 pub use config::RawEnvoyStats;
-use known::Known;
-use names::{Doubt, Names, Scope};
-use pattern::Uncertain;
-use rule::{Kind, Rule};
+use known_names::{Ambiguity, KnownNames, NameScope};
+use rule::{StatType, StatsRule};
+use stat_pattern::AmbiguousStat;
+use stats_response::{Stat, StatBucket, StatsResponse};
 
 use super::{SourceCounts, remark::Remarks};
 use crate::{call::Response, percent::RESERVED};
@@ -46,29 +46,29 @@ const UNKNOWN_NAMES: usize = 16;
 /// Envoy's own stats.
 #[derive(Debug)]
 pub struct EnvoyStats {
-    rules: Vec<Rule>,
+    rules: Vec<StatsRule>,
     namespace: Option<Namespace>,
-    counters: Known,
-    histograms: Known,
+    counters: Baseline,
+    histograms: Baseline,
     limit: usize,
     /// How many gauges there were in this answer.
     gauges: usize,
     /// Whether no answer has been read yet.
     is_first: bool,
     /// What is to be asked next in this round.
-    next: Option<Kind>,
-    reading: Option<Reading>,
-    names: Names,
-    /// Names that no gauge shows, of this round and of the one before.
+    next: Option<StatType>,
+    reading: Option<OpenResponse>,
+    names: KnownNames,
+    /// KnownNames that no gauge shows, of this round and of the one before.
     unknown: [Vec<String>; 2],
     remarks: Remarks,
 }
 
 /// An answer that is read.
 #[derive(Debug)]
-struct Reading {
-    kind: Kind,
-    answer: Answer,
+struct OpenResponse {
+    kind: StatType,
+    answer: StatsResponse,
     time: Timestamp,
     /// Whether it is read for the names that it shows; it is read again for its values.
     is_for_names: bool,
@@ -76,18 +76,18 @@ struct Reading {
 
 impl EnvoyStats {
     /// Nothing is known yet. Of each type at most `limit` stats are heeded; data go to `namespace`, or the receiver's.
-    pub fn new(rules: Vec<Rule>, limit: usize, namespace: Option<Namespace>) -> Self {
+    pub fn new(rules: Vec<StatsRule>, limit: usize, namespace: Option<Namespace>) -> Self {
         Self {
             rules,
             namespace,
-            counters: Known::new(limit),
-            histograms: Known::new(limit),
+            counters: Baseline::new(limit),
+            histograms: Baseline::new(limit),
             limit,
             gauges: 0,
             is_first: true,
-            next: Some(Kind::FIRST),
+            next: Some(StatType::FIRST),
             reading: None,
-            names: Names::default(),
+            names: KnownNames::default(),
             unknown: Default::default(),
             remarks: Remarks::default(),
         }
@@ -96,7 +96,7 @@ impl EnvoyStats {
     pub(super) fn next_path(&mut self) -> Option<String> {
         loop {
             let Some(kind) = self.next else {
-                self.next = Some(Kind::FIRST);
+                self.next = Some(StatType::FIRST);
                 self.unknown.swap(0, 1);
                 self.unknown[0].clear();
                 return None;
@@ -109,9 +109,9 @@ impl EnvoyStats {
     }
 
     pub(super) fn handle_answer(&mut self, answer: Response, now: Now) -> Result<(), String> {
-        let kind = self.next.replace(Kind::FIRST).unwrap_or(Kind::FIRST);
+        let kind = self.next.replace(StatType::FIRST).unwrap_or(StatType::FIRST);
         let answer = match answer {
-            Response::Complete { status: 200, body, .. } => Answer::new(body)?,
+            Response::Complete { status: 200, body, .. } => StatsResponse::new(body)?,
             Response::Complete { status, body, .. } => {
                 return Err(format!("the status is {status}: {}", String::from_utf8_lossy(&body)));
             }
@@ -119,11 +119,11 @@ impl EnvoyStats {
         };
         self.next = kind.next();
         self.gauges = 0;
-        let is_for_names = kind == Kind::Gauge && self.scopes().next().is_some();
+        let is_for_names = kind == StatType::Gauge && self.scopes().next().is_some();
         if is_for_names {
-            self.names = Names::default();
+            self.names = KnownNames::default();
         }
-        self.reading = Some(Reading { kind, answer, time: now.wall, is_for_names });
+        self.reading = Some(OpenResponse { kind, answer, time: now.wall, is_for_names });
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl EnvoyStats {
     ) -> Result<(), String> {
         let Some(mut reading) = self.reading.take() else { return Ok(()) };
         let kind = reading.kind;
-        if kind == Kind::Counter && std::mem::take(&mut self.is_first) {
+        if kind == StatType::Counter && std::mem::take(&mut self.is_first) {
             self.begin(&reading.answer, counts);
         }
         while *budget > 0 {
@@ -154,14 +154,14 @@ impl EnvoyStats {
                 }
                 Ok(None) => {
                     match kind {
-                        Kind::Counter => self.counters.end(),
-                        Kind::Gauge => {}
-                        Kind::Histogram => self.histograms.end(),
+                        StatType::Counter => self.counters.end(),
+                        StatType::Gauge => {}
+                        StatType::Histogram => self.histograms.end(),
                     }
                     return Ok(());
                 }
                 Err(reason) => {
-                    self.next = Some(Kind::FIRST);
+                    self.next = Some(StatType::FIRST);
                     return Err(reason.to_owned());
                 }
             };
@@ -184,7 +184,7 @@ impl EnvoyStats {
     /// Adds what a stat says to the series of the rules that it is for. Returns how much work that was, in bytes to read.
     fn apply(
         &mut self,
-        kind: Kind,
+        kind: StatType,
         stat: Stat,
         time: Timestamp,
         data: &mut Accumulator,
@@ -208,18 +208,20 @@ impl EnvoyStats {
         }
         let increase = match (kind, stat.value, stat.totals) {
             // It begins anew, or has not begun.
-            (Kind::Counter, Some(0), _) => None,
-            (Kind::Counter, Some(total), _) => self.counters.increase(&stat.name, Bucket::of_counter(total), counts),
-            (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
+            (StatType::Counter, Some(0), _) => None,
+            (StatType::Counter, Some(total), _) => {
+                self.counters.increase(&stat.name, StatBucket::of_counter(total), counts)
+            }
+            (StatType::Gauge, Some(_), _) if self.gauges >= self.limit => {
                 counts.over_limit = counts.over_limit.saturating_add(1);
                 None
             }
-            (Kind::Gauge, Some(level), _) => {
+            (StatType::Gauge, Some(level), _) => {
                 self.gauges = self.gauges.saturating_add(1);
-                Some(vec![Bucket { lower_bound: level as f64, width: 0.0, count: 1 }])
+                Some(vec![StatBucket { lower_bound: level as f64, width: 0.0, count: 1 }])
             }
-            (Kind::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
-            (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
+            (StatType::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
+            (StatType::Counter | StatType::Gauge, None, _) | (StatType::Histogram, _, None) => {
                 counts.gaps = counts.gaps.saturating_add(1);
                 None
             }
@@ -235,7 +237,7 @@ impl EnvoyStats {
     /// In Envoy's first answer all counts from zero, when this is the first receiver since Envoy started. An earlier one
     /// that has failed has published some of it, and the admin interface of another Envoy tells of times before this one:
     /// then the first answer is only what the next one is compared with.
-    fn begin(&mut self, answer: &Answer, counts: &SourceCounts) {
+    fn begin(&mut self, answer: &StatsResponse, counts: &SourceCounts) {
         if answer.find(ANSWERS).is_some_and(|answers| answers <= counts.answers) {
             self.counters.begin_from_zero();
             self.histograms.begin_from_zero();
@@ -243,14 +245,14 @@ impl EnvoyStats {
     }
 
     /// The kinds of names that rules have, each once.
-    fn scopes(&self) -> impl Iterator<Item = Scope> {
-        let has = |scope: &Scope| self.rules.iter().any(|rule| rule.pattern.scope() == Some(*scope));
-        Scope::ALL.into_iter().filter(has)
+    fn scopes(&self) -> impl Iterator<Item = NameScope> {
+        let has = |scope: &NameScope| self.rules.iter().any(|rule| rule.pattern.scope() == Some(*scope));
+        NameScope::ALL.into_iter().filter(has)
     }
 
     /// Returns what to ask of stats of this type, if rules need some.
-    fn path(&self, kind: Kind) -> Option<String> {
-        let asks_first = self.is_first && kind == Kind::Counter;
+    fn path(&self, kind: StatType) -> Option<String> {
+        let asks_first = self.is_first && kind == StatType::Counter;
         let mut filter = String::new();
         let mut separator = "^(?:";
         for rule in self.rules.iter().filter(|rule| rule.kind == kind) {
@@ -258,11 +260,11 @@ impl EnvoyStats {
             rule.pattern.write_regex(&mut filter);
             separator = "|";
         }
-        for scope in self.scopes().filter(|_| kind == Kind::Gauge) {
+        for scope in self.scopes().filter(|_| kind == StatType::Gauge) {
             filter.push_str(separator);
-            pattern::write_literal(scope.head(), &mut filter);
+            stat_pattern::write_literal(scope.head(), &mut filter);
             filter.push_str(".*");
-            pattern::write_literal(scope.gauge(), &mut filter);
+            stat_pattern::write_literal(scope.gauge(), &mut filter);
             separator = "|";
         }
         if asks_first {
@@ -275,9 +277,9 @@ impl EnvoyStats {
         let mut path = format!("/stats?format=json&type={}", kind.name());
         match kind {
             // A counter that has not counted is left out; but not the receiver's own in the first round.
-            Kind::Counter if !asks_first => path.push_str("&usedonly"),
-            Kind::Histogram => path.push_str("&usedonly&histogram_buckets=detailed"),
-            Kind::Counter | Kind::Gauge => {}
+            StatType::Counter if !asks_first => path.push_str("&usedonly"),
+            StatType::Histogram => path.push_str("&usedonly&histogram_buckets=detailed"),
+            StatType::Counter | StatType::Gauge => {}
         }
         path.push_str("&filter=");
         path.extend(utf8_percent_encode(&filter, RESERVED));
@@ -286,17 +288,17 @@ impl EnvoyStats {
 }
 
 /// Remarks on a stat that is left out since the name in it is uncertain.
-fn remark(uncertain: &Uncertain<'_>, stat: &str, unknown: &mut [Vec<String>; 2], remarks: &mut Remarks) {
-    let Uncertain { scope, text, doubt } = *uncertain;
-    match doubt {
-        Doubt::Shared => remarks.once("shared", || {
+fn remark(uncertain: &AmbiguousStat<'_>, stat: &str, unknown: &mut [Vec<String>; 2], remarks: &mut Remarks) {
+    let AmbiguousStat { scope, text, ambiguity } = *uncertain;
+    match ambiguity {
+        Ambiguity::Shared => remarks.once("shared", || {
             let (owner, part) = text.rsplit_once('.').unwrap_or_default();
             format!(
                 "{stat:?} is left out: {text:?} is a cluster, and {part:?} is also where Envoy counts requests of another \
                  one, such as {owner:?}, so it has the requests of both. Set alt_stat_name in one of them"
             )
         }),
-        Doubt::Unknown => {
+        Ambiguity::Unknown => {
             let [now, before] = unknown;
             if before.iter().any(|name| name == text) {
                 let (head, gauge) = (scope.head(), scope.gauge());

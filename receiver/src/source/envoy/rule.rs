@@ -8,14 +8,14 @@ use acpw_metric::{
 };
 
 use super::{
-    answer::Bucket,
-    pattern::{Condition, Pattern},
+    stat_pattern::{Condition, StatPattern},
+    stats_response::StatBucket,
 };
-use crate::source::rule::Source;
+use crate::source::rule::DimensionSource;
 
 /// The types of Envoy's stats; each is asked for by itself, since the JSON does not tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StatType {
     /// What only grows.
     Counter,
     /// What is now.
@@ -24,7 +24,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl StatType {
     /// What Envoy calls it in `type=`.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,20 +49,20 @@ impl Kind {
 
 /// Stats of one pattern, and what is published of them.
 #[derive(Clone, Debug)]
-pub struct Rule {
+pub struct StatsRule {
     /// Their type.
-    pub kind: Kind,
+    pub kind: StatType,
     /// Their names.
-    pub pattern: Pattern,
+    pub pattern: StatPattern,
     /// What is published.
-    pub metrics: Vec<RuleMetric>,
+    pub metrics: Vec<StatsRuleMetric>,
     /// Under which dimensions, each set by itself.
-    pub sets: Vec<Vec<(DimensionName, Source)>>,
+    pub sets: Vec<Vec<(DimensionName, DimensionSource)>>,
 }
 
 /// One metric of a rule.
 #[derive(Clone, Debug)]
-pub struct RuleMetric {
+pub struct StatsRuleMetric {
     /// What it is in CloudWatch.
     pub metric: Metric,
     /// What values are multiplied by.
@@ -83,30 +83,30 @@ impl Conditions {
     }
 }
 
-impl Rule {
+impl StatsRule {
     /// Adds what a stat with these values at the pattern's places has said since it was last asked: by how much the buckets
     /// of a histogram have grown, or the one of a counter; of a gauge, its level. Returns to how many series it was added.
     pub fn apply(
         &self,
         values: &[&str],
-        said: &[Bucket],
+        said: &[StatBucket],
         time: Timestamp,
         namespace: Option<&Namespace>,
         data: &mut Accumulator,
     ) -> usize {
         let mut series = 0usize;
-        for RuleMetric { metric, scale, only, ones } in &self.metrics {
+        for StatsRuleMetric { metric, scale, only, ones } in &self.metrics {
             if !only.are_met(values) {
                 continue;
             }
             let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
             for bucket in said {
                 let (value, times) = match (self.kind, ones) {
-                    (Kind::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(values))), bucket.count),
+                    (StatType::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(values))), bucket.count),
                     // Events are values of 1, as senders have them, so Sum and SampleCount are their number.
-                    (Kind::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
-                    (Kind::Counter, None) => (bucket.count as f64, 1),
-                    (Kind::Gauge | Kind::Histogram, _) => (bucket.middle(), bucket.count),
+                    (StatType::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
+                    (StatType::Counter, None) => (bucket.count as f64, 1),
+                    (StatType::Gauge | StatType::Histogram, _) => (bucket.middle(), bucket.count),
                 };
                 told.record_n(value * scale, times);
             }
@@ -121,12 +121,12 @@ impl Rule {
     }
 
     /// The dimensions of a set; nothing where a value is missing, as senders have it.
-    fn dimensions(&self, set: &[(DimensionName, Source)], values: &[&str]) -> Option<Dimensions> {
+    fn dimensions(&self, set: &[(DimensionName, DimensionSource)], values: &[&str]) -> Option<Dimensions> {
         let mut dimensions = Vec::with_capacity(set.len());
         for (name, source) in set {
             let value = match source {
-                Source::Constant(value) => value.clone(),
-                Source::Label(place, default) => {
+                DimensionSource::Constant(value) => value.clone(),
+                DimensionSource::Label(place, default) => {
                     let mut text = Vec::new();
                     let value = self.pattern.place(place).and_then(|place| values.get(place))?;
                     if DimensionValue::append_sanitized(&mut text, value.as_bytes()) {

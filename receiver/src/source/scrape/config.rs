@@ -11,8 +11,8 @@ use crate::{
         Publish, Reader, SourceConfig,
         collector::Collector,
         config::Environment,
-        key::namespace,
-        rule::{RawRule, RawRuleDimension, dimensions, rules},
+        raw_rule::{RawRule, RawRuleDimension, dimensions, rules},
+        shared_keys::namespace,
     },
 };
 

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::{
     family::{Families, MAX_FAMILIES, Owner, Role},
-    line::{Line, Sample, SampleError},
+    line::{Line, SampleError, SampleLine},
     number::number,
 };
-use crate::source::reading::{Bucket, Label, Part, Reading, Sink, Skipped, Wanted};
+use crate::source::reading::{CumulativeBucket, Label, Part, Reading, Sink, Skipped, Wanted};
 
 /// The most characters of a line in a message.
 const SHOWN: usize = 80;
@@ -215,11 +215,11 @@ impl Sink for Everything {
         Wanted::ByPattern
     }
 
-    fn take(&mut self, _: &Reading<'_>) {}
+    fn accept(&mut self, _: &Reading<'_>) {}
 
     fn skip(&mut self, _: &Skipped<'_>) {}
 
-    fn take_process_start(&mut self, _: f64) {}
+    fn set_process_start(&mut self, _: f64) {}
 }
 
 /// Hands a line to the sink. Samples are read to their end of metrics that are wanted, and of all
@@ -238,7 +238,7 @@ fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink:
     let mut labels = Vec::new();
     if sample.name == PROCESS_START && is_utf8 {
         match sample.read(&mut labels) {
-            Ok(seconds) if labels.is_empty() => sink.take_process_start(seconds),
+            Ok(seconds) if labels.is_empty() => sink.set_process_start(seconds),
             _ => {}
         }
     }
@@ -253,7 +253,7 @@ fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink:
 /// Hands over a sample of a metric that is wanted. Where only its number is wrong, hands over NaN,
 /// which costs only the series.
 fn read_sample<'a>(
-    sample: &Sample<'a>,
+    sample: &SampleLine<'a>,
     owner: &Owner,
     labels: &mut Vec<Label<'a>>,
     sink: &mut dyn Sink,
@@ -271,7 +271,7 @@ fn read_sample<'a>(
         Role::Count => Part::Count(value),
         Role::Sum => Part::Sum(value),
         Role::Created => Part::Created(value),
-        Role::Bucket => {
+        Role::CumulativeBucket => {
             let upper = match labels.iter().position(|label| label.name == "le") {
                 Some(index) => number(&labels.remove(index).value),
                 None => None,
@@ -279,10 +279,10 @@ fn read_sample<'a>(
             if upper.is_none() {
                 is_wrong = Some("its label le is no number");
             }
-            Part::Bucket(Bucket { upper: upper.unwrap_or(f64::NAN), cumulative: value })
+            Part::CumulativeBucket(CumulativeBucket { upper: upper.unwrap_or(f64::NAN), cumulative: value })
         }
     };
-    sink.take(&Reading { name, labels, kind: *kind, part });
+    sink.accept(&Reading { name, labels, kind: *kind, part });
     is_wrong.map_or(Ok(()), |reason| fault(reason, true))
 }
 
@@ -307,7 +307,7 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::reading::Kind;
+    use crate::source::reading::SeriesKind;
 
     /// Writes down what is read. Wants everything whose name does not start with `unwanted`.
     #[derive(Debug, Default, PartialEq)]
@@ -322,18 +322,18 @@ mod tests {
             if name.starts_with("unwanted") { Wanted::No } else { Wanted::ByPattern }
         }
 
-        fn take(&mut self, reading: &Reading<'_>) {
+        fn accept(&mut self, reading: &Reading<'_>) {
             let labels: Vec<_> = reading.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
             let kind = match reading.kind {
-                Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
-                Kind::Untyped => "untyped",
-                Kind::Histogram => "histogram",
-                Kind::Summary => "summary",
+                SeriesKind::Counter => "counter",
+                SeriesKind::Gauge => "gauge",
+                SeriesKind::Untyped => "untyped",
+                SeriesKind::Histogram => "histogram",
+                SeriesKind::Summary => "summary",
             };
             let part = match reading.part {
                 Part::Value(value) => value.to_string(),
-                Part::Bucket(Bucket { upper, cumulative }) => format!("<={upper} {cumulative}"),
+                Part::CumulativeBucket(CumulativeBucket { upper, cumulative }) => format!("<={upper} {cumulative}"),
                 Part::Count(count) => format!("count {count}"),
                 Part::Sum(sum) => format!("sum {sum}"),
                 Part::Created(created) => format!("since {created}"),
@@ -346,7 +346,7 @@ mod tests {
             self.skipped.push(format!("{number} {} {reason}: {text}", name.unwrap_or("?")));
         }
 
-        fn take_process_start(&mut self, seconds: f64) {
+        fn set_process_start(&mut self, seconds: f64) {
             self.starts.push(seconds);
         }
     }

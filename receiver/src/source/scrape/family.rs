@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use acpw_metric::{Map, RandomState};
 
 use super::line::FamilyType;
-use crate::source::reading::{Kind, Sink, Wanted};
+use crate::source::reading::{SeriesKind, Sink, Wanted};
 
 /// The most types of an answer. Ten times as many as an answer of the longest default has.
 pub(super) const MAX_FAMILIES: usize = 65_536;
@@ -24,7 +24,7 @@ pub(super) struct Families {
 pub(super) struct Owner {
     /// The name that rules match.
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: SeriesKind,
     pub(super) role: Role,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Owner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Value,
-    Bucket,
+    CumulativeBucket,
     Count,
     Sum,
     Created,
@@ -72,44 +72,44 @@ impl Families {
             }
         }
         let (owner, kind, role) = match own {
-            Some(None) => (name, Kind::Untyped, Role::Contradictory),
-            Some(Some(FamilyType::Counter)) => (name, Kind::Counter, Role::Value),
-            Some(Some(FamilyType::Gauge)) => (name, Kind::Gauge, Role::Value),
+            Some(None) => (name, SeriesKind::Untyped, Role::Contradictory),
+            Some(Some(FamilyType::Counter)) => (name, SeriesKind::Counter, Role::Value),
+            Some(Some(FamilyType::Gauge)) => (name, SeriesKind::Gauge, Role::Value),
             // A quantile, which says nothing about the values since the last time.
             Some(Some(FamilyType::Summary)) => return None,
-            Some(Some(FamilyType::Histogram | FamilyType::Untyped)) => (name, Kind::Untyped, Role::Value),
-            None => self.owner_of_part(name).unwrap_or((name, Kind::Untyped, Role::Value)),
+            Some(Some(FamilyType::Histogram | FamilyType::Untyped)) => (name, SeriesKind::Untyped, Role::Value),
+            None => self.owner_of_part(name).unwrap_or((name, SeriesKind::Untyped, Role::Value)),
         };
         wanted(owner.to_owned(), kind, role, sink)
     }
 
     /// Returns the series that began at the time which samples of this name say.
-    fn owner_of_start(&self, name: &str) -> Option<(String, Kind)> {
+    fn owner_of_start(&self, name: &str) -> Option<(String, SeriesKind)> {
         let base = name.strip_suffix("_created")?;
         let total = || [base, "_total"].concat();
         match self.get(base) {
-            Some(Some(FamilyType::Histogram)) => Some((base.to_owned(), Kind::Histogram)),
-            Some(Some(FamilyType::Summary)) => Some((base.to_owned(), Kind::Summary)),
-            Some(Some(FamilyType::Counter)) => Some((total(), Kind::Counter)),
-            _ => (self.get(&total()) == Some(Some(FamilyType::Counter))).then(|| (total(), Kind::Counter)),
+            Some(Some(FamilyType::Histogram)) => Some((base.to_owned(), SeriesKind::Histogram)),
+            Some(Some(FamilyType::Summary)) => Some((base.to_owned(), SeriesKind::Summary)),
+            Some(Some(FamilyType::Counter)) => Some((total(), SeriesKind::Counter)),
+            _ => (self.get(&total()) == Some(Some(FamilyType::Counter))).then(|| (total(), SeriesKind::Counter)),
         }
     }
 
     /// Returns the series that samples of this name are a part of, by the types of other names.
-    fn owner_of_part<'a>(&self, name: &'a str) -> Option<(&'a str, Kind, Role)> {
+    fn owner_of_part<'a>(&self, name: &'a str) -> Option<(&'a str, SeriesKind, Role)> {
         if let Some(base) = name.strip_suffix("_total") {
             return match self.get(base)? {
-                None => Some((name, Kind::Untyped, Role::Contradictory)),
-                Some(FamilyType::Counter) => Some((name, Kind::Counter, Role::Value)),
+                None => Some((name, SeriesKind::Untyped, Role::Contradictory)),
+                Some(FamilyType::Counter) => Some((name, SeriesKind::Counter, Role::Value)),
                 Some(_) => None,
             };
         }
-        for (suffix, role) in [("_bucket", Role::Bucket), ("_count", Role::Count), ("_sum", Role::Sum)] {
+        for (suffix, role) in [("_bucket", Role::CumulativeBucket), ("_count", Role::Count), ("_sum", Role::Sum)] {
             let Some(base) = name.strip_suffix(suffix) else { continue };
             return match self.get(base)? {
-                None => Some((base, Kind::Untyped, Role::Contradictory)),
-                Some(FamilyType::Histogram) => Some((base, Kind::Histogram, role)),
-                Some(FamilyType::Summary) if role != Role::Bucket => Some((base, Kind::Summary, role)),
+                None => Some((base, SeriesKind::Untyped, Role::Contradictory)),
+                Some(FamilyType::Histogram) => Some((base, SeriesKind::Histogram, role)),
+                Some(FamilyType::Summary) if role != Role::CumulativeBucket => Some((base, SeriesKind::Summary, role)),
                 Some(_) => None,
             };
         }
@@ -117,7 +117,7 @@ impl Families {
     }
 }
 
-fn wanted(name: String, kind: Kind, role: Role, sink: &mut dyn Sink) -> Option<Owner> {
+fn wanted(name: String, kind: SeriesKind, role: Role, sink: &mut dyn Sink) -> Option<Owner> {
     (sink.wants(&name) != Wanted::No).then_some(Owner { name, kind, role })
 }
 
@@ -138,11 +138,11 @@ mod tests {
             }
         }
 
-        fn take(&mut self, _: &Reading<'_>) {}
+        fn accept(&mut self, _: &Reading<'_>) {}
 
         fn skip(&mut self, _: &Skipped<'_>) {}
 
-        fn take_process_start(&mut self, _: f64) {}
+        fn set_process_start(&mut self, _: f64) {}
     }
 
     #[test]
@@ -172,28 +172,28 @@ mod tests {
             Some((owner.name, owner.kind, owner.role))
         };
         let is = |name: &str, kind, role| Some((name.to_owned(), kind, role));
-        assert_eq!(owner("c"), is("c", Kind::Counter, Role::Value));
-        assert_eq!(owner("c_total"), is("c_total", Kind::Counter, Role::Value));
-        assert_eq!(owner("c_created"), is("c_total", Kind::Counter, Role::Created));
-        assert_eq!(owner("d_total"), is("d_total", Kind::Counter, Role::Value));
-        assert_eq!(owner("d_created"), is("d_total", Kind::Counter, Role::Created));
-        assert_eq!(owner("asked_created"), is("asked_created", Kind::Gauge, Role::Value));
-        assert_eq!(owner("g"), is("g", Kind::Gauge, Role::Value));
-        assert_eq!(owner("g_created"), is("g_created", Kind::Untyped, Role::Value));
-        assert_eq!(owner("h_bucket"), is("h", Kind::Histogram, Role::Bucket));
-        assert_eq!(owner("h_count"), is("h", Kind::Histogram, Role::Count));
-        assert_eq!(owner("h_sum"), is("h", Kind::Histogram, Role::Sum));
-        assert_eq!(owner("h_created"), is("h", Kind::Histogram, Role::Created));
-        assert_eq!(owner("h"), is("h", Kind::Untyped, Role::Value));
+        assert_eq!(owner("c"), is("c", SeriesKind::Counter, Role::Value));
+        assert_eq!(owner("c_total"), is("c_total", SeriesKind::Counter, Role::Value));
+        assert_eq!(owner("c_created"), is("c_total", SeriesKind::Counter, Role::Created));
+        assert_eq!(owner("d_total"), is("d_total", SeriesKind::Counter, Role::Value));
+        assert_eq!(owner("d_created"), is("d_total", SeriesKind::Counter, Role::Created));
+        assert_eq!(owner("asked_created"), is("asked_created", SeriesKind::Gauge, Role::Value));
+        assert_eq!(owner("g"), is("g", SeriesKind::Gauge, Role::Value));
+        assert_eq!(owner("g_created"), is("g_created", SeriesKind::Untyped, Role::Value));
+        assert_eq!(owner("h_bucket"), is("h", SeriesKind::Histogram, Role::CumulativeBucket));
+        assert_eq!(owner("h_count"), is("h", SeriesKind::Histogram, Role::Count));
+        assert_eq!(owner("h_sum"), is("h", SeriesKind::Histogram, Role::Sum));
+        assert_eq!(owner("h_created"), is("h", SeriesKind::Histogram, Role::Created));
+        assert_eq!(owner("h"), is("h", SeriesKind::Untyped, Role::Value));
         assert_eq!(owner("s"), None);
-        assert_eq!(owner("s_count"), is("s", Kind::Summary, Role::Count));
-        assert_eq!(owner("s_bucket"), is("s_bucket", Kind::Untyped, Role::Value));
+        assert_eq!(owner("s_count"), is("s", SeriesKind::Summary, Role::Count));
+        assert_eq!(owner("s_bucket"), is("s_bucket", SeriesKind::Untyped, Role::Value));
         assert_eq!(owner("unwanted_sum"), None);
-        assert_eq!(owner("i_info"), is("i_info", Kind::Untyped, Role::Value));
-        assert_eq!(owner("nobody_total"), is("nobody_total", Kind::Untyped, Role::Value));
-        assert_eq!(owner("twice"), is("twice", Kind::Counter, Role::Value));
-        assert_eq!(owner("odd"), is("odd", Kind::Untyped, Role::Contradictory));
-        assert_eq!(owner("odd_total"), is("odd_total", Kind::Untyped, Role::Contradictory));
+        assert_eq!(owner("i_info"), is("i_info", SeriesKind::Untyped, Role::Value));
+        assert_eq!(owner("nobody_total"), is("nobody_total", SeriesKind::Untyped, Role::Value));
+        assert_eq!(owner("twice"), is("twice", SeriesKind::Counter, Role::Value));
+        assert_eq!(owner("odd"), is("odd", SeriesKind::Untyped, Role::Contradictory));
+        assert_eq!(owner("odd_total"), is("odd_total", SeriesKind::Untyped, Role::Contradictory));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub enum Line<'a> {
     /// The type of the metrics of this name.
     Type(Cow<'a, str>, FamilyType),
     /// A number.
-    Sample(Sample<'a>),
+    Sample(SampleLine<'a>),
     /// Help, a unit, a comment, the end mark of OpenMetrics, an empty line.
     Nothing,
 }
@@ -38,7 +38,7 @@ pub enum FamilyType {
 
 /// A line with a number, of which only the name was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample<'a> {
+pub struct SampleLine<'a> {
     /// Its name.
     pub name: Cow<'a, str>,
     rest: &'a str,
@@ -70,10 +70,10 @@ impl<'a> Line<'a> {
             let rest = rest.trim_start_matches(BLANK);
             let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
             let is_named = !name.is_empty();
-            return is_named.then_some(Self::Sample(Sample { name, rest, is_within_braces: true }));
+            return is_named.then_some(Self::Sample(SampleLine { name, rest, is_within_braces: true }));
         }
         let (name, rest) = name(line, b':')?;
-        Some(Self::Sample(Sample { name: Cow::Borrowed(name), rest, is_within_braces: false }))
+        Some(Self::Sample(SampleLine { name: Cow::Borrowed(name), rest, is_within_braces: false }))
     }
 }
 
@@ -108,7 +108,7 @@ impl FamilyType {
     }
 }
 
-impl<'a> Sample<'a> {
+impl<'a> SampleLine<'a> {
     /// Reads its labels into `labels`, and returns its number. Passes over a timestamp and an
     /// exemplar.
     ///

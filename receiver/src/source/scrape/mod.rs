@@ -3,18 +3,18 @@
 pub mod exposition;
 pub mod line;
 
-mod answer;
 mod config;
 mod family;
 mod number;
 mod redirect;
+mod response;
 mod unused;
 
 use acpw_metric::{Accumulator, Now};
 
 pub use config::RawScrape;
 
-use self::{answer::Answer, unused::UnusedRules};
+use self::{response::ScrapeResponse, unused::UnusedRules};
 use super::{SourceCounts, collector::Collector, failure::tls_hint, head::Head};
 use crate::call::Response;
 
@@ -30,7 +30,7 @@ pub struct Scrape {
     collector: Collector,
     request: Request,
     /// The answer that is being read.
-    answer: Option<Answer>,
+    answer: Option<ScrapeResponse>,
     /// The rules for which the first answer had nothing.
     unused: Option<UnusedRules>,
     /// Whether the answer was read and is being published.
@@ -76,7 +76,7 @@ impl Scrape {
 
     pub(super) fn handle_answer(&mut self, head: &Head, answer: Response, now: Now) -> Result<(), String> {
         let opened = match answer {
-            Response::Complete { status: 200, body, .. } => Answer::open(head, body, self.answer_limit),
+            Response::Complete { status: 200, body, .. } => ScrapeResponse::open(head, body, self.answer_limit),
             Response::Complete { status: status @ (301 | 302 | 303 | 307 | 308), .. } => {
                 return self.redirect(status, &head.location);
             }
@@ -164,25 +164,25 @@ impl Scrape {
     }
 
     /// Reads on in an answer, and returns what is left of it.
-    fn read_on(&mut self, answer: Answer, budget: &mut usize) -> Result<Option<Answer>, String> {
+    fn read_on(&mut self, answer: ScrapeResponse, budget: &mut usize) -> Result<Option<ScrapeResponse>, String> {
         Ok(match answer {
-            Answer::Compressed(mut compressed) => match compressed.read(budget)? {
-                Some(text) => Some(Answer::Text(text)),
-                None => Some(Answer::Compressed(compressed)),
+            ScrapeResponse::Compressed(mut compressed) => match compressed.read(budget)? {
+                Some(text) => Some(ScrapeResponse::Text(text)),
+                None => Some(ScrapeResponse::Compressed(compressed)),
             },
-            Answer::Text(mut text) => match text.read(budget, &mut self.collector)? {
-                false => Some(Answer::Text(text)),
+            ScrapeResponse::Text(mut text) => match text.read(budget, &mut self.collector)? {
+                false => Some(ScrapeResponse::Text(text)),
                 true => {
                     self.is_finishing = true;
                     self.unused = UnusedRules::new(self.collector.take_unused_rules());
                     text.rewind();
-                    self.unused.is_some().then_some(Answer::Names(text))
+                    self.unused.is_some().then_some(ScrapeResponse::Names(text))
                 }
             },
-            Answer::Names(mut text) => {
+            ScrapeResponse::Names(mut text) => {
                 let Some(unused) = &mut self.unused else { return Ok(None) };
                 if !text.read_names(budget, &mut |written, name| unused.compare(written, name)) {
-                    return Ok(Some(Answer::Names(text)));
+                    return Ok(Some(ScrapeResponse::Names(text)));
                 }
                 self.collector.remark("unused", || unused.remark());
                 self.unused = None;

@@ -1,6 +1,6 @@
 //! Rules for which an answer has no metric.
 
-use crate::source::nearest::distance;
+use crate::source::similar_names::distance;
 
 /// The most rules that are looked at. A remark names no more.
 const LOOKED_AT: usize = 5;

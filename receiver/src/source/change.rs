@@ -1,8 +1,8 @@
 //! Changes of a series from one reading to the next.
 
 use super::{
-    histogram::{Slice, distribution},
-    reading::{Bucket, Value},
+    histogram::{BucketDelta, distribution},
+    reading::{CumulativeBucket, Value},
 };
 use acpw_metric::Distribution;
 
@@ -11,7 +11,7 @@ const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
 /// The reading of a series from which the next change is taken.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Previous {
+pub enum PreviousReading {
     /// None.
     #[default]
     Nothing,
@@ -20,7 +20,7 @@ pub enum Previous {
     /// A histogram.
     Histogram {
         /// Its buckets.
-        buckets: Vec<Bucket>,
+        buckets: Vec<CumulativeBucket>,
         /// Its number of values.
         count: f64,
         /// Their sum.
@@ -46,7 +46,7 @@ pub enum Change {
     Nothing,
 }
 
-impl Previous {
+impl PreviousReading {
     /// Remembers a reading, from which the next change is taken.
     pub fn keep(&mut self, value: &Value<'_>) {
         *self = match *value {
@@ -77,7 +77,8 @@ impl Previous {
                 (now >= *before).then_some(Change::Value((now - before) * scale))
             }
             (Value::Histogram { buckets, count, sum }, _) if is_new => {
-                let nothing: Vec<_> = buckets.iter().map(|bucket| Bucket { cumulative: 0.0, ..*bucket }).collect();
+                let nothing: Vec<_> =
+                    buckets.iter().map(|bucket| CumulativeBucket { cumulative: 0.0, ..*bucket }).collect();
                 histogram(buckets, count, sum, &nothing, 0.0, 0.0, scale)
             }
             (
@@ -95,13 +96,13 @@ impl Previous {
 
 /// Returns whether a reading can be true by itself: totals are neither negative nor infinite, a
 /// histogram's buckets ascend and have its count. A histogram's sum may be anything.
-pub fn is_sound(value: &Value<'_>) -> bool {
+pub fn is_plausible(value: &Value<'_>) -> bool {
     match *value {
         Value::Gauge(value) => value.is_finite(),
         Value::Counter(total) => total.is_finite() && total >= 0.0,
         Value::Summary { count, sum } => whole(count).is_some() && sum.is_finite(),
         Value::Histogram { buckets, count, .. } => {
-            let mut last = Bucket { upper: f64::NEG_INFINITY, cumulative: 0.0 };
+            let mut last = CumulativeBucket { upper: f64::NEG_INFINITY, cumulative: 0.0 };
             for (index, bucket) in buckets.iter().enumerate() {
                 let is_ascending = bucket.upper > last.upper || (index == 0 && bucket.upper == last.upper);
                 if !is_ascending || whole(bucket.cumulative).is_none() || bucket.cumulative < last.cumulative {
@@ -128,10 +129,10 @@ fn summary(count: f64, sum: f64, scale: f64) -> Option<Change> {
 
 /// Returns the values that came to a histogram of the same bounds.
 fn histogram(
-    buckets: &[Bucket],
+    buckets: &[CumulativeBucket],
     count: f64,
     sum: f64,
-    before: &[Bucket],
+    before: &[CumulativeBucket],
     count_before: f64,
     sum_before: f64,
     scale: f64,
@@ -139,7 +140,7 @@ fn histogram(
     if buckets.len() != before.len() {
         return None;
     }
-    let mut slices: Vec<Slice> = Vec::new();
+    let mut deltas: Vec<BucketDelta> = Vec::new();
     let (mut lower, mut below) = (None, 0.0);
     // What is above the highest bound need not have a bucket of its own.
     let is_open = buckets.last().is_none_or(|last| last.upper < f64::INFINITY);
@@ -157,14 +158,14 @@ fn histogram(
         if count > 0 {
             // Most histograms are of times and sizes: there is nothing below zero.
             let open = if upper.is_infinite() { f64::NEG_INFINITY } else { upper.min(0.0) };
-            slices.push(Slice { lower: lower.unwrap_or(open), upper, count });
+            deltas.push(BucketDelta { lower: lower.unwrap_or(open), upper, count });
         }
         (lower, below) = (Some(upper), cumulative);
     }
-    if slices.is_empty() {
+    if deltas.is_empty() {
         return Some(Change::Nothing);
     }
-    distribution(&slices, (sum - sum_before) * scale).map(Change::Distribution)
+    distribution(&deltas, (sum - sum_before) * scale).map(Change::Distribution)
 }
 
 /// Returns a number of values, if it is one.
@@ -177,8 +178,8 @@ fn whole(count: f64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn buckets(pairs: &[(f64, f64)]) -> Vec<Bucket> {
-        pairs.iter().map(|(upper, cumulative)| Bucket { upper: *upper, cumulative: *cumulative }).collect()
+    fn buckets(pairs: &[(f64, f64)]) -> Vec<CumulativeBucket> {
+        pairs.iter().map(|(upper, cumulative)| CumulativeBucket { upper: *upper, cumulative: *cumulative }).collect()
     }
 
     fn values(change: Option<Change>) -> Option<Vec<(f64, u64)>> {
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_counter_says_its_increase() {
-        let mut previous = Previous::default();
+        let mut previous = PreviousReading::default();
         let mut advance = |value, is_new| {
             let change = previous.change(&Value::Counter(value), is_new, 2.0);
             previous.keep(&Value::Counter(value));
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_gauge_is_what_it_says() {
-        let change = |value| Previous::default().change(&Value::Gauge(value), false, 0.5);
+        let change = |value| PreviousReading::default().change(&Value::Gauge(value), false, 0.5);
         assert_eq!(change(-5.0), Some(Change::Value(-2.5)));
         assert_eq!(change(f64::NAN), None);
         assert_eq!(change(f64::NEG_INFINITY), None);
@@ -216,11 +217,11 @@ mod tests {
 
     #[test]
     fn a_histogram_says_what_came_to_its_buckets() {
-        let mut previous = Previous::default();
+        let mut previous = PreviousReading::default();
         let mut advance = |pairs: &[(f64, f64)], count, sum| {
             let buckets = buckets(pairs);
             let value = Value::Histogram { buckets: &buckets, count, sum };
-            assert!(is_sound(&value));
+            assert!(is_plausible(&value));
             let change = values(previous.change(&value, false, 1.0));
             previous.keep(&value);
             change
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_series_that_has_just_begun_began_with_nothing() {
-        let previous = Previous::default();
+        let previous = PreviousReading::default();
         let buckets = buckets(&[(-1.0, 1.0), (0.5, 2.0)]);
         let value = Value::Histogram { buckets: &buckets, count: 2.0, sum: -1.0 };
         assert_eq!(values(previous.change(&value, true, 1_000.0)), Some(vec![(-1_000.0, 1), (0.0, 1)]));
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_summary_says_a_statistic_set() {
-        let mut previous = Previous::default();
+        let mut previous = PreviousReading::default();
         let mut advance = |count, sum| {
             let change = previous.change(&Value::Summary { count, sum }, false, 10.0);
             previous.keep(&Value::Summary { count, sum });
@@ -272,22 +273,22 @@ mod tests {
     fn a_reading_that_cannot_be_true_is_not_sound() {
         let inf = f64::INFINITY;
         for wrong in [f64::NAN, inf, -1.0] {
-            assert!(!is_sound(&Value::Counter(wrong)));
+            assert!(!is_plausible(&Value::Counter(wrong)));
         }
-        assert!(!is_sound(&Value::Summary { count: 1.0, sum: f64::NAN }));
-        assert!(!is_sound(&Value::Summary { count: 0.5, sum: 1.0 }));
-        let is_sound =
-            |pairs: &[(f64, f64)], count, sum| is_sound(&Value::Histogram { buckets: &buckets(pairs), count, sum });
-        assert!(is_sound(&[(1.0, 2.0), (2.0, 2.0), (inf, 3.0)], 3.0, f64::NAN));
-        assert!(is_sound(&[(1.0, 2.0)], 3.0, -5.0));
-        assert!(is_sound(&[], 3.0, 5.0));
-        assert!(!is_sound(&[(1.0, 2.0), (inf, 3.0)], 4.0, 5.0));
-        assert!(!is_sound(&[(1.0, 4.0)], 3.0, 5.0));
-        assert!(!is_sound(&[(1.0, 2.0), (1.0, 2.0)], 3.0, 5.0));
-        assert!(!is_sound(&[(2.0, 2.0), (1.0, 2.0)], 3.0, 5.0));
-        assert!(!is_sound(&[(1.0, 2.0), (2.0, 1.0)], 3.0, 5.0));
-        assert!(!is_sound(&[(1.0, 0.5)], 3.0, 5.0));
-        assert!(!is_sound(&[(f64::NAN, 1.0)], 3.0, 5.0));
-        assert!(!is_sound(&[], f64::NAN, 5.0));
+        assert!(!is_plausible(&Value::Summary { count: 1.0, sum: f64::NAN }));
+        assert!(!is_plausible(&Value::Summary { count: 0.5, sum: 1.0 }));
+        let is_plausible =
+            |pairs: &[(f64, f64)], count, sum| is_plausible(&Value::Histogram { buckets: &buckets(pairs), count, sum });
+        assert!(is_plausible(&[(1.0, 2.0), (2.0, 2.0), (inf, 3.0)], 3.0, f64::NAN));
+        assert!(is_plausible(&[(1.0, 2.0)], 3.0, -5.0));
+        assert!(is_plausible(&[], 3.0, 5.0));
+        assert!(!is_plausible(&[(1.0, 2.0), (inf, 3.0)], 4.0, 5.0));
+        assert!(!is_plausible(&[(1.0, 4.0)], 3.0, 5.0));
+        assert!(!is_plausible(&[(1.0, 2.0), (1.0, 2.0)], 3.0, 5.0));
+        assert!(!is_plausible(&[(2.0, 2.0), (1.0, 2.0)], 3.0, 5.0));
+        assert!(!is_plausible(&[(1.0, 2.0), (2.0, 1.0)], 3.0, 5.0));
+        assert!(!is_plausible(&[(1.0, 0.5)], 3.0, 5.0));
+        assert!(!is_plausible(&[(f64::NAN, 1.0)], 3.0, 5.0));
+        assert!(!is_plausible(&[], f64::NAN, 5.0));
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    reading::Reading,
-    usage::{Bounds, Doubt, Usage},
+    container_stats::ContainerStats,
+    usage::{Bounds, Contradiction, Usage},
 };
 
 /// A container's newest reading and what it has used up to it.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct LatestStats {
     /// Docker's id of the container.
     pub id: String,
     /// What was used up to the newest reading.
@@ -22,20 +22,20 @@ pub(super) struct Known {
     pub is_summed: bool,
     /// Whether its readings have gone on since `/task` was last read.
     pub has_moved: bool,
-    reading: Reading,
+    reading: ContainerStats,
     /// When the newest reading was seen first, by the steady clock.
     seen: Duration,
 }
 
-impl Known {
+impl LatestStats {
     /// Takes in what an answer says of a container, of which `earlier` was known before it.
     pub(super) fn advance(
         earlier: Option<Self>,
         id: &str,
-        reading: Option<Reading>,
+        reading: Option<ContainerStats>,
         bounds: Bounds,
         now: Duration,
-    ) -> (Option<Self>, Option<Doubt>) {
+    ) -> (Option<Self>, Option<Contradiction>) {
         let Some(reading) = reading else {
             // The next reading is compared with the last one, however many answers had none.
             return (earlier.map(|known| Self { is_present: false, is_new: false, ..known }), None);

@@ -1,7 +1,7 @@
 //! Patterns of the names of Envoy's stats.
 
-use super::names::{Doubt, Names, Scope};
-use crate::source::rule;
+use super::known_names::{Ambiguity, KnownNames, NameScope};
+use crate::source::name_pattern::NamePattern;
 
 /// The name of a stat with places for values: `cluster.{cluster}.upstream_rq_total`.
 ///
@@ -11,27 +11,27 @@ use crate::source::rule;
 /// begins with `cluster.{` or `http.{` stands for the whole name of a cluster or a connection manager, with its dots, and
 /// for nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub struct StatPattern {
     /// What stands before the first place.
     head: String,
     /// The kind of names that the first place stands for.
-    scope: Option<Scope>,
-    places: Vec<Place>,
+    scope: Option<NameScope>,
+    places: Vec<Placeholder>,
 }
 
-/// A stat that a pattern matches if a text in it is the name of a cluster or a connection manager, which is in doubt.
+/// A stat that a pattern matches if a text in it is the name of a cluster or a connection manager, which is in ambiguity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uncertain<'a> {
+pub struct AmbiguousStat<'a> {
     /// The kind of names.
-    pub scope: Scope,
+    pub scope: NameScope,
     /// The text.
     pub text: &'a str,
     /// The reason.
-    pub doubt: Doubt,
+    pub ambiguity: Ambiguity,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Placeholder {
     name: String,
     /// Whether its value may have dots.
     is_any: bool,
@@ -39,7 +39,7 @@ struct Place {
     tail: String,
 }
 
-impl Pattern {
+impl StatPattern {
     /// The longest pattern.
     pub const MAX_LENGTH: usize = 256;
 
@@ -50,7 +50,7 @@ impl Pattern {
         }
         let mut parts = text.split('{');
         let head = parts.next().unwrap_or_default().to_owned();
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<Placeholder> = Vec::new();
         for part in parts {
             let (name, tail) = part.split_once('}').ok_or("has a { without a }")?;
             let (name, is_any) = name.strip_suffix('*').map_or((name, false), |name| (name, true));
@@ -63,18 +63,18 @@ impl Pattern {
             if places.last().is_some_and(|last| last.tail.is_empty()) {
                 return Err("has two places without a text between them");
             }
-            places.push(Place { name: name.to_owned(), is_any, tail: tail.to_owned() });
+            places.push(Placeholder { name: name.to_owned(), is_any, tail: tail.to_owned() });
         }
         let has_stray = head.contains('}') || places.iter().any(|place| place.tail.contains('}'));
         if has_stray {
             return Err("has a } without a {");
         }
-        let scope = if places.is_empty() { None } else { Scope::of(&head) };
+        let scope = if places.is_empty() { None } else { NameScope::of(&head) };
         Ok(Self { head, scope, places })
     }
 
     /// The kind of names that its first place stands for, if it is one of names.
-    pub fn scope(&self) -> Option<Scope> {
+    pub fn scope(&self) -> Option<NameScope> {
         self.scope
     }
 
@@ -90,7 +90,7 @@ impl Pattern {
 
     /// Returns the values at its places, if it matches the whole name of a stat. `names` are those that clusters and
     /// connection managers have.
-    pub fn values<'a>(&self, stat: &'a str, names: &Names) -> Result<Option<Vec<&'a str>>, Uncertain<'a>> {
+    pub fn values<'a>(&self, stat: &'a str, names: &KnownNames) -> Result<Option<Vec<&'a str>>, AmbiguousStat<'a>> {
         let Some(rest) = stat.strip_prefix(self.head.as_str()) else { return Ok(None) };
         match (self.scope, self.places.split_first()) {
             (Some(scope), Some((first, others))) => values_of_scope(scope, first, others, rest, names),
@@ -110,7 +110,7 @@ impl Pattern {
 }
 
 /// Returns the values at these places, if they match the whole text.
-fn values<'a>(places: &[Place], text: &'a str) -> Option<Vec<&'a str>> {
+fn values<'a>(places: &[Placeholder], text: &'a str) -> Option<Vec<&'a str>> {
     let mut rest = text;
     let mut values = Vec::with_capacity(places.len());
     let last = places.len().saturating_sub(1);
@@ -131,12 +131,12 @@ fn values<'a>(places: &[Place], text: &'a str) -> Option<Vec<&'a str>> {
 
 /// The same where the first place stands for a name: of all texts that could be one, it is the longest that is.
 fn values_of_scope<'a>(
-    scope: Scope,
-    first: &Place,
-    others: &[Place],
+    scope: NameScope,
+    first: &Placeholder,
+    others: &[Placeholder],
     rest: &'a str,
-    names: &Names,
-) -> Result<Option<Vec<&'a str>>, Uncertain<'a>> {
+    names: &KnownNames,
+) -> Result<Option<Vec<&'a str>>, AmbiguousStat<'a>> {
     let tail = first.tail.as_str();
     let ends: Vec<usize> = if others.is_empty() {
         rest.strip_suffix(tail).map(str::len).into_iter().collect()
@@ -150,7 +150,7 @@ fn values_of_scope<'a>(
             // Istio ends the names that it gives to stats with a semicolon, which is no part of them.
             Ok(true) => return Ok(Some([&[text.strip_suffix(';').unwrap_or(text)], others.as_slice()].concat())),
             Ok(false) => {}
-            Err(doubt) => uncertain = uncertain.or(Some(Uncertain { scope, text, doubt })),
+            Err(ambiguity) => uncertain = uncertain.or(Some(AmbiguousStat { scope, text, ambiguity })),
         }
     }
     uncertain.map_or(Ok(None), Err)
@@ -170,14 +170,14 @@ pub(super) fn write_literal(text: &str, out: &mut String) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     is_negated: bool,
-    text: rule::Pattern,
+    text: NamePattern,
 }
 
 impl Condition {
     /// Reads a condition; every text is one.
     pub fn new(text: &str) -> Self {
         let (text, is_negated) = text.strip_prefix('!').map_or((text, false), |text| (text, true));
-        Self { is_negated, text: rule::Pattern::new(text) }
+        Self { is_negated, text: NamePattern::new(text) }
     }
 
     /// Whether a value meets it.
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn values(pattern: &str, name: &str) -> Option<Vec<String>> {
-        let values = Pattern::new(pattern).unwrap().values(name, &Names::default()).unwrap()?;
+        let values = StatPattern::new(pattern).unwrap().values(name, &KnownNames::default()).unwrap()?;
         Some(values.into_iter().map(str::to_owned).collect())
     }
 
@@ -214,14 +214,14 @@ mod tests {
 
     #[test]
     fn the_first_value_of_a_cluster_is_its_whole_name() {
-        let mut names = Names::default();
+        let mut names = KnownNames::default();
         for name in ["shop", "a.internal", "outbound|443||graph.example.com", "outbound|80||db.example.com;"] {
             names.take(&format!("cluster.{name}.membership_total"), 10);
         }
         let told = |pattern: &str, stat: &str| {
-            let pattern = Pattern::new(pattern).unwrap();
+            let pattern = StatPattern::new(pattern).unwrap();
             let values = pattern.values(stat, &names);
-            values.map(|values| values.map(|values| values.join(" "))).map_err(|uncertain| uncertain.doubt)
+            values.map(|values| values.map(|values| values.join(" "))).map_err(|uncertain| uncertain.ambiguity)
         };
         for pattern in ["cluster.{cluster}.upstream_rq_completed", "cluster.{cluster*}.upstream_rq_completed"] {
             let told = |text: &str| told(pattern, &format!("cluster.{text}.upstream_rq_completed"));
@@ -233,7 +233,7 @@ mod tests {
             for part in ["shop.internal", "outbound|443||graph.example.com.external", "shop.zone.a.b", "shop.canary"] {
                 assert_eq!(told(part), Ok(None), "{part}");
             }
-            assert_eq!(told("new.example.com"), Err(Doubt::Unknown));
+            assert_eq!(told("new.example.com"), Err(Ambiguity::Unknown));
         }
         let parts = |stat: &str| told("cluster.{cluster}.{part}.upstream_rq_2xx", stat);
         let expected = Ok(Some("outbound|443||graph.example.com external".to_owned()));
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(parts("cluster.a.internal.external.upstream_rq_2xx"), Ok(Some("a.internal external".to_owned())));
         assert_eq!(parts("cluster.shop.upstream_rq_2xx"), Ok(None));
         let mut regex = String::new();
-        Pattern::new("cluster.{cluster}.upstream_rq_2xx").unwrap().write_regex(&mut regex);
+        StatPattern::new("cluster.{cluster}.upstream_rq_2xx").unwrap().write_regex(&mut regex);
         assert_eq!(regex, r"cluster\..*\.upstream_rq_2xx");
     }
 
@@ -258,17 +258,17 @@ mod tests {
             ("{a}.{a}", "the same name"),
             ("{a}{b}", "without a text between"),
         ] {
-            assert!(Pattern::new(text).unwrap_err().contains(fault), "{text}");
+            assert!(StatPattern::new(text).unwrap_err().contains(fault), "{text}");
         }
         for (length, is_taken) in [(255, true), (256, true), (257, false)] {
-            assert_eq!(Pattern::new(&"x".repeat(length)).is_ok(), is_taken);
+            assert_eq!(StatPattern::new(&"x".repeat(length)).is_ok(), is_taken);
         }
     }
 
     #[test]
     fn the_regular_expression_is_escaped() {
         let mut regex = String::new();
-        Pattern::new("a-b.{x}.c.{y*}(z)").unwrap().write_regex(&mut regex);
+        StatPattern::new("a-b.{x}.c.{y*}(z)").unwrap().write_regex(&mut regex);
         assert_eq!(regex, r"a\-b\.[^.]*\.c\..*\(z\)");
     }
 

@@ -20,7 +20,7 @@ pub struct Stat {
     pub value: Option<u64>,
     /// What a histogram has counted since it began. (`intervals` are those of the last flush of Envoy's stats only: who asks
     /// between two flushes sees them twice or never.)
-    pub totals: Option<Vec<Bucket>>,
+    pub totals: Option<Vec<StatBucket>>,
 }
 
 impl Stat {
@@ -30,7 +30,7 @@ impl Stat {
             Some(totals) => {
                 let mut buckets = Vec::with_capacity(totals.len());
                 for bucket in totals {
-                    buckets.push(Bucket {
+                    buckets.push(StatBucket {
                         lower_bound: bucket.get("lower_bound")?.as_f64()?,
                         width: bucket.get("width")?.as_f64()?,
                         count: bucket.get("count")?.as_u64()?,
@@ -47,7 +47,7 @@ impl Stat {
 /// A bucket of a histogram: values from `lower_bound` on, and below `lower_bound` + `width`. Envoy's have two significant
 /// digits, so a bucket is at most a tenth as wide as its values.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bucket {
+pub struct StatBucket {
     /// Where it begins.
     pub lower_bound: f64,
     /// How wide it is; 0 for the value 0.
@@ -56,7 +56,7 @@ pub struct Bucket {
     pub count: u64,
 }
 
-impl Bucket {
+impl StatBucket {
     /// A counter that has counted so much.
     pub fn of_counter(count: u64) -> Vec<Self> {
         vec![Self { lower_bound: 1.0, width: 0.0, count }]
@@ -72,7 +72,7 @@ impl Bucket {
 /// An answer that is read. Envoy has no format of one stat a line with the buckets as they are, so the stats are cut out of
 /// one JSON document, without having all of it as a tree.
 #[derive(Debug)]
-pub struct Answer {
+pub struct StatsResponse {
     body: Vec<u8>,
     /// The offset of the first stat.
     begin: usize,
@@ -80,7 +80,7 @@ pub struct Answer {
     at: usize,
 }
 
-impl Answer {
+impl StatsResponse {
     /// The beginning of an answer. The error says that it is none.
     pub fn new(body: Vec<u8>) -> Result<Self, &'static str> {
         let list = body.strip_prefix(BEGIN).ok_or("the answer is not that of Envoy's /stats?format=json")?;
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn all(text: &str) -> Result<Vec<String>, &'static str> {
-        let mut answer = Answer::new(text.as_bytes().to_vec())?;
+        let mut answer = StatsResponse::new(text.as_bytes().to_vec())?;
         let mut names = Vec::new();
         while let Some((stat, _)) = answer.next_stat()? {
             names.push(format!("{} {:?} {}", stat.name, stat.value, stat.totals.map_or(0, |totals| totals.len())));
@@ -185,7 +185,7 @@ mod tests {
         let text = r#"{"stats":[{"name":"a\"{}\\","value":1},{"name":"b","value":18446744073709551615}]}"#;
         assert_eq!(all(text).unwrap(), [r#"a"{}\ Some(1) 0"#, "b Some(18446744073709551615) 0"]);
         assert_eq!(all(HISTOGRAMS).unwrap(), ["a.b None 2", "c None 0"]);
-        assert_eq!(Answer::new(text.as_bytes().to_vec()).unwrap().find("b"), Some(u64::MAX));
+        assert_eq!(StatsResponse::new(text.as_bytes().to_vec()).unwrap().find("b"), Some(u64::MAX));
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
     fn the_middle_of_a_bucket_is_that_of_whole_numbers() {
         for (lower_bound, width, middle) in [(0.0, 0.0, 0.0), (6.0, 0.1, 6.0), (21.0, 1.0, 21.0), (480.0, 10.0, 484.5)]
         {
-            assert_eq!(Bucket { lower_bound, width, count: 1 }.middle(), middle);
+            assert_eq!(StatBucket { lower_bound, width, count: 1 }.middle(), middle);
         }
     }
 }

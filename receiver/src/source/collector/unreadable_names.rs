@@ -1,4 +1,4 @@
-//! Names of which an answer has lines that cannot be read.
+//! MatchCache of which an answer has lines that cannot be read.
 
 /// The most names that are told apart.
 const MAX_NAMES: usize = 64;
@@ -6,7 +6,7 @@ const MAX_NAMES: usize = 64;
 /// The names of which this round's answer has lines that cannot be read. A sum of gauges that lacks
 /// one of them would be wrong.
 #[derive(Debug, Default)]
-pub(super) struct Doubt {
+pub(super) struct UnreadableNames {
     /// Hashes of names, and whether a series is missing that such a line may have been.
     names: Vec<(u64, bool)>,
     /// Whether there is a line without a readable name.
@@ -15,7 +15,7 @@ pub(super) struct Doubt {
     is_everywhere: bool,
 }
 
-impl Doubt {
+impl UnreadableNames {
     pub(super) fn clear(&mut self) {
         self.names.clear();
         (self.is_anywhere, self.is_everywhere) = (false, false);
@@ -52,19 +52,19 @@ mod tests {
 
     #[test]
     fn a_line_is_explained_by_a_series_that_is_missing() {
-        let mut doubt = Doubt::default();
-        assert!(!doubt.may_hide(1) && !doubt.is_unexplained(1));
-        doubt.add(Some(1));
-        doubt.add(Some(1));
-        assert!(doubt.is_unexplained(1) && !doubt.is_unexplained(2) && !doubt.may_hide(2));
-        assert!(doubt.may_hide(1) && !doubt.is_unexplained(1));
-        doubt.add(None);
-        assert!(doubt.may_hide(2) && !doubt.is_unexplained(2));
-        doubt.clear();
-        assert!(!doubt.may_hide(1) && !doubt.may_hide(2));
+        let mut unreadable = UnreadableNames::default();
+        assert!(!unreadable.may_hide(1) && !unreadable.is_unexplained(1));
+        unreadable.add(Some(1));
+        unreadable.add(Some(1));
+        assert!(unreadable.is_unexplained(1) && !unreadable.is_unexplained(2) && !unreadable.may_hide(2));
+        assert!(unreadable.may_hide(1) && !unreadable.is_unexplained(1));
+        unreadable.add(None);
+        assert!(unreadable.may_hide(2) && !unreadable.is_unexplained(2));
+        unreadable.clear();
+        assert!(!unreadable.may_hide(1) && !unreadable.may_hide(2));
         for name in 0..=MAX_NAMES as u64 {
-            doubt.add(Some(name));
+            unreadable.add(Some(name));
         }
-        assert!(doubt.is_unexplained(1_000) && doubt.may_hide(1_000));
+        assert!(unreadable.is_unexplained(1_000) && unreadable.may_hide(1_000));
     }
 }

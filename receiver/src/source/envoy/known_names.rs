@@ -10,14 +10,14 @@ use std::collections::BTreeSet;
 
 /// A kind of stats that begin with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum NameScope {
     /// `cluster.NAME.…`
     Cluster,
     /// `http.STAT_PREFIX.…`
     Http,
 }
 
-impl Scope {
+impl NameScope {
     /// All kinds.
     pub const ALL: [Self; 2] = [Self::Cluster, Self::Http];
 
@@ -45,24 +45,24 @@ impl Scope {
 
 /// The names in the last answer with gauges.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct KnownNames {
     clusters: BTreeSet<String>,
     managers: BTreeSet<String>,
 }
 
 /// A reason why a name is uncertain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum Ambiguity {
     /// It is a cluster's, and a part of another cluster's stats, and Envoy counts both in one stat.
     Shared,
     /// It has dots, and no gauge shows where it ends.
     Unknown,
 }
 
-impl Names {
+impl KnownNames {
     /// Takes the name out of a gauge, if it is one that shows a name. Returns whether there was no room.
     pub fn take(&mut self, gauge: &str, limit: usize) -> bool {
-        for scope in Scope::ALL {
+        for scope in NameScope::ALL {
             let name = gauge.strip_prefix(scope.head()).and_then(|rest| rest.strip_suffix(scope.gauge()));
             let Some(name) = name else { continue };
             let names = self.of_mut(scope);
@@ -76,13 +76,13 @@ impl Names {
 
     /// Returns whether a text of a stat's name is the whole name of a cluster or a connection manager. `rest` is what
     /// follows it in the stat's name. `is_any` allows dots where there are no gauges to go by.
-    pub(super) fn contains(&self, scope: Scope, text: &str, rest: &str, is_any: bool) -> Result<bool, Doubt> {
+    pub(super) fn contains(&self, scope: NameScope, text: &str, rest: &str, is_any: bool) -> Result<bool, Ambiguity> {
         let names = self.of(scope);
         if names.contains(text) {
-            let is_shared = scope == Scope::Cluster && is_of_parts(rest) && {
+            let is_shared = scope == NameScope::Cluster && is_of_parts(rest) && {
                 self.owners(scope, text).any(|(_, part)| is_part(part))
             };
-            return if is_shared { Err(Doubt::Shared) } else { Ok(true) };
+            return if is_shared { Err(Ambiguity::Shared) } else { Ok(true) };
         }
         if !text.contains('.') {
             return Ok(true);
@@ -93,30 +93,30 @@ impl Names {
         let ends_with_part =
             || text.match_indices('.').any(|(at, _)| text.get(at.saturating_add(1)..).is_some_and(is_part));
         match scope {
-            Scope::Cluster if ends_with_part() => Ok(false),
+            NameScope::Cluster if ends_with_part() => Ok(false),
             _ if names.is_empty() && is_any => Ok(true),
-            _ => Err(Doubt::Unknown),
+            _ => Err(Ambiguity::Unknown),
         }
     }
 
     /// Returns the names that a longer text begins with, and the part of the text after the dot.
-    fn owners<'a>(&'a self, scope: Scope, text: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    fn owners<'a>(&'a self, scope: NameScope, text: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let splits = text.match_indices('.').filter_map(|(at, _)| text.split_at_checked(at));
         let splits = splits.map(|(name, part)| (name, part.get(1..).unwrap_or_default()));
         splits.filter(move |(name, _)| self.of(scope).contains(*name))
     }
 
-    fn of(&self, scope: Scope) -> &BTreeSet<String> {
+    fn of(&self, scope: NameScope) -> &BTreeSet<String> {
         match scope {
-            Scope::Cluster => &self.clusters,
-            Scope::Http => &self.managers,
+            NameScope::Cluster => &self.clusters,
+            NameScope::Http => &self.managers,
         }
     }
 
-    fn of_mut(&mut self, scope: Scope) -> &mut BTreeSet<String> {
+    fn of_mut(&mut self, scope: NameScope) -> &mut BTreeSet<String> {
         match scope {
-            Scope::Cluster => &mut self.clusters,
-            Scope::Http => &mut self.managers,
+            NameScope::Cluster => &mut self.clusters,
+            NameScope::Http => &mut self.managers,
         }
     }
 }
@@ -142,8 +142,8 @@ fn is_of_parts(stat: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn names(gauges: &[&str]) -> Names {
-        let mut names = Names::default();
+    fn names(gauges: &[&str]) -> KnownNames {
+        let mut names = KnownNames::default();
         assert!(!gauges.iter().any(|gauge| names.take(gauge, 100)));
         names
     }
@@ -156,7 +156,7 @@ mod tests {
             "http.in_0.0.0.0_80.downstream_cx_active",
             "cluster.other.upstream_cx_active",
         ]);
-        let is_name = |text: &str| names.contains(Scope::Cluster, text, ".upstream_rq_completed", true);
+        let is_name = |text: &str| names.contains(NameScope::Cluster, text, ".upstream_rq_completed", true);
         assert_eq!(is_name("shop"), Ok(true));
         assert_eq!(is_name("outbound|443||graph.example.com"), Ok(true));
         for part in ["internal", "external", "canary", "zone.a.b", "circuit_breakers.default", "ssl"] {
@@ -166,24 +166,24 @@ mod tests {
         // A cluster that has come since the gauges were read, or that has no gauge.
         assert_eq!(is_name("new"), Ok(true));
         assert_eq!(is_name("new.internal"), Ok(false));
-        assert_eq!(is_name("new.example.com"), Err(Doubt::Unknown));
-        assert_eq!(names.contains(Scope::Http, "in_0.0.0.0_80", ".downstream_rq_2xx", false), Ok(true));
+        assert_eq!(is_name("new.example.com"), Err(Ambiguity::Unknown));
+        assert_eq!(names.contains(NameScope::Http, "in_0.0.0.0_80", ".downstream_rq_2xx", false), Ok(true));
         assert_eq!(
-            names.contains(Scope::Http, "in_0.0.0.0_80.user_agent.ios", ".downstream_rq_total", true),
+            names.contains(NameScope::Http, "in_0.0.0.0_80.user_agent.ios", ".downstream_rq_total", true),
             Ok(false)
         );
     }
 
     #[test]
     fn without_gauges_only_parts_are_known() {
-        let names = Names::default();
+        let names = KnownNames::default();
         for is_any in [false, true] {
-            let is_name = |text: &str| names.contains(Scope::Cluster, text, ".upstream_rq_completed", is_any);
+            let is_name = |text: &str| names.contains(NameScope::Cluster, text, ".upstream_rq_completed", is_any);
             assert_eq!(
                 (is_name("shop"), is_name("shop.internal"), is_name("a.b.zone.x.y")),
                 (Ok(true), Ok(false), Ok(false))
             );
-            assert_eq!(is_name("graph.example.com"), if is_any { Ok(true) } else { Err(Doubt::Unknown) });
+            assert_eq!(is_name("graph.example.com"), if is_any { Ok(true) } else { Err(Ambiguity::Unknown) });
         }
     }
 
@@ -199,15 +199,15 @@ mod tests {
             (".upstream_rq_total", false),
             (".membership_healthy", false),
         ] {
-            let expected = if is_shared { Err(Doubt::Shared) } else { Ok(true) };
-            assert_eq!(names.contains(Scope::Cluster, "a.internal", rest, false), expected, "{rest}");
-            assert_eq!(names.contains(Scope::Cluster, "a", rest, false), Ok(true));
+            let expected = if is_shared { Err(Ambiguity::Shared) } else { Ok(true) };
+            assert_eq!(names.contains(NameScope::Cluster, "a.internal", rest, false), expected, "{rest}");
+            assert_eq!(names.contains(NameScope::Cluster, "a", rest, false), Ok(true));
         }
     }
 
     #[test]
     fn names_are_bounded() {
-        let mut names = Names::default();
+        let mut names = KnownNames::default();
         for (name, is_left_out) in [("a", false), ("b", false), ("c", true), ("a", false)] {
             assert_eq!(names.take(&format!("cluster.{name}.membership_total"), 2), is_left_out, "{name}");
         }

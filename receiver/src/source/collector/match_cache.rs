@@ -16,7 +16,7 @@ const COMPARE_WORK: usize = 2;
 
 /// The rules that names match. Each name is compared with the rules once, and not in every answer.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct MatchCache {
     hasher: RandomState,
     /// By the hash of the name, which takes less memory than the name.
     known: Map<u64, Match>,
@@ -43,7 +43,7 @@ impl Match {
     }
 }
 
-impl Names {
+impl MatchCache {
     /// Forgets names if there are too many, since they are others in every answer then.
     pub(super) fn begin(&mut self) {
         if self.known.len() >= MAX_NAMES {
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_name_is_compared_once() {
         let rules = [Rule::new("a*"), Rule::new("ab"), Rule::new("b")];
-        let mut names = Names::default();
+        let mut names = MatchCache::default();
         let mut look_up = |name: &str| {
             let mut work = 0;
             let found = names.look_up(name, &rules, &mut work);

@@ -25,7 +25,7 @@ pub(super) enum Movement {
 
 /// The ups and downs of one total.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Steadiness {
+pub(super) struct ResetHistory {
     last: Option<f64>,
     /// The highest total before it went back; infinite once it has come forth again.
     high: f64,
@@ -36,7 +36,7 @@ pub(super) struct Steadiness {
     has_moved: bool,
 }
 
-impl Steadiness {
+impl ResetHistory {
     /// Returns a total that was not read yet. One of a target that is new itself is held back for
     /// some readings.
     pub(super) fn new(is_target_known: bool) -> Self {
@@ -114,56 +114,56 @@ impl Steadiness {
 mod tests {
     use super::*;
 
-    fn moved(steadiness: &mut Steadiness, total: f64) -> Movement {
-        let movement = steadiness.movement(total);
-        steadiness.accept(total);
+    fn moved(resets: &mut ResetHistory, total: f64) -> Movement {
+        let movement = resets.movement(total);
+        resets.accept(total);
         movement
     }
 
     #[test]
     fn a_total_that_goes_back_is_held_back_for_a_while() {
-        let mut steadiness = Steadiness::new(true);
+        let mut resets = ResetHistory::new(true);
         for total in [5.0, 5.0, 1_000.0] {
-            assert_eq!(moved(&mut steadiness, total), Movement::Onward);
-            assert!(!steadiness.is_unsettled());
+            assert_eq!(moved(&mut resets, total), Movement::Onward);
+            assert!(!resets.is_unsettled());
         }
-        assert_eq!(moved(&mut steadiness, 3.0), Movement::Back);
+        assert_eq!(moved(&mut resets, 3.0), Movement::Back);
         for total in [4.0, 5.0, 6.0, 7.0] {
-            assert_eq!(moved(&mut steadiness, total), Movement::Onward);
-            assert!(steadiness.is_unsettled());
+            assert_eq!(moved(&mut resets, total), Movement::Onward);
+            assert!(resets.is_unsettled());
         }
-        assert_eq!(moved(&mut steadiness, 8.0), Movement::Onward);
-        assert!(!steadiness.is_unsettled() && steadiness.has_gone_back());
+        assert_eq!(moved(&mut resets, 8.0), Movement::Onward);
+        assert!(!resets.is_unsettled() && resets.has_gone_back());
         // It may come to what it was before.
-        assert_eq!(moved(&mut steadiness, 1_001.0), Movement::Onward);
+        assert_eq!(moved(&mut resets, 1_001.0), Movement::Onward);
         for _ in 0..FORGOTTEN {
-            moved(&mut steadiness, 1_001.0);
+            moved(&mut resets, 1_001.0);
         }
-        assert!(!steadiness.has_gone_back());
+        assert!(!resets.has_gone_back());
     }
 
     #[test]
     fn a_total_that_goes_back_and_forth_is_known_by_it() {
-        let mut steadiness = Steadiness::new(true);
-        moved(&mut steadiness, 1_000.0);
-        assert_eq!(moved(&mut steadiness, 20.0), Movement::Back);
-        assert_eq!(moved(&mut steadiness, 1_001.0), Movement::Forth);
-        assert!(!steadiness.is_flipping(Movement::Onward) && steadiness.is_flipping(Movement::Back));
-        assert_eq!(moved(&mut steadiness, 1_002.0), Movement::Onward);
-        assert_eq!(moved(&mut steadiness, 21.0), Movement::Back);
-        assert!(steadiness.is_flipping(Movement::Onward) && steadiness.is_unsettled());
+        let mut resets = ResetHistory::new(true);
+        moved(&mut resets, 1_000.0);
+        assert_eq!(moved(&mut resets, 20.0), Movement::Back);
+        assert_eq!(moved(&mut resets, 1_001.0), Movement::Forth);
+        assert!(!resets.is_flipping(Movement::Onward) && resets.is_flipping(Movement::Back));
+        assert_eq!(moved(&mut resets, 1_002.0), Movement::Onward);
+        assert_eq!(moved(&mut resets, 21.0), Movement::Back);
+        assert!(resets.is_flipping(Movement::Onward) && resets.is_unsettled());
     }
 
     #[test]
     fn a_total_of_a_new_target_is_held_back_for_three_readings() {
-        let mut steadiness = Steadiness::new(false);
+        let mut resets = ResetHistory::new(false);
         for (total, is_unsettled) in [(1.0, true), (2.0, true), (3.0, true), (4.0, false)] {
-            moved(&mut steadiness, total);
-            assert_eq!(steadiness.is_unsettled(), is_unsettled, "{total}");
+            moved(&mut resets, total);
+            assert_eq!(resets.is_unsettled(), is_unsettled, "{total}");
         }
-        steadiness.unsettle();
-        assert!(steadiness.is_unsettled());
-        steadiness.restart(1.0);
-        assert!(!steadiness.is_unsettled() && !steadiness.has_gone_back());
+        resets.unsettle();
+        assert!(resets.is_unsettled());
+        resets.restart(1.0);
+        assert!(!resets.is_unsettled() && !resets.has_gone_back());
     }
 }

@@ -18,7 +18,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// An answer that is being read.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ScrapeResponse {
     /// Its body is decompressed.
     Compressed(Compressed),
     /// Its text is read.
@@ -35,7 +35,7 @@ pub(super) struct Compressed {
     is_openmetrics: bool,
 }
 
-impl Answer {
+impl ScrapeResponse {
     /// Opens the body of an answer with status 200.
     ///
     /// # Errors
@@ -132,9 +132,9 @@ mod tests {
     }
 
     fn opened(head: &Head, body: &[u8]) -> Result<Vec<u8>, String> {
-        match Answer::open(head, body.to_vec(), LIMIT)? {
-            Answer::Text(text) | Answer::Names(text) => Ok(text.into_body()),
-            Answer::Compressed(mut compressed) => loop {
+        match ScrapeResponse::open(head, body.to_vec(), LIMIT)? {
+            ScrapeResponse::Text(text) | ScrapeResponse::Names(text) => Ok(text.into_body()),
+            ScrapeResponse::Compressed(mut compressed) => loop {
                 if let Some(text) = compressed.read(&mut 100)? {
                     return Ok(text.into_body());
                 }

@@ -9,7 +9,7 @@ use super::{
 
 /// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub enum EcsMetric {
     /// Docker's CPU percentage: of one of the host's processors.
     CpuUsage,
     /// Processor time in percent of the task's limit.
@@ -36,26 +36,26 @@ pub enum Measure {
 
 /// Every metric with its name and unit. CPUUsage is that of `docker stats`, CPUUtilization and MemoryUtilization are those of
 /// `AWS/ECS`, and the others those of Container Insights.
-pub const MEASURES: [(&str, &str, Measure); 11] = [
-    ("CPUUsage", "Percent", Measure::CpuUsage),
-    ("CPUUtilization", "Percent", Measure::CpuUtilization),
-    ("MemoryUtilization", "Percent", Measure::MemoryUtilization),
-    ("CpuUtilized", "None", Measure::CpuUtilized),
-    ("CpuReserved", "None", Measure::CpuReserved),
-    ("MemoryUtilized", "Megabytes", Measure::MemoryUtilized),
-    ("MemoryReserved", "Megabytes", Measure::MemoryReserved),
-    ("NetworkRxBytes", "Bytes/Second", Measure::NetworkRxBytes),
-    ("NetworkTxBytes", "Bytes/Second", Measure::NetworkTxBytes),
-    ("StorageReadBytes", "Bytes", Measure::StorageReadBytes),
-    ("StorageWriteBytes", "Bytes", Measure::StorageWriteBytes),
+pub const METRICS: [(&str, &str, EcsMetric); 11] = [
+    ("CPUUsage", "Percent", EcsMetric::CpuUsage),
+    ("CPUUtilization", "Percent", EcsMetric::CpuUtilization),
+    ("MemoryUtilization", "Percent", EcsMetric::MemoryUtilization),
+    ("CpuUtilized", "None", EcsMetric::CpuUtilized),
+    ("CpuReserved", "None", EcsMetric::CpuReserved),
+    ("MemoryUtilized", "Megabytes", EcsMetric::MemoryUtilized),
+    ("MemoryReserved", "Megabytes", EcsMetric::MemoryReserved),
+    ("NetworkRxBytes", "Bytes/Second", EcsMetric::NetworkRxBytes),
+    ("NetworkTxBytes", "Bytes/Second", EcsMetric::NetworkTxBytes),
+    ("StorageReadBytes", "Bytes", EcsMetric::StorageReadBytes),
+    ("StorageWriteBytes", "Bytes", EcsMetric::StorageWriteBytes),
 ];
 
 const CPU_UNITS: f64 = 1_024.0;
 
-impl Measure {
+impl EcsMetric {
     /// The unit of its values.
     pub fn unit(self) -> Unit {
-        let row = MEASURES.iter().find(|(_, _, measure)| *measure == self);
+        let row = METRICS.iter().find(|(_, _, measure)| *measure == self);
         row.and_then(|(_, unit, _)| Unit::from_name(unit)).unwrap_or_default()
     }
 
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_unit_that_cloudwatch_knows() {
-        for (name, unit, measure) in MEASURES {
+        for (name, unit, measure) in METRICS {
             assert_eq!(measure.unit().as_str(), unit, "{name}");
         }
     }
@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn what_is_not_known_has_no_value() {
         let (nothing, unlimited) = (Usage::default(), Limits::default());
-        for (_, _, measure) in MEASURES {
+        for (_, _, measure) in METRICS {
             assert_eq!(measure.value(&nothing, &unlimited, &unlimited), None);
         }
         let used = Usage { vcpu: Some(1.0), ..Usage::default() };
-        assert_eq!(Measure::CpuUtilization.value(&used, &unlimited, &unlimited), None);
+        assert_eq!(EcsMetric::CpuUtilization.value(&used, &unlimited, &unlimited), None);
         let half = Limits { vcpu: Some(0.5), memory_mib: None };
-        assert_eq!(Measure::CpuUtilization.value(&used, &unlimited, &half), Some(200.0));
+        assert_eq!(EcsMetric::CpuUtilization.value(&used, &unlimited, &half), Some(200.0));
     }
 }

@@ -14,11 +14,11 @@ const MEMORY_TOLERANCE: f64 = 1.1;
 /// `preread` and `precpu_stats`, with which `docker stats` computes its percentage, are not read: they can be zero, be of
 /// another container's life, or be of one second where the agent reads every ten.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reading {
+pub(super) struct ContainerStats {
     /// When Docker took it, in nanoseconds of the host's clock since the Unix epoch.
     pub at: i64,
     /// CPU counters.
-    pub cpu: Option<Cpu>,
+    pub cpu: Option<CpuCounters>,
     /// Bytes of memory in use, without the page cache that the kernel can take back.
     pub memory: Option<u64>,
     /// Bytes received since the container started.
@@ -33,7 +33,7 @@ pub(super) struct Reading {
 
 /// The CPU counters of a reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Cpu {
+pub(super) struct CpuCounters {
     /// Nanoseconds that the container has used.
     pub total: u64,
     /// Nanoseconds that the whole host has had, used or not.
@@ -42,14 +42,14 @@ pub(super) struct Cpu {
     pub online: Option<u64>,
 }
 
-impl Reading {
+impl ContainerStats {
     /// Reads a container's part of `/task/stats`. Returns `None` when it is `null`, empty, or without a time, as in a
     /// container's first second.
     pub(super) fn read(stats: &Value) -> Option<Self> {
         let io = |op: &str| storage(stats.get("blkio_stats")?.get("io_service_bytes_recursive")?, op);
         Some(Self {
             at: time(stats, "read")?,
-            cpu: Cpu::read(stats),
+            cpu: CpuCounters::read(stats),
             memory: stats.get("memory_stats").and_then(memory),
             received: network(stats, "rx_bytes"),
             sent: network(stats, "tx_bytes"),
@@ -59,7 +59,7 @@ impl Reading {
     }
 }
 
-impl Cpu {
+impl CpuCounters {
     fn read(stats: &Value) -> Option<Self> {
         let cpu = stats.get("cpu_stats")?;
         let usage = cpu.get("cpu_usage")?;
@@ -122,12 +122,13 @@ mod tests {
         for nothing in
             [json!(null), json!({}), json!([]), json!({ "read": "0001-01-01T00:00:00Z" }), json!({ "read": 5 })]
         {
-            assert_eq!(Reading::read(&nothing), None, "{nothing}");
+            assert_eq!(ContainerStats::read(&nothing), None, "{nothing}");
         }
-        let with =
-            |key: &str, value: Value| Reading::read(&json!({ "read": "2026-11-20T10:00:00Z", key: value })).unwrap();
+        let with = |key: &str, value: Value| {
+            ContainerStats::read(&json!({ "read": "2026-11-20T10:00:00Z", key: value })).unwrap()
+        };
         let bare = with("other", json!(1));
-        let Reading {
+        let ContainerStats {
             at: _,
             cpu: None,
             memory: None,
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn counters_of_interfaces_and_devices_add_up() {
-        let reading = Reading::read(&json!({
+        let reading = ContainerStats::read(&json!({
             "read": "2026-11-20T10:00:00.5Z",
             "memory_stats": { "usage": 900, "stats": { "cache": 200, "inactive_file": 50 } },
             "networks": { "eth0": { "rx_bytes": 10, "tx_bytes": 1 }, "eth1": { "rx_bytes": 5, "tx_bytes": 1 } },
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn the_number_of_processors_is_one_that_a_host_can_have() {
         let online = |cpu: Value, processes: Value| {
-            Reading::read(&json!({ "read": "2026-11-20T10:00:00Z", "cpu_stats": cpu, "num_procs": processes }))
+            ContainerStats::read(&json!({ "read": "2026-11-20T10:00:00Z", "cpu_stats": cpu, "num_procs": processes }))
                 .and_then(|reading| reading.cpu?.online)
         };
         let usage = json!({ "total_usage": 1, "percpu_usage": [1, 2, 3] });

@@ -1,6 +1,6 @@
 //! What stats said last, so that what they say next is an increase.
 
-use super::answer::Bucket;
+use super::stats_response::StatBucket;
 use crate::source::SourceCounts;
 
 /// What the stats of one type said in the last round. A counter is a histogram of one bucket.
@@ -9,7 +9,7 @@ use crate::source::SourceCounts;
 /// first needed, and one that it has evicted begins anew. Only what nobody can tell from that is left out: in the first round
 /// of a receiver, when an earlier one may have published it, and where not every stat could be kept.
 #[derive(Debug)]
-pub struct Known {
+pub struct Baseline {
     /// By name, ascending.
     last: Vec<Last>,
     round: u64,
@@ -21,12 +21,12 @@ pub struct Known {
 #[derive(Debug)]
 struct Last {
     name: String,
-    totals: Vec<Bucket>,
+    totals: Vec<StatBucket>,
     /// When it was there last.
     round: u64,
 }
 
-impl Known {
+impl Baseline {
     /// Nothing is known of at most so many stats.
     pub fn new(limit: usize) -> Self {
         Self { last: Vec::new(), round: 0, limit, is_complete: false, has_left_out: false }
@@ -38,7 +38,12 @@ impl Known {
     }
 
     /// By how much the buckets of a stat have grown, if that can be told.
-    pub fn increase(&mut self, name: &str, totals: Vec<Bucket>, counts: &mut SourceCounts) -> Option<Vec<Bucket>> {
+    pub fn increase(
+        &mut self,
+        name: &str,
+        totals: Vec<StatBucket>,
+        counts: &mut SourceCounts,
+    ) -> Option<Vec<StatBucket>> {
         let at = self.last.partition_point(|last| last.name.as_str() < name);
         if let Some(last) = self.last.get_mut(at).filter(|last| last.name == name) {
             last.round = self.round;
@@ -73,14 +78,14 @@ impl Known {
 }
 
 /// By how much buckets have grown since `earlier`; nothing if they have begun anew meanwhile.
-fn since(totals: &[Bucket], earlier: &[Bucket]) -> Option<Vec<Bucket>> {
+fn since(totals: &[StatBucket], earlier: &[StatBucket]) -> Option<Vec<StatBucket>> {
     let mut before = earlier.iter().peekable();
     let mut increase = Vec::new();
     for bucket in totals {
         let known = before.next_if(|known| known.lower_bound == bucket.lower_bound);
         let count = bucket.count.checked_sub(known.map_or(0, |known| known.count))?;
         if count > 0 {
-            increase.push(Bucket { count, ..*bucket });
+            increase.push(StatBucket { count, ..*bucket });
         }
     }
     // Buckets are in ascending order and do not go away while the histogram lives.
@@ -91,13 +96,15 @@ fn since(totals: &[Bucket], earlier: &[Bucket]) -> Option<Vec<Bucket>> {
 mod tests {
     use super::*;
 
-    fn buckets(of: &[(f64, u64)]) -> Vec<Bucket> {
-        of.iter().map(|(lower_bound, count)| Bucket { lower_bound: *lower_bound, width: 1.0, count: *count }).collect()
+    fn buckets(of: &[(f64, u64)]) -> Vec<StatBucket> {
+        of.iter()
+            .map(|(lower_bound, count)| StatBucket { lower_bound: *lower_bound, width: 1.0, count: *count })
+            .collect()
     }
 
     /// By how much a counter has grown.
-    fn count(known: &mut Known, name: &str, total: u64, counts: &mut SourceCounts) -> Option<u64> {
-        let increase = known.increase(name, Bucket::of_counter(total), counts)?;
+    fn count(known: &mut Baseline, name: &str, total: u64, counts: &mut SourceCounts) -> Option<u64> {
+        let increase = known.increase(name, StatBucket::of_counter(total), counts)?;
         Some(increase.iter().map(|bucket| bucket.count).sum())
     }
 
@@ -115,7 +122,7 @@ mod tests {
     #[test]
     fn only_what_began_since_the_last_round_counts_in_full() {
         let mut counts = SourceCounts::default();
-        let mut known = Known::new(10);
+        let mut known = Baseline::new(10);
         assert_eq!(count(&mut known, "a", 5, &mut counts), None);
         known.end();
         assert_eq!(count(&mut known, "a", 7, &mut counts), Some(2));
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn from_zero_everything_counts() {
         let mut counts = SourceCounts::default();
-        let mut known = Known::new(10);
+        let mut known = Baseline::new(10);
         known.begin_from_zero();
         assert_eq!(count(&mut known, "a", 5, &mut counts), Some(5));
         assert_eq!(counts, SourceCounts::default());
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn a_round_that_failed_leaves_what_is_known() {
         let mut counts = SourceCounts::default();
-        let mut known = Known::new(10);
+        let mut known = Baseline::new(10);
         count(&mut known, "a", 5, &mut counts);
         count(&mut known, "b", 5, &mut counts);
         known.end();
@@ -158,7 +165,7 @@ mod tests {
         let mut counts = SourceCounts::default();
         for (stats, left_out) in [(2, 0), (3, 0), (4, 1)] {
             counts = SourceCounts::default();
-            let mut known = Known::new(3);
+            let mut known = Baseline::new(3);
             known.begin_from_zero();
             for stat in 0..stats {
                 count(&mut known, &stat.to_string(), 1, &mut counts);

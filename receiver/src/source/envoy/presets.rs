@@ -2,11 +2,11 @@
 
 use acpw_metric::Unit;
 
-use super::rule::Kind;
+use super::rule::StatType;
 
 /// A group of metrics, for the key `groups`.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub struct PresetGroup {
     /// Its name.
     pub name: &'static str,
     /// What the names of its stats begin with. The places are the metrics' dimensions.
@@ -14,26 +14,26 @@ pub struct Group {
     /// What the names of most of its metrics begin with.
     pub prefix: &'static str,
     /// Its metrics.
-    pub metrics: &'static [ReadyMetric],
+    pub metrics: &'static [PresetMetric],
 }
 
 /// The type of a stat, the end of its name, and the metric's name, or its end after a `+`, and unit.
-pub type ReadyMetric = (Kind, &'static str, &'static str, Unit);
+pub type PresetMetric = (StatType, &'static str, &'static str, Unit);
 
-impl Group {
+impl PresetGroup {
     /// The pattern of a metric's stats, and its name.
-    pub fn names(&self, metric: &ReadyMetric) -> (String, String) {
+    pub fn names(&self, metric: &PresetMetric) -> (String, String) {
         let (_, stat, name, _) = metric;
         let name = name.strip_prefix('+').map_or_else(|| (*name).to_owned(), |end| [self.prefix, end].concat());
         ([self.stats, stat].concat(), name)
     }
 }
 
-use Kind::{Counter, Gauge, Histogram};
+use StatType::{Counter, Gauge, Histogram};
 
 /// All groups.
-pub const GROUPS: [Group; 4] = [
-    Group {
+pub const GROUPS: [PresetGroup; 4] = [
+    PresetGroup {
         name: "upstream",
         stats: "cluster.{Cluster}.",
         prefix: "Upstream",
@@ -54,7 +54,7 @@ pub const GROUPS: [Group; 4] = [
             (Histogram, "upstream_rq_time", "+ResponseTime", Unit::MILLISECONDS),
         ],
     },
-    Group {
+    PresetGroup {
         name: "downstream",
         stats: "http.{StatPrefix}.downstream_",
         prefix: "Downstream",
@@ -69,9 +69,9 @@ pub const GROUPS: [Group; 4] = [
             (Histogram, "rq_time", "+Latency", Unit::MILLISECONDS),
         ],
     },
-    Group {
+    PresetGroup {
         name: "virtual_host",
-        // Names of virtual hosts mostly have dots. They may, since nothing else is named like these stats; a cluster has
+        // KnownNames of virtual hosts mostly have dots. They may, since nothing else is named like these stats; a cluster has
         // `cluster.x.canary.upstream_rq_2xx` too.
         stats: "vhost.{VirtualHost*}.vcluster.{VirtualCluster*}.",
         prefix: "VirtualHost",
@@ -86,7 +86,7 @@ pub const GROUPS: [Group; 4] = [
             (Histogram, "upstream_rq_time", "+ResponseTime", Unit::MILLISECONDS),
         ],
     },
-    Group {
+    PresetGroup {
         name: "server",
         stats: "server.",
         prefix: "",

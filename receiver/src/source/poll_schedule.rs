@@ -8,7 +8,7 @@ use acpw_metric::Now;
 /// comes a little late leaves no second without its sample and none with two. A round that takes longer than the interval
 /// makes the next one begin at the next point of the grid.
 #[derive(Debug)]
-pub struct Poll {
+pub struct PollSchedule {
     interval: Duration,
     /// The point of the grid at which the last round began.
     last: Option<u64>,
@@ -20,10 +20,10 @@ enum State {
     #[default]
     Idle,
     InRound,
-    Asking,
+    Waiting,
 }
 
-impl Poll {
+impl PollSchedule {
     /// A schedule of this interval, of a second at least.
     pub fn new(interval: Duration) -> Self {
         Self { interval, last: None, state: State::default() }
@@ -42,12 +42,12 @@ impl Poll {
     }
 
     /// A request of the round has been sent.
-    pub fn asked(&mut self) {
-        self.state = State::Asking;
+    pub fn mark_sent(&mut self) {
+        self.state = State::Waiting;
     }
 
     /// It has come to its end.
-    pub fn answered(&mut self) {
+    pub fn mark_answered(&mut self) {
         self.state = State::InRound;
     }
 
@@ -57,8 +57,8 @@ impl Poll {
     }
 
     /// Whether an answer is waited for.
-    pub fn is_asking(&self) -> bool {
-        self.state == State::Asking
+    pub fn is_waiting(&self) -> bool {
+        self.state == State::Waiting
     }
 
     /// Whether a round is under way.
@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn every_second_has_one_round_though_ticks_come_late() {
-        let mut poll = Poll::new(Duration::from_secs(1));
+        let mut poll = PollSchedule::new(Duration::from_secs(1));
         let mut seconds = Vec::new();
         for tick in 0..600 {
             let late = tick * 7_919 % 190;
             let now = at(tick * 200 + late);
             if poll.begin(now) {
-                poll.asked();
-                poll.answered();
+                poll.mark_sent();
+                poll.mark_answered();
                 poll.end();
                 seconds.push(now.wall.as_secs());
             }
@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn a_round_that_takes_long_is_followed_by_the_next_point_of_the_grid() {
-        let mut poll = Poll::new(Duration::from_secs(10));
+        let mut poll = PollSchedule::new(Duration::from_secs(10));
         assert!(poll.begin(at(0)));
-        poll.asked();
+        poll.mark_sent();
         assert!(!poll.begin(at(25_000)));
         poll.end();
         assert!(poll.begin(at(26_000)));
