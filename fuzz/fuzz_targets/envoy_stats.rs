@@ -26,7 +26,7 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
             let mut taken = 0;
             while let Ok(Some((stat, bytes))) = answer.next_stat() {
                 taken += bytes;
-                names.take(&stat.name, 10);
+                names.add(&stat.name, 10);
                 if let Some(Ok(Some(values))) = pattern.as_ref().ok().map(|pattern| pattern.values(&stat.name, &names))
                 {
                     assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());
@@ -39,8 +39,8 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
                 }
             }
             assert!(taken <= length);
-            counters.end();
-            histograms.end();
+            counters.end_round();
+            histograms.end_round();
         }
     }
 });

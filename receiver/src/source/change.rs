@@ -1,4 +1,4 @@
-//! Changes of a series from one reading to the next.
+//! Computes the change of a series from one reading to the next.
 
 use super::{
     histogram::{BucketDelta, distribution},
@@ -6,54 +6,54 @@ use super::{
 };
 use acpw_metric::Distribution;
 
-/// Counts above this are not whole as doubles.
+/// The largest count: an `f64` represents whole numbers exactly up to 2^53.
 const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
-/// The reading of a series from which the next change is taken.
+/// The reading of a series that the next change is relative to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum PreviousReading {
-    /// None.
+    /// No reading.
     #[default]
     Nothing,
     /// A counter.
     Counter(f64),
     /// A histogram.
     Histogram {
-        /// Its buckets.
+        /// The buckets.
         buckets: Vec<CumulativeBucket>,
-        /// Its number of values.
+        /// The number of values.
         count: f64,
-        /// Their sum.
+        /// The sum of the values.
         sum: f64,
     },
     /// A summary.
     Summary {
-        /// Its number of values.
+        /// The number of values.
         count: f64,
-        /// Their sum.
+        /// The sum of the values.
         sum: f64,
     },
 }
 
-/// What came to a series.
+/// The change of a series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A number.
+    /// A single value.
     Value(f64),
-    /// Many values.
+    /// Several values.
     Distribution(Distribution),
-    /// Nothing.
+    /// No values.
     Nothing,
 }
 
 impl PreviousReading {
-    /// Remembers a reading, from which the next change is taken.
-    pub fn keep(&mut self, value: &Value<'_>) {
+    /// Stores a reading. The next change is relative to it.
+    pub fn store(&mut self, value: &Value<'_>) {
         *self = match *value {
             Value::Gauge(_) => Self::Nothing,
             Value::Counter(total) => Self::Counter(total),
             Value::Histogram { buckets, count, sum } => {
-                // The last one's allocation is used again.
+                // Reuses the allocation of the previous reading.
                 let mut kept = match std::mem::take(self) {
                     Self::Histogram { buckets, .. } => buckets,
                     _ => Vec::new(),
@@ -66,9 +66,9 @@ impl PreviousReading {
         };
     }
 
-    /// Returns what came since the reading that is kept, times `scale`. If the series `is_new`, it
-    /// began with nothing since. Returns `None` if that is not known: nothing is kept, the series
-    /// has gone back, or the bounds of a histogram are others.
+    /// Returns the change since the stored reading, multiplied by `scale`. If the series `is_new`, it started at zero
+    /// after that reading. Returns `None` if the change is unknown because there is no stored reading, the series has
+    /// gone back, or the bounds of a histogram have changed.
     pub fn change(&self, value: &Value<'_>, is_new: bool, scale: f64) -> Option<Change> {
         match (*value, self) {
             (Value::Gauge(value), _) => value.is_finite().then_some(Change::Value(value * scale)),
@@ -94,8 +94,8 @@ impl PreviousReading {
     }
 }
 
-/// Returns whether a reading can be true by itself: totals are neither negative nor infinite, a
-/// histogram's buckets ascend and have its count. A histogram's sum may be anything.
+/// Returns true if a reading is plausible: totals are neither negative nor infinite, and a histogram's buckets ascend
+/// and agree with its count. A histogram's sum may be anything.
 pub fn is_plausible(value: &Value<'_>) -> bool {
     match *value {
         Value::Gauge(value) => value.is_finite(),
@@ -122,12 +122,12 @@ fn summary(count: f64, sum: f64, scale: f64) -> Option<Change> {
     if count == 0 {
         return Some(Change::Nothing);
     }
-    // A summary does not say its smallest and largest value; its mean lies between them.
+    // A summary does not include its minimum and maximum. Its mean is between them.
     let mean = sum / count as f64;
     Distribution::statistic_set(count as f64, sum, mean, mean).map(Change::Distribution)
 }
 
-/// Returns the values that came to a histogram of the same bounds.
+/// Returns the values added to a histogram, or `None` if its bounds have changed.
 fn histogram(
     buckets: &[CumulativeBucket],
     count: f64,
@@ -142,7 +142,7 @@ fn histogram(
     }
     let mut deltas: Vec<BucketDelta> = Vec::new();
     let (mut lower, mut below) = (None, 0.0);
-    // What is above the highest bound need not have a bucket of its own.
+    // The bucket for values above the highest bound is optional.
     let is_open = buckets.last().is_none_or(|last| last.upper < f64::INFINITY);
     let over = is_open.then_some((f64::INFINITY, f64::INFINITY, count - count_before));
     let known = buckets
@@ -156,7 +156,7 @@ fn histogram(
         }
         let upper = upper * scale;
         if count > 0 {
-            // Most histograms are of times and sizes: there is nothing below zero.
+            // Most histograms are of times and sizes, which are not negative.
             let open = if upper.is_infinite() { f64::NEG_INFINITY } else { upper.min(0.0) };
             deltas.push(BucketDelta { lower: lower.unwrap_or(open), upper, count });
         }
@@ -168,7 +168,7 @@ fn histogram(
     distribution(&deltas, (sum - sum_before) * scale).map(Change::Distribution)
 }
 
-/// Returns a number of values, if it is one.
+/// Returns the count if it is a whole number that is not negative.
 fn whole(count: f64) -> Option<u64> {
     let is_count = (0.0..=MAX_COUNT).contains(&count) && count.fract() == 0.0;
     is_count.then_some(count as u64)
@@ -191,24 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_says_its_increase() {
+    fn the_change_of_a_counter_is_its_increase() {
         let mut previous = PreviousReading::default();
         let mut advance = |value, is_new| {
             let change = previous.change(&Value::Counter(value), is_new, 2.0);
-            previous.keep(&Value::Counter(value));
+            previous.store(&Value::Counter(value));
             change
         };
         assert_eq!(advance(5.0, false), None);
         assert_eq!(advance(8.0, false), Some(Change::Value(6.0)));
         assert_eq!(advance(8.0, false), Some(Change::Value(0.0)));
-        // What it counted before it went back is not known.
+        // The increase before the counter went back is unknown.
         assert_eq!(advance(7.0, false), None);
         assert_eq!(advance(9.0, false), Some(Change::Value(4.0)));
         assert_eq!(advance(1.0, true), Some(Change::Value(2.0)));
     }
 
     #[test]
-    fn a_gauge_is_what_it_says() {
+    fn the_change_of_a_gauge_is_its_value() {
         let change = |value| PreviousReading::default().change(&Value::Gauge(value), false, 0.5);
         assert_eq!(change(-5.0), Some(Change::Value(-2.5)));
         assert_eq!(change(f64::NAN), None);
@@ -216,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_says_what_came_to_its_buckets() {
+    fn the_change_of_a_histogram_is_the_increase_of_its_buckets() {
         let mut previous = PreviousReading::default();
         let mut advance = |pairs: &[(f64, f64)], count, sum| {
             let buckets = buckets(pairs);
             let value = Value::Histogram { buckets: &buckets, count, sum };
             assert!(is_plausible(&value));
             let change = values(previous.change(&value, false, 1.0));
-            previous.keep(&value);
+            previous.store(&value);
             change
         };
         assert_eq!(advance(&[(1.0, 5.0), (3.0, 6.0), (f64::INFINITY, 6.0)], 6.0, 5.0), None);
@@ -231,20 +231,20 @@ mod tests {
         assert_eq!(same, Some(Vec::new()));
         let more = advance(&[(1.0, 7.0), (3.0, 9.0), (f64::INFINITY, 10.0)], 10.0, 20.0);
         assert_eq!(more, Some(vec![(0.5, 2), (2.0, 1), (12.0, 1)]));
-        // Other bounds, then counts that go back.
+        // The bounds change, then a count goes back.
         assert_eq!(advance(&[(2.0, 7.0), (3.0, 9.0), (f64::INFINITY, 11.0)], 11.0, 21.0), None);
         assert_eq!(advance(&[(2.0, 8.0), (3.0, 8.0), (f64::INFINITY, 11.0)], 11.0, 22.0), None);
-        // Sums that values in these buckets cannot have, and none.
+        // Sums that are impossible for these buckets, and an unknown sum.
         assert_eq!(advance(&[(2.0, 9.0), (3.0, 9.0), (f64::INFINITY, 12.0)], 12.0, 25.0), Some(vec![(2.0, 1)]));
         assert_eq!(advance(&[(2.0, 10.0), (3.0, 10.0), (f64::INFINITY, 13.0)], 13.0, f64::NAN), Some(vec![(1.0, 1)]));
         assert_eq!(advance(&[(2.0, 11.0), (3.0, 11.0), (f64::INFINITY, 14.0)], 14.0, 27.0), Some(vec![(1.0, 1)]));
-        // The highest bucket left out.
+        // Without the highest bucket.
         assert_eq!(advance(&[(2.0, 12.0), (3.0, 13.0)], 16.0, 28.0), None);
         assert_eq!(advance(&[(2.0, 12.0), (3.0, 13.0)], 17.0, 128.0), Some(vec![(100.0, 1)]));
     }
 
     #[test]
-    fn a_series_that_has_just_begun_began_with_nothing() {
+    fn a_new_series_starts_at_zero() {
         let previous = PreviousReading::default();
         let buckets = buckets(&[(-1.0, 1.0), (0.5, 2.0)]);
         let value = Value::Histogram { buckets: &buckets, count: 2.0, sum: -1.0 };
@@ -254,11 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_says_a_statistic_set() {
+    fn the_change_of_a_summary_is_a_statistic_set() {
         let mut previous = PreviousReading::default();
         let mut advance = |count, sum| {
             let change = previous.change(&Value::Summary { count, sum }, false, 10.0);
-            previous.keep(&Value::Summary { count, sum });
+            previous.store(&Value::Summary { count, sum });
             change
         };
         assert_eq!(advance(5.0, 2.0), None);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_cannot_be_true_is_not_sound() {
+    fn impossible_readings_are_not_plausible() {
         let inf = f64::INFINITY;
         for wrong in [f64::NAN, inf, -1.0] {
             assert!(!is_plausible(&Value::Counter(wrong)));

@@ -1,6 +1,6 @@
 //! Patterns of metric names.
 
-/// A name in which each `*` stands for any number of characters.
+/// A name in which each `*` matches any number of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
     text: String,
@@ -9,7 +9,7 @@ pub struct NamePattern {
 }
 
 impl NamePattern {
-    /// Returns the pattern as it is written.
+    /// Creates a pattern.
     pub fn new(text: &str) -> Self {
         Self { text: text.to_owned(), parts: text.split('*').map(str::to_owned).collect() }
     }
@@ -19,18 +19,18 @@ impl NamePattern {
         &self.text
     }
 
-    /// Returns whether it is one name.
+    /// Returns true if the pattern has no `*`.
     pub fn is_name(&self) -> bool {
         self.parts.len() == 1
     }
 
-    /// Returns whether a name matches the pattern.
+    /// Returns true if the name matches the pattern.
     pub fn matches(&self, name: &str) -> bool {
         let [start, middle @ .., end] = self.parts.as_slice() else { return self.text == name };
         let name = name.as_bytes().strip_prefix(start.as_bytes()).and_then(|rest| rest.strip_suffix(end.as_bytes()));
         let Some(mut name) = name else { return false };
         for part in middle {
-            // The first place where a part can be leaves the most for the others.
+            // Matching a part as early as possible leaves the most text for the others.
             let Some(after) = after(name, part.as_bytes()) else { return false };
             name = after;
         }
@@ -38,7 +38,8 @@ impl NamePattern {
     }
 }
 
-/// Returns the text after the first `part` in it. Names are short: a searcher that prepares itself takes longer.
+/// Returns the text after the first occurrence of `part`. Names are so short that a searcher with a setup phase is
+/// slower.
 fn after<'a>(mut text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
     let Some((first, _)) = part.split_first() else { return Some(text) };
     loop {
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_number_of_characters() {
+    fn a_star_matches_any_number_of_characters() {
         for (pattern, name, is_match) in [
             ("a", "a", true),
             ("a", "ab", false),

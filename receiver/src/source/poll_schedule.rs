@@ -1,16 +1,18 @@
-//! When a source is asked.
+//! Schedules the rounds of a source.
 
 use std::time::Duration;
 
 use acpw_metric::Now;
 
-/// Rounds on a grid of the wall clock: with an interval of whole seconds, in the middle of a second, so that a tick that
-/// comes a little late leaves no second without its sample and none with two. A round that takes longer than the interval
-/// makes the next one begin at the next point of the grid.
+/// Starts rounds on a grid of the wall clock.
+///
+/// If the interval is a whole number of seconds, rounds start in the middle of a second. A tick that is a little late
+/// then still puts exactly one sample into each second. A round that takes longer than the interval delays the next one
+/// to the next point of the grid.
 #[derive(Debug)]
 pub struct PollSchedule {
     interval: Duration,
-    /// The point of the grid at which the last round began.
+    /// The grid point at which the last round started.
     last: Option<u64>,
     state: State,
 }
@@ -24,12 +26,12 @@ enum State {
 }
 
 impl PollSchedule {
-    /// A schedule of this interval, of a second at least.
+    /// Creates a schedule with this interval, which is at least a second.
     pub fn new(interval: Duration) -> Self {
         Self { interval, last: None, state: State::default() }
     }
 
-    /// Whether a round begins now; once it says so, one has begun.
+    /// Starts a round if one is due, and returns true if it did.
     pub fn begin(&mut self, now: Now) -> bool {
         let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).max(1_000);
         let point = now.wall.as_millis().saturating_add(500).checked_div(interval).unwrap_or(0);
@@ -41,27 +43,27 @@ impl PollSchedule {
         true
     }
 
-    /// A request of the round has been sent.
+    /// Records that a request of the round was sent.
     pub fn mark_sent(&mut self) {
         self.state = State::Waiting;
     }
 
-    /// It has come to its end.
+    /// Records that the request was answered or has failed.
     pub fn mark_answered(&mut self) {
         self.state = State::InRound;
     }
 
-    /// The round has come to its end.
+    /// Ends the round.
     pub fn end(&mut self) {
         self.state = State::Idle;
     }
 
-    /// Whether an answer is waited for.
+    /// Returns true if a response is pending.
     pub fn is_waiting(&self) -> bool {
         self.state == State::Waiting
     }
 
-    /// Whether a round is under way.
+    /// Returns true during a round.
     pub fn is_in_round(&self) -> bool {
         self.state != State::Idle
     }
@@ -80,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_second_has_one_round_though_ticks_come_late() {
+    fn every_second_has_one_round_even_if_ticks_are_late() {
         let mut poll = PollSchedule::new(Duration::from_secs(1));
         let mut seconds = Vec::new();
         for tick in 0..600 {
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_takes_long_is_followed_by_the_next_point_of_the_grid() {
+    fn after_a_long_round_the_next_one_starts_at_a_grid_point() {
         let mut poll = PollSchedule::new(Duration::from_secs(10));
         assert!(poll.begin(at(0)));
         poll.mark_sent();

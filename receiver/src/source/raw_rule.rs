@@ -1,4 +1,4 @@
-//! The rules of a source in the configuration.
+//! Validates the rules of a source.
 
 use acpw_config::{Faults, Field, Members, Object, ShortOr};
 use acpw_metric::{DimensionName, DimensionValue, MetricName, StorageResolution};
@@ -10,52 +10,53 @@ use super::{
     shared_keys::{check_dimension_count, resolution, unit_and_scale},
 };
 
-/// The most rules of a source.
+/// The maximum number of rules per source.
 pub const MAX_RULES: usize = 1_000;
 
 acpw_config::object! {
-    /// Which metrics of a target are published, and as what. A metric is published by every rule that matches its name.
+    /// Selects metrics of a target and defines how they are published. Every rule that matches a metric publishes it.
     pub struct RawRule {
-        /// The metrics' name at the target, in which each `*` stands for any number of characters: that of a counter with its
-        /// `_total`, that of a histogram or summary without `_bucket`, `_count` and `_sum`. Required.
+        /// The name of the metrics at the target, in which each `*` matches any number of characters. Include `_total`
+        /// of a counter; leave out `_bucket`, `_count` and `_sum` of a histogram or summary. Required.
         metric: String,
-        /// The name in CloudWatch. Metrics that are given the same one here are published together. Default: the one at the
-        /// target.
+        /// The name in CloudWatch. Metrics with the same name are published together. Default: the name at the target.
         name: String,
-        /// The unit in CloudWatch. Default: `Seconds` where the target's name ends with `_seconds`, `Bytes` where with
-        /// `_bytes`, `_total` aside; else `Count` for counters and `None` for everything else.
+        /// The unit in CloudWatch. Default: `Seconds` for names that end with `_seconds` or `_seconds_total`, `Bytes`
+        /// for names that end with `_bytes` or `_bytes_total`, otherwise `Count` for counters and `None` for all
+        /// others.
         unit: String,
-        /// What values are multiplied by, such as 1000 for milliseconds of seconds; needs `unit`. Default: 1.
+        /// A factor for values, such as 1000 to convert seconds to milliseconds. Requires `unit`. Default: 1.
         scale: f64,
-        /// Dimensions by their names: a text that is always the same, or an object that tells where the value comes from.
-        /// Series that differ only in other labels are published together. They are added to the target's own. Default: none.
+        /// Dimensions by name: a constant text, or an object with the source of the value. They are added to the
+        /// target's dimensions. Series that differ only in other labels are published together. Default: none.
         dimensions: Members<ShortOr<RawRuleDimension>>,
-        /// What becomes of gauges that are published together: `sum` adds them up; `samples` makes each a sample, so that
-        /// their minimum, average and maximum can be had. Default: `sum`.
+        /// How to combine gauges that are published together. `sum` adds them up. `samples` makes each a sample, so
+        /// that CloudWatch shows their minimum, average and maximum. Default: `sum`.
         combine: String,
-        /// `counter` or `gauge`: what single values are, whatever the target says. Default: what the target says, and
-        /// `gauge` where it says nothing.
+        /// The type of single values, `counter` or `gauge`. It overrides the target's. Default: the type that the
+        /// target declares, or `gauge` if it declares none.
         metric_type: String,
-        /// The length of CloudWatch's periods in seconds: 60 or, for high resolution, 1. Default: 60.
+        /// The storage resolution in seconds: 60 or, for high resolution, 1. Default: 60.
         storage_resolution: u64,
     }
 }
 
 acpw_config::object! {
-    /// Where the value of a dimension comes from: exactly one of the keys besides `default`.
+    /// The source of a dimension's value: exactly one of `value`, `environment` and `label`.
     pub struct RawRuleDimension {
-        /// A text that is always the same.
+        /// A constant text.
         value: String,
-        /// A variable of `vm_config.environment_variables`, read once.
+        /// A variable of `vm_config.environment_variables`, which is read once.
         environment: String,
         /// A label of the metric.
         label: String,
-        /// The value where there is no such label or variable. Default: series without it are not published by this rule.
+        /// The value if the label or variable does not exist. Default: this rule does not publish series without the
+        /// label.
         default: String,
     }
 }
 
-/// The key `rules` of a source; `fixed` dimensions are those of all rules.
+/// Validates a key `rules`. The `fixed` dimensions are added to all rules.
 pub(super) fn rules(
     raw: Field<Vec<Field<RawRule>>>,
     fixed: &[(DimensionName, DimensionSource)],
@@ -94,7 +95,7 @@ impl RawRule {
         let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
         let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
         if scale.is_some() && unit.is_none() {
-            faults.add(key("unit"), "is required where there is a scale");
+            faults.add(key("unit"), "is required with scale");
         }
         let resolution =
             resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
@@ -119,7 +120,8 @@ impl RawRule {
         let mut dimensions = dimensions(self.dimensions, &path, environment, faults);
         for (name, source) in fixed {
             match dimensions.iter().any(|(known, _)| known == name) {
-                true => faults.add(&path, format_args!("\"{name}\" is one of all rules already")),
+                true => faults
+                    .add(&path, format_args!("\"{name}\" is already a dimension of all rules; remove one of the two")),
                 false => dimensions.push((name.clone(), source.clone())),
             }
         }
@@ -130,7 +132,7 @@ impl RawRule {
     }
 }
 
-/// Dimensions as they are written.
+/// Validates a key `dimensions`.
 pub(super) fn dimensions(
     raw: Field<Members<ShortOr<RawRuleDimension>>>,
     path: &str,
@@ -173,15 +175,16 @@ impl RawRuleDimension {
                 (None, Some(default)) => Some(DimensionSource::Constant(default)),
                 (None, None) => {
                     let name = variable.escape_default();
-                    let message =
-                        format!("the environment variable \"{name}\" is not set for this VM and has no default");
+                    let message = format!(
+                        "\"{name}\" is not set in vm_config.environment_variables; set it there, or set default"
+                    );
                     faults.add(key("environment"), message);
                     None
                 }
             },
             (None, None, Some(label)) => Some(DimensionSource::Label(label, default)),
             _ => {
-                faults.add(path, "needs exactly one of value, environment and label");
+                faults.add(path, "must have exactly one of value, environment and label");
                 None
             }
         }
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_says_what_a_metric_is_published_as() {
+    fn rules_are_parsed() {
         let (rules, faults) = read(serde_json::json!([
             {"metric": "buffer_size_bytes", "name": "BufferSize", "dimensions": {
                 "BufferType": {"label": "type"}, "ServiceName": {"environment": "SERVICE"}, "Stage": "prod",
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn all_errors_are_reported_with_their_paths() {
         let (_, faults) = read(serde_json::json!([
             {"name": "", "unit": "Furlongs", "scale": 0, "combine": "max", "metric_type": "info", "storage_resolution": 5,
              "dimensions": {":x": "y", "A": "", "B": {}, "C": {"environment": "NO"}, "D": {"label": 5}, "Fixed": "g"}},
@@ -256,20 +259,20 @@ mod tests {
             "rules[0].metric: is required",
             "rules[0].name: must have at least one character",
             "rules[0].unit: CloudWatch has no unit \"Furlongs\"",
-            "rules[0].scale: must be above 0",
-            "rules[0].unit: is required where there is a scale",
+            "rules[0].scale: must be greater than 0",
+            "rules[0].unit: is required with scale",
             "rules[0].storage_resolution: must be 1 or 60",
             "rules[0].combine: must be",
             "rules[0].metric_type: must be",
             "rules[0].dimensions.:x: must not start with",
             "rules[0].dimensions.A: must have at least one character",
-            "rules[0].dimensions.B: needs exactly one of",
-            "rules[0].dimensions.C.environment: the environment variable \"NO\" is not set",
+            "rules[0].dimensions.B: must have exactly one of",
+            "rules[0].dimensions.C.environment: \"NO\" is not set in vm_config.environment_variables",
             "rules[0].dimensions.D.label: must be a string",
-            "rules[0].dimensions.D: needs exactly one of",
-            "rules[0].dimensions: \"Fixed\" is one of all rules already",
+            "rules[0].dimensions.D: must have exactly one of",
+            "rules[0].dimensions: \"Fixed\" is already a dimension of all rules",
             "rules[1].nmae: unknown key",
-            "rules[1].unit: is required where there is a scale",
+            "rules[1].unit: is required with scale",
             "rules[2]: must be an object",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");

@@ -1,4 +1,4 @@
-//! Which metrics of a target are published, and as what.
+//! Rules that select the metrics of a target to publish.
 
 use acpw_metric::{DimensionName, DimensionValue, Dimensions, Metric, MetricName, StorageResolution, Unit};
 
@@ -7,57 +7,57 @@ use super::{
     reading::{Label, SeriesKind},
 };
 
-/// Which metrics of a target are published, and as what.
+/// Selects metrics of a target and defines how they are published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// The names of the metrics.
     pub metric: NamePattern,
-    /// The name in CloudWatch; the metric's own when there is none.
+    /// The name in CloudWatch. `None` keeps the metric's name.
     pub name: Option<MetricName>,
-    /// The unit in CloudWatch; what the metric's name tells when there is none.
+    /// The unit in CloudWatch. `None` derives it from the metric's name.
     pub unit: Option<Unit>,
-    /// What values are multiplied by, above zero.
+    /// The factor for values, greater than zero.
     pub scale: f64,
-    /// The length of CloudWatch's periods.
+    /// The storage resolution in CloudWatch.
     pub resolution: StorageResolution,
     /// The dimensions.
     pub dimensions: Vec<(DimensionName, DimensionSource)>,
-    /// What becomes of several gauges of the same series in CloudWatch.
+    /// How to combine gauges that have the same series in CloudWatch.
     pub combine: Combine,
-    /// What single values are, where the target is not to be asked.
+    /// The type of single values, overriding the type that the target declares.
     pub single: Option<ValueType>,
 }
 
-/// Where the value of a dimension comes from.
+/// The source of a dimension's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DimensionSource {
-    /// It is always the same.
+    /// A constant.
     Constant(DimensionValue),
-    /// From a label, or else it is the default; without one, a series without the label is none of the rule's.
+    /// A label, with a default for series without it. Without a default, the rule does not apply to such series.
     Label(String, Option<DimensionValue>),
 }
 
-/// What becomes of several gauges of the same series in CloudWatch.
+/// How to combine gauges that have the same series in CloudWatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Combine {
     /// Their sum is one sample.
     #[default]
     Sum,
-    /// Each is a sample.
+    /// Each value is a sample.
     Samples,
 }
 
-/// What a single value is.
+/// The type of a single value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
-    /// How much there was since the series began.
+    /// A total since the series started.
     Counter,
-    /// How much there is.
+    /// A current value.
     Gauge,
 }
 
 impl Rule {
-    /// A rule for metrics of these names that changes nothing about them.
+    /// Creates a rule that publishes metrics of these names unchanged.
     pub fn new(metric: &str) -> Self {
         Self {
             metric: NamePattern::new(metric),
@@ -71,7 +71,7 @@ impl Rule {
         }
     }
 
-    /// Returns the kind that series of a kind have by this rule.
+    /// Returns the kind of a series under this rule, given its declared kind.
     pub fn kind_of(&self, kind: SeriesKind) -> SeriesKind {
         match (self.single, kind) {
             (_, SeriesKind::Histogram | SeriesKind::Summary) => kind,
@@ -80,7 +80,8 @@ impl Rule {
         }
     }
 
-    /// Returns the metric under which series of a name and a kind are published, or `None` if CloudWatch takes no such name.
+    /// Returns the metric in CloudWatch for series of this name and kind, or `None` if CloudWatch does not accept the
+    /// name.
     pub fn published(&self, name: &str, kind: SeriesKind) -> Option<Metric> {
         let base = name.strip_suffix("_total").unwrap_or(name);
         let unit = self.unit.unwrap_or(match kind {
@@ -93,8 +94,8 @@ impl Rule {
         Some(Metric { name, unit, resolution: self.resolution })
     }
 
-    /// The dimensions of a series with these labels, what CloudWatch cannot store in them percent-encoded; nothing when one
-    /// is missing.
+    /// Returns the dimensions of a series with these labels, or `None` if one is missing. Characters that CloudWatch
+    /// does not accept are percent-encoded.
     pub fn dimensions_of(&self, labels: &[Label<'_>]) -> Option<Dimensions> {
         let mut dimensions = Vec::with_capacity(self.dimensions.len());
         for (name, source) in &self.dimensions {
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_follow_from_names() {
+    fn units_are_derived_from_names() {
         let unit = |name, kind| Rule::new("*").published(name, kind).unwrap().unit;
         assert_eq!(unit("a_seconds_total", SeriesKind::Counter), Unit::SECONDS);
         assert_eq!(unit("a_bytes", SeriesKind::Gauge), Unit::BYTES);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_those_of_the_rule_then_of_the_target_then_gauges() {
+    fn the_rules_type_precedes_the_targets_and_untyped_series_are_gauges() {
         let mut rule = Rule::new("*");
         assert_eq!(rule.kind_of(SeriesKind::Untyped), SeriesKind::Gauge);
         assert_eq!(rule.kind_of(SeriesKind::Counter), SeriesKind::Counter);

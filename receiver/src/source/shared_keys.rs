@@ -1,15 +1,15 @@
-//! Keys that several sources have, each read in one way and with the same faults.
+//! Validates configuration keys that several sources share.
 
 use acpw_config::{Faults, Field};
 use acpw_metric::{Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
 
-/// The namespace that a key `metric_namespace` says, where it is not the receiver's.
+/// Validates a key `metric_namespace`. Returns `None` if it is absent, in which case the receiver's namespace applies.
 pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut Faults) -> Option<Namespace> {
     let name = field.optional(path, faults)?;
     faults.checked(path, Namespace::new(&name))
 }
 
-/// What the keys `unit` and `scale` of the object at `path` say; what stands for a key that is not there is the source's.
+/// Validates the keys `unit` and `scale` of the object at `path`.
 pub(super) fn unit_and_scale(
     unit: Field<String>,
     scale: Field<f64>,
@@ -26,12 +26,12 @@ pub(super) fn unit_and_scale(
     });
     let scale = scale.optional(key("scale"), faults);
     if scale.is_some_and(|scale| scale.is_nan() || scale <= 0.0) {
-        faults.add(key("scale"), "must be above 0");
+        faults.add(key("scale"), "must be greater than 0");
     }
     (unit, scale)
 }
 
-/// The resolution that a key `storage_resolution` says.
+/// Validates a key `storage_resolution`.
 pub(super) fn resolution(
     field: Field<u64>,
     default: StorageResolution,
@@ -49,10 +49,10 @@ pub(super) fn resolution(
     }
 }
 
-/// Notes a fault where there are more dimensions than CloudWatch takes.
+/// Adds a fault if there are more dimensions than CloudWatch accepts.
 pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut Faults) {
     if count > MAX_DIMENSIONS {
-        faults.add(path, format_args!("has {count} dimensions; CloudWatch takes at most {MAX_DIMENSIONS}"));
+        faults.add(path, format_args!("has {count} dimensions; CloudWatch accepts at most {MAX_DIMENSIONS}"));
     }
 }
 
@@ -60,33 +60,33 @@ pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut Fault
 mod tests {
     use super::*;
 
-    /// What a reading of keys gives, and the faults that it tells.
-    fn told<T>(read: impl FnOnce(&mut Faults) -> T) -> (T, Vec<String>) {
+    /// Returns the result of `read` and the faults that it adds.
+    fn checked<T>(read: impl FnOnce(&mut Faults) -> T) -> (T, Vec<String>) {
         let mut faults = Faults::default();
         let value = read(&mut faults);
         (value, faults.lines().collect())
     }
 
     #[test]
-    fn units_and_scales_are_read_and_their_faults_name_the_key() {
-        let read = |unit, scale| told(|faults| unit_and_scale(unit, scale, "a[0]", faults));
+    fn units_and_scales_are_validated() {
+        let read = |unit, scale| checked(|faults| unit_and_scale(unit, scale, "a[0]", faults));
         let text = |text: &str| Field::Valid(text.to_owned());
         assert_eq!(read(Field::Absent, Field::Absent), ((None, None), vec![]));
         assert_eq!(read(text("Percent"), Field::Valid(1e-3)), ((Some(Unit::PERCENT), Some(1e-3)), vec![]));
         let (values, faults) = read(text("per\"cent"), Field::Valid(0.0));
         assert_eq!(values.0, None);
-        assert_eq!(faults, ["a[0].unit: CloudWatch has no unit \"per\\\"cent\"", "a[0].scale: must be above 0"]);
+        assert_eq!(faults, ["a[0].unit: CloudWatch has no unit \"per\\\"cent\"", "a[0].scale: must be greater than 0"]);
         for (scale, is_good) in [(f64::MIN_POSITIVE, true), (-1.0, false), (f64::NAN, false)] {
             assert_eq!(read(Field::Absent, Field::Valid(scale)).1.is_empty(), is_good, "{scale}");
         }
     }
 
     #[test]
-    fn namespaces_and_resolutions_are_read_and_their_faults_name_the_key() {
-        let (shop, faults) = told(|faults| namespace(Field::Valid("Shop".to_owned()), "n", faults));
+    fn namespaces_and_resolutions_are_validated() {
+        let (shop, faults) = checked(|faults| namespace(Field::Valid("Shop".to_owned()), "n", faults));
         assert_eq!((shop.unwrap().as_str(), faults), ("Shop", vec![]));
-        assert_eq!(told(|faults| namespace(Field::Absent, "n", faults)), (None, vec![]));
-        let (none, faults) = told(|faults| namespace(Field::Valid("AWS/Shop".to_owned()), "n", faults));
+        assert_eq!(checked(|faults| namespace(Field::Absent, "n", faults)), (None, vec![]));
+        let (none, faults) = checked(|faults| namespace(Field::Valid("AWS/Shop".to_owned()), "n", faults));
         assert!(none.is_none() && faults.len() == 1 && faults[0].starts_with("n: must not start"), "{faults:?}");
 
         let default = StorageResolution::High;
@@ -97,14 +97,14 @@ mod tests {
             (Field::Valid(10), default, Some("r: must be 1 or 60".to_owned())),
         ] {
             let faults = fault.into_iter().collect::<Vec<_>>();
-            assert_eq!(told(|faults| resolution(field, default, "r", faults)), (expected, faults));
+            assert_eq!(checked(|faults| resolution(field, default, "r", faults)), (expected, faults));
         }
     }
 
     #[test]
-    fn as_many_dimensions_as_cloudwatch_takes_are_no_fault() {
+    fn more_dimensions_than_cloudwatch_accepts_are_a_fault() {
         for (count, is_good) in [(MAX_DIMENSIONS - 1, true), (MAX_DIMENSIONS, true), (MAX_DIMENSIONS + 1, false)] {
-            assert_eq!(told(|faults| check_dimension_count(count, "d", faults)).1.is_empty(), is_good, "{count}");
+            assert_eq!(checked(|faults| check_dimension_count(count, "d", faults)).1.is_empty(), is_good, "{count}");
         }
     }
 }

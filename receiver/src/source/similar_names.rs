@@ -1,14 +1,14 @@
-//! Names that were probably meant.
+//! Finds the names that a misspelt one is similar to.
 
-/// The longest name that is compared letter by letter.
+/// The longest name that is compared by edit distance, in bytes.
 const MAX_LENGTH: usize = 64;
 
-/// Returns whether two names are nearly the same: one has an ending more, or few letters differ.
-pub(super) fn is_near(meant: &str, known: &str) -> bool {
+/// Returns true if two names are similar: one has an additional suffix, or few letters differ.
+pub(super) fn is_similar(meant: &str, known: &str) -> bool {
     distance(meant, known).is_some()
 }
 
-/// Returns how far two names are from each other, or `None` if they are not near.
+/// Returns the distance of two names, or `None` if they are not similar.
 pub(super) fn distance(meant: &str, known: &str) -> Option<usize> {
     if meant.eq_ignore_ascii_case(known) {
         return Some(0);
@@ -18,15 +18,15 @@ pub(super) fn distance(meant: &str, known: &str) -> Option<usize> {
     if is_ending && !short.is_empty() {
         return Some(1);
     }
-    // A letter of five may be wrong, and four at most.
-    let most = (long.len() / 5).clamp(1, 4);
-    if long.len() > MAX_LENGTH || long.len().saturating_sub(short.len()) > most || short.len() < 3 {
+    // One of five letters may differ, and at most four.
+    let limit = (long.len() / 5).clamp(1, 4);
+    if long.len() > MAX_LENGTH || long.len().saturating_sub(short.len()) > limit || short.len() < 3 {
         return None;
     }
-    Some(edits(short.as_bytes(), long.as_bytes())).filter(|edits| *edits <= most)
+    Some(edits(short.as_bytes(), long.as_bytes())).filter(|edits| *edits <= limit)
 }
 
-/// Returns the number of letters to insert, delete or replace (Levenshtein's distance).
+/// Returns the number of letters to insert, delete or replace (Levenshtein distance), ignoring case.
 fn edits(a: &[u8], b: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (index, x) in (1_usize..).zip(a) {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_were_probably_meant_are_near() {
+    fn misspelt_names_are_similar() {
         for (meant, known, expected) in [
             ("http_requests", "http_requests_total", Some(1)),
             ("http_requests_total", "http_requests", Some(1)),

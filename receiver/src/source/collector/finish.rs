@@ -1,4 +1,4 @@
-//! The end of a round: changes, and data.
+//! Finishes a round: computes changes and publishes data.
 
 use acpw_metric::{Accumulator, Distribution, quota::MAX_VALUES_PER_DATUM};
 
@@ -14,31 +14,31 @@ use crate::source::{
     rule::Combine,
 };
 
-/// The work of taking in the change of a series, of a bucket and of a datum, in bytes that could
-/// have been read.
+/// The cost of processing the change of a series, a bucket and a datum, as the number of bytes that could have been
+/// parsed in the same time.
 const CHANGE_WORK: usize = 16;
 const BUCKET_WORK: usize = 2;
 const DATUM_WORK: usize = 64;
 
-/// A step of finishing a round, and the index at which it goes on.
+/// A step of finishing a round, with the index at which it continues.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FinishStep {
-    /// Compares all series with the last round.
+    /// Compares all series with the previous round.
     Compare(usize, Comparison),
-    /// Takes in their changes, and forgets those that are gone.
+    /// Processes the changes of series and removes those that are gone.
     Change(usize, Verdict),
-    /// Publishes.
+    /// Publishes the output series.
     Publish(usize),
 }
 
-/// How series have moved since the last round.
+/// A summary of how totals have changed since the previous round.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Comparison {
-    /// Totals that have ever moved.
+    /// The number of totals that have ever changed.
     moved: usize,
-    /// Those of them that have gone back now.
+    /// The number of these that have decreased in this round.
     back: usize,
-    /// Those of them that go back again and again.
+    /// The number of these that decrease repeatedly.
     flipping: usize,
 }
 
@@ -49,9 +49,8 @@ impl Default for FinishStep {
 }
 
 impl Collector {
-    /// Ends the round, and adds its data to `data`. Stops when as much work is done as reading
-    /// `budget` bytes is, and subtracts it from `budget`. Returns true at the end; until then, call
-    /// it again.
+    /// Finishes the round and adds its data to `data`. Stops when `budget` is spent, and subtracts the cost from it.
+    /// Returns true when done; otherwise, call it again.
     pub fn finish(&mut self, budget: &mut usize, data: &mut Accumulator) -> bool {
         while *budget > 0 {
             let work = match self.step {
@@ -84,7 +83,7 @@ impl Collector {
         false
     }
 
-    /// Compares a series with the last round. Returns the work, or `None` after the last series.
+    /// Compares a series with the previous round. Returns the cost, or `None` after the last series.
     fn compare(&mut self, index: usize, mut comparison: Comparison) -> Option<usize> {
         let (_, series) = self.series.get_index_mut(index)?;
         let mut work = CHANGE_WORK;
@@ -108,7 +107,7 @@ impl Collector {
         Some(work)
     }
 
-    /// Judges which process this round's answer is of.
+    /// Judges which process this round's response is from.
     fn judge(&mut self, Comparison { moved, back, flipping }: Comparison) -> Verdict {
         for (kind, remark) in [("line", self.skipped.take()), ("unnamed line", self.skipped_unnamed.take())] {
             if let Some(remark) = remark {
@@ -122,24 +121,22 @@ impl Collector {
         };
         if verdict == Verdict::Alternating || is_most(flipping) {
             self.remarks.once("several", || {
-                "this cluster has several endpoints, or its one endpoint restarts again and again: counters go back and \
-                 forth, and nothing is published of them. Give each endpoint a cluster and a scrape of its own"
+                "the cluster has several endpoints, or its endpoint restarts repeatedly: counters go back and forth, and \
+                 none is published. Configure a cluster and a scrape for each endpoint"
                     .to_owned()
             });
             return Verdict::Alternating;
         }
         if flipping > 0 {
             self.remarks.once("flipping", || {
-                "a counter goes back and forth, and nothing is published of it meanwhile. If it is a level, set metric_type \
-                 to gauge"
+                "a counter goes back and forth and is not published. If it is a gauge, set metric_type to gauge"
                     .to_owned()
             });
         }
         verdict
     }
 
-    /// Takes in the change of a series, or forgets it. Returns the work, or `None` after the last
-    /// series.
+    /// Processes the change of a series, or removes it. Returns the cost, or `None` after the last series.
     fn change(&mut self, index: usize, verdict: Verdict) -> Option<usize> {
         let (_, series) = self.series.get_index(index)?;
         let output = series.output;
@@ -147,13 +144,13 @@ impl Collector {
         let mut next = index.saturating_add(1);
         if series.round == self.round {
             work = work.saturating_add(series.parts.buckets().saturating_mul(BUCKET_WORK));
-            self.take_change(index, verdict);
+            self.process_change(index, verdict);
         } else if series.is_missing {
             self.missing = self.missing.saturating_sub(1);
             if let Some((_, output)) = self.outputs.get_index_mut(output) {
                 output.series = output.series.saturating_sub(1);
             }
-            // The last one is at this index now.
+            // The last series is at this index now.
             self.series.swap_remove_index(index);
             next = index;
         } else if let Some((_, series)) = self.series.get_index_mut(index) {
@@ -164,7 +161,7 @@ impl Collector {
         Some(work)
     }
 
-    fn take_change(&mut self, index: usize, verdict: Verdict) {
+    fn process_change(&mut self, index: usize, verdict: Verdict) {
         let Some(((rule, _), series)) = self.series.get_index_mut(index) else { return };
         let Some(rule) = self.rules.get(*rule) else { return };
         let Some((_, output)) = self.outputs.get_index_mut(series.output) else { return };
@@ -202,7 +199,7 @@ impl Collector {
         }
     }
 
-    /// Publishes a target. Returns the work, or `None` after the last one.
+    /// Publishes an output series. Returns the cost, or `None` after the last one.
     fn publish(&mut self, index: usize, data: &mut Accumulator) -> Option<usize> {
         let ((_, metric, dimensions), output) = self.outputs.get_index_mut(index)?;
         self.step = FinishStep::Publish(index.saturating_add(1));
@@ -222,7 +219,7 @@ impl Collector {
         Some(DATUM_WORK)
     }
 
-    /// Forgets targets without series, once they are half of all. Returns the work.
+    /// Removes output series without source series once they are half of all. Returns the cost.
     fn forget_outputs(&mut self) -> usize {
         let unused = self.outputs.values().filter(|output| output.series == 0).count();
         if unused.saturating_mul(2) < self.outputs.len().max(1) {

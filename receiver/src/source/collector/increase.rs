@@ -1,4 +1,4 @@
-//! Increases of totals, as far as they are known.
+//! Computes increases of totals.
 
 use std::ops::RangeInclusive;
 
@@ -7,21 +7,23 @@ use crate::source::change::{Change, PreviousReading};
 
 /// The increase of a total.
 pub(super) enum Increase {
+    /// The increase is known.
     Known(Change),
-    /// It will be part of a later one.
+    /// The increase will be part of a later one.
     HeldBack,
-    /// It is a gap.
+    /// The increase is unknown, which is a gap.
     Unknown,
 }
 
-/// Takes in a total. `round` is the time since the last round, if that is known.
+/// Processes the total of a series in this round and returns its increase. `round` is the time from the previous round
+/// to this one in milliseconds since the epoch, if it is known.
 pub(super) fn increase(
     series: &mut SourceSeries,
     verdict: Verdict,
     scale: f64,
     round: Option<RangeInclusive<f64>>,
 ) -> Increase {
-    // One that cannot be true says nothing about the next.
+    // An implausible total is ignored, also when processing the next one.
     let Some(total) = series.total() else { return Increase::Unknown };
     let Some(value) = series.parts.value(series.kind) else { return Increase::Unknown };
     if verdict == Verdict::Foreign {
@@ -30,8 +32,7 @@ pub(super) fn increase(
     let created = series.parts.created();
     let is_same_series = created.is_some() && created == series.created;
     let is_other_series = created.is_some() && series.created.is_some() && !is_same_series;
-    // By the target's clock, which may be another. It is not asked of what was known to have begun
-    // then already.
+    // The creation time is by the target's clock, which may be wrong. It is ignored if the series already had it.
     let began = created.filter(|_| !is_same_series).map(|created| created * 1e3);
     let is_new =
         verdict != Verdict::Alternating && round.zip(began).is_some_and(|(round, began)| round.contains(&began));
@@ -60,6 +61,6 @@ pub(super) fn increase(
         true => series.previous.change(&value, is_new, scale),
         false => None,
     };
-    series.previous.keep(&value);
+    series.previous.store(&value);
     change.map_or(Increase::Unknown, Increase::Known)
 }

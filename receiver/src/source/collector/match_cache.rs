@@ -1,4 +1,4 @@
-//! The rules that names match, remembered.
+//! Caches which rules match a name.
 
 use std::{hash::BuildHasher, rc::Rc};
 
@@ -6,19 +6,19 @@ use acpw_metric::{Map, RandomState};
 
 use crate::source::{reading::Wanted, rule::Rule};
 
-/// The most names that are remembered.
+/// The maximum number of cached names.
 const MAX_NAMES: usize = 65_536;
 
-/// The work of looking up a name that is not the last one, and of comparing it with a rule, in
-/// bytes that could have been read.
+/// The cost of looking up a name other than the last one, and of comparing a name with a rule, as the number of bytes
+/// that could have been parsed in the same time.
 const LOOK_UP_WORK: usize = 8;
 const COMPARE_WORK: usize = 2;
 
-/// The rules that names match. Each name is compared with the rules once, and not in every answer.
+/// A cache of the rules that names match. Each name is compared with the rules once, instead of in every response.
 #[derive(Debug, Default)]
 pub(super) struct MatchCache {
     hasher: RandomState,
-    /// By the hash of the name, which takes less memory than the name.
+    /// Matches by the hash of the name, which takes less memory than the name.
     known: Map<u64, Match>,
     last: String,
     last_match: Match,
@@ -44,14 +44,14 @@ impl Match {
 }
 
 impl MatchCache {
-    /// Forgets names if there are too many, since they are others in every answer then.
+    /// Clears the cache if it is full. The names then differ between responses.
     pub(super) fn begin(&mut self) {
         if self.known.len() >= MAX_NAMES {
             self.known.clear();
         }
     }
 
-    /// Returns the rules that a name matches, and adds to `work`.
+    /// Returns the rules that match a name, and adds the cost to `work`.
     pub(super) fn look_up(&mut self, name: &str, rules: &[Rule], work: &mut usize) -> Match {
         if self.last == name && self.last_match.rules.is_some() {
             return self.last_match.clone();
@@ -86,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_compared_once() {
+    fn a_name_is_compared_with_the_rules_once() {
         let rules = [Rule::new("a*"), Rule::new("ab"), Rule::new("b")];
-        let mut names = MatchCache::default();
+        let mut matches = MatchCache::default();
         let mut look_up = |name: &str| {
             let mut work = 0;
-            let found = names.look_up(name, &rules, &mut work);
+            let found = matches.look_up(name, &rules, &mut work);
             (found.rules.as_deref().unwrap_or_default().to_vec(), found.wanted(), work)
         };
         let compared = LOOK_UP_WORK + COMPARE_WORK * rules.len();

@@ -1,4 +1,4 @@
-//! From readings to data: what rules make of a target's series, round by round.
+//! Turns the readings of a target into data, round by round, according to its rules.
 
 mod finish;
 mod increase;
@@ -32,31 +32,29 @@ use super::{
     rule::Rule,
 };
 
-/// The work of registering a series and of taking in a reading by a rule, in bytes that could have
-/// been read.
+/// The cost of registering a series and of processing a reading for a rule, as the number of bytes that could have been
+/// parsed in the same time.
 const SERIES_WORK: usize = 128;
 const READING_WORK: usize = 4;
 
-/// The number of rounds in which a target is new.
+/// The number of rounds during which a target counts as new.
 const NEW_ROUNDS: u64 = 4;
 
-/// Makes data of the readings of one target: [`begin`](Self::begin), then an
-/// [`Exposition`](super::scrape::exposition) that has it as its sink, then [`finish`](Self::finish)
-/// until it returns true, which gives the data of that answer.
+/// Collects the readings of one target and turns them into data.
 ///
-/// - Counters, histograms and summaries are published by what came to them since the last round.
-///   The first time gives nothing, unless the target says that the series began after the last
-///   round. One that has gone back gives nothing either, and counts on from there: Prometheus'
-///   `increase` takes all it says as new, which is too much whenever the target went back by
-///   anything but a restart.
-/// - Increases are held back, and published later, while it is not clear that one process answers:
-///   see `ResetHistory` and `ProcessTracker`. Where several answer in turn, none
-///   is published.
-/// - Series that a rule does not tell apart are published together. Sums of increases are of those
-///   increases that are known. A sum of gauges of which one is not known is not published.
-/// - What is not published for such a reason is a gap, and counted.
-/// - A series that is missing once is compared with what it said before. One that is missing twice
-///   is forgotten.
+/// In each round, call [`begin`](Self::begin), pass the collector as the sink to an
+/// [`Exposition`](super::scrape::exposition::Exposition), and call [`finish`](Self::finish) until it returns true.
+///
+/// - Counters, histograms and summaries are published as their increase since the previous round. The first round gives
+///   no increase, unless the target says that the series started after the previous round. A series that went back gives
+///   no increase either, and continues from there. (Prometheus' `increase` counts the whole new value, which is too much
+///   unless the target has restarted.)
+/// - Increases are held back and published later while it is unclear if all responses are from one process: see
+///   `ResetHistory` and `ProcessTracker`. If several processes respond in turn, no increase is published.
+/// - Series that a rule does not distinguish are published together. A sum of increases contains the known ones. A sum of
+///   gauges is not published if one of them is unknown.
+/// - A value that is not published for one of these reasons is counted as a gap.
+/// - A series that is missing in one round is compared with the round before. One that is missing twice is removed.
 #[derive(Debug)]
 pub struct Collector {
     rules: Rc<[Rule]>,
@@ -66,20 +64,19 @@ pub struct Collector {
     matches: MatchCache,
     series: Map<SeriesKey, SourceSeries>,
     outputs: Map<OutputKey, OutputSeries>,
-    /// How many series were missing in the last round and are in this one so far.
+    /// The number of series that were missing in the previous round and have not appeared in this one so far.
     missing: usize,
     round: u64,
     now: Timestamp,
-    /// When the last round was that came to its end.
+    /// The time of the last finished round.
     last: Option<Timestamp>,
     step: FinishStep,
     process: ProcessTracker,
     unreadable: UnreadableNames,
-    /// About the first line of this round's answer that cannot be read, of a metric that is wanted,
-    /// and of nobody knows which.
+    /// Remarks about the first line of this round that cannot be parsed: with a wanted name, and without a valid name.
     skipped: Option<String>,
     skipped_unnamed: Option<String>,
-    /// For each rule; empty once they have been looked at.
+    /// The use of each rule in the first round; empty afterwards.
     uses: Vec<RuleUse>,
     work: usize,
     counts: SourceCounts,
@@ -87,8 +84,8 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Returns one that knows no series yet and remembers at most `max_series`; data go to
-    /// `namespace`, or to the receiver's.
+    /// Creates a collector for at most `max_series` series. Data is published to `namespace`, or to the receiver's
+    /// namespace if it is `None`.
     pub fn new(rules: Vec<Rule>, max_series: usize, namespace: Option<Namespace>) -> Self {
         Self {
             uses: vec![RuleUse::default(); rules.len()],
@@ -114,7 +111,7 @@ impl Collector {
         }
     }
 
-    /// Begins a round: an answer of this time.
+    /// Begins a round with a response that arrived at `now`.
     pub fn begin(&mut self, now: Now) {
         self.round = self.round.saturating_add(1);
         self.now = now.wall;
@@ -125,7 +122,8 @@ impl Collector {
         (self.skipped, self.skipped_unnamed) = (None, None);
     }
 
-    /// Returns the rules for which the first answer had no metric, once: as indexes and patterns.
+    /// Returns the indexes and patterns of the rules that match no metric of the first response. Later calls return
+    /// nothing.
     pub fn take_unused_rules(&mut self) -> Vec<(usize, String)> {
         let uses = std::mem::take(&mut self.uses);
         let rules = (0..).zip(self.rules.iter());
@@ -136,22 +134,23 @@ impl Collector {
         unused.map(|((index, rule), _)| (index, rule.metric.as_str().to_owned())).collect()
     }
 
-    /// Adds a remark for the operator, unless there has been one of its kind.
+    /// Adds a remark for the operator unless there was already one of its kind.
     pub fn remark(&mut self, kind: &'static str, text: impl FnOnce() -> String) {
         self.remarks.once(kind, text);
     }
 
-    /// Takes the next remark for the operator.
+    /// Returns the next remark for the operator.
     pub fn poll_remark(&mut self) -> Option<String> {
         self.remarks.poll()
     }
 
-    /// Takes what was counted since it was last taken.
+    /// Returns the counters since the last call of this function.
     pub fn take_counts(&mut self) -> SourceCounts {
         std::mem::take(&mut self.counts)
     }
 
-    fn take_for(&mut self, rule: usize, name: u64, hash: u64, reading: &Reading<'_>) {
+    /// Processes a reading for one of the rules that match it.
+    fn accept_for(&mut self, rule: usize, name: u64, hash: u64, reading: &Reading<'_>) {
         let Some(kind) = self.rules.get(rule).map(|rule| rule.kind_of(reading.kind)) else { return };
         self.work = self.work.saturating_add(READING_WORK);
         let key = (rule, hash);
@@ -165,7 +164,7 @@ impl Collector {
                     }
                     self.counts.gaps = self.counts.gaps.saturating_add(1);
                     self.remarks.once("type", || {
-                        format!("the type of \"{}\" differs from one answer to the next; set metric_type", reading.name)
+                        format!("the type of \"{}\" differs between responses; set metric_type", reading.name)
                     });
                 }
                 return;
@@ -183,7 +182,7 @@ impl Collector {
         self.register(key, name, kind, reading, is_full, is_main);
     }
 
-    /// Registers a series that was not there before, if there is room and it is to be published.
+    /// Registers a new series if there is room for it and the rule publishes it.
     fn register(
         &mut self,
         key: SeriesKey,
@@ -203,7 +202,7 @@ impl Collector {
         let Some(metric) = rule.published(reading.name, kind) else {
             self.counts.gaps = self.counts.gaps.saturating_add(u64::from(is_main));
             self.remarks.once("name", || {
-                format!("rules[{index}]: CloudWatch takes no metric of the name \"{}\"; set name", reading.name)
+                format!("rules[{index}]: \"{}\" is not a valid metric name in CloudWatch; set name", reading.name)
             });
             return;
         };
@@ -213,11 +212,11 @@ impl Collector {
             let max_series = self.max_series;
             self.remarks.once("limit", || {
                 format!(
-                    "it has more than max_series ({max_series}) series that rules want; others are left out, and so are sums \
-                     that need them. Raise max_series, or have the rules want fewer"
+                    "more than max_series ({max_series}) series match the rules; the others are ignored, and sums that need \
+                     them are not published. Raise max_series, or make the rules match fewer series"
                 )
             });
-            // Without this series it is not what it is meant to be.
+            // Without this series, a sum or distribution would be wrong.
             if let Some(output) = self.outputs.get_mut(&output) {
                 output.is_broken |= output.series > 0;
             }
@@ -233,8 +232,8 @@ impl Collector {
             output.is_broken = true;
             self.remarks.once("kinds", || {
                 format!(
-                    "rules[{index}]: \"{}\" is of another kind than other metrics that are published under the same name, \
-                     such as a level beside increases; give it a rule with another name",
+                    "rules[{index}]: \"{}\" has another type than other metrics that are published under the same name, \
+                     such as a gauge and a counter; publish it with its own rule under another name",
                     reading.name
                 )
             });
@@ -259,7 +258,7 @@ impl Sink for Collector {
         let Some(rules) = found.rules else { return };
         let hash = hash_of(&self.hasher, found.name, reading.labels);
         for rule in rules.iter() {
-            self.take_for(*rule, found.name, hash, reading);
+            self.accept_for(*rule, found.name, hash, reading);
         }
     }
 
@@ -278,12 +277,12 @@ impl Sink for Collector {
         }
         let skipped = if name.is_some() { &mut self.skipped } else { &mut self.skipped_unnamed };
         if skipped.is_none() {
-            *skipped = Some(format!("line {number} is skipped, since {reason}: {text}"));
+            *skipped = Some(format!("line {number} is skipped because {reason}: {text}"));
         }
     }
 
     fn set_process_start(&mut self, seconds: f64) {
-        self.process.take(seconds);
+        self.process.add_start(seconds);
     }
 
     fn take_work(&mut self) -> usize {
@@ -291,7 +290,7 @@ impl Sink for Collector {
     }
 }
 
-/// Returns a hash of a series that does not depend on the order of its labels.
+/// Returns a hash of a series that is independent of the order of its labels.
 fn hash_of(hasher: &impl BuildHasher, name: u64, labels: &[Label<'_>]) -> u64 {
     let hash = |label: &Label<'_>| hasher.hash_one((&*label.name, &*label.value));
     let labels = labels.iter().map(hash).fold(0_u64, u64::wrapping_add);

@@ -1,8 +1,8 @@
-//! The lines of one answer about one series, wherever in the answer they stand.
+//! Collects the lines of a response about one series, in any order.
 
 use crate::source::reading::{CumulativeBucket, Part, SeriesKind, Value};
 
-/// The parts of a series that an answer has said so far.
+/// The parts of a series that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     value: Option<f64>,
@@ -10,18 +10,18 @@ pub(super) struct Parts {
     sum: Option<f64>,
     created: Option<f64>,
     buckets: Vec<CumulativeBucket>,
-    is_twice: bool,
+    has_repeated_line: bool,
 }
 
 impl Parts {
-    /// Forgets everything but the allocation.
+    /// Removes all parts and keeps the allocation.
     pub(super) fn clear(&mut self) {
         let mut buckets = std::mem::take(&mut self.buckets);
         buckets.clear();
         *self = Self { buckets, ..Self::default() };
     }
 
-    /// Takes in a part.
+    /// Adds a part.
     pub(super) fn add(&mut self, part: Part) {
         let (slot, number) = match part {
             Part::Value(number) => (&mut self.value, number),
@@ -30,10 +30,10 @@ impl Parts {
             Part::Created(number) => (&mut self.created, number),
             Part::CumulativeBucket(bucket) => return self.buckets.push(bucket),
         };
-        self.is_twice |= slot.replace(number).is_some();
+        self.has_repeated_line |= slot.replace(number).is_some();
     }
 
-    /// Returns the time at which the series began, if the target says it.
+    /// Returns the time at which the series started, in seconds since the epoch, if the target reports it.
     pub(super) fn created(&self) -> Option<f64> {
         self.created.filter(|created| created.is_finite())
     }
@@ -43,17 +43,17 @@ impl Parts {
         self.buckets.len()
     }
 
-    /// Brings buckets into order. To be called before [`value`](Self::value).
+    /// Sorts the buckets. Call it before [`value`](Self::value).
     pub(super) fn sort(&mut self) {
         if !self.buckets.is_sorted_by(|a, b| a.upper <= b.upper) {
             self.buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
         }
     }
 
-    /// Returns the series. A number that is missing is NaN. Returns `None` if a line is there
-    /// twice, since nobody knows which is right.
+    /// Returns the value of the series. A missing number is NaN. Returns `None` if a line is repeated, because it is
+    /// unknown which one is right.
     pub(super) fn value(&self, kind: SeriesKind) -> Option<Value<'_>> {
-        if self.is_twice {
+        if self.has_repeated_line {
             return None;
         }
         let number = |part: Option<f64>| part.unwrap_or(f64::NAN);
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_may_come_in_any_order_but_once() {
+    fn parts_may_be_in_any_order_but_not_repeated() {
         let bucket = |upper, cumulative| CumulativeBucket { upper, cumulative };
         let mut parts = Parts::default();
         for part in [

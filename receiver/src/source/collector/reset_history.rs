@@ -1,50 +1,49 @@
-//! Totals that go back.
+//! Detects totals that go back.
 
-/// The number of readings without going back after which the increases of a series are published
-/// again. Until then they are held back: after the restart of a process they are right, and among
-/// several processes that answer in turn they are differences between two of them.
+/// The number of readings without a decrease after which the increases of a series are published again. Until then they
+/// are held back. After a restart they are right, but if several processes respond in turn they are differences between
+/// processes.
 const SETTLED: u8 = 5;
 
-/// The number of readings that a series starts with which was there at the first answer of a
-/// target.
+/// The initial number of such readings for a series of the first response of a target.
 const START: u8 = 2;
 
-/// The number of readings without going back after which it is forgotten that a series ever did.
-const FORGOTTEN: u8 = 20;
+/// The number of readings without a decrease after which earlier decreases are forgotten.
+const FORGET_AFTER: u8 = 20;
 
-/// How a total has moved since its last reading.
+/// The movement of a total since its last reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Movement {
-    /// It has grown, or stayed, or is read for the first time.
+    /// The total has increased or stayed the same, or is new.
     Onward,
-    /// It has become less.
+    /// The total has decreased.
     Back,
-    /// It has gone back lately, and is now at least what it was before.
+    /// The total has decreased recently and is now at least what it was before.
     Forth,
 }
 
-/// The ups and downs of one total.
+/// The decreases of one total and the readings since then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ResetHistory {
     last: Option<f64>,
-    /// The highest total before it went back; infinite once it has come forth again.
+    /// The highest total before a decrease; infinite once the total has reached it again.
     high: f64,
-    /// How often it went back, up to 255.
+    /// The number of decreases, up to 255.
     backs: u8,
-    /// Readings since it went back or forth.
+    /// The number of readings since the total went back or forth.
     quiet: u8,
     has_moved: bool,
 }
 
 impl ResetHistory {
-    /// Returns a total that was not read yet. One of a target that is new itself is held back for
-    /// some readings.
+    /// Creates a history without readings. The increases of a series whose target is new are held back for some
+    /// readings.
     pub(super) fn new(is_target_known: bool) -> Self {
         let quiet = if is_target_known { SETTLED } else { START };
         Self { last: None, high: 0.0, backs: 0, quiet, has_moved: false }
     }
 
-    /// Returns how a total has moved.
+    /// Returns the movement to this total.
     pub(super) fn movement(&self, total: f64) -> Movement {
         match self.last {
             Some(last) if total < last => Movement::Back,
@@ -55,7 +54,7 @@ impl ResetHistory {
         }
     }
 
-    /// Takes in a total.
+    /// Adds a reading.
     pub(super) fn accept(&mut self, total: f64) {
         let movement = self.movement(total);
         let last = self.last.replace(total);
@@ -70,41 +69,40 @@ impl ResetHistory {
             Movement::Forth => (self.quiet, self.high) = (0, f64::INFINITY),
             Movement::Onward if last.is_none() => {}
             Movement::Onward => {
-                self.quiet = self.quiet.saturating_add(1).min(FORGOTTEN);
-                if self.quiet == FORGOTTEN {
+                self.quiet = self.quiet.saturating_add(1).min(FORGET_AFTER);
+                if self.quiet == FORGET_AFTER {
                     (self.backs, self.high) = (0, 0.0);
                 }
             }
         }
     }
 
-    /// Takes in a total of a series that has begun anew, as its target says.
+    /// Adds the first reading of a series that has restarted, as reported by its target.
     pub(super) fn restart(&mut self, total: f64) {
         *self = Self { last: Some(total), has_moved: self.has_moved, ..Self::new(true) };
     }
 
-    /// Holds increases back as after going back.
+    /// Holds increases back as after a decrease.
     pub(super) fn unsettle(&mut self) {
         self.quiet = 0;
     }
 
-    /// Returns whether increases are to be held back, if nothing else says that the same process
-    /// answers.
+    /// Returns true if increases must be held back unless the responses are known to be from the same process.
     pub(super) fn is_unsettled(&self) -> bool {
         self.quiet < SETTLED
     }
 
-    /// Returns whether it has ever gone back, as far as that is remembered.
+    /// Returns true if the total has decreased and this is not forgotten.
     pub(super) fn has_gone_back(&self) -> bool {
         self.backs > 0
     }
 
-    /// Returns whether it has gone back again and again, with a movement that was not accepted yet.
+    /// Returns true if the total has decreased repeatedly, counting a movement that was not added yet.
     pub(super) fn is_flipping(&self, movement: Movement) -> bool {
         self.backs.saturating_add(u8::from(movement == Movement::Back)) >= 2
     }
 
-    /// Returns whether it has ever moved, this total included.
+    /// Returns true if the total has ever changed, counting one that was not added yet.
     pub(super) fn has_moved(&self, total: f64) -> bool {
         self.has_moved || self.last.is_some_and(|last| last != total)
     }
@@ -114,56 +112,56 @@ impl ResetHistory {
 mod tests {
     use super::*;
 
-    fn moved(resets: &mut ResetHistory, total: f64) -> Movement {
-        let movement = resets.movement(total);
-        resets.accept(total);
+    fn moved(history: &mut ResetHistory, total: f64) -> Movement {
+        let movement = history.movement(total);
+        history.accept(total);
         movement
     }
 
     #[test]
-    fn a_total_that_goes_back_is_held_back_for_a_while() {
-        let mut resets = ResetHistory::new(true);
+    fn increases_are_held_back_after_a_decrease() {
+        let mut history = ResetHistory::new(true);
         for total in [5.0, 5.0, 1_000.0] {
-            assert_eq!(moved(&mut resets, total), Movement::Onward);
-            assert!(!resets.is_unsettled());
+            assert_eq!(moved(&mut history, total), Movement::Onward);
+            assert!(!history.is_unsettled());
         }
-        assert_eq!(moved(&mut resets, 3.0), Movement::Back);
+        assert_eq!(moved(&mut history, 3.0), Movement::Back);
         for total in [4.0, 5.0, 6.0, 7.0] {
-            assert_eq!(moved(&mut resets, total), Movement::Onward);
-            assert!(resets.is_unsettled());
+            assert_eq!(moved(&mut history, total), Movement::Onward);
+            assert!(history.is_unsettled());
         }
-        assert_eq!(moved(&mut resets, 8.0), Movement::Onward);
-        assert!(!resets.is_unsettled() && resets.has_gone_back());
-        // It may come to what it was before.
-        assert_eq!(moved(&mut resets, 1_001.0), Movement::Onward);
-        for _ in 0..FORGOTTEN {
-            moved(&mut resets, 1_001.0);
+        assert_eq!(moved(&mut history, 8.0), Movement::Onward);
+        assert!(!history.is_unsettled() && history.has_gone_back());
+        // Later it may exceed the earlier total.
+        assert_eq!(moved(&mut history, 1_001.0), Movement::Onward);
+        for _ in 0..FORGET_AFTER {
+            moved(&mut history, 1_001.0);
         }
-        assert!(!resets.has_gone_back());
+        assert!(!history.has_gone_back());
     }
 
     #[test]
-    fn a_total_that_goes_back_and_forth_is_known_by_it() {
-        let mut resets = ResetHistory::new(true);
-        moved(&mut resets, 1_000.0);
-        assert_eq!(moved(&mut resets, 20.0), Movement::Back);
-        assert_eq!(moved(&mut resets, 1_001.0), Movement::Forth);
-        assert!(!resets.is_flipping(Movement::Onward) && resets.is_flipping(Movement::Back));
-        assert_eq!(moved(&mut resets, 1_002.0), Movement::Onward);
-        assert_eq!(moved(&mut resets, 21.0), Movement::Back);
-        assert!(resets.is_flipping(Movement::Onward) && resets.is_unsettled());
+    fn a_total_that_goes_back_and_forth_is_detected() {
+        let mut history = ResetHistory::new(true);
+        moved(&mut history, 1_000.0);
+        assert_eq!(moved(&mut history, 20.0), Movement::Back);
+        assert_eq!(moved(&mut history, 1_001.0), Movement::Forth);
+        assert!(!history.is_flipping(Movement::Onward) && history.is_flipping(Movement::Back));
+        assert_eq!(moved(&mut history, 1_002.0), Movement::Onward);
+        assert_eq!(moved(&mut history, 21.0), Movement::Back);
+        assert!(history.is_flipping(Movement::Onward) && history.is_unsettled());
     }
 
     #[test]
-    fn a_total_of_a_new_target_is_held_back_for_three_readings() {
-        let mut resets = ResetHistory::new(false);
+    fn increases_of_a_new_target_are_held_back_for_three_readings() {
+        let mut history = ResetHistory::new(false);
         for (total, is_unsettled) in [(1.0, true), (2.0, true), (3.0, true), (4.0, false)] {
-            moved(&mut resets, total);
-            assert_eq!(resets.is_unsettled(), is_unsettled, "{total}");
+            moved(&mut history, total);
+            assert_eq!(history.is_unsettled(), is_unsettled, "{total}");
         }
-        resets.unsettle();
-        assert!(resets.is_unsettled());
-        resets.restart(1.0);
-        assert!(!resets.is_unsettled() && !resets.has_gone_back());
+        history.unsettle();
+        assert!(history.is_unsettled());
+        history.restart(1.0);
+        assert!(!history.is_unsettled() && !history.has_gone_back());
     }
 }

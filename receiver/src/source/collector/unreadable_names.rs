@@ -1,17 +1,17 @@
-//! MatchCache of which an answer has lines that cannot be read.
+//! Metric names for which a response has lines that cannot be parsed.
 
-/// The most names that are told apart.
+/// The maximum number of names to distinguish.
 const MAX_NAMES: usize = 64;
 
-/// The names of which this round's answer has lines that cannot be read. A sum of gauges that lacks
-/// one of them would be wrong.
+/// The names for which this round's response has lines that cannot be parsed. A sum of gauges without such a line would
+/// be wrong.
 #[derive(Debug, Default)]
 pub(super) struct UnreadableNames {
-    /// Hashes of names, and whether a series is missing that such a line may have been.
+    /// Hashes of names, each with true if a missing series explains the line.
     names: Vec<(u64, bool)>,
-    /// Whether there is a line without a readable name.
+    /// True if a line has no valid name.
     is_anywhere: bool,
-    /// Whether there are more names.
+    /// True if there are more names than the maximum.
     is_everywhere: bool,
 }
 
@@ -21,7 +21,7 @@ impl UnreadableNames {
         (self.is_anywhere, self.is_everywhere) = (false, false);
     }
 
-    /// Takes note of a line of this name, or without a readable name.
+    /// Adds a line with this name, or without a valid name.
     pub(super) fn add(&mut self, name: Option<u64>) {
         match name {
             None => self.is_anywhere = true,
@@ -31,16 +31,15 @@ impl UnreadableNames {
         }
     }
 
-    /// Returns whether a series of this name that is missing may be there, on a line that cannot be
-    /// read.
+    /// Returns true if a missing series of this name may be on a line that cannot be parsed.
     pub(super) fn may_hide(&mut self, name: u64) -> bool {
         let found = self.names.iter_mut().find(|(known, _)| *known == name);
         let is_named = found.map(|(_, is_explained)| *is_explained = true).is_some();
         is_named || self.is_anywhere || self.is_everywhere
     }
 
-    /// Returns whether a line of this name cannot be read that is of no series that is missing. To
-    /// be asked after all missing series.
+    /// Returns true if a line of this name is not explained by a missing series. Call [`may_hide`](Self::may_hide) for
+    /// all missing series first.
     pub(super) fn is_unexplained(&self, name: u64) -> bool {
         self.is_everywhere || self.names.contains(&(name, false))
     }
@@ -51,20 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_explained_by_a_series_that_is_missing() {
-        let mut unreadable = UnreadableNames::default();
-        assert!(!unreadable.may_hide(1) && !unreadable.is_unexplained(1));
-        unreadable.add(Some(1));
-        unreadable.add(Some(1));
-        assert!(unreadable.is_unexplained(1) && !unreadable.is_unexplained(2) && !unreadable.may_hide(2));
-        assert!(unreadable.may_hide(1) && !unreadable.is_unexplained(1));
-        unreadable.add(None);
-        assert!(unreadable.may_hide(2) && !unreadable.is_unexplained(2));
-        unreadable.clear();
-        assert!(!unreadable.may_hide(1) && !unreadable.may_hide(2));
+    fn a_missing_series_explains_a_line() {
+        let mut names = UnreadableNames::default();
+        assert!(!names.may_hide(1) && !names.is_unexplained(1));
+        names.add(Some(1));
+        names.add(Some(1));
+        assert!(names.is_unexplained(1) && !names.is_unexplained(2) && !names.may_hide(2));
+        assert!(names.may_hide(1) && !names.is_unexplained(1));
+        names.add(None);
+        assert!(names.may_hide(2) && !names.is_unexplained(2));
+        names.clear();
+        assert!(!names.may_hide(1) && !names.may_hide(2));
         for name in 0..=MAX_NAMES as u64 {
-            unreadable.add(Some(name));
+            names.add(Some(name));
         }
-        assert!(unreadable.is_unexplained(1_000) && unreadable.may_hide(1_000));
+        assert!(names.is_unexplained(1_000) && names.may_hide(1_000));
     }
 }

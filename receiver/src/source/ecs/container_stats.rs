@@ -1,25 +1,26 @@
-//! Docker's stats of a container, as the agent hands them over.
+//! Docker's stats of a container, as the ECS agent returns them.
 
 use acpw_metric::datetime::parse_rfc_3339_nanos;
 use serde_json::Value;
 
-/// The most processors that a host is believed to have, which is what Linux can count.
+/// The largest plausible number of processors, which is Linux' maximum.
 const MAX_PROCESSORS: u64 = 8_192;
 
-/// How far above its limit the memory of a container may be: the kernel and the agent do not read at the same moment.
+/// The factor by which the memory of a container may exceed its limit. The kernel and the agent do not read them at the
+/// same time.
 const MEMORY_TOLERANCE: f64 = 1.1;
 
-/// Counters and levels of a container at one time.
+/// Counters and gauges of a container at one time.
 ///
-/// `preread` and `precpu_stats`, with which `docker stats` computes its percentage, are not read: they can be zero, be of
-/// another container's life, or be of one second where the agent reads every ten.
+/// `docker stats` computes its percentage from `preread` and `precpu_stats`. These are not used, because they can be
+/// zero, belong to an earlier run of the container, or cover one second if the agent reads stats every ten.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ContainerStats {
-    /// When Docker took it, in nanoseconds of the host's clock since the Unix epoch.
-    pub at: i64,
+    /// The time of the stats by the host's clock, in nanoseconds since the epoch.
+    pub read_at: i64,
     /// CPU counters.
     pub cpu: Option<CpuCounters>,
-    /// Bytes of memory in use, without the page cache that the kernel can take back.
+    /// Bytes of memory in use, without the page cache that the kernel can reclaim.
     pub memory: Option<u64>,
     /// Bytes received since the container started.
     pub received: Option<u64>,
@@ -31,24 +32,24 @@ pub(super) struct ContainerStats {
     pub storage_written: Option<u64>,
 }
 
-/// The CPU counters of a reading.
+/// The CPU counters of a container and its host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct CpuCounters {
-    /// Nanoseconds that the container has used.
+    /// Nanoseconds of CPU time that the container has used.
     pub total: u64,
-    /// Nanoseconds that the whole host has had, used or not.
+    /// Nanoseconds of CPU time of the whole host, used or idle.
     pub system: Option<u64>,
-    /// The host's processors.
+    /// The number of the host's processors.
     pub online: Option<u64>,
 }
 
 impl ContainerStats {
-    /// Reads a container's part of `/task/stats`. Returns `None` when it is `null`, empty, or without a time, as in a
-    /// container's first second.
+    /// Reads the stats of one container in `/task/stats`. Returns `None` if they are `null`, empty, or without a time,
+    /// as in the first second of a container.
     pub(super) fn read(stats: &Value) -> Option<Self> {
         let io = |op: &str| storage(stats.get("blkio_stats")?.get("io_service_bytes_recursive")?, op);
         Some(Self {
-            at: time(stats, "read")?,
+            read_at: time(stats, "read")?,
             cpu: CpuCounters::read(stats),
             memory: stats.get("memory_stats").and_then(memory),
             received: network(stats, "rx_bytes"),
@@ -68,9 +69,9 @@ impl CpuCounters {
         let online = number(cpu, "online_cpus").or_else(per_cpu).filter(is_possible);
         Some(Self {
             total: number(usage, "total_usage")?,
-            // A host that answers has been up for a while.
+            // A running host has used CPU time, so 0 means unknown.
             system: number(cpu, "system_cpu_usage").filter(|nanos| *nanos > 0),
-            // Windows has no `online_cpus`.
+            // On Windows there is no `online_cpus`.
             online: online.or_else(|| number(stats, "num_procs").filter(is_possible)),
         })
     }
@@ -81,14 +82,13 @@ fn number(object: &Value, key: &str) -> Option<u64> {
 }
 
 fn time(stats: &Value, key: &str) -> Option<i64> {
-    // Docker's zero time is in the year 1, which has no nanoseconds since 1970.
+    // Docker's zero time is in the year 1, which is out of range.
     let nanos = parse_rfc_3339_nanos(stats.get(key)?.as_str()?)?;
     (nanos > 0).then_some(nanos)
 }
 
-/// Returns the memory in use as ECS's agent computes it: without the page cache, which is `cache` with cgroup v1, and
-/// without the part of it that is not in use, `inactive_file`, with cgroup v2. More than the container's limit allows is
-/// not true.
+/// Returns the memory in use as the ECS agent computes it. With cgroup v1 this excludes the page cache (`cache`), and
+/// with cgroup v2 its inactive part (`inactive_file`). Returns `None` if it exceeds the container's limit.
 fn memory(memory: &Value) -> Option<u64> {
     let stats = memory.get("stats")?;
     let reclaimable = number(stats, "cache").or_else(|| number(stats, "inactive_file"))?;
@@ -97,14 +97,14 @@ fn memory(memory: &Value) -> Option<u64> {
     limit.is_none_or(|limit| used as f64 <= limit as f64 * MEMORY_TOLERANCE).then_some(used)
 }
 
-/// Adds up all interfaces. Returns `None` without any, as in network mode `host`.
+/// Adds up a counter of all interfaces. Returns `None` if there are none, as in network mode `host`.
 fn network(stats: &Value, key: &str) -> Option<u64> {
     let mut counters = stats.get("networks")?.as_object()?.values().map(|interface| number(interface, key));
     let first = counters.next()??;
     counters.try_fold(first, |sum, counter| sum.checked_add(counter?))
 }
 
-/// Adds up all devices. Returns `None` for `null`, which says that nothing counts.
+/// Adds up an operation of all devices. Returns `None` for `null`, which means that there is no accounting.
 fn storage(devices: &Value, op: &str) -> Option<u64> {
     let is_op =
         |device: &&Value| device.get("op").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(op));
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_unknown_and_never_zero() {
+    fn missing_values_are_unknown_and_not_zero() {
         for nothing in
             [json!(null), json!({}), json!([]), json!({ "read": "0001-01-01T00:00:00Z" }), json!({ "read": 5 })]
         {
@@ -129,7 +129,7 @@ mod tests {
         };
         let bare = with("other", json!(1));
         let ContainerStats {
-            at: _,
+            read_at: _,
             cpu: None,
             memory: None,
             received: None,
@@ -155,8 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_interfaces_and_devices_add_up() {
-        let reading = ContainerStats::read(&json!({
+    fn counters_of_interfaces_and_devices_are_added_up() {
+        let stats = ContainerStats::read(&json!({
             "read": "2026-11-20T10:00:00.5Z",
             "memory_stats": { "usage": 900, "stats": { "cache": 200, "inactive_file": 50 } },
             "networks": { "eth0": { "rx_bytes": 10, "tx_bytes": 1 }, "eth1": { "rx_bytes": 5, "tx_bytes": 1 } },
@@ -165,16 +165,16 @@ mod tests {
             ] },
         }))
         .unwrap();
-        assert_eq!((reading.memory, reading.received, reading.sent), (Some(700), Some(15), Some(2)));
-        assert_eq!((reading.storage_read, reading.storage_written), (Some(8), Some(0)));
-        assert_eq!(reading.at % 1_000_000_000, 500_000_000);
+        assert_eq!((stats.memory, stats.received, stats.sent), (Some(700), Some(15), Some(2)));
+        assert_eq!((stats.storage_read, stats.storage_written), (Some(8), Some(0)));
+        assert_eq!(stats.read_at % 1_000_000_000, 500_000_000);
     }
 
     #[test]
-    fn the_number_of_processors_is_one_that_a_host_can_have() {
+    fn an_impossible_number_of_processors_is_unknown() {
         let online = |cpu: Value, processes: Value| {
             ContainerStats::read(&json!({ "read": "2026-11-20T10:00:00Z", "cpu_stats": cpu, "num_procs": processes }))
-                .and_then(|reading| reading.cpu?.online)
+                .and_then(|stats| stats.cpu?.online)
         };
         let usage = json!({ "total_usage": 1, "percpu_usage": [1, 2, 3] });
         let of = |count: Value| json!({ "cpu_usage": { "total_usage": 1 }, "online_cpus": count });
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_within_the_containers_limit() {
+    fn memory_above_the_containers_limit_is_unknown() {
         for (usage, limit, known) in [(100, 100, true), (110, 100, true), (111, 100, false), (111, 0, true)] {
             let memory = json!({ "usage": usage, "limit": limit, "stats": { "inactive_file": 0 } });
             assert_eq!(super::memory(&memory).is_some(), known, "{usage} {limit}");

@@ -1,4 +1,4 @@
-//! The newest reading of a container, between two answers.
+//! Keeps the latest stats of a container between two responses.
 
 use std::time::Duration;
 
@@ -7,55 +7,56 @@ use super::{
     usage::{Bounds, Contradiction, Usage},
 };
 
-/// A container's newest reading and what it has used up to it.
+/// The latest stats of a container, and its usage up to then.
 #[derive(Debug)]
 pub(super) struct LatestStats {
-    /// Docker's id of the container.
+    /// The Docker ID of the container.
     pub id: String,
-    /// What was used up to the newest reading.
+    /// The usage up to the latest stats.
     pub usage: Usage,
-    /// Whether the last answer had a reading of it, new or not.
+    /// True if the last response had stats of the container, new or not.
     pub is_present: bool,
-    /// Whether the newest reading came with the last answer.
+    /// True if the last response had new stats.
     pub is_new: bool,
-    /// Whether the newest reading is part of a sum that was published.
+    /// True if the latest stats are part of a published sum.
     pub is_summed: bool,
-    /// Whether its readings have gone on since `/task` was last read.
+    /// True if there were new stats since `/task` was last read.
     pub has_moved: bool,
-    reading: ContainerStats,
-    /// When the newest reading was seen first, by the steady clock.
+    stats: ContainerStats,
+    /// The time when the latest stats were first seen, by the steady clock.
     seen: Duration,
 }
 
 impl LatestStats {
-    /// Takes in what an answer says of a container, of which `earlier` was known before it.
+    /// Updates the `earlier` state of a container with its stats in a response, if there are any.
     pub(super) fn advance(
         earlier: Option<Self>,
         id: &str,
-        reading: Option<ContainerStats>,
+        stats: Option<ContainerStats>,
         bounds: Bounds,
         now: Duration,
     ) -> (Option<Self>, Option<Contradiction>) {
-        let Some(reading) = reading else {
-            // The next reading is compared with the last one, however many answers had none.
+        let Some(stats) = stats else {
+            // The next stats are compared with the latest ones, even after several responses without any.
             return (earlier.map(|known| Self { is_present: false, is_new: false, ..known }), None);
         };
         match earlier {
-            Some(known) if known.reading.at == reading.at => {
+            Some(known) if known.stats.read_at == stats.read_at => {
                 (Some(Self { is_present: true, is_new: false, ..known }), None)
             }
             earlier => {
-                let (usage, doubt) = Usage::new(earlier.as_ref().map(|known| &known.reading), &reading, bounds);
-                let has_moved = earlier.is_some_and(|known| known.has_moved || reading.at > known.reading.at);
+                let (usage, contradiction) = Usage::new(earlier.as_ref().map(|known| &known.stats), &stats, bounds);
+                let has_moved = earlier.is_some_and(|known| known.has_moved || stats.read_at > known.stats.read_at);
                 let id = id.to_owned();
                 let known =
-                    Self { id, usage, is_present: true, is_new: true, is_summed: false, has_moved, reading, seen: now };
-                (Some(known), doubt)
+                    Self { id, usage, is_present: true, is_new: true, is_summed: false, has_moved, stats, seen: now };
+                (Some(known), contradiction)
             }
         }
     }
 
-    /// Returns whether its newest reading can be part of a sum that is published now: it is in no sum yet, and at most
+    /// Returns true if the latest stats can be part of a sum published now: they are not part of an earlier sum and at
+    /// most
     /// `longest` old.
     pub(super) fn is_due(&self, now: Duration, longest: Duration) -> bool {
         self.is_present && !self.is_summed && now.saturating_sub(self.seen) <= longest

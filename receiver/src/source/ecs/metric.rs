@@ -1,4 +1,4 @@
-//! What can be measured of a task or a container, and how it follows from what was used.
+//! Metrics of a task or a container, and how they are computed from its usage.
 
 use acpw_metric::Unit;
 
@@ -7,35 +7,35 @@ use super::{
     usage::Usage,
 };
 
-/// A metric.
+/// A metric of a task or a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EcsMetric {
-    /// Docker's CPU percentage: of one of the host's processors.
+    /// CPU time in percent of one of the host's processors, as `docker stats` shows it.
     CpuUsage,
-    /// Processor time in percent of the task's limit.
+    /// CPU time in percent of the task's limit.
     CpuUtilization,
     /// Memory in percent of the task's limit.
     MemoryUtilization,
-    /// Processor time in CPU units: 1,024 are one processor.
+    /// CPU time in CPU units; 1,024 units are one processor.
     CpuUtilized,
-    /// The limit of processor time, in CPU units.
+    /// The CPU limit, in CPU units.
     CpuReserved,
     /// Memory, in MiB.
     MemoryUtilized,
-    /// The limit of memory, in MiB.
+    /// The memory limit, in MiB.
     MemoryReserved,
-    /// Bytes received in a second.
+    /// Bytes received per second.
     NetworkRxBytes,
-    /// Bytes sent in a second.
+    /// Bytes sent per second.
     NetworkTxBytes,
-    /// Bytes read from storage since the last reading.
+    /// Bytes read from storage since the previous stats.
     StorageReadBytes,
-    /// Bytes written to storage since the last reading.
+    /// Bytes written to storage since the previous stats.
     StorageWriteBytes,
 }
 
-/// Every metric with its name and unit. CPUUsage is that of `docker stats`, CPUUtilization and MemoryUtilization are those of
-/// `AWS/ECS`, and the others those of Container Insights.
+/// All metrics with their names and units. CPUUsage is defined as in `docker stats`, CPUUtilization and
+/// MemoryUtilization as in `AWS/ECS`, and the others as in Container Insights.
 pub const METRICS: [(&str, &str, EcsMetric); 11] = [
     ("CPUUsage", "Percent", EcsMetric::CpuUsage),
     ("CPUUtilization", "Percent", EcsMetric::CpuUtilization),
@@ -53,13 +53,14 @@ pub const METRICS: [(&str, &str, EcsMetric); 11] = [
 const CPU_UNITS: f64 = 1_024.0;
 
 impl EcsMetric {
-    /// The unit of its values.
+    /// Returns the unit of the values.
     pub fn unit(self) -> Unit {
-        let row = METRICS.iter().find(|(_, _, measure)| *measure == self);
+        let row = METRICS.iter().find(|(_, _, metric)| *metric == self);
         row.and_then(|(_, unit, _)| Unit::from_name(unit)).unwrap_or_default()
     }
 
-    /// The value, if there is one: of what was used by a container or a task with these limits, in a task with `task`'s.
+    /// Computes the value from the usage of a container or a task. `limits` are its limits, and `task` those of the
+    /// task. Returns `None` if the value is unknown.
     pub(super) fn value(self, usage: &Usage, limits: &Limits, task: &Limits) -> Option<f64> {
         let value = match self {
             Self::CpuUsage => usage.docker_percent?,
@@ -84,16 +85,16 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_unit_that_cloudwatch_knows() {
-        for (name, unit, measure) in METRICS {
-            assert_eq!(measure.unit().as_str(), unit, "{name}");
+        for (name, unit, metric) in METRICS {
+            assert_eq!(metric.unit().as_str(), unit, "{name}");
         }
     }
 
     #[test]
-    fn what_is_not_known_has_no_value() {
+    fn unknown_usage_and_limits_give_no_value() {
         let (nothing, unlimited) = (Usage::default(), Limits::default());
-        for (_, _, measure) in METRICS {
-            assert_eq!(measure.value(&nothing, &unlimited, &unlimited), None);
+        for (_, _, metric) in METRICS {
+            assert_eq!(metric.value(&nothing, &unlimited, &unlimited), None);
         }
         let used = Usage { vcpu: Some(1.0), ..Usage::default() };
         assert_eq!(EcsMetric::CpuUtilization.value(&used, &unlimited, &unlimited), None);

@@ -1,16 +1,17 @@
-//! What stats said last, so that what they say next is an increase.
+//! Stores the last totals of stats and computes their increases.
 
 use super::stats_response::StatBucket;
 use crate::source::SourceCounts;
 
-/// What the stats of one type said in the last round. A counter is a histogram of one bucket.
+/// The totals of stats of one type in the last round. A counter is a histogram with one bucket.
 ///
-/// A stat that was not there in the last round has begun since, so all that it says counts: Envoy makes a counter when it is
-/// first needed, and one that it has evicted begins anew. Only what nobody can tell from that is left out: in the first round
-/// of a receiver, when an earlier one may have published it, and where not every stat could be kept.
+/// A stat that was missing in the last round was created since, so its whole total is an increase. Envoy creates a
+/// counter when it is first needed, and a counter that was evicted restarts at zero. There are two exceptions, in which
+/// the increase is unknown: the first round of a receiver, because an earlier receiver may have published the total,
+/// and a round after one in which not every stat could be stored.
 #[derive(Debug)]
 pub struct Baseline {
-    /// By name, ascending.
+    /// The totals, ordered by name.
     last: Vec<Last>,
     round: u64,
     limit: usize,
@@ -22,35 +23,35 @@ pub struct Baseline {
 struct Last {
     name: String,
     totals: Vec<StatBucket>,
-    /// When it was there last.
+    /// The last round in which the stat was present.
     round: u64,
 }
 
 impl Baseline {
-    /// Nothing is known of at most so many stats.
+    /// Creates an empty baseline for at most `limit` stats.
     pub fn new(limit: usize) -> Self {
         Self { last: Vec::new(), round: 0, limit, is_complete: false, has_left_out: false }
     }
 
-    /// Takes what is not known as not having been before.
-    pub fn begin_from_zero(&mut self) {
+    /// Treats unknown stats as new in the first round too.
+    pub fn start_at_zero(&mut self) {
         self.is_complete = true;
     }
 
-    /// By how much the buckets of a stat have grown, if that can be told.
+    /// Stores the totals of a stat and returns the increase of its buckets, or `None` if it is unknown.
     pub fn increase(
         &mut self,
         name: &str,
         totals: Vec<StatBucket>,
         counts: &mut SourceCounts,
     ) -> Option<Vec<StatBucket>> {
-        let at = self.last.partition_point(|last| last.name.as_str() < name);
-        if let Some(last) = self.last.get_mut(at).filter(|last| last.name == name) {
+        let index = self.last.partition_point(|last| last.name.as_str() < name);
+        if let Some(last) = self.last.get_mut(index).filter(|last| last.name == name) {
             last.round = self.round;
-            let increase = since(&totals, &last.totals);
+            let increase = increase(&totals, &last.totals);
             last.totals = totals;
             if increase.is_none() {
-                // What it had counted between the last answer and its new beginning is not known.
+                // The increase between the last response and the restart is unknown.
                 counts.gaps = counts.gaps.saturating_add(1);
             }
             return increase.or_else(|| Some(last.totals.clone()));
@@ -64,12 +65,12 @@ impl Baseline {
         if whole.is_none() {
             counts.gaps = counts.gaps.saturating_add(1);
         }
-        self.last.insert(at, Last { name: name.to_owned(), totals, round: self.round });
+        self.last.insert(index, Last { name: name.to_owned(), totals, round: self.round });
         whole
     }
 
-    /// An answer was read to its end: stats that were not in it are gone.
-    pub fn end(&mut self) {
+    /// Ends a round and removes stats that were missing in it.
+    pub fn end_round(&mut self) {
         let round = self.round;
         self.last.retain(|last| last.round == round);
         self.round = round.wrapping_add(1);
@@ -77,8 +78,8 @@ impl Baseline {
     }
 }
 
-/// By how much buckets have grown since `earlier`; nothing if they have begun anew meanwhile.
-fn since(totals: &[StatBucket], earlier: &[StatBucket]) -> Option<Vec<StatBucket>> {
+/// Returns the increase of buckets since `earlier`, or `None` if the stat has restarted.
+fn increase(totals: &[StatBucket], earlier: &[StatBucket]) -> Option<Vec<StatBucket>> {
     let mut before = earlier.iter().peekable();
     let mut increase = Vec::new();
     for bucket in totals {
@@ -88,7 +89,7 @@ fn since(totals: &[StatBucket], earlier: &[StatBucket]) -> Option<Vec<StatBucket
             increase.push(StatBucket { count, ..*bucket });
         }
     }
-    // Buckets are in ascending order and do not go away while the histogram lives.
+    // Buckets ascend, and they are not removed during the life of a histogram.
     before.next().is_none().then_some(increase)
 }
 
@@ -102,36 +103,36 @@ mod tests {
             .collect()
     }
 
-    /// By how much a counter has grown.
+    /// Returns the increase of a counter.
     fn count(known: &mut Baseline, name: &str, total: u64, counts: &mut SourceCounts) -> Option<u64> {
         let increase = known.increase(name, StatBucket::of_counter(total), counts)?;
         Some(increase.iter().map(|bucket| bucket.count).sum())
     }
 
     #[test]
-    fn buckets_grow_or_begin_anew() {
+    fn buckets_increase_or_restart() {
         let last = buckets(&[(1.0, 2), (5.0, 1)]);
         let grown = buckets(&[(0.0, 1), (1.0, 2), (5.0, 4), (9.0, 1)]);
-        assert_eq!(since(&grown, &last), Some(buckets(&[(0.0, 1), (5.0, 3), (9.0, 1)])));
-        assert_eq!(since(&last, &last), Some(Vec::new()));
-        assert_eq!(since(&buckets(&[(1.0, 1), (5.0, 1)]), &last), None);
-        assert_eq!(since(&buckets(&[(1.0, 3)]), &last), None);
-        assert_eq!(since(&buckets(&[]), &last), None);
+        assert_eq!(increase(&grown, &last), Some(buckets(&[(0.0, 1), (5.0, 3), (9.0, 1)])));
+        assert_eq!(increase(&last, &last), Some(Vec::new()));
+        assert_eq!(increase(&buckets(&[(1.0, 1), (5.0, 1)]), &last), None);
+        assert_eq!(increase(&buckets(&[(1.0, 3)]), &last), None);
+        assert_eq!(increase(&buckets(&[]), &last), None);
     }
 
     #[test]
-    fn only_what_began_since_the_last_round_counts_in_full() {
+    fn only_stats_created_since_the_last_round_count_in_full() {
         let mut counts = SourceCounts::default();
         let mut known = Baseline::new(10);
         assert_eq!(count(&mut known, "a", 5, &mut counts), None);
-        known.end();
+        known.end_round();
         assert_eq!(count(&mut known, "a", 7, &mut counts), Some(2));
         assert_eq!(count(&mut known, "b", 3, &mut counts), Some(3));
-        known.end();
+        known.end_round();
         assert_eq!(count(&mut known, "b", 3, &mut counts), Some(0));
-        known.end();
+        known.end_round();
         assert_eq!(counts.gaps, 1);
-        // It was evicted, and is there again.
+        // It was evicted and created again.
         assert_eq!(count(&mut known, "a", 1, &mut counts), Some(1));
         assert_eq!(counts.gaps, 1);
         // All counters were reset.
@@ -140,43 +141,43 @@ mod tests {
     }
 
     #[test]
-    fn from_zero_everything_counts() {
+    fn everything_counts_when_starting_at_zero() {
         let mut counts = SourceCounts::default();
         let mut known = Baseline::new(10);
-        known.begin_from_zero();
+        known.start_at_zero();
         assert_eq!(count(&mut known, "a", 5, &mut counts), Some(5));
         assert_eq!(counts, SourceCounts::default());
     }
 
     #[test]
-    fn a_round_that_failed_leaves_what_is_known() {
+    fn a_failed_round_keeps_the_baseline() {
         let mut counts = SourceCounts::default();
         let mut known = Baseline::new(10);
         count(&mut known, "a", 5, &mut counts);
         count(&mut known, "b", 5, &mut counts);
-        known.end();
+        known.end_round();
         assert_eq!(count(&mut known, "a", 6, &mut counts), Some(1));
         assert_eq!(count(&mut known, "a", 8, &mut counts), Some(2));
         assert_eq!(count(&mut known, "b", 9, &mut counts), Some(4));
     }
 
     #[test]
-    fn what_is_over_the_limit_never_counts_in_full_later() {
+    fn a_stat_over_the_limit_does_not_count_in_full_later() {
         let mut counts = SourceCounts::default();
-        for (stats, left_out) in [(2, 0), (3, 0), (4, 1)] {
+        for (stats, over_limit) in [(2, 0), (3, 0), (4, 1)] {
             counts = SourceCounts::default();
             let mut known = Baseline::new(3);
-            known.begin_from_zero();
+            known.start_at_zero();
             for stat in 0..stats {
                 count(&mut known, &stat.to_string(), 1, &mut counts);
             }
-            assert_eq!(counts.over_limit, left_out);
-            known.end();
-            // One goes, and another one has its room.
+            assert_eq!(counts.over_limit, over_limit);
+            known.end_round();
+            // One disappears, and another one takes its slot.
             (1..stats).for_each(|stat| _ = count(&mut known, &stat.to_string(), 1, &mut counts));
-            known.end();
+            known.end_round();
             let increase = count(&mut known, "3", 100, &mut counts);
-            assert_eq!(increase, [Some(100), Some(99)][usize::from(left_out > 0)].filter(|_| left_out == 0));
+            assert_eq!(increase, (over_limit == 0).then_some(100));
         }
         assert!(counts.over_limit >= 1);
     }

@@ -1,4 +1,4 @@
-//! The key `envoy_stats` of the configuration.
+//! Validates the key `envoy_stats` of the configuration.
 
 use std::{rc::Rc, time::Duration};
 
@@ -19,72 +19,73 @@ use crate::source::{
     shared_keys::{check_dimension_count, namespace, resolution, unit_and_scale},
 };
 
-/// How long the admin interface may take: it answers on the main thread, when it comes to it.
+/// The time limit for a response. The admin interface runs on the main thread, which may be busy.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most rules; their patterns go into the path of a request.
+/// The maximum number of rules. Their patterns are part of a request's path.
 const MAX_RULES: usize = 64;
 
 acpw_config::object! {
-    /// Envoy's own stats, by its admin interface.
+    /// Envoy's own stats, from its admin interface.
     pub struct RawEnvoyStats {
-        /// The name of the Envoy cluster that leads to the admin interface. Required.
+        /// The name of the Envoy cluster of the admin interface. Required.
         cluster_name: String,
         /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
-        /// How often it is asked, 1,000 to 3,600,000. Default: 10000.
+        /// The time between two polls, 1,000 to 3,600,000. Default: 10000.
         interval_millisecond: u64,
-        /// Groups of ready rules for what Envoy keeps anyway: `upstream`, `downstream`, `virtual_host`, `server`. Default:
-        /// none.
+        /// Groups of preset rules: `upstream`, `downstream`, `virtual_host` and `server`. Default: none.
         groups: Vec<Field<String>>,
-        /// Which further stats are published, and as what. Default: none; some, or groups, are required.
+        /// Rules for other stats. Groups or rules are required. Default: none.
         rules: Vec<Field<RawStatsRule>>,
-        /// Dimensions by their names, besides the places of patterns: a text that is always the same, or an object that tells
-        /// where the value comes from; a `label` is a place. Texts and variables are dimensions of the groups too.
+        /// Dimensions by name, in addition to the placeholders of patterns: a constant text, or an object with the
+        /// source of the value, in which a `label` is a placeholder. Groups have the constant texts and environment
+        /// variables too.
         dimensions: Members<ShortOr<RawRuleDimension>>,
-        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 4194304.
+        /// The maximum size of a response, 1,024 to 16,777,216. A longer one is refused. Default: 4194304.
         answer_limit_bytes: u64,
-        /// How many counters, gauges and histograms are heeded, of each, 1 to 20,000. Default: 2000.
+        /// The maximum number of counters, of gauges and of histograms, 1 to 20,000. Default: 2000.
         max_stats: u64,
     }
 }
 
 acpw_config::object! {
-    /// Stats of one type and pattern, and what is published of them. Exactly one of `counter`, `gauge` and `histogram`.
+    /// Publishes stats of one type and pattern. Exactly one of `counter`, `gauge` and `histogram` is required.
     pub struct RawStatsRule {
-        /// The names of counters, with placeholders for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a
-        /// part without dots, `{name*}` for any text, and the first one after `cluster.` or `http.` for the whole name of a
-        /// cluster or connection manager.
+        /// The names of counters with placeholders, such as `cluster.{cluster}.upstream_rq_total`. `{name}` matches
+        /// text without dots, and `{name*}` any text. The first placeholder after `cluster.` or `http.` matches the
+        /// whole name of a cluster or connection manager.
         counter: String,
-        /// The names of gauges.
+        /// The names of gauges, with placeholders.
         gauge: String,
-        /// The names of histograms.
+        /// The names of histograms, with placeholders.
         histogram: String,
-        /// What is published: names of metrics, or objects. Required.
+        /// The metrics to publish, as names or objects. Required.
         metrics: Vec<Field<ShortOr<RawStatsMetric>>>,
-        /// Lists of places and of names in `dimensions`: stats that differ in other places only are published together. A set
-        /// of which a value is empty is left out. Default: one set, of all places and of what is always the same.
+        /// Lists of placeholders and of names in `dimensions`. Stats that differ only in other placeholders are
+        /// published together. A set with an empty value is not published. Default: one set of all placeholders and
+        /// constants.
         dimension_sets: Vec<Field<Vec<Field<String>>>>,
     }
 }
 
 acpw_config::object! {
-    /// One metric of stats.
+    /// A metric to publish.
     pub struct RawStatsMetric {
         /// The name in CloudWatch. Required.
         name: String,
-        /// The unit in CloudWatch. A counter of unit Count publishes each event as a value of 1; one with another unit its
-        /// increase as one value. Default: Count, and Milliseconds for histograms.
+        /// The unit in CloudWatch. With the unit Count, a counter publishes each event as a value of 1; with another
+        /// unit, it publishes its increase as one value. Default: Count, or Milliseconds for histograms.
         unit: String,
-        /// What values are multiplied by, such as 0.001 for milliseconds of microseconds. Default: 1.
+        /// A factor for values, such as 0.001 to convert microseconds to milliseconds. Default: 1.
         scale: f64,
-        /// Only stats with these values at these places: in a value, each `*` stands for any number of characters, and `!`
-        /// before it for everything else. Default: all.
+        /// Conditions by placeholder; stats that do not meet them are ignored. In a condition, each `*` matches any
+        /// number of characters, and a leading `!` negates it. Default: none.
         only: Members<String>,
-        /// Of counters: events are 1 where these values are at these places and 0 elsewhere, so that Average is a rate.
-        /// Default: all are 1.
+        /// Conditions by placeholder, for counters: an event has the value 1 if they are met and 0 otherwise, so that
+        /// Average is a ratio. Default: all events have the value 1.
         ones: Members<String>,
-        /// The length of CloudWatch's periods in seconds: 60 or, for high resolution, 1. Default: 60.
+        /// The storage resolution in seconds: 60 or, for high resolution, 1. Default: 60.
         storage_resolution: u64,
     }
 }
@@ -117,22 +118,22 @@ impl RawEnvoyStats {
                 }
                 None => {
                     let known = list(&mut GROUPS.iter().map(|group| group.name));
-                    faults
-                        .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
+                    let name = name.escape_default();
+                    faults.add(path, format_args!("unknown group \"{name}\"; use one of {known}"));
                 }
             }
         }
         let raw_rules = self.rules.optional(key("rules"), faults).unwrap_or_default();
         if raw_rules.len() > MAX_RULES {
-            faults.add(key("rules"), format_args!("has more than {MAX_RULES} rules"));
+            faults.add(key("rules"), format_args!("must have at most {MAX_RULES} rules"));
         } else if raw_rules.is_empty() && rules.is_empty() && faults.is_empty() {
-            faults.add(path, "needs groups or rules");
+            faults.add(path, "must have groups or rules");
         }
         for (index, rule) in raw_rules.into_iter().enumerate() {
             let path = key(&format!("rules[{index}]"));
             rules.extend(rule.required(&path, faults).and_then(|rule| rule.check(&defined, &path, faults)));
         }
-        // Where a set names a dimension that is not there, it may be misspelt, and the one that is meant is not used.
+        // Not after other faults: if a set misspells a dimension, the intended one only seems unused.
         if faults.is_empty() {
             check_use(&defined, &rules, &key("dimensions"), faults);
         }
@@ -151,16 +152,16 @@ impl RawEnvoyStats {
     }
 }
 
-/// Adds a fault for each dimension that no set of a rule has.
+/// Adds a fault for each defined dimension that no dimension set contains.
 fn check_use(defined: &[(DimensionName, DimensionSource)], rules: &[StatsRule], path: &str, faults: &mut Faults) {
     let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
     for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
         let path = format_args!("{path}.{}", name.as_str());
-        faults.add(path, "has no effect, as no dimension set has it; add it to one, or remove it");
+        faults.add(path, "has no effect because no dimension set contains it; add it to one, or remove it");
     }
 }
 
-/// The rule of a metric of a group.
+/// Returns the rule for a metric of a group.
 fn preset_rule(
     group: &PresetGroup,
     metric: &PresetMetric,
@@ -188,7 +189,7 @@ impl RawStatsRule {
         ];
         let mut given = keys.into_iter().filter(|(_, _, field)| !matches!(field, Field::Absent));
         let (Some((kind, name, field)), None) = (given.next(), given.next()) else {
-            faults.add(path, "needs exactly one of counter, gauge and histogram");
+            faults.add(path, "must have exactly one of counter, gauge and histogram");
             return None;
         };
         let pattern = field.required(key(name), faults)?;
@@ -236,7 +237,7 @@ impl RawStatsMetric {
         let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
         let ones = conditions(self.ones, pattern, &key("ones"), faults);
         if ones.is_some() && kind != StatType::Counter {
-            faults.add(key("ones"), "is for counters");
+            faults.add(key("ones"), "is only valid for counters");
         }
         Some(StatsRuleMetric {
             metric: Metric { name: name?, unit, resolution },
@@ -257,15 +258,15 @@ fn conditions(
     for (name, text) in raw.optional(path, faults)?.0 {
         let path = format!("{path}.{}", name.escape_default());
         let text = text.required(&path, faults);
-        match pattern.place(&name) {
-            Some(place) => conditions.extend(text.map(|text| (place, Condition::new(&text)))),
-            None => faults.add(path, "the pattern has no such place"),
+        match pattern.placeholder(&name) {
+            Some(index) => conditions.extend(text.map(|text| (index, Condition::new(&text)))),
+            None => faults.add(path, "the pattern has no placeholder of this name"),
         }
     }
     Some(Conditions(Rc::from(conditions)))
 }
 
-/// All places, and what is always the same.
+/// Returns the default dimension set: all placeholders and all constants.
 fn default_set(
     pattern: &StatPattern,
     defined: &[(DimensionName, DimensionSource)],
@@ -273,8 +274,8 @@ fn default_set(
     faults: &mut Faults,
 ) -> Vec<(DimensionName, DimensionSource)> {
     let mut names = Vec::new();
-    for place in pattern.places() {
-        names.push(Field::Valid(place.to_owned()));
+    for placeholder in pattern.placeholders() {
+        names.push(Field::Valid(placeholder.to_owned()));
     }
     for (name, source) in defined {
         if matches!(source, DimensionSource::Constant(_)) {
@@ -284,6 +285,7 @@ fn default_set(
     checked_set(names, pattern, defined, path, faults)
 }
 
+/// Validates the names of a dimension set and returns the source of each dimension.
 fn checked_set(
     names: Vec<Field<String>>,
     pattern: &StatPattern,
@@ -300,16 +302,18 @@ fn checked_set(
             Some((_, source)) => source.clone(),
             None => DimensionSource::Label(name.clone(), None),
         };
-        if let DimensionSource::Label(place, _) = &source
-            && pattern.place(place).is_none()
+        if let DimensionSource::Label(placeholder, _) = &source
+            && pattern.placeholder(placeholder).is_none()
         {
-            let place = place.escape_default();
-            faults.add(path, format_args!("the pattern has no place \"{place}\", and no dimension is defined so"));
+            let placeholder = placeholder.escape_default();
+            let message =
+                format_args!("neither a placeholder of the pattern nor a key of dimensions is named \"{placeholder}\"");
+            faults.add(path, message);
             continue;
         }
         let Some(name) = faults.checked(&path, DimensionName::new(&name)) else { continue };
         if set.iter().any(|(known, _)| *known == name) {
-            faults.add(path, format_args!("\"{name}\" is there twice"));
+            faults.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
         } else {
             set.push((name, source));
         }

@@ -1,14 +1,15 @@
-//! The names of clusters and of HTTP connection managers, and where they end in the names of stats.
+//! Finds the names of clusters and HTTP connection managers in the names of stats.
 //!
-//! `cluster.NAME.upstream_rq_completed` does not show where the name ends: it may have dots, as on Istio
-//! (`outbound|443||graph.example.com`), and Envoy counts the same requests again under `NAME.internal`, `NAME.external`,
-//! `NAME.canary` and `NAME.zone.FROM.TO`. Neither do Envoy's own tags, as `/stats/prometheus` has them: they cut a name at
-//! its first dot. But every cluster has one gauge `membership_total` and every connection manager one gauge
-//! `downstream_cx_active`, and nothing below them has.
+//! `cluster.NAME.upstream_rq_completed` does not show where the name ends. It may contain dots, as in Istio
+//! (`outbound|443||graph.example.com`), and Envoy counts the same requests again under `NAME.internal`,
+//! `NAME.external`,
+//! `NAME.canary` and `NAME.zone.FROM.TO`. Envoy's own tags, as in `/stats/prometheus`, do not help, because they cut a
+//! name at its first dot. But every cluster has one gauge `membership_total`, every connection manager has one gauge
+//! `downstream_cx_active`, and their parts do not.
 
 use std::collections::BTreeSet;
 
-/// A kind of stats that begin with a name.
+/// A scope of stats whose names start with the name of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameScope {
     /// `cluster.NAME.…`
@@ -18,15 +19,15 @@ pub enum NameScope {
 }
 
 impl NameScope {
-    /// All kinds.
+    /// All scopes.
     pub const ALL: [Self; 2] = [Self::Cluster, Self::Http];
 
-    /// Returns the scope of a pattern whose first value follows this text.
+    /// Returns the scope of a pattern whose first placeholder follows this text.
     pub fn of(head: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.head() == head)
     }
 
-    /// The text before a name.
+    /// Returns the text before a name.
     pub const fn head(self) -> &'static str {
         match self {
             Self::Cluster => "cluster.",
@@ -34,7 +35,7 @@ impl NameScope {
         }
     }
 
-    /// The text after a name in the gauge that each has once.
+    /// Returns the text after a name in the gauge that every owner has once.
     pub const fn gauge(self) -> &'static str {
         match self {
             Self::Cluster => ".membership_total",
@@ -43,25 +44,25 @@ impl NameScope {
     }
 }
 
-/// The names in the last answer with gauges.
+/// The names in the last response with gauges.
 #[derive(Debug, Default)]
 pub struct KnownNames {
     clusters: BTreeSet<String>,
     managers: BTreeSet<String>,
 }
 
-/// A reason why a name is uncertain.
+/// The reason why a name is ambiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity {
-    /// It is a cluster's, and a part of another cluster's stats, and Envoy counts both in one stat.
+    /// It is the name of a cluster and also a part of another cluster's stats, and Envoy counts both in one stat.
     Shared,
-    /// It has dots, and no gauge shows where it ends.
+    /// It contains dots, and no gauge shows where it ends.
     Unknown,
 }
 
 impl KnownNames {
-    /// Takes the name out of a gauge, if it is one that shows a name. Returns whether there was no room.
-    pub fn take(&mut self, gauge: &str, limit: usize) -> bool {
+    /// Adds the name in a gauge, if the gauge shows one. Returns true if there are already `limit` names.
+    pub fn add(&mut self, gauge: &str, limit: usize) -> bool {
         for scope in NameScope::ALL {
             let name = gauge.strip_prefix(scope.head()).and_then(|rest| rest.strip_suffix(scope.gauge()));
             let Some(name) = name else { continue };
@@ -74,8 +75,8 @@ impl KnownNames {
         false
     }
 
-    /// Returns whether a text of a stat's name is the whole name of a cluster or a connection manager. `rest` is what
-    /// follows it in the stat's name. `is_any` allows dots where there are no gauges to go by.
+    /// Returns true if a text in a stat's name is the whole name of a cluster or a connection manager. `rest` is the
+    /// text after it in the stat's name. `is_any` allows dots if there are no gauges.
     pub(super) fn contains(&self, scope: NameScope, text: &str, rest: &str, is_any: bool) -> Result<bool, Ambiguity> {
         let names = self.of(scope);
         if names.contains(text) {
@@ -91,7 +92,7 @@ impl KnownNames {
             return Ok(false);
         }
         let ends_with_part =
-            || text.match_indices('.').any(|(at, _)| text.get(at.saturating_add(1)..).is_some_and(is_part));
+            || text.match_indices('.').any(|(dot, _)| text.get(dot.saturating_add(1)..).is_some_and(is_part));
         match scope {
             NameScope::Cluster if ends_with_part() => Ok(false),
             _ if names.is_empty() && is_any => Ok(true),
@@ -99,9 +100,9 @@ impl KnownNames {
         }
     }
 
-    /// Returns the names that a longer text begins with, and the part of the text after the dot.
+    /// Returns the names that a longer text starts with, each with the text after the dot.
     fn owners<'a>(&'a self, scope: NameScope, text: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let splits = text.match_indices('.').filter_map(|(at, _)| text.split_at_checked(at));
+        let splits = text.match_indices('.').filter_map(|(dot, _)| text.split_at_checked(dot));
         let splits = splits.map(|(name, part)| (name, part.get(1..).unwrap_or_default()));
         splits.filter(move |(name, _)| self.of(scope).contains(*name))
     }
@@ -121,7 +122,7 @@ impl KnownNames {
     }
 }
 
-/// Returns whether Envoy counts a cluster's requests again under this part.
+/// Returns true if Envoy counts a cluster's requests again under this part.
 fn is_part(part: &str) -> bool {
     let mut tokens = part.split('.');
     match tokens.next() {
@@ -131,7 +132,7 @@ fn is_part(part: &str) -> bool {
     }
 }
 
-/// Returns whether the stats of a part have this one: those of answers, and of their time.
+/// Returns true if the parts of a cluster have this stat: a count of responses, or their time.
 fn is_of_parts(stat: &str) -> bool {
     let Some(kind) = stat.strip_prefix(".upstream_rq_") else { return false };
     let is_code = || kind.len() == 3 && kind.starts_with(|digit: char| digit.is_ascii_digit());
@@ -144,12 +145,12 @@ mod tests {
 
     fn names(gauges: &[&str]) -> KnownNames {
         let mut names = KnownNames::default();
-        assert!(!gauges.iter().any(|gauge| names.take(gauge, 100)));
+        assert!(!gauges.iter().any(|gauge| names.add(gauge, 100)));
         names
     }
 
     #[test]
-    fn a_name_is_one_that_has_its_gauge() {
+    fn gauges_show_where_names_end() {
         let names = names(&[
             "cluster.shop.membership_total",
             "cluster.outbound|443||graph.example.com.membership_total",
@@ -163,7 +164,7 @@ mod tests {
             assert_eq!(is_name(&format!("shop.{part}")), Ok(false), "{part}");
             assert_eq!(is_name(&format!("outbound|443||graph.example.com.{part}")), Ok(false), "{part}");
         }
-        // A cluster that has come since the gauges were read, or that has no gauge.
+        // A cluster that was created after the gauges were read, or that has no gauge.
         assert_eq!(is_name("new"), Ok(true));
         assert_eq!(is_name("new.internal"), Ok(false));
         assert_eq!(is_name("new.example.com"), Err(Ambiguity::Unknown));
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn without_gauges_only_parts_are_known() {
+    fn without_gauges_only_parts_are_recognized() {
         let names = KnownNames::default();
         for is_any in [false, true] {
             let is_name = |text: &str| names.contains(NameScope::Cluster, text, ".upstream_rq_completed", is_any);
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stat_that_two_clusters_share_is_in_doubt() {
+    fn a_stat_that_two_clusters_share_is_ambiguous() {
         let names = names(&["cluster.a.membership_total", "cluster.a.internal.membership_total"]);
         for (rest, is_shared) in [
             (".upstream_rq_completed", true),
@@ -206,10 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn names_are_bounded() {
+    fn the_number_of_names_is_bounded() {
         let mut names = KnownNames::default();
-        for (name, is_left_out) in [("a", false), ("b", false), ("c", true), ("a", false)] {
-            assert_eq!(names.take(&format!("cluster.{name}.membership_total"), 2), is_left_out, "{name}");
+        for (name, is_over_limit) in [("a", false), ("b", false), ("c", true), ("a", false)] {
+            assert_eq!(names.add(&format!("cluster.{name}.membership_total"), 2), is_over_limit, "{name}");
         }
     }
 }

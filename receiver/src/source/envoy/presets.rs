@@ -1,27 +1,29 @@
-//! Rules that need not be written: what Envoy keeps anyway, by groups.
+//! Groups of preset rules for stats that every Envoy has.
 
 use acpw_metric::Unit;
 
 use super::rule::StatType;
 
-/// A group of metrics, for the key `groups`.
+/// A group of preset metrics, for the key `groups`.
 #[derive(Clone, Copy, Debug)]
 pub struct PresetGroup {
-    /// Its name.
+    /// The name of the group.
     pub name: &'static str,
-    /// What the names of its stats begin with. The places are the metrics' dimensions.
+    /// The prefix of the stats' names. Its placeholders are the dimensions of the metrics.
     pub stats: &'static str,
-    /// What the names of most of its metrics begin with.
+    /// The prefix of metric names that start with `+`.
     pub prefix: &'static str,
-    /// Its metrics.
+    /// The metrics of the group.
     pub metrics: &'static [PresetMetric],
 }
 
-/// The type of a stat, the end of its name, and the metric's name, or its end after a `+`, and unit.
+/// A preset metric: the type of the stat, the end of its name, the metric's name (after the group's prefix if it starts
+/// with
+/// `+`), and its unit.
 pub type PresetMetric = (StatType, &'static str, &'static str, Unit);
 
 impl PresetGroup {
-    /// The pattern of a metric's stats, and its name.
+    /// Returns the pattern of a metric's stats and the metric's name.
     pub fn names(&self, metric: &PresetMetric) -> (String, String) {
         let (_, stat, name, _) = metric;
         let name = name.strip_prefix('+').map_or_else(|| (*name).to_owned(), |end| [self.prefix, end].concat());
@@ -31,7 +33,7 @@ impl PresetGroup {
 
 use StatType::{Counter, Gauge, Histogram};
 
-/// All groups.
+/// All groups of preset metrics.
 pub const GROUPS: [PresetGroup; 4] = [
     PresetGroup {
         name: "upstream",
@@ -71,7 +73,8 @@ pub const GROUPS: [PresetGroup; 4] = [
     },
     PresetGroup {
         name: "virtual_host",
-        // KnownNames of virtual hosts mostly have dots. They may, since nothing else is named like these stats; a cluster has
+        // Names of virtual hosts usually contain dots. Here they may, because no other stats have similar names; a
+        // cluster has
         // `cluster.x.canary.upstream_rq_2xx` too.
         stats: "vhost.{VirtualHost*}.vcluster.{VirtualCluster*}.",
         prefix: "VirtualHost",

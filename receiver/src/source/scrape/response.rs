@@ -1,4 +1,4 @@
-//! An answer, from its body to its text.
+//! Decodes a response: decompresses its body and checks that it is complete.
 
 use std::{
     fmt,
@@ -10,24 +10,24 @@ use flate2::bufread::MultiGzDecoder;
 use super::exposition::Exposition;
 use crate::source::head::Head;
 
-/// Decompressing takes as long for this many bytes as reading samples takes for one.
-const SPEED: usize = 4;
+/// The number of bytes that can be decompressed in the time that it takes to parse one byte of samples.
+const DECOMPRESSION_SPEED: usize = 4;
 
-/// The first bytes of gzip.
+/// The magic number of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// An answer that is being read.
+/// The state of a response that is being read.
 #[derive(Debug)]
 pub(super) enum ScrapeResponse {
-    /// Its body is decompressed.
+    /// The body is being decompressed.
     Compressed(Compressed),
-    /// Its text is read.
+    /// The text is being parsed.
     Text(Exposition),
-    /// Names near to those of rules are looked for.
+    /// The text is being searched for names that are similar to those of unused rules.
     Names(Exposition),
 }
 
-/// A body of gzip, decompressed within a bound, part by part.
+/// A gzip body that is decompressed in steps, up to a size limit.
 pub(super) struct Compressed {
     decoder: MultiGzDecoder<Cursor<Vec<u8>>>,
     text: Vec<u8>,
@@ -36,13 +36,13 @@ pub(super) struct Compressed {
 }
 
 impl ScrapeResponse {
-    /// Opens the body of an answer with status 200.
+    /// Opens the body of a response with status 200.
     ///
     /// # Errors
-    /// The body is not whole, or of an encoding or a format that is not read.
+    /// An incomplete body, or an unsupported encoding or format.
     pub(super) fn open(head: &Head, body: Vec<u8>, limit: usize) -> Result<Self, String> {
         if let Some(length) = head.content_length.filter(|length| *length != body.len()) {
-            return Err(format!("the answer breaks off after {} of {length} bytes", body.len()));
+            return Err(format!("the response ends after {} of {length} bytes", body.len()));
         }
         let is_openmetrics = head.content_type.starts_with("application/openmetrics-text");
         let is_gzip = body.starts_with(&GZIP) || matches!(head.content_encoding.as_str(), "gzip" | "x-gzip");
@@ -52,19 +52,19 @@ impl ScrapeResponse {
         }
         if !matches!(head.content_encoding.as_str(), "" | "identity") {
             let encoding: String = head.content_encoding.escape_default().take(40).collect();
-            return Err(format!("the answer is compressed with {encoding}; only gzip is read, and none was asked for"));
+            return Err(format!("the response is compressed with {encoding}; only gzip is supported"));
         }
-        let is_whole = head.content_length.is_some() || head.is_chunked;
-        text(body, is_whole, is_openmetrics).map(Self::Text)
+        let is_complete = head.content_length.is_some() || head.is_chunked;
+        text(body, is_complete, is_openmetrics).map(Self::Text)
     }
 }
 
 impl Compressed {
-    /// Decompresses until as much work is done as reading `budget` bytes is, and subtracts it from
-    /// `budget`. Returns the text at the end; until then, it is to be called again.
+    /// Decompresses until `budget` is spent, and subtracts the cost from it. Returns the text when done; otherwise,
+    /// call it again.
     ///
     /// # Errors
-    /// The body is not gzip, or its text is too long or not whole.
+    /// Invalid gzip, or a text that is too long or incomplete.
     pub(super) fn read(&mut self, budget: &mut usize) -> Result<Option<Exposition>, String> {
         let mut part = [0; 4_096];
         while *budget > 0 {
@@ -75,18 +75,18 @@ impl Compressed {
                 }
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                    return Err("the answer is gzip that ends early".to_owned());
+                    return Err("the gzip data of the response ends early".to_owned());
                 }
-                Err(_) => return Err("the answer is gzip whose header, data or checksum is corrupt".to_owned()),
+                Err(_) => return Err("the gzip header, data or checksum of the response is corrupt".to_owned()),
             };
             self.text.extend_from_slice(part.get(..length).unwrap_or_default());
             if self.text.len() > self.limit {
                 let limit = self.limit;
                 return Err(format!(
-                    "the answer is longer than {limit} bytes when decompressed; raise answer_limit_bytes"
+                    "the decompressed response is longer than {limit} bytes; raise answer_limit_bytes"
                 ));
             }
-            *budget = budget.saturating_sub(length.div_ceil(SPEED));
+            *budget = budget.saturating_sub(length.div_ceil(DECOMPRESSION_SPEED));
         }
         Ok(None)
     }
@@ -98,18 +98,18 @@ impl fmt::Debug for Compressed {
     }
 }
 
-/// Returns the text of an answer, of which it is known or not that it is whole. A cut text lacks
+/// Returns the text of a response. `is_complete` is true if the body is known to be complete. A truncated text lacks
 /// series, and sums without them would be wrong.
-fn text(body: Vec<u8>, is_whole: bool, is_openmetrics: bool) -> Result<Exposition, String> {
+fn text(body: Vec<u8>, is_complete: bool, is_openmetrics: bool) -> Result<Exposition, String> {
     let last_line = body.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
     let has_end = last_line == b"# EOF";
-    let is_cut = !body.is_empty() && !body.ends_with(b"\n") && !has_end && !is_whole;
+    let is_truncated = !body.is_empty() && !body.ends_with(b"\n") && !has_end && !is_complete;
     let text = Exposition::new(body)?;
     if is_openmetrics && !has_end {
-        return Err("the answer is OpenMetrics without \"# EOF\" at its end: it was cut".to_owned());
+        return Err("the response is OpenMetrics without \"# EOF\" at its end, so it is incomplete".to_owned());
     }
-    if is_cut {
-        let reason = "the answer ends within a line, and neither content-length nor chunks say that it is whole";
+    if is_truncated {
+        let reason = "the response ends within a line, and neither content-length nor chunked encoding shows that it is complete";
         return Err(reason.to_owned());
     }
     Ok(text)
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_read_within_the_bound() {
+    fn gzip_is_decompressed_up_to_the_limit() {
         let encoded = Head { content_encoding: "gzip".to_owned(), ..Head::default() };
         let text = b"a 1\n".repeat(250);
         for head in [&encoded, &Head::default()] {
@@ -155,50 +155,51 @@ mod tests {
             assert_eq!(opened(head, &[gzip(&text[..400]), gzip(&text[400..])].concat()), Ok(text.clone()));
         }
         let long = opened(&encoded, &gzip(&vec![b'x'; 200 << 20])).unwrap_err();
-        assert_eq!(long, "the answer is longer than 1000 bytes when decompressed; raise answer_limit_bytes");
+        assert_eq!(long, "the decompressed response is longer than 1000 bytes; raise answer_limit_bytes");
         assert_eq!(
             opened(&encoded, &text).unwrap_err(),
-            "the answer is gzip whose header, data or checksum is corrupt"
+            "the gzip header, data or checksum of the response is corrupt"
         );
-        let cut = gzip(&text);
-        assert_eq!(opened(&encoded, &cut[..cut.len() - 1]).unwrap_err(), "the answer is gzip that ends early");
+        let whole = gzip(&text);
+        let truncated = &whole[..whole.len() - 1];
+        assert_eq!(opened(&encoded, truncated).unwrap_err(), "the gzip data of the response ends early");
         let brotli = Head { content_encoding: "br".to_owned(), ..Head::default() };
-        assert!(opened(&brotli, b"?").unwrap_err().starts_with("the answer is compressed with br"));
-        // Its checksum says that it is whole.
+        assert!(opened(&brotli, b"?").unwrap_err().starts_with("the response is compressed with br"));
+        // The checksum shows that it is complete.
         assert_eq!(opened(&encoded, &gzip(b"a 1\nb 2")), Ok(b"a 1\nb 2".to_vec()));
     }
 
     #[test]
-    fn an_answer_without_a_final_line_feed_is_read_if_it_is_whole() {
+    fn a_response_without_a_final_line_feed_is_read_if_it_is_complete() {
         let body = b"a 1\nb 2";
         let lengths = Head { content_length: Some(body.len()), ..Head::default() };
         let chunks = Head { is_chunked: true, ..Head::default() };
         for head in [lengths, chunks] {
             assert_eq!(opened(&head, body), Ok(body.to_vec()));
         }
-        assert!(opened(&Head::default(), body).unwrap_err().starts_with("the answer ends within a line"));
+        assert!(opened(&Head::default(), body).unwrap_err().starts_with("the response ends within a line"));
         assert_eq!(opened(&Head::default(), b"a 1\n# EOF"), Ok(b"a 1\n# EOF".to_vec()));
         assert_eq!(opened(&Head::default(), b""), Ok(Vec::new()));
         let longer = Head { content_length: Some(body.len() + 1), ..Head::default() };
-        assert_eq!(opened(&longer, body).unwrap_err(), "the answer breaks off after 7 of 8 bytes");
+        assert_eq!(opened(&longer, body).unwrap_err(), "the response ends after 7 of 8 bytes");
     }
 
     #[test]
-    fn openmetrics_without_its_end_is_cut() {
+    fn openmetrics_without_its_end_mark_is_refused() {
         let head = typed("application/openmetrics-text; version=1.0.0; charset=utf-8");
-        for whole in ["a 1\n# EOF\n", "# EOF", "a 1\n# EOF\n\n"] {
-            assert_eq!(opened(&head, whole.as_bytes()), Ok(whole.as_bytes().to_vec()));
+        for complete in ["a 1\n# EOF\n", "# EOF", "a 1\n# EOF\n\n"] {
+            assert_eq!(opened(&head, complete.as_bytes()), Ok(complete.as_bytes().to_vec()));
         }
-        for cut in ["a 1\n", "", "a 1\n# EOF\nb 1\n", "a 1\n# EO", "a 1 # EOF\n"] {
-            assert!(opened(&head, cut.as_bytes()).unwrap_err().contains("without \"# EOF\""), "{cut}");
+        for truncated in ["a 1\n", "", "a 1\n# EOF\nb 1\n", "a 1\n# EO", "a 1 # EOF\n"] {
+            assert!(opened(&head, truncated.as_bytes()).unwrap_err().contains("without \"# EOF\""), "{truncated}");
         }
         assert!(opened(&typed("text/plain"), b"a 1\n").is_ok());
     }
 
     #[test]
-    fn other_formats_are_named() {
+    fn other_formats_are_refused() {
         let html = opened(&typed("text/html"), b"<!DOCTYPE html>\n<p>").unwrap_err();
-        assert_eq!(html, "the answer is not Prometheus text: it starts with \"<!DOCTYPE html> <p>\"");
+        assert_eq!(html, "the response is not Prometheus text: it starts with \"<!DOCTYPE html> <p>\"");
         assert!(opened(&Head::default(), b"\xff\xfea\0").unwrap_err().contains("UTF-16"));
         assert_eq!(opened(&Head::default(), b"\xef\xbb\xbfa 1\n"), Ok(b"a 1\n".to_vec()));
     }
