@@ -6,7 +6,7 @@ use acpw_config::{Faults, Field, OrNull, Secret, list, object, read};
 use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
-    credentials::{Keys, Provider, RawProviders, RegionSource},
+    credentials::{LegacyKeys, Provider, RawProviders, RegionSource},
     endpoint::{Region, region_of_host},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
@@ -138,7 +138,7 @@ impl Config {
         let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
         check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
-        let keys = Keys {
+        let keys = LegacyKeys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
             secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut faults),
             session_token: raw.aws_session_token.optional("aws_session_token", &mut faults),

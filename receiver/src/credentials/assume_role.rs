@@ -4,9 +4,9 @@ use acpw_config::{Faults, object};
 use acpw_sigv4::{PayloadHash, Request, Scope, Signer};
 
 use super::{
-    Call, Response, Set,
-    provider::{Circumstances, Environment, Found, Provider, Step},
+    Call, CredentialSet, Provider, Response,
     raw::{RawProvider, RoleKeys},
+    step::{Environment, ProviderContext, ProviderSetup, ProviderStep},
     sts::Sts,
 };
 
@@ -48,7 +48,7 @@ enum Stage {
 }
 
 impl RawAssumeRole {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.required(at("role_arn"), faults);
         let external_id = self.external_id.optional(at("external_id"), faults);
@@ -58,16 +58,16 @@ impl RawAssumeRole {
         let source_path = at("source");
         let source = self.source.required(&source_path, faults);
         let source = match source?.check(&source_path, environment, faults)? {
-            Found::Provider(Provider::Envoy) => {
+            ProviderSetup::Provider(Provider::Envoy) => {
                 faults.add(source_path, "must be a provider of credentials: with envoy there is nothing to sign with");
                 return None;
             }
-            Found::Provider(source) => source,
-            Found::Nothing(reason) => return Some(Found::Nothing(reason)),
+            ProviderSetup::Provider(source) => source,
+            ProviderSetup::Missing(reason) => return Some(ProviderSetup::Missing(reason)),
         };
         let (sts, role_arn, session_name) = role?;
         let assume_role = AssumeRole { source, sts, role_arn, external_id, session_name, stage: Stage::Source };
-        Some(Found::Provider(Provider::AssumeRole(Box::new(assume_role))))
+        Some(ProviderSetup::Provider(Provider::AssumeRole(Box::new(assume_role))))
     }
 }
 
@@ -76,37 +76,37 @@ impl AssumeRole {
         &self.source
     }
 
-    pub(crate) fn step(&mut self, answer: Option<&Response>, circumstances: Circumstances<'_>) -> Step {
+    pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match (answer, self.stage) {
             (Some(answer), Stage::Role) => self.sts.read(answer, None),
             (answer, _) => {
                 self.stage = Stage::Source;
-                match self.source.step(answer, circumstances) {
-                    Step::Ready(set) => self.assume(set, circumstances),
+                match self.source.step(answer, context) {
+                    ProviderStep::Ready(set) => self.assume(set, context),
                     other => other,
                 }
             }
         }
     }
 
-    fn assume(&mut self, set: Set, circumstances: Circumstances<'_>) -> Step {
+    fn assume(&mut self, set: CredentialSet, context: ProviderContext<'_>) -> ProviderStep {
         let mut parameters = vec![("RoleArn", self.role_arn.as_str()), ("RoleSessionName", &self.session_name)];
         parameters.extend(self.external_id.as_deref().map(|id| ("ExternalId", id)));
-        let call = self.sts.call(circumstances.region, "AssumeRole", &parameters);
-        match self.signed(call, set, circumstances) {
+        let call = self.sts.call(context.region, "AssumeRole", &parameters);
+        match self.signed(call, set, context) {
             Ok(call) => {
                 self.stage = Stage::Role;
-                Step::Call(call)
+                ProviderStep::Call(call)
             }
-            Err(reason) => Step::soon(reason),
+            Err(reason) => ProviderStep::soon(reason),
         }
     }
 
     fn signed(
         &self,
         mut call: Call,
-        set: Set,
-        Circumstances { now, region }: Circumstances<'_>,
+        set: CredentialSet,
+        ProviderContext { now, region }: ProviderContext<'_>,
     ) -> Result<Call, String> {
         let scope = Scope::new(region.as_str(), "sts").map_err(|error| error.to_string())?;
         let headers = call.headers.iter().filter(|(name, _)| !name.starts_with(':'));

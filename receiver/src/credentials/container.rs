@@ -5,10 +5,10 @@ use std::fmt;
 use acpw_config::{Faults, Secret, object};
 
 use super::{
-    Call, Response, document,
-    file::{File, is_safe_path, is_token},
-    provider::{Environment, Found, Provider, Step, variable},
+    Call, Provider, Response, document,
+    file::{ServedFile, is_safe_path, is_token},
     raw::file_of,
+    step::{Environment, ProviderSetup, ProviderStep, variable},
 };
 
 object! {
@@ -43,7 +43,7 @@ const PLAIN_HOSTS: [&str; 3] = [ECS_AUTHORITY, "169.254.170.23", "[fd00:ec2::23]
 
 /// Asks a container's credentials endpoint. Its `Debug` shows neither token nor path, which is as good as a token in ECS.
 #[derive(Clone)]
-pub struct Container {
+pub struct ContainerProvider {
     cluster: String,
     endpoint: Endpoint,
     authorization: Authorization,
@@ -61,7 +61,7 @@ struct Endpoint {
 enum Authorization {
     None,
     Token(Secret),
-    File(File),
+    File(ServedFile),
 }
 
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ enum Stage {
 }
 
 impl RawContainer {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.cluster.required(at("cluster"), faults);
         let given = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
@@ -99,7 +99,7 @@ impl RawContainer {
             (Some(path), _) => (Endpoint::relative(path), "relative_uri"),
             (None, Some(uri)) => (Endpoint::full(&uri), "full_uri"),
             (None, None) => {
-                return Some(Found::Nothing(
+                return Some(ProviderSetup::Missing(
                     "neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is among the \
                      variables that vm_config.environment_variables hands over"
                         .to_owned(),
@@ -120,9 +120,13 @@ impl RawContainer {
             }
             (None, None) => Some(Authorization::None),
         };
-        let container =
-            Container { cluster: cluster?, endpoint: endpoint?, authorization: authorization?, stage: Stage::Keys };
-        Some(Found::Provider(Provider::Container(container)))
+        let container = ContainerProvider {
+            cluster: cluster?,
+            endpoint: endpoint?,
+            authorization: authorization?,
+            stage: Stage::Keys,
+        };
+        Some(ProviderSetup::Provider(Provider::Container(container)))
     }
 }
 
@@ -178,24 +182,24 @@ fn is_plain_host(authority: &str) -> bool {
     is_loopback || PLAIN_HOSTS.contains(&host)
 }
 
-impl Container {
-    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+impl ContainerProvider {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> ProviderStep {
         match (answer, self.stage, &self.authorization) {
             (None, _, Authorization::None) => self.ask(None),
             (None, _, Authorization::Token(token)) => self.ask(Some(token.clone())),
             (None, _, Authorization::File(file)) => {
                 self.stage = Stage::Token;
-                Step::Call(file.read())
+                ProviderStep::Call(file.read())
             }
             (Some(answer), Stage::Token, Authorization::File(file)) => match file.token(answer) {
                 Ok(token) => self.ask(Some(Secret::new(token))),
-                Err(reason) => Step::soon(reason),
+                Err(reason) => ProviderStep::soon(reason),
             },
             (Some(answer), _, _) => self.answered(answer),
         }
     }
 
-    fn ask(&mut self, token: Option<Secret>) -> Step {
+    fn ask(&mut self, token: Option<Secret>) -> ProviderStep {
         self.stage = Stage::Keys;
         let Endpoint { scheme, authority, path } = &self.endpoint;
         let mut call = Call::near(&self.cluster, "GET", authority, path).with("accept", "application/json");
@@ -204,29 +208,29 @@ impl Container {
                 (*scheme).clone_into(value);
             }
         }
-        Step::Call(match token {
+        ProviderStep::Call(match token {
             Some(token) => call.with("authorization", token.expose()),
             None => call,
         })
     }
 
     /// Every answer but a good one may be another the next time; the agent says 503 until it has the role's credentials.
-    fn answered(&self, answer: &Response) -> Step {
+    fn answered(&self, answer: &Response) -> ProviderStep {
         let reason = match answer {
             Response::Complete { status: 200, body, .. } => match document::set(body) {
-                Ok(set) => return Step::Ready(set),
+                Ok(set) => return ProviderStep::Ready(set),
                 Err(reason) => reason,
             },
             Response::Complete { status, body, .. } => format!("it answered {status}{}", document::code(body)),
             Response::Missing(reason) => reason.clone(),
         };
-        Step::soon(format!("{} through cluster \"{}\": {reason}", self.endpoint.authority, self.cluster))
+        ProviderStep::soon(format!("{} through cluster \"{}\": {reason}", self.endpoint.authority, self.cluster))
     }
 }
 
-impl fmt::Debug for Container {
+impl fmt::Debug for ContainerProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Container").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("ContainerProvider").field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }
 

@@ -3,13 +3,13 @@
 use acpw_sigv4::Credentials;
 use serde_json::Value;
 
-use super::{Set, expiration::Expiration};
+use super::{CredentialSet, expiration::Expiration};
 
 /// The most characters of a code that are told.
 const CODE_LIMIT: usize = 64;
 
 /// The set in a document; an error tells what is wrong and nothing of what was found.
-pub(crate) fn set(body: &[u8]) -> Result<Set, String> {
+pub(crate) fn set(body: &[u8]) -> Result<CredentialSet, String> {
     let document: Value = serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())?;
     // EC2 answers 200 with another code than this when it has no credentials to give.
     if let Some(code) = document.get("Code").and_then(Value::as_str).filter(|code| *code != "Success") {
@@ -21,7 +21,7 @@ pub(crate) fn set(body: &[u8]) -> Result<Set, String> {
     };
     let credentials = Credentials::new(text("AccessKeyId")?, text("SecretAccessKey")?, text("Token").ok())
         .map_err(|error| error.to_string())?;
-    Ok(Set::expiring(credentials, Expiration::of_json(document.get("Expiration"))))
+    Ok(CredentialSet::expiring(credentials, Expiration::of_json(document.get("Expiration"))))
 }
 
 /// The code of an error, when there is one: ` (CODE)`.
@@ -54,7 +54,7 @@ mod tests {
         let lasting = GOOD.replace("Expiration", "Other");
         assert_eq!(set(lasting.as_bytes()).unwrap().expires, None);
         let unread = set(GOOD.replace("2026-08-22T18:00:00Z", "later").as_bytes()).unwrap();
-        assert_eq!((unread.expires, unread.is_expiry_unread, read.is_expiry_unread), (None, true, false));
+        assert_eq!((unread.expires, unread.has_invalid_expiry, read.has_invalid_expiry), (None, true, false));
     }
 
     proptest! {

@@ -4,8 +4,8 @@ use acpw_config::{Faults, object};
 use acpw_sigv4::Credentials;
 
 use super::{
-    Set,
-    provider::{Environment, Found, Provider, variable},
+    CredentialSet, Provider,
+    step::{Environment, ProviderSetup, variable},
 };
 
 object! {
@@ -18,13 +18,13 @@ object! {
 }
 
 impl RawEnvironment {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         Self::find(path, environment, faults)
     }
 
     /// Returns the keys in the environment. The variables of one prefix belong together: a token of the one is never put to a key
     /// of the other.
-    pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
             let (id, secret) = match (part("ACCESS_KEY_ID"), part("SECRET_ACCESS_KEY")) {
@@ -40,14 +40,16 @@ impl RawEnvironment {
                 }
             };
             match Credentials::new(&id, &secret, part("SESSION_TOKEN").as_deref()) {
-                Ok(credentials) => return Some(Found::Provider(Provider::Environment(Set::lasting(credentials)))),
+                Ok(credentials) => {
+                    return Some(ProviderSetup::Provider(Provider::Environment(CredentialSet::lasting(credentials))));
+                }
                 Err(error) => {
                     faults.add(path, format_args!("{prefix}…: {error}"));
                     return None;
                 }
             }
         }
-        Some(Found::Nothing(
+        Some(ProviderSetup::Missing(
             "neither ACPW_AWS_ACCESS_KEY_ID and ACPW_AWS_SECRET_ACCESS_KEY nor AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY are among the variables that vm_config.environment_variables hands over"
                 .to_owned(),

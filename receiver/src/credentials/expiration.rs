@@ -17,7 +17,7 @@ pub(crate) enum Expiration {
     /// A time.
     At(Timestamp),
     /// Something that is not read as a time. It counts as nothing, and is logged.
-    Unread,
+    Invalid,
 }
 
 impl Expiration {
@@ -26,8 +26,8 @@ impl Expiration {
         match value {
             None | Some(Value::Null) => Self::Absent,
             Some(Value::String(text)) => Self::of_text(text),
-            Some(Value::Number(number)) => number.as_f64().and_then(of_epoch).map_or(Self::Unread, Self::At),
-            Some(_) => Self::Unread,
+            Some(Value::Number(number)) => number.as_f64().and_then(of_epoch).map_or(Self::Invalid, Self::At),
+            Some(_) => Self::Invalid,
         }
     }
 
@@ -39,14 +39,14 @@ impl Expiration {
             return Self::Absent;
         }
         let time = of_number(text).or_else(|| of_iso_8601(text)).filter(|time| *time >= EARLIEST);
-        time.map_or(Self::Unread, Self::At)
+        time.map_or(Self::Invalid, Self::At)
     }
 
     /// Returns the time, when there is one.
     pub(crate) fn time(self) -> Option<Timestamp> {
         match self {
             Self::At(time) => Some(time),
-            Self::Absent | Self::Unread => None,
+            Self::Absent | Self::Invalid => None,
         }
     }
 }
@@ -115,10 +115,10 @@ mod tests {
         for text in
             ["later", "2026-13-01T00:00:00Z", "12", "20261128", "2026-11-28", "-1", "1e9", "0001-01-01T00:00:00Z"]
         {
-            assert_eq!(Expiration::of_text(text), Expiration::Unread, "{text}");
+            assert_eq!(Expiration::of_text(text), Expiration::Invalid, "{text}");
         }
         for value in [serde_json::json!(true), serde_json::json!({}), serde_json::json!(-1), serde_json::json!(7)] {
-            assert_eq!(Expiration::of_json(Some(&value)), Expiration::Unread, "{value}");
+            assert_eq!(Expiration::of_json(Some(&value)), Expiration::Invalid, "{value}");
         }
         assert_eq!(Expiration::of_json(Some(&Value::Null)), Expiration::Absent);
         assert_eq!((Expiration::of_json(None), Expiration::of_text(" ")), (Expiration::Absent, Expiration::Absent));

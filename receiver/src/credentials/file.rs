@@ -4,12 +4,12 @@ use super::{Call, Response};
 
 /// A file and the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct File {
+pub(crate) struct ServedFile {
     cluster: String,
     path: String,
 }
 
-impl File {
+impl ServedFile {
     /// A file by its absolute path, which the file server is to map to itself.
     ///
     /// # Errors
@@ -88,17 +88,17 @@ mod tests {
         let good =
             ["/var/run/secrets/eks.amazonaws.com/serviceaccount/token", "/a/..data/b", "/a/b..", "/home/me/.aws/x"];
         for path in good {
-            assert!(File::new("c", path).is_ok(), "{path}");
+            assert!(ServedFile::new("c", path).is_ok(), "{path}");
         }
         let bad = ["", "a", "../a", "/..", "/a/../b", "/a/..", "/a b", "/a?b", "/a#b", "/a%2e%2e/b", "/a\r\nb", "/é"];
         for path in bad {
-            assert!(File::new("c", path).is_err(), "{path}");
+            assert!(ServedFile::new("c", path).is_err(), "{path}");
         }
     }
 
     #[test]
     fn a_token_is_on_one_line() {
-        let file = File::new("c", "/token").unwrap();
+        let file = ServedFile::new("c", "/token").unwrap();
         let of = |body: &str| {
             let answer = Response::Complete { status: 200, body: body.as_bytes().to_vec(), date: None };
             file.token(&answer).map(str::to_owned)

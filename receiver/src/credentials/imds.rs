@@ -5,9 +5,9 @@ use std::fmt;
 use acpw_config::{Faults, Secret, object};
 
 use super::{
-    Call, Response, document,
+    Call, Provider, Response, document,
     file::is_token,
-    provider::{Environment, Found, Provider, Step, variable},
+    step::{Environment, ProviderSetup, ProviderStep, variable},
 };
 
 object! {
@@ -26,7 +26,7 @@ const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 /// Asks the metadata service for the instance's role and its credentials. `Debug` shows no token.
 #[derive(Clone, Debug)]
 pub struct Imds {
-    session: Session,
+    session: ImdsSession,
     stage: Stage,
 }
 
@@ -38,13 +38,13 @@ enum Stage {
 }
 
 impl RawImds {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         let cluster = self.cluster.required(format_args!("{path}.cluster"), faults)?;
         let is_disabled = variable(environment, "AWS_EC2_METADATA_DISABLED");
         if is_disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Some(Found::Nothing("AWS_EC2_METADATA_DISABLED is true".to_owned()));
+            return Some(ProviderSetup::Missing("AWS_EC2_METADATA_DISABLED is true".to_owned()));
         }
-        Some(Found::Provider(Provider::Imds(Imds { session: Session::new(&cluster), stage: Stage::Token })))
+        Some(ProviderSetup::Provider(Provider::Imds(Imds { session: ImdsSession::new(&cluster), stage: Stage::Token })))
     }
 }
 
@@ -53,25 +53,25 @@ impl Imds {
         &self.session.cluster
     }
 
-    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> ProviderStep {
         let Some(answer) = answer else {
             self.stage = Stage::Token;
-            return Step::Call(self.session.open());
+            return ProviderStep::Call(self.session.open());
         };
         match &self.stage {
             Stage::Token => match self.session.opened(answer) {
                 Ok(()) => {
                     self.stage = Stage::Role;
-                    Step::Call(self.session.read(ROLE_PATH))
+                    ProviderStep::Call(self.session.read(ROLE_PATH))
                 }
                 Err(reason) => self.unreachable(answer, reason),
             },
             Stage::Role => match self.session.text(answer) {
                 Ok(Some(text)) => self.role(text.lines().next().unwrap_or_default().trim()),
-                Ok(None) => {
-                    Step::NotLoaded("the metadata service knows no role: the instance has no profile".to_owned())
-                }
-                Err(reason) => Step::soon(reason),
+                Ok(None) => ProviderStep::NotLoaded(
+                    "the metadata service knows no role: the instance has no profile".to_owned(),
+                ),
+                Err(reason) => ProviderStep::soon(reason),
             },
             Stage::Keys { role } => match self.session.text(answer).and_then(|text| {
                 let text = text.ok_or_else(|| format!("the metadata service has no credentials of the role {role}"))?;
@@ -79,40 +79,40 @@ impl Imds {
             }) {
                 Ok(mut set) => {
                     set.outlives_expiry = true;
-                    Step::Ready(set)
+                    ProviderStep::Ready(set)
                 }
-                Err(reason) => Step::soon(reason),
+                Err(reason) => ProviderStep::soon(reason),
             },
         }
     }
 
-    fn role(&mut self, role: &str) -> Step {
+    fn role(&mut self, role: &str) -> ProviderStep {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@-_".contains(&byte);
         if role.is_empty() || role == ".." || !role.bytes().all(is_name) {
-            return Step::soon("the metadata service answered with what is no role's name");
+            return ProviderStep::soon("the metadata service answered with what is no role's name");
         }
         let call = self.session.read(&[ROLE_PATH, role].concat());
         self.stage = Stage::Keys { role: role.to_owned() };
-        Step::Call(call)
+        ProviderStep::Call(call)
     }
 
     /// Where nothing answers at its address there is no EC2, or no network yet.
-    fn unreachable(&self, answer: &Response, reason: String) -> Step {
+    fn unreachable(&self, answer: &Response, reason: String) -> ProviderStep {
         match answer {
-            Response::Missing(_) => Step::Unreachable(reason),
-            Response::Complete { .. } => Step::soon(reason),
+            Response::Missing(_) => ProviderStep::Unreachable(reason),
+            Response::Complete { .. } => ProviderStep::soon(reason),
         }
     }
 }
 
 /// A session of the metadata service: a token, and what is asked with it. Each refresh opens one.
 #[derive(Clone)]
-pub(crate) struct Session {
+pub(crate) struct ImdsSession {
     cluster: String,
     token: Option<Secret>,
 }
 
-impl Session {
+impl ImdsSession {
     pub(crate) fn new(cluster: &str) -> Self {
         Self { cluster: cluster.to_owned(), token: None }
     }
@@ -156,8 +156,8 @@ impl Session {
     }
 }
 
-impl fmt::Debug for Session {
+impl fmt::Debug for ImdsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("ImdsSession").field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }

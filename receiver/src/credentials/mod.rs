@@ -5,9 +5,10 @@
 //! [`Chain`] asks the providers in their order, keeps the set that is in use and knows when the next one is due.
 
 pub mod chain;
+pub mod credential_set;
 pub mod provider;
 pub mod raw;
-pub mod set;
+pub mod step;
 
 mod assume_role;
 mod container;
@@ -16,9 +17,9 @@ mod environment;
 mod expiration;
 mod file;
 mod imds;
+mod legacy_keys;
 mod profile;
 mod region;
-mod seed;
 mod shared_file;
 mod static_keys;
 mod sts;
@@ -26,9 +27,9 @@ mod web_identity;
 
 pub use crate::call::{Call, Response};
 pub use chain::{Chain, SetId, Signing};
-pub use profile::{FileKind, Profile, ProfileError, find as find_profile};
+pub use credential_set::CredentialSet;
+pub use legacy_keys::LegacyKeys;
+pub use profile::{FileKind, Profile, ProfileError, find_profile};
 pub use provider::Provider;
 pub use raw::RawProviders;
 pub use region::RegionSource;
-pub use seed::Keys;
-pub use set::Set;

@@ -50,8 +50,8 @@ const COMMENT: [char; 2] = ['#', ';'];
 ///
 /// # Errors
 /// The first line that is wrong, be it in this profile or in another one: a file that is half understood is not used.
-pub fn find(text: &str, kind: FileKind, name: &str) -> Result<Option<Profile>, ProfileError> {
-    let mut reader = Reader { kind, name, found: None, is_prefixed: false, place: Place::Nowhere };
+pub fn find_profile(text: &str, kind: FileKind, name: &str) -> Result<Option<Profile>, ProfileError> {
+    let mut reader = Parser { kind, name, found: None, is_prefixed: false, position: Position::Nowhere };
     for (index, line) in text.lines().enumerate() {
         reader.line(line).map_err(|fault| ProfileError { line: index.saturating_add(1), fault })?;
     }
@@ -67,17 +67,17 @@ type Values = [Option<String>; 3];
 
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
-struct Reader<'a> {
+struct Parser<'a> {
     kind: FileKind,
     name: &'a str,
     found: Option<Values>,
     /// Whether what was found is `[profile default]`, which `[default]` does not add to.
     is_prefixed: bool,
-    place: Place,
+    position: Position,
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum Position {
     /// Before the first section.
     Nowhere,
     Section {
@@ -88,13 +88,13 @@ enum Place {
 
 #[derive(Clone, Copy)]
 struct Property {
-    /// Its place among [`KEYS`], when it is one of them.
+    /// Its position among [`KEYS`], when it is one of them.
     key: Option<usize>,
     /// An empty value is followed by properties of its own.
     has_parts: bool,
 }
 
-impl Reader<'_> {
+impl Parser<'_> {
     fn line(&mut self, line: &str) -> Result<(), &'static str> {
         if line.trim_matches(SPACE).is_empty() || line.starts_with(COMMENT) {
             Ok(())
@@ -129,12 +129,12 @@ impl Reader<'_> {
         if is_wanted {
             self.found.get_or_insert_default();
         }
-        self.place = Place::Section { is_wanted, property: None };
+        self.position = Position::Section { is_wanted, property: None };
         Ok(())
     }
 
     fn property(&mut self, line: &str) -> Result<(), &'static str> {
-        let Place::Section { is_wanted, property } = &mut self.place else {
+        let Position::Section { is_wanted, property } = &mut self.position else {
             return Err("a property must be within a profile");
         };
         let (name, value) = parts(line)?;
@@ -148,10 +148,10 @@ impl Reader<'_> {
 
     /// An indented line continues the value above it.
     fn continuation(&mut self, line: &str) -> Result<(), &'static str> {
-        let (is_wanted, property) = match self.place {
-            Place::Nowhere => return Err("a property must be within a profile"),
-            Place::Section { property: None, .. } => return Err("an indented line must follow a property"),
-            Place::Section { is_wanted, property: Some(property) } => (is_wanted, property),
+        let (is_wanted, property) = match self.position {
+            Position::Nowhere => return Err("a property must be within a profile"),
+            Position::Section { property: None, .. } => return Err("an indented line must follow a property"),
+            Position::Section { is_wanted, property: Some(property) } => (is_wanted, property),
         };
         if property.has_parts {
             parts(line)?;
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn id(text: &str, kind: FileKind, name: &str) -> Result<Option<String>, ProfileError> {
-        find(text, kind, name).map(|profile| profile.and_then(|profile| profile.access_key_id))
+        find_profile(text, kind, name).map(|profile| profile.and_then(|profile| profile.access_key_id))
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
             "[default]\naws_access_key_id=1\n[profile default]\naws_session_token=t",
             "[profile default]\naws_session_token=t\n[default]\naws_access_key_id=1",
         ] {
-            let profile = find(text, FileKind::Config, "default").unwrap().unwrap();
+            let profile = find_profile(text, FileKind::Config, "default").unwrap().unwrap();
             assert_eq!((profile.access_key_id, profile.session_token), (None, Some(Secret::new("t"))), "{text}");
         }
     }
@@ -229,7 +229,7 @@ mod tests {
             ("[a]\ns3 =\n  secret", 3, "a property must have an ="),
         ];
         for (text, line, fault) in cases {
-            let error = find(text, FileKind::Credentials, "b").unwrap_err();
+            let error = find_profile(text, FileKind::Credentials, "b").unwrap_err();
             assert_eq!(error, ProfileError { line, fault }, "{text}");
             assert!(!format!("{error} {error:?}").contains("secret"));
         }

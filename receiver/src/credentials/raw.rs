@@ -8,11 +8,11 @@ use super::{
     assume_role::RawAssumeRole,
     container::RawContainer,
     environment::RawEnvironment,
-    file::File,
+    file::ServedFile,
     imds::RawImds,
-    provider::{Environment, Found},
     shared_file::RawSharedFile,
     static_keys::RawStatic,
+    step::{Environment, ProviderSetup},
     sts::Sts,
     web_identity::RawWebIdentity,
 };
@@ -57,8 +57,8 @@ impl RawProviders {
         for (index, raw) in self.providers.into_iter().enumerate() {
             let path = if self.is_list { format!("{KEY}[{index}]") } else { KEY.to_owned() };
             match raw.required(&path, faults).and_then(|raw| raw.check(&path, environment, faults)) {
-                Some(Found::Provider(provider)) => providers.push(provider),
-                Some(Found::Nothing(reason)) => missing.push(format!("{path}: {reason}")),
+                Some(ProviderSetup::Provider(provider)) => providers.push(provider),
+                Some(ProviderSetup::Missing(reason)) => missing.push(format!("{path}: {reason}")),
                 None => is_good = false,
             }
         }
@@ -85,7 +85,7 @@ impl FromJson for RawProvider {
 
 impl RawProvider {
     /// What it makes; nothing when it is at fault.
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         let name = self.0.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
         match name.as_str() {
             "static" => self.read::<RawStatic>(path, faults)?.check(path, faults),
@@ -95,7 +95,7 @@ impl RawProvider {
             "web_identity" => self.read::<RawWebIdentity>(path, faults)?.check(path, environment, faults),
             "shared_file" => self.read::<RawSharedFile>(path, faults)?.check(path, environment, faults),
             "assume_role" => self.read::<RawAssumeRole>(path, faults)?.check(path, environment, faults),
-            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| Found::Provider(Provider::Envoy)),
+            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| ProviderSetup::Provider(Provider::Envoy)),
             "" => {
                 faults.add(format_args!("{path}.provider"), format_args!("is required; one of {NAMES}"));
                 None
@@ -117,8 +117,14 @@ impl RawProvider {
 }
 
 /// A file to be read through a cluster, or the faults that it has. `key` is where its path stands, or would.
-pub(crate) fn file_of(cluster: Option<String>, file: &str, key: &str, path: &str, faults: &mut Faults) -> Option<File> {
-    let file = File::new(cluster.as_deref().unwrap_or_default(), file);
+pub(crate) fn file_of(
+    cluster: Option<String>,
+    file: &str,
+    key: &str,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<ServedFile> {
+    let file = ServedFile::new(cluster.as_deref().unwrap_or_default(), file);
     let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
     if cluster.is_none() {
         faults.add(

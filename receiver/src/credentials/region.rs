@@ -4,8 +4,8 @@ use acpw_config::Faults;
 
 use super::{
     Call, Response,
-    imds::Session,
-    provider::{Environment, variable},
+    imds::ImdsSession,
+    step::{Environment, variable},
 };
 use crate::endpoint::Region;
 
@@ -15,13 +15,13 @@ pub enum RegionSource {
     /// The configuration or the environment has told it.
     Known(Region),
     /// EC2's metadata service is to tell it.
-    Imds(Lookup),
+    Imds(RegionLookup),
 }
 
 /// A question for the metadata service.
 #[derive(Clone, Debug)]
-pub struct Lookup {
-    session: Session,
+pub struct RegionLookup {
+    session: ImdsSession,
     is_open: bool,
 }
 
@@ -55,7 +55,9 @@ impl RegionSource {
                     None
                 }
             },
-            (None, Some(cluster)) => Some(Self::Imds(Lookup { session: Session::new(cluster), is_open: false })),
+            (None, Some(cluster)) => {
+                Some(Self::Imds(RegionLookup { session: ImdsSession::new(cluster), is_open: false }))
+            }
             (None, None) => {
                 faults.add(
                     KEY,
@@ -76,7 +78,7 @@ impl RegionSource {
     }
 }
 
-impl Lookup {
+impl RegionLookup {
     pub(crate) fn step(&mut self, answer: Option<&Response>) -> RegionStep {
         let Some(answer) = answer else {
             self.is_open = false;

@@ -4,11 +4,11 @@ use acpw_config::{Faults, Secret, object};
 use acpw_sigv4::Credentials;
 
 use super::{
-    Response, Set,
-    file::File,
-    profile::{FileKind, Profile, find},
-    provider::{Environment, Found, Provider, Step, variable},
+    CredentialSet, Provider, Response,
+    file::ServedFile,
+    profile::{FileKind, Profile, find_profile},
     raw::file_of,
+    step::{Environment, ProviderSetup, ProviderStep, variable},
 };
 
 object! {
@@ -30,14 +30,14 @@ object! {
 /// Reads a profile. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct SharedFile {
-    credentials_file: File,
-    config_file: Option<File>,
+    credentials_file: ServedFile,
+    config_file: Option<ServedFile>,
     profile: String,
     reads: FileKind,
 }
 
 impl RawSharedFile {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.file_cluster.optional(at("file_cluster"), faults);
         let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));
@@ -49,7 +49,7 @@ impl RawSharedFile {
         let credentials_file =
             credentials_file.or_else(|| variable(environment, "AWS_SHARED_CREDENTIALS_FILE")).or_else(home);
         let Some(credentials_file) = credentials_file else {
-            return Some(Found::Nothing(
+            return Some(ProviderSetup::Missing(
                 "neither credentials_file, AWS_SHARED_CREDENTIALS_FILE nor HOME is given, here or among the variables \
                  that vm_config.environment_variables hands over"
                     .to_owned(),
@@ -63,34 +63,34 @@ impl RawSharedFile {
         let profile = profile.unwrap_or_else(|| "default".to_owned());
         let reads = FileKind::Credentials;
         let shared_file = SharedFile { credentials_file: credentials_file?, config_file, profile, reads };
-        Some(Found::Provider(Provider::SharedFile(shared_file)))
+        Some(ProviderSetup::Provider(Provider::SharedFile(shared_file)))
     }
 }
 
 impl SharedFile {
-    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> ProviderStep {
         let Some(answer) = answer else {
             self.reads = FileKind::Credentials;
-            return Step::Call(self.credentials_file.read());
+            return ProviderStep::Call(self.credentials_file.read());
         };
         let file = match (self.reads, &self.config_file) {
             (FileKind::Config, Some(file)) => file,
             _ => &self.credentials_file,
         };
         let found = match file.content(answer) {
-            Ok(Some(text)) => find(text, self.reads, &self.profile).map_err(|error| error.to_string()),
+            Ok(Some(text)) => find_profile(text, self.reads, &self.profile).map_err(|error| error.to_string()),
             Ok(None) => Ok(None),
-            Err(reason) => return Step::soon(reason),
+            Err(reason) => return ProviderStep::soon(reason),
         };
         let found = found.and_then(|profile| profile.map_or(Ok(None), |profile| set(&profile)));
         match (found, self.reads, &self.config_file) {
-            (Ok(Some(set)), ..) => Step::Ready(set),
-            (Err(reason), ..) => Step::soon(format!("{}, profile {}: {reason}", file.path(), self.profile)),
+            (Ok(Some(set)), ..) => ProviderStep::Ready(set),
+            (Err(reason), ..) => ProviderStep::soon(format!("{}, profile {}: {reason}", file.path(), self.profile)),
             (Ok(None), FileKind::Credentials, Some(config_file)) => {
                 self.reads = FileKind::Config;
-                Step::Call(config_file.read())
+                ProviderStep::Call(config_file.read())
             }
-            (Ok(None), ..) => Step::NotLoaded(self.not_found()),
+            (Ok(None), ..) => ProviderStep::NotLoaded(self.not_found()),
         }
     }
 
@@ -101,7 +101,7 @@ impl SharedFile {
 }
 
 /// The keys of a profile, if it has any. An empty value is as none.
-fn set(profile: &Profile) -> Result<Option<Set>, String> {
+fn set(profile: &Profile) -> Result<Option<CredentialSet>, String> {
     let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let id = filled(profile.access_key_id.clone());
@@ -113,5 +113,5 @@ fn set(profile: &Profile) -> Result<Option<Set>, String> {
     };
     let token = filled(secret(&profile.session_token));
     let credentials = Credentials::new(&id, &key, token.as_deref()).map_err(|error| error.to_string())?;
-    Ok(Some(Set::lasting(credentials)))
+    Ok(Some(CredentialSet::lasting(credentials)))
 }

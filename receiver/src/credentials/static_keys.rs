@@ -3,11 +3,7 @@
 use acpw_config::{Faults, Secret, object};
 use acpw_sigv4::{Credentials, FieldError};
 
-use super::{
-    Set,
-    provider::{Found, Provider},
-    seed::part_of,
-};
+use super::{CredentialSet, Provider, legacy_keys::part_of, step::ProviderSetup};
 
 object! {
     /// Keys as they stand here. They are never fetched anew.
@@ -24,12 +20,12 @@ object! {
 }
 
 impl RawStatic {
-    pub(crate) fn check(self, path: &str, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, faults: &mut Faults) -> Option<ProviderSetup> {
         let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
         let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
         let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
         match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
-            Ok(credentials) => Some(Found::Provider(Provider::Static(Set::lasting(credentials)))),
+            Ok(credentials) => Some(ProviderSetup::Provider(Provider::Static(CredentialSet::lasting(credentials)))),
             Err(error) => {
                 let (FieldError::Empty(field) | FieldError::Character(field)) = error;
                 faults.add(format_args!("{path}.{}", part_of(field)), error);

@@ -7,10 +7,10 @@ use acpw_sigv4::Credentials;
 use percent_encoding::utf8_percent_encode;
 
 use super::{
-    Call, Response, Set,
+    Call, CredentialSet, Response,
     document::printable_code,
     expiration::Expiration,
-    provider::{Again, Failure, Step},
+    step::{ProviderFailure, ProviderStep, RetryPolicy},
 };
 use crate::{
     endpoint::Region,
@@ -63,15 +63,15 @@ impl Sts {
 
     /// The set in an answer. `sent` is the secret in the call's body, if there was one: a message that repeats it is not
     /// told.
-    pub(crate) fn read(&self, answer: &Response, sent: Option<&Secret>) -> Step {
+    pub(crate) fn read(&self, answer: &Response, sent: Option<&Secret>) -> ProviderStep {
         let (status, body) = match answer {
             Response::Complete { status, body, .. } => (*status, String::from_utf8_lossy(body)),
-            Response::Missing(reason) => return Step::soon(self.because(reason)),
+            Response::Missing(reason) => return ProviderStep::soon(self.because(reason)),
         };
         if status == 200 {
             return match set(&body) {
-                Ok(set) => Step::Ready(set),
-                Err(reason) => Step::soon(self.because(&reason)),
+                Ok(set) => ProviderStep::Ready(set),
+                Err(reason) => ProviderStep::soon(self.because(&reason)),
             };
         }
         let code = printable_code(element(&body, "Code").unwrap_or_default());
@@ -80,7 +80,7 @@ impl Sts {
         let message = message.split("The Canonical String").next().unwrap_or_default().trim();
         let told = if sent.is_some_and(|sent| message.contains(sent.expose())) { "" } else { message };
         let told: String = told.chars().take(MESSAGE_LIMIT).collect();
-        let again = match code.strip_suffix("Exception").unwrap_or(&code) {
+        let retry = match code.strip_suffix("Exception").unwrap_or(&code) {
             // Another attempt, another time on the clock or another token may do.
             "IDPCommunicationError"
             | "InvalidIdentityToken"
@@ -90,11 +90,11 @@ impl Sts {
             | "RequestLimitExceeded"
             | "SignatureDoesNotMatch"
             | "RequestExpired"
-            | "InvalidClientTokenId" => Again::Soon,
-            _ if status == 429 || status >= 500 => Again::Soon,
-            _ => Again::Late,
+            | "InvalidClientTokenId" => RetryPolicy::Soon,
+            _ if status == 429 || status >= 500 => RetryPolicy::Soon,
+            _ => RetryPolicy::Later,
         };
-        Step::Failed(Failure { reason: self.because(&format!("{status} {code} {told}")), again })
+        ProviderStep::Failed(ProviderFailure { reason: self.because(&format!("{status} {code} {told}")), retry })
     }
 
     fn because(&self, reason: &str) -> String {
@@ -103,13 +103,13 @@ impl Sts {
 }
 
 /// The credentials in an answer.
-fn set(xml: &str) -> Result<Set, String> {
+fn set(xml: &str) -> Result<CredentialSet, String> {
     let inner = element(xml, "Credentials").ok_or("the answer has no Credentials")?;
     let text = |name: &str| element(inner, name).map(unescaped).ok_or_else(|| format!("the answer has no {name}"));
     let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
     let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
     let expiration = element(inner, "Expiration").map_or(Expiration::Absent, Expiration::of_text);
-    Ok(Set::expiring(credentials, expiration))
+    Ok(CredentialSet::expiring(credentials, expiration))
 }
 
 #[cfg(test)]
@@ -122,18 +122,18 @@ mod tests {
         Sts { cluster: "sts".to_owned(), host: None }
     }
 
-    fn read(status: u16, body: &str) -> Step {
+    fn read(status: u16, body: &str) -> ProviderStep {
         sts().read(
             &Response::Complete { status, body: body.as_bytes().to_vec(), date: None },
             Some(&Secret::new("sent-secret")),
         )
     }
 
-    fn failure(status: u16, code: &str, message: &str) -> Failure {
+    fn failure(status: u16, code: &str, message: &str) -> ProviderFailure {
         let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
         let body = format!("<ErrorResponse xmlns=\"x\"><Error>{error}</Error><RequestId>i</RequestId></ErrorResponse>");
         match read(status, &body) {
-            Step::Failed(failure) => failure,
+            ProviderStep::Failed(failure) => failure,
             other => panic!("{other:?}"),
         }
     }
@@ -150,21 +150,21 @@ mod tests {
     #[test]
     fn what_may_pass_is_tried_soon_and_what_will_not_late() {
         let cases = [
-            (400, "IDPCommunicationError", Again::Soon),
-            (400, "InvalidIdentityToken", Again::Soon),
-            (400, "ExpiredTokenException", Again::Soon),
-            (403, "SignatureDoesNotMatch", Again::Soon),
-            (500, "InternalFailure", Again::Soon),
-            (503, "", Again::Soon),
-            (429, "", Again::Soon),
-            (400, "Throttling", Again::Soon),
-            (403, "AccessDenied", Again::Late),
-            (403, "IDPRejectedClaim", Again::Late),
-            (400, "MalformedPolicyDocument", Again::Late),
-            (400, "ValidationError", Again::Late),
+            (400, "IDPCommunicationError", RetryPolicy::Soon),
+            (400, "InvalidIdentityToken", RetryPolicy::Soon),
+            (400, "ExpiredTokenException", RetryPolicy::Soon),
+            (403, "SignatureDoesNotMatch", RetryPolicy::Soon),
+            (500, "InternalFailure", RetryPolicy::Soon),
+            (503, "", RetryPolicy::Soon),
+            (429, "", RetryPolicy::Soon),
+            (400, "Throttling", RetryPolicy::Soon),
+            (403, "AccessDenied", RetryPolicy::Later),
+            (403, "IDPRejectedClaim", RetryPolicy::Later),
+            (400, "MalformedPolicyDocument", RetryPolicy::Later),
+            (400, "ValidationError", RetryPolicy::Later),
         ];
-        for (status, code, again) in cases {
-            assert_eq!(failure(status, code, "m").again, again, "{code}");
+        for (status, code, retry) in cases {
+            assert_eq!(failure(status, code, "m").retry, retry, "{code}");
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
             ("<Credentials><AccessKeyId>AKID</AccessKeyId></Credentials>", "the answer has no SecretAccessKey"),
             ("<Credentials><AccessKeyId>AKID", "the answer has no Credentials"),
         ] {
-            let Step::Failed(failure) = read(200, body) else { panic!("{body}") };
+            let ProviderStep::Failed(failure) = read(200, body) else { panic!("{body}") };
             assert!(failure.reason.ends_with(missing), "{}", failure.reason);
         }
     }
@@ -196,7 +196,7 @@ mod tests {
         fn any_answer_is_read_and_shows_no_secret(status in 0u16..1_000, text in "[ -~]{0,200}") {
             let error = format!("<Error><Code>{text}</Code><Message>{text} sent-secret</Message></Error>");
             for body in [&text, &error] {
-                if let Step::Failed(failure) = read(status, body) {
+                if let ProviderStep::Failed(failure) = read(status, body) {
                     prop_assert!(!failure.reason.contains("sent-secret"), "{}", failure.reason);
                 }
             }

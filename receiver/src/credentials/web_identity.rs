@@ -6,10 +6,10 @@ use std::fmt;
 use acpw_config::{Faults, Secret, object};
 
 use super::{
-    Response,
-    file::File,
-    provider::{Circumstances, Environment, Found, Provider, Step, variable},
+    Provider, Response,
+    file::ServedFile,
     raw::{RoleKeys, file_of},
+    step::{Environment, ProviderContext, ProviderSetup, ProviderStep, variable},
     sts::Sts,
 };
 
@@ -40,13 +40,13 @@ pub struct WebIdentity {
     sts: Sts,
     role_arn: String,
     session_name: String,
-    file: File,
+    file: ServedFile,
     /// The token that STS was asked with.
     token: Option<Secret>,
 }
 
 impl RawWebIdentity {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.optional(at("role_arn"), faults).or_else(|| variable(environment, "AWS_ROLE_ARN"));
         let session_name = self.session_name.optional(at("session_name"), faults);
@@ -63,7 +63,7 @@ impl RawWebIdentity {
                 } else {
                     "neither token_file nor AWS_WEB_IDENTITY_TOKEN_FILE"
                 };
-                return Some(Found::Nothing(format!(
+                return Some(ProviderSetup::Missing(format!(
                     "{missing} is given, here or among the variables that vm_config.environment_variables hands over"
                 )));
             }
@@ -71,15 +71,19 @@ impl RawWebIdentity {
         let file = file_of(file_cluster, &token_file, "token_file", path, faults);
         let (sts, role_arn, session_name) = keys.check(role_arn, path, faults)?;
         let web_identity = WebIdentity { sts, role_arn, session_name, file: file?, token: None };
-        Some(Found::Provider(Provider::WebIdentity(web_identity)))
+        Some(ProviderSetup::Provider(Provider::WebIdentity(web_identity)))
     }
 }
 
 impl WebIdentity {
     /// The kubelet replaces the token before it expires, so every refresh begins with the file.
-    pub(crate) fn step(&mut self, answer: Option<&Response>, Circumstances { region, .. }: Circumstances<'_>) -> Step {
+    pub(crate) fn step(
+        &mut self,
+        answer: Option<&Response>,
+        ProviderContext { region, .. }: ProviderContext<'_>,
+    ) -> ProviderStep {
         match (answer, self.token.take()) {
-            (None, _) => Step::Call(self.file.read()),
+            (None, _) => ProviderStep::Call(self.file.read()),
             (Some(answer), None) => match self.file.token(answer) {
                 Ok(token) => {
                     let parameters = [
@@ -89,9 +93,9 @@ impl WebIdentity {
                     ];
                     let call = self.sts.call(region, "AssumeRoleWithWebIdentity", &parameters);
                     self.token = Some(Secret::new(token));
-                    Step::Call(call)
+                    ProviderStep::Call(call)
                 }
-                Err(reason) => Step::soon(reason),
+                Err(reason) => ProviderStep::soon(reason),
             },
             (Some(answer), Some(token)) => self.sts.read(answer, Some(&token)),
         }

@@ -4,14 +4,14 @@ use acpw_config::{Faults, Secret};
 use acpw_sigv4::{Credentials, Field, FieldError};
 
 use super::{
-    Provider, Set,
+    CredentialSet, Provider,
     environment::RawEnvironment,
-    provider::{Environment, Found},
+    step::{Environment, ProviderSetup},
 };
 
-/// Keys as they are found, not yet known to be complete.
+/// LegacyKeys as they are found, not yet known to be complete.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct LegacyKeys {
     /// `aws_access_key_id`
     pub access_key_id: Option<String>,
     /// `aws_secret_access_key`
@@ -20,7 +20,7 @@ pub struct Keys {
     pub session_token: Option<Secret>,
 }
 
-impl Keys {
+impl LegacyKeys {
     /// Returns whether none of them is given.
     fn is_empty(&self) -> bool {
         let is_given = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
@@ -33,12 +33,12 @@ impl Keys {
     pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Provider> {
         if self.is_empty() {
             match RawEnvironment::find("credentials", environment, faults)? {
-                Found::Provider(provider) => return Some(provider),
+                ProviderSetup::Provider(provider) => return Some(provider),
                 // The faults of the keys say what is to be given.
-                Found::Nothing(_) => {}
+                ProviderSetup::Missing(_) => {}
             }
         }
-        from_keys(self, environment, faults).map(|keys| Provider::Static(Set::lasting(keys)))
+        from_keys(self, environment, faults).map(|keys| Provider::Static(CredentialSet::lasting(keys)))
     }
 
     /// Notes a fault for each that is given beside `credentials`, where none of them has an effect.
@@ -59,7 +59,7 @@ impl Keys {
 /// Credentials from the configuration's keys, and from the environment for each that is not given there (or is empty).
 /// Both kinds of name are told in a fault, the values never.
 pub(crate) fn from_keys(
-    keys: Keys,
+    keys: LegacyKeys,
     environment: impl Fn(&str) -> Option<String>,
     faults: &mut Faults,
 ) -> Option<Credentials> {
@@ -113,7 +113,7 @@ pub(crate) fn part_of(field: Field) -> &'static str {
 mod tests {
     use super::*;
 
-    fn found(keys: Keys, environment: &[(&str, &str)]) -> Result<Credentials, String> {
+    fn found(keys: LegacyKeys, environment: &[(&str, &str)]) -> Result<Credentials, String> {
         let mut faults = Faults::default();
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
@@ -121,8 +121,12 @@ mod tests {
         credentials.ok_or_else(|| faults.to_string())
     }
 
-    fn keys(id: &str, secret: &str) -> Keys {
-        Keys { access_key_id: Some(id.to_owned()), secret_access_key: Some(Secret::new(secret)), session_token: None }
+    fn keys(id: &str, secret: &str) -> LegacyKeys {
+        LegacyKeys {
+            access_key_id: Some(id.to_owned()),
+            secret_access_key: Some(Secret::new(secret)),
+            session_token: None,
+        }
     }
 
     #[test]
@@ -131,14 +135,14 @@ mod tests {
             [("ACPW_AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT"), ("ACPW_AWS_SECRET_ACCESS_KEY", "environment")];
         let from_both = found(keys("AKIDCONFIGURATION", "configuration"), &environment).unwrap();
         assert_eq!(from_both.access_key_id(), "AKIDCONFIGURATION");
-        for keys in [Keys::default(), keys("", "")] {
+        for keys in [LegacyKeys::default(), keys("", "")] {
             assert_eq!(found(keys, &environment).unwrap().access_key_id(), "AKIDENVIRONMENT");
         }
     }
 
     #[test]
     fn without_keys_both_names_are_told() {
-        let error = found(Keys::default(), &[("ACPW_AWS_ACCESS_KEY_ID", "")]).unwrap_err();
+        let error = found(LegacyKeys::default(), &[("ACPW_AWS_ACCESS_KEY_ID", "")]).unwrap_err();
         for name in [
             "aws_access_key_id: is required",
             "ACPW_AWS_ACCESS_KEY_ID",
