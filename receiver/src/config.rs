@@ -316,7 +316,7 @@ mod tests {
         let half = of(r#", "aws_access_key_id": "AKIDHERE""#, &aws).unwrap_err().to_string();
         assert!(half.contains("aws_secret_access_key: is required"), "{half}");
         let half = of("", &aws[..1]).unwrap_err().to_string();
-        assert!(half.contains("AWS_ACCESS_KEY_ID is given, but AWS_SECRET_ACCESS_KEY is not"), "{half}");
+        assert!(half.contains("AWS_ACCESS_KEY_ID is set but AWS_SECRET_ACCESS_KEY is not; set both"), "{half}");
         let none = of("", &[]).unwrap_err().to_string();
         assert!(none.contains("ACPW_AWS_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID"), "{none}");
     }

@@ -69,3 +69,22 @@ fn literals(code: &str) -> Vec<String> {
     }
     literals
 }
+
+/// Returns Rust or JSON source with the escapes of its strings resolved, to search it for messages.
+#[allow(dead_code, reason = "not every test that includes this file needs it")]
+pub(crate) fn unescaped(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut chars = source.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('n') => text.push('\n'),
+                Some('\n') => chars = chars.as_str().trim_start().chars(),
+                Some(escaped) => text.push(escaped),
+                None => {}
+            },
+            c => text.push(c),
+        }
+    }
+    text
+}

@@ -1,4 +1,4 @@
-//! The provider `assume_role`: STS's AssumeRole, signed with the credentials of another provider.
+//! The provider `assume_role`: STS's AssumeRole with the credentials of another provider.
 
 use acpw_config::{Faults, object};
 use acpw_sigv4::{PayloadHash, Request, Scope, Signer};
@@ -11,26 +11,26 @@ use super::{
 };
 
 object! {
-    /// A role that the credentials of another provider may assume.
+    /// A role to assume with the credentials of another provider.
     pub struct RawAssumeRole {
         /// `assume_role`
         provider: String,
-        /// The Envoy cluster that leads to STS. Required.
+        /// The Envoy cluster of STS. Required.
         cluster: String,
-        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or as the region's partition has it.
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or the region's host in other partitions.
         sts_host: String,
-        /// The role. Required.
+        /// The ARN of the role. Required.
         role_arn: String,
-        /// The external ID that the role's trust policy may ask for.
+        /// The external ID, if the role's trust policy requires one.
         external_id: String,
-        /// The session's name. Default: `acpw`.
+        /// The session name. Default: `acpw`.
         session_name: String,
-        /// The provider of the credentials that assume the role. Required.
+        /// The provider whose credentials assume the role. Required.
         source: RawProvider,
     }
 }
 
-/// Assumes a role with what another provider gives.
+/// Assumes a role with the credentials of another provider.
 #[derive(Clone, Debug)]
 pub struct AssumeRole {
     source: Provider,
@@ -59,7 +59,10 @@ impl RawAssumeRole {
         let source = self.source.required(&source_path, faults);
         let source = match source?.check(&source_path, environment, faults)? {
             ProviderSetup::Provider(Provider::Envoy) => {
-                faults.add(source_path, "must be a provider of credentials: with envoy there is nothing to sign with");
+                faults.add(
+                    source_path,
+                    "must not be the provider envoy, which has no credentials to sign the AssumeRole request with",
+                );
                 return None;
             }
             ProviderSetup::Provider(source) => source,

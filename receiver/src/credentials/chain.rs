@@ -1,4 +1,4 @@
-//! The providers in their order, the set that is in use, and when the next one is fetched.
+//! Tries the providers in their order, stores the set in use, and schedules its replacement.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -12,54 +12,56 @@ use super::{
 };
 use crate::{clock::Clock, endpoint::Region, notice::Notice, random::Random};
 
-/// How long before its expiry a set is replaced; a set that lives less than twice as long, after half of its life.
+/// The time before its expiry at which a set is replaced. A set with less than twice this lifetime is replaced after
+/// half of its lifetime.
 const REFRESH_BUFFER: Duration = Duration::from_secs(15 * 60);
 
-/// The least time between a set and its replacement.
+/// The minimum time between a set and its replacement.
 const MIN_REFRESH_DELAY: Duration = Duration::from_secs(1);
 
-/// The first delay before a retry, which doubles each time.
+/// The first delay before a retry under [`RetryPolicy::Soon`], which doubles each time.
 const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// After how long a set that does not say when it expires is fetched anew.
+/// The time after which a set without a known expiry is refreshed.
 const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// After how long a set that was expired when it came is fetched anew, unless it is used on.
+/// The time after which a set is refreshed that was already expired when it was fetched.
 const EXPIRED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The longest time between two attempts at what may pass by itself.
+/// The maximum delay before a retry under [`RetryPolicy::Soon`].
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// The longest time between two attempts at what somebody has to change, and the first one, which doubles each time.
+/// The maximum delay before a retry under [`RetryPolicy::Later`].
 const MAX_LATER_RETRY_DELAY: Duration = Duration::from_secs(5 * 60);
+
+/// The first delay before a retry under [`RetryPolicy::Later`], which doubles each time.
 const FIRST_LATER_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// The least time between two replacements of sets that AWS refused and had never accepted.
+/// The minimum time between two replacements of sets that AWS refuses and has never accepted.
 const MIN_FORCED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The credentials of a receiver.
 ///
-/// The first provider that has credentials is kept to: from then on, that it has none is a failure. There are two ways back to
-/// those before it: one that could not be reached is asked again with the next set, or after five minutes; and all are asked
-/// again when AWS refuses a set for which there is no other.
+/// Once a provider has returned credentials, the chain stays with it: from then on it is a failure if that provider has
+/// none. There are two exceptions. An earlier provider that could not be reached is tried again at the next refresh, or
+/// after five minutes. And all providers are tried again if AWS refuses a set and the provider has no other.
 ///
-/// A set is replaced 15
-/// minutes before it expires, or after half of its life when that is later, up to a quarter of that time earlier, so that
-/// a fleet does not ask at once; until then, and while that fails, the old set is used, up to its expiry. At most one
-/// callout is in flight.
+/// A set is replaced 15 minutes before it expires, or after half of its lifetime if that is later. A random part of up
+/// to a quarter of that time is subtracted, so that a fleet does not refresh at the same moment. Until a new set
+/// arrives, the old one is used, up to its expiry. At most one callout is in flight.
 ///
-/// Driven by its owner, with the corrected time as wall clock: [`poll_call`](Self::poll_call) on a tick,
-/// [`handle_answer`](Self::handle_answer) when the callout ends, [`signing`](Self::signing) for each request.
+/// The owner calls [`poll_call`](Self::poll_call) on each tick, [`handle_answer`](Self::handle_answer) when the callout
+/// ends, and [`signing`](Self::signing) for each request, with the corrected time as the wall clock.
 #[derive(Debug)]
 pub struct Chain {
     providers: Vec<Provider>,
     region: RegionSource,
     chosen: Option<usize>,
-    /// Whether a provider before the chosen one could not be reached.
+    /// True if a provider before the chosen one could not be reached.
     has_unreachable: bool,
-    /// Whether it was logged that an expiry cannot be read.
+    /// True if an invalid expiry was logged.
     has_logged_expiry: bool,
-    /// Why the providers before the one that is asked have none.
+    /// The reasons why the providers tried so far have no credentials.
     missing: Vec<String>,
     in_use: Option<InUse>,
     callout: Callout,
@@ -71,16 +73,16 @@ pub struct Chain {
     notices: VecDeque<Notice>,
 }
 
-/// Names a set that was in use.
+/// Identifies a set of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetId(u64);
 
-/// How a request is signed.
+/// How to sign a request.
 #[derive(Debug)]
 pub enum Signing<'a> {
-    /// With these keys.
+    /// With this signer.
     Keys(&'a mut Signer),
-    /// By Envoy, on its way.
+    /// Not at all: Envoy signs it.
     Envoy,
 }
 
@@ -90,17 +92,17 @@ struct InUse {
     signer: Option<Box<Signer>>,
     expires: Option<Timestamp>,
     refresh: Refresh,
-    /// Whether AWS has accepted it.
+    /// True if AWS has accepted a request signed with it.
     was_accepted: bool,
 }
 
-/// When a set is replaced.
+/// When to replace a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refresh {
     Never,
-    /// By the corrected wall clock.
+    /// At a time of the corrected wall clock.
     At(Timestamp),
-    /// By the steady clock.
+    /// At a time of the steady clock.
     After(Duration),
 }
 
@@ -111,7 +113,7 @@ enum Callout {
     InFlight { lookup: Lookup, signed_at: Option<Timestamp>, sent: Duration },
 }
 
-/// Who is asked.
+/// The subject of a lookup.
 #[derive(Clone, Copy, Debug)]
 enum Lookup {
     Region,
@@ -119,7 +121,7 @@ enum Lookup {
 }
 
 impl Chain {
-    /// A chain that has not asked anyone yet. `seed` makes it differ from the others of a fleet.
+    /// Creates a chain without credentials. `seed` varies the times of refreshes within a fleet.
     pub fn new(providers: Vec<Provider>, region: RegionSource, seed: u64) -> Self {
         Self {
             providers,
@@ -139,18 +141,18 @@ impl Chain {
         }
     }
 
-    /// The region, once it is known.
+    /// Returns the region, once it is known.
     pub fn region(&self) -> Option<&Region> {
         self.region.region()
     }
 
-    /// The provider whose set is in use, by its name in the configuration, and until when the set is good.
+    /// Returns the name of the provider whose set is in use, and the expiry of the set.
     pub fn in_use(&self) -> Option<(&'static str, Option<Timestamp>)> {
         let provider = self.chosen.and_then(|index| self.providers.get(index))?;
         Some((provider.name(), self.in_use.as_ref()?.expires))
     }
 
-    /// Begins to fetch a set when that is due. Providers that need no request are done with here.
+    /// Starts a refresh if it is due. Finishes it if the provider needs no request.
     pub fn handle_time(&mut self, now: Now) {
         if matches!(self.callout, Callout::Idle) && self.is_due(now) {
             self.missing.clear();
@@ -160,7 +162,7 @@ impl Chain {
         }
     }
 
-    /// The request to send now, if there is one; its answer is to be handed to [`handle_answer`](Self::handle_answer).
+    /// Returns the next request to send, if there is one. Pass the response to [`handle_answer`](Self::handle_answer).
     pub fn poll_call(&mut self, now: Now) -> Option<Call> {
         self.handle_time(now);
         match std::mem::replace(&mut self.callout, Callout::Idle) {
@@ -175,15 +177,15 @@ impl Chain {
         }
     }
 
-    /// The callout has ended, or could not be dispatched.
+    /// Handles the response to the callout in flight, or the reason why there is none.
     pub fn handle_answer(&mut self, answer: &Response, now: Now) {
         if let Callout::InFlight { lookup, .. } = std::mem::replace(&mut self.callout, Callout::Idle) {
             self.advance(lookup, Some(answer), now);
         }
     }
 
-    /// By how many milliseconds the clock of who answers the callout in flight is ahead, when the callout was signed: it
-    /// is AWS then.
+    /// Returns by how many milliseconds the clock of the responder is ahead. Returns `None` unless the callout in
+    /// flight was signed, in which case the responder is AWS.
     pub fn clock_difference(&self, answer: &Response, now: Now) -> Option<i64> {
         match (&self.callout, answer) {
             (
@@ -194,23 +196,24 @@ impl Chain {
         }
     }
 
-    /// What a request is signed with now; nothing while there are no good credentials.
+    /// Returns how to sign a request now, or `None` if there are no valid credentials.
     pub fn signing(&mut self, now: Timestamp) -> Option<(SetId, Signing<'_>)> {
         let in_use = self.in_use.as_mut().filter(|in_use| in_use.expires.is_none_or(|expires| now < expires))?;
         let signing = in_use.signer.as_deref_mut().map_or(Signing::Envoy, Signing::Keys);
         Some((in_use.id, signing))
     }
 
-    /// AWS has accepted what was signed with this set.
+    /// Records that AWS has accepted a request signed with this set.
     pub fn accepted(&mut self, set: SetId) {
         if let Some(in_use) = self.in_use.as_mut().filter(|in_use| in_use.id == set) {
             in_use.was_accepted = true;
         }
     }
 
-    /// AWS has refused what was signed with this set; returns whether there are others, or will be. A set that was accepted
-    /// before is replaced at once; one that never was, at most once a minute. Where a provider has no other than the refused
-    /// one, or never had a good one, all providers are asked again.
+    /// Handles that AWS has refused a request signed with this set. Returns true if there is or will be another set.
+    ///
+    /// A set that was accepted before is replaced immediately, and one that never was at most once per minute. If the
+    /// provider has no other set or never had an accepted one, all providers are tried again.
     pub fn refused(&mut self, set: SetId, now: Now) -> bool {
         let Some(in_use) = self.in_use.as_ref().filter(|in_use| in_use.id == set) else { return true };
         let provider = self.chosen.and_then(|index| self.providers.get(index));
@@ -222,7 +225,7 @@ impl Chain {
             self.chosen.is_some_and(|index| index > 0) && may_force && !(is_refreshable && in_use.was_accepted);
         if is_given_up {
             let name = provider.map_or("", Provider::name);
-            let reason = format!("{name}: AWS refuses what it gave, so all providers are asked again");
+            let reason = format!("{name}: AWS refuses its credentials; trying all providers again");
             self.notices.push_back(Notice::CredentialsFailed { reason, delay: Duration::ZERO, is_held: true });
             self.chosen = None;
         } else if !is_replaced {
@@ -234,7 +237,7 @@ impl Chain {
         true
     }
 
-    /// The next thing worth a line in the log.
+    /// Returns the next notice for the log.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
@@ -249,7 +252,7 @@ impl Chain {
         is_old && now.steady >= self.not_before
     }
 
-    /// The region comes first: without it nothing can be signed.
+    /// Returns the first lookup of a refresh. The region is first, because signing needs it.
     fn first(&self) -> Lookup {
         match self.region {
             RegionSource::Known(_) if self.has_unreachable => Lookup::Provider(0),
@@ -258,7 +261,7 @@ impl Chain {
         }
     }
 
-    /// Asks on until a request is wanted, or credentials are there, or that has failed.
+    /// Advances the lookups until one needs a request, returns credentials, or fails.
     fn advance(&mut self, mut lookup: Lookup, mut answer: Option<&Response>, now: Now) {
         loop {
             let answer = answer.take();
@@ -266,7 +269,7 @@ impl Chain {
                 (Lookup::Region, RegionSource::Imds(region_lookup)) => match region_lookup.step(answer) {
                     RegionStep::Call(call) => return self.callout = Callout::Pending(lookup, call),
                     RegionStep::Failed(reason) => {
-                        let reason = format!("the region is not known: {reason}");
+                        let reason = format!("the region is unknown: {reason}");
                         return self.fail(ProviderFailure { reason, retry: RetryPolicy::Soon }, now);
                     }
                     RegionStep::Found(region) => {
@@ -310,14 +313,14 @@ impl Chain {
         }
     }
 
-    /// Returns who is asked after a provider that has none: the next, but for the one that is kept to.
+    /// Returns the lookup after a provider without credentials: the next provider, or none after the chosen one.
     fn after(&self, index: usize) -> Option<Lookup> {
-        let is_kept_to = self.chosen.is_some_and(|chosen| index >= chosen);
-        (!is_kept_to).then(|| Lookup::Provider(index.saturating_add(1)))
+        let is_last = self.chosen.is_some_and(|chosen| index >= chosen);
+        (!is_last).then(|| Lookup::Provider(index.saturating_add(1)))
     }
 
     fn fail_without_credentials(&mut self, now: Now) {
-        let reason = format!("none found; looked for [{}]", self.missing.join("; "));
+        let reason = format!("no provider has credentials: {}", self.missing.join("; "));
         self.fail(ProviderFailure { reason, retry: RetryPolicy::Soon }, now);
     }
 
@@ -346,7 +349,8 @@ impl Chain {
                 let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
                 ((!outlives_expiry).then_some(expires), Refresh::At(now.wall.shifted(wait)))
             }
-            // Expired when it came, by a clock that may be wrong: AWS is to judge, and its answer corrects the clock.
+            // The set was already expired, but the clock may be wrong. AWS decides, and its response corrects the
+            // clock.
             Some((_, None)) => {
                 let wait = if outlives_expiry { REFRESH_BUFFER } else { EXPIRED_REFRESH_INTERVAL };
                 let wait = wait.saturating_add(self.random.below(wait / 4));
@@ -398,7 +402,7 @@ fn doubled(time: Duration, times: u32) -> Duration {
     time.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
 }
 
-/// How long it is until then.
+/// Returns the time until `expires`, or `None` if it has passed.
 fn remaining(expires: Timestamp, now: Timestamp) -> Option<Duration> {
     let millis = u64::try_from(expires.millis_since(now)).ok()?;
     (millis > 0).then(|| Duration::from_millis(millis))

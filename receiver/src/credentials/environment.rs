@@ -9,8 +9,8 @@ use super::{
 };
 
 object! {
-    /// Keys from environment variables: `ACPW_AWS_ACCESS_KEY_ID`, `ACPW_AWS_SECRET_ACCESS_KEY` and
-    /// `ACPW_AWS_SESSION_TOKEN`, else the three without `ACPW_`.
+    /// Keys from the environment variables `ACPW_AWS_ACCESS_KEY_ID`, `ACPW_AWS_SECRET_ACCESS_KEY` and
+    /// `ACPW_AWS_SESSION_TOKEN`, or otherwise from those without `ACPW_`.
     pub struct RawEnvironment {
         /// `environment`
         provider: String,
@@ -22,8 +22,8 @@ impl RawEnvironment {
         Self::find(path, environment, faults)
     }
 
-    /// Returns the keys in the environment. The variables of one prefix belong together: a token of the one is never put to a key
-    /// of the other.
+    /// Returns the keys in the environment. The variables of a prefix belong together; a token is never combined with a
+    /// key of the other prefix.
     pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
@@ -35,7 +35,7 @@ impl RawEnvironment {
                         Some(_) => ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"),
                         None => ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID"),
                     };
-                    faults.add(path, format_args!("{prefix}{given} is given, but {prefix}{missing} is not"));
+                    faults.add(path, format_args!("{prefix}{given} is set but {prefix}{missing} is not; set both"));
                     return None;
                 }
             };
@@ -50,8 +50,8 @@ impl RawEnvironment {
             }
         }
         Some(ProviderSetup::Missing(
-            "neither ACPW_AWS_ACCESS_KEY_ID and ACPW_AWS_SECRET_ACCESS_KEY nor AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY are among the variables that vm_config.environment_variables hands over"
+            "vm_config.environment_variables passes neither ACPW_AWS_ACCESS_KEY_ID and ACPW_AWS_SECRET_ACCESS_KEY nor \
+             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the VM"
                 .to_owned(),
         ))
     }

@@ -1,4 +1,5 @@
-//! The keys of the first ACPW: `aws_access_key_id` and `aws_secret_access_key`, here or in the environment.
+//! The keys of the first version of ACPW: `aws_access_key_id` and `aws_secret_access_key`, in the configuration or the
+//! environment.
 
 use acpw_config::{Faults, Secret};
 use acpw_sigv4::{Credentials, Field, FieldError};
@@ -9,7 +10,7 @@ use super::{
     step::{Environment, ProviderSetup},
 };
 
-/// LegacyKeys as they are found, not yet known to be complete.
+/// Keys in the configuration, which may be incomplete.
 #[derive(Debug, Default)]
 pub struct LegacyKeys {
     /// `aws_access_key_id`
@@ -21,27 +22,28 @@ pub struct LegacyKeys {
 }
 
 impl LegacyKeys {
-    /// Returns whether none of them is given.
+    /// Returns true if none of the keys is set.
     fn is_empty(&self) -> bool {
         let is_given = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
         let has_id = self.access_key_id.as_ref().is_some_and(|id| !id.is_empty());
         !has_id && !is_given(&self.secret_access_key) && !is_given(&self.session_token)
     }
 
-    /// Returns the provider of a configuration without `credentials`: the keys of the configuration, each else from its variable
-    /// with `ACPW_`; without any in the configuration, the provider `environment`.
+    /// Returns the provider for a configuration without `credentials`. Each key defaults to its environment variable
+    /// with
+    /// `ACPW_`. If no key is configured, the provider is `environment`.
     pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Provider> {
         if self.is_empty() {
             match RawEnvironment::find("credentials", environment, faults)? {
                 ProviderSetup::Provider(provider) => return Some(provider),
-                // The faults of the keys say what is to be given.
+                // The faults of the keys below say what to set.
                 ProviderSetup::Missing(_) => {}
             }
         }
         from_keys(self, environment, faults).map(|keys| Provider::Static(CredentialSet::lasting(keys)))
     }
 
-    /// Notes a fault for each that is given beside `credentials`, where none of them has an effect.
+    /// Adds a fault for each key that is set together with `credentials`, where it has no effect.
     pub(crate) fn refuse(&self, faults: &mut Faults) {
         let secret = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
         for (key, is_given) in [
@@ -50,14 +52,17 @@ impl LegacyKeys {
             ("aws_session_token", secret(&self.session_token)),
         ] {
             if is_given {
-                faults.add(key, "has no effect beside credentials: use the provider static there, or leave one out");
+                faults.add(
+                    key,
+                    "has no effect together with credentials; remove it, or use the provider static in credentials",
+                );
             }
         }
     }
 }
 
-/// Credentials from the configuration's keys, and from the environment for each that is not given there (or is empty).
-/// Both kinds of name are told in a fault, the values never.
+/// Returns credentials from the configuration, or from the environment for each key that is absent or empty. Faults
+/// contain the names of keys and variables, but no values.
 pub(crate) fn from_keys(
     keys: LegacyKeys,
     environment: impl Fn(&str) -> Option<String>,
@@ -67,7 +72,7 @@ pub(crate) fn from_keys(
     let given =
         |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned()).filter(|text| !text.is_empty());
     let configured_id = keys.access_key_id.filter(|id| !id.is_empty());
-    // A token belongs to the key that it came with.
+    // A token must come from the same source as its key.
     let token = match (given(keys.session_token), &configured_id) {
         (None, None) => variable("ACPW_AWS_SESSION_TOKEN"),
         (token, _) => token,
@@ -82,8 +87,8 @@ pub(crate) fn from_keys(
             faults.add(
                 key,
                 format_args!(
-                    "is required: give it here, or give {name} or {} to Envoy and name it in \
-                     vm_config.environment_variables.host_env_keys, or have a provider in credentials",
+                    "is required: set it here, or set {name} or {} for Envoy and list it in \
+                     vm_config.environment_variables.host_env_keys, or configure credentials",
                     name.trim_start_matches("ACPW_")
                 ),
             );
@@ -99,7 +104,7 @@ pub(crate) fn from_keys(
     }
 }
 
-/// What a part of the credentials is called in configurations.
+/// Returns the name of a part of the credentials in configurations.
 pub(crate) fn part_of(field: Field) -> &'static str {
     match field {
         Field::AccessKeyId => "access_key_id",
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_comes_before_the_environment() {
+    fn the_configuration_takes_precedence_over_the_environment() {
         let environment =
             [("ACPW_AWS_ACCESS_KEY_ID", "AKIDENVIRONMENT"), ("ACPW_AWS_SECRET_ACCESS_KEY", "environment")];
         let from_both = found(keys("AKIDCONFIGURATION", "configuration"), &environment).unwrap();
@@ -141,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_both_names_are_told() {
+    fn missing_keys_are_reported_with_their_variables() {
         let error = found(LegacyKeys::default(), &[("ACPW_AWS_ACCESS_KEY_ID", "")]).unwrap_err();
         for name in [
             "aws_access_key_id: is required",
@@ -155,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_cannot_be_signed_with_are_told_and_not_shown() {
+    fn invalid_keys_are_reported_but_not_shown() {
         let error = found(keys("AKID", "wJalr\nXUtn"), &[]).unwrap_err();
         assert!(error.starts_with("aws_secret_access_key: "), "{error}");
         assert!(!error.contains("wJalr"), "{error}");

@@ -1,8 +1,8 @@
-//! Where the keys come from that requests are signed with, and when they are fetched anew.
+//! Fetches and refreshes the credentials that sign requests.
 //!
-//! A [`Provider`] is a small state machine, one file each: asked with the last answer to its callout, it says which
-//! callout it wants next, or ends with a set of credentials, with the word that there are none, or with a failure. The
-//! [`Chain`] asks the providers in their order, keeps the set that is in use and knows when the next one is due.
+//! A [`Provider`] is a small state machine. Given the response to its last callout, it requests another callout,
+//! returns a set of credentials, or reports that it has none or has failed. The [`Chain`] tries the providers in their
+//! order, stores the set in use, and schedules its replacement.
 
 pub mod chain;
 pub mod credential_set;

@@ -1,4 +1,4 @@
-//! What all providers have in common.
+//! The providers of credentials.
 
 use super::{
     CredentialSet, Response,
@@ -10,29 +10,29 @@ use super::{
     web_identity::WebIdentity,
 };
 
-/// Where credentials come from. `Debug` shows no secret.
+/// A provider of credentials. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub enum Provider {
-    /// The configuration.
+    /// Keys from the configuration.
     Static(CredentialSet),
-    /// Environment variables.
+    /// Keys from environment variables.
     Environment(CredentialSet),
-    /// The container agent of ECS, or EKS Pod Identity's.
+    /// The credentials endpoint of ECS or EKS Pod Identity.
     Container(ContainerProvider),
     /// EC2's metadata service.
     Imds(Imds),
-    /// A web identity's token, exchanged by STS.
+    /// STS's AssumeRoleWithWebIdentity with a token from a file.
     WebIdentity(WebIdentity),
     /// The shared credentials file.
     SharedFile(SharedFile),
-    /// A role that STS gives to the credentials of another provider.
+    /// STS's AssumeRole with the credentials of another provider.
     AssumeRole(Box<AssumeRole>),
-    /// None: Envoy signs.
+    /// No credentials: Envoy signs requests.
     Envoy,
 }
 
 impl Provider {
-    /// Its name in the configuration.
+    /// Returns the provider's name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Static(_) => "static",
@@ -46,7 +46,7 @@ impl Provider {
         }
     }
 
-    /// Goes on with the answer to its last call; without one, it starts from the beginning.
+    /// Continues with the response to the last call, or restarts if there is none.
     pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match self {
             Self::Static(set) | Self::Environment(set) => ProviderStep::Ready(set.clone()),
@@ -59,7 +59,7 @@ impl Provider {
         }
     }
 
-    /// Whether it can give other credentials than it has given.
+    /// Returns true if the provider can return other credentials than before.
     pub(crate) fn is_refreshable(&self) -> bool {
         match self {
             Self::Static(_) | Self::Environment(_) | Self::Envoy => false,
@@ -69,7 +69,7 @@ impl Provider {
         }
     }
 
-    /// The cluster of EC2's metadata service, if it asks that.
+    /// Returns the cluster of the EC2 metadata service if the provider uses it.
     pub(crate) fn imds_cluster(&self) -> Option<&str> {
         match self {
             Self::Imds(imds) => Some(imds.cluster()),

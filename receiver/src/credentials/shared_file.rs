@@ -1,4 +1,4 @@
-//! The provider `shared_file`: a profile in the shared credentials file, read anew at each refresh.
+//! The provider `shared_file`: a profile in the shared credentials file, which is read at each refresh.
 
 use acpw_config::{Faults, Secret, object};
 use acpw_sigv4::Credentials;
@@ -12,22 +12,23 @@ use super::{
 };
 
 object! {
-    /// A profile in the shared credentials file, else in the shared config file.
+    /// A profile in the shared credentials file, or otherwise in the shared config file.
     pub struct RawSharedFile {
         /// `shared_file`
         provider: String,
-        /// The Envoy cluster that leads to the file server. Required.
+        /// The Envoy cluster of the file server. Required.
         file_cluster: String,
-        /// The credentials file. Default: `AWS_SHARED_CREDENTIALS_FILE`, else `.aws/credentials` in `HOME`.
+        /// The path of the credentials file. Default: `AWS_SHARED_CREDENTIALS_FILE`, or `.aws/credentials` in `HOME`.
         credentials_file: String,
-        /// The config file, where the credentials file has not the profile. Default: `AWS_CONFIG_FILE`; none otherwise.
+        /// The path of the config file, which is read if the credentials file lacks the profile. Default:
+        /// `AWS_CONFIG_FILE`, or none.
         config_file: String,
-        /// The profile. Default: `AWS_PROFILE`, else `default`.
+        /// The name of the profile. Default: `AWS_PROFILE`, or `default`.
         profile: String,
     }
 }
 
-/// Reads a profile. `Debug` shows no secret.
+/// Reads the keys of a profile. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct SharedFile {
     credentials_file: ServedFile,
@@ -50,8 +51,8 @@ impl RawSharedFile {
             credentials_file.or_else(|| variable(environment, "AWS_SHARED_CREDENTIALS_FILE")).or_else(home);
         let Some(credentials_file) = credentials_file else {
             return Some(ProviderSetup::Missing(
-                "neither credentials_file, AWS_SHARED_CREDENTIALS_FILE nor HOME is given, here or among the variables \
-                 that vm_config.environment_variables hands over"
+                "credentials_file is not set, and vm_config.environment_variables passes neither \
+                 AWS_SHARED_CREDENTIALS_FILE nor HOME to the VM"
                     .to_owned(),
             ));
         };
@@ -96,11 +97,11 @@ impl SharedFile {
 
     fn not_found(&self) -> String {
         let or_config = self.config_file.as_ref().map(|file| format!(" or {}", file.path())).unwrap_or_default();
-        format!("no keys of the profile {} in {}{or_config}", self.profile, self.credentials_file.path())
+        format!("no keys for profile {} in {}{or_config}", self.profile, self.credentials_file.path())
     }
 }
 
-/// The keys of a profile, if it has any. An empty value is as none.
+/// Returns the keys of a profile as a set, or `None` if it has no keys. An empty value counts as absent.
 fn set(profile: &Profile) -> Result<Option<CredentialSet>, String> {
     let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -114,4 +115,22 @@ fn set(profile: &Profile) -> Result<Option<CredentialSet>, String> {
     let token = filled(secret(&profile.session_token));
     let credentials = Credentials::new(&id, &key, token.as_deref()).map_err(|error| error.to_string())?;
     Ok(Some(CredentialSet::lasting(credentials)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_needs_both_keys_or_none() {
+        let profile = |id: &str, secret: &str| Profile {
+            access_key_id: Some(id.to_owned()),
+            secret_access_key: Some(Secret::new(secret)),
+            session_token: None,
+        };
+        assert!(set(&profile("", "")).unwrap().is_none());
+        assert_eq!(set(&profile("A", "s")).unwrap().unwrap().credentials.access_key_id(), "A");
+        assert_eq!(set(&profile("A", "")).unwrap_err(), "aws_secret_access_key is missing");
+        assert_eq!(set(&profile("", "s")).unwrap_err(), "aws_access_key_id is missing");
+    }
 }

@@ -6,13 +6,13 @@ use acpw_sigv4::{Credentials, FieldError};
 use super::{CredentialSet, Provider, legacy_keys::part_of, step::ProviderSetup};
 
 object! {
-    /// Keys as they stand here. They are never fetched anew.
+    /// Keys in the configuration. They are never refreshed.
     pub struct RawStatic {
         /// `static`
         provider: String,
-        /// The access key's ID. Required.
+        /// The access key ID. Required.
         access_key_id: String,
-        /// The access key's secret. Required.
+        /// The secret access key. Required.
         secret_access_key: Secret,
         /// The session token of temporary credentials.
         session_token: Secret,

@@ -1,74 +1,73 @@
-//! The steps of a provider.
+//! Types that all providers share: their steps, failures, context and setup.
 
 use acpw_metric::Timestamp;
 
 use super::{Call, CredentialSet, Provider};
 use crate::endpoint::Region;
 
-/// What a provider says, given the last answer.
+/// The result of a provider's step.
 #[derive(Debug)]
 pub(crate) enum ProviderStep {
-    /// It wants this sent, and to be asked again with what comes back.
+    /// Send this request and pass the response to the next step.
     Call(Call),
-    /// Here they are.
+    /// The credentials.
     Ready(CredentialSet),
-    /// Requests go unsigned.
+    /// Send requests unsigned.
     Unsigned,
-    /// It has none to give, for this reason; the next provider is asked.
+    /// The provider has no credentials, for this reason. The chain tries the next provider.
     NotLoaded(String),
-    /// Nothing answers where it asks, for this reason. It may have none, or not be reached yet: the next provider is asked, and
-    /// this one again later.
+    /// The provider cannot be reached, for this reason. The chain tries the next provider now and this one again later.
     Unreachable(String),
-    /// It should have some and could not get them.
+    /// The provider should have credentials but failed to get them.
     Failed(ProviderFailure),
 }
 
-/// Why there are no credentials, in words that show no secret, and when to try again.
+/// The reason why a provider failed, without secrets, and when to retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProviderFailure {
     pub(crate) reason: String,
     pub(crate) retry: RetryPolicy,
 }
 
-/// When what has failed is tried again.
+/// When to retry after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
-    /// Soon, and less often the longer it fails.
+    /// Soon, with growing delays: the failure may be temporary.
     Soon,
-    /// Late, though a few times soon: it fails until somebody changes something, which may be under way. IAM shows a change
-    /// some seconds later.
+    /// Later: the failure remains until somebody changes something. The first retries are soon nevertheless, because a
+    /// change may be in progress and takes some seconds to propagate in IAM.
     Later,
 }
 
-/// What a provider may need to know.
+/// The context of a provider's step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProviderContext<'a> {
     /// The corrected time.
     pub(crate) now: Timestamp,
-    /// The region whose STS is asked.
+    /// The region whose STS is called.
     pub(crate) region: &'a Region,
 }
 
 impl ProviderStep {
-    /// A failure that is tried again soon.
+    /// Returns a failure with [`RetryPolicy::Soon`].
     pub(crate) fn soon(reason: impl Into<String>) -> Self {
         Self::Failed(ProviderFailure { reason: reason.into(), retry: RetryPolicy::Soon })
     }
 }
 
-/// What a part of the configuration makes.
+/// The result of validating a provider's configuration.
 #[derive(Debug)]
 pub enum ProviderSetup {
     /// A provider.
     Provider(Provider),
-    /// None: what it would need is not there. This says what was looked for, and where.
+    /// The provider cannot be used here, for this reason.
     Missing(String),
 }
 
-/// The environment of the module.
+/// Returns the value of an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A variable that is set and not empty.
+/// Returns an environment variable if it is set and not empty.
 pub(crate) fn variable(environment: Environment<'_>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.is_empty())
 }

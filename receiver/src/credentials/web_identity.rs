@@ -1,5 +1,5 @@
-//! The provider `web_identity`: STS's AssumeRoleWithWebIdentity with a token from a file, as EKS gives it to a service
-//! account (IRSA).
+//! The provider `web_identity`: STS's AssumeRoleWithWebIdentity with a token from a file, as EKS provides it for a
+//! service account (IRSA).
 
 use std::fmt;
 
@@ -14,34 +14,35 @@ use super::{
 };
 
 object! {
-    /// A role for a web identity, such as a service account of EKS. What is not given here is taken from the environment
+    /// A role for a web identity, such as an EKS service account. Keys that are absent here default to the environment
     /// variables that EKS sets.
     pub struct RawWebIdentity {
         /// `web_identity`
         provider: String,
-        /// The Envoy cluster that leads to STS. Required.
+        /// The Envoy cluster of STS. Required.
         cluster: String,
-        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or as the region's partition has it.
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or the region's host in other partitions.
         sts_host: String,
-        /// The role. Default: `AWS_ROLE_ARN`.
+        /// The ARN of the role. Default: `AWS_ROLE_ARN`.
         role_arn: String,
-        /// The session's name. Default: `AWS_ROLE_SESSION_NAME`, else `acpw`.
+        /// The session name. Default: `AWS_ROLE_SESSION_NAME`, or `acpw`.
         session_name: String,
-        /// The file that has the identity's token, read at each refresh. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`.
+        /// The path of the file with the identity's token, which is read at each refresh. Default:
+        /// `AWS_WEB_IDENTITY_TOKEN_FILE`.
         token_file: String,
-        /// The Envoy cluster that leads to the file server. Required.
+        /// The Envoy cluster of the file server. Required.
         file_cluster: String,
     }
 }
 
-/// Exchanges the token in a file for credentials of a role. `Debug` shows no token.
+/// Exchanges a token in a file for credentials of a role. `Debug` shows no token.
 #[derive(Clone)]
 pub struct WebIdentity {
     sts: Sts,
     role_arn: String,
     session_name: String,
     file: ServedFile,
-    /// The token that STS was asked with.
+    /// The token sent to STS.
     token: Option<Secret>,
 }
 
@@ -58,13 +59,12 @@ impl RawWebIdentity {
         let (role_arn, token_file) = match (role_arn, token_file) {
             (Some(role_arn), Some(token_file)) => (role_arn, token_file),
             (role_arn, _) => {
-                let missing = if role_arn.is_none() {
-                    "neither role_arn nor AWS_ROLE_ARN"
-                } else {
-                    "neither token_file nor AWS_WEB_IDENTITY_TOKEN_FILE"
+                let (key, variable) = match role_arn {
+                    None => ("role_arn", "AWS_ROLE_ARN"),
+                    Some(_) => ("token_file", "AWS_WEB_IDENTITY_TOKEN_FILE"),
                 };
                 return Some(ProviderSetup::Missing(format!(
-                    "{missing} is given, here or among the variables that vm_config.environment_variables hands over"
+                    "{key} is not set, and vm_config.environment_variables does not pass {variable} to the VM"
                 )));
             }
         };
@@ -76,7 +76,7 @@ impl RawWebIdentity {
 }
 
 impl WebIdentity {
-    /// The kubelet replaces the token before it expires, so every refresh begins with the file.
+    /// Performs a step. Every refresh starts with the file, because the kubelet replaces the token before it expires.
     pub(crate) fn step(
         &mut self,
         answer: Option<&Response>,

@@ -61,6 +61,8 @@ mod tests {
             "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
             "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
         ];
+        let closed = "the connection was closed before the response was complete";
+        assert_eq!(explained("the answer broke off", 5), [closed, TLS].concat());
         for reason in tls {
             assert!(explained(reason, 5).ends_with(TLS), "{reason}");
         }

@@ -27,6 +27,9 @@ struct Endpoint {
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
+const SEVERAL_ENDPOINTS: &str = "the cluster has several endpoints, or its endpoint restarts repeatedly: counters go back \
+     and forth, and none is published. Configure a cluster and a scrape for each endpoint";
+
 impl Endpoint {
     fn new(rules: Vec<Rule>, max_series: usize) -> Self {
         let collector = Collector::new(rules, max_series, None);
@@ -300,7 +303,7 @@ fn several_endpoints_are_detected_by_counters_that_go_back_and_forth() {
                 assert_eq!(endpoint.respond(&series), [], "{order:?} {round}");
             }
             let remarks = endpoint.remarks();
-            assert!(remarks.iter().any(|remark| remark.contains("several endpoints")), "{order:?} {remarks:?}");
+            assert!(remarks.contains(&SEVERAL_ENDPOINTS.to_owned()), "{order:?} {remarks:?}");
             // From now on, only one of them responds.
             let mut published = 0.0;
             for round in 40..80 {
@@ -325,7 +328,7 @@ fn several_processes_are_detected_by_their_start_times() {
             assert!(name == "g" || (round == 2 && sum == 2.0), "{name} {sum} {round}");
         }
     }
-    assert!(endpoint.remarks()[0].contains("several endpoints"));
+    assert_eq!(endpoint.remarks(), [SEVERAL_ENDPOINTS]);
 }
 
 #[test]
@@ -371,7 +374,8 @@ fn a_gauge_declared_as_a_counter_does_not_affect_other_series() {
     }
     assert_eq!(sums, [39.0, 78.0, 117.0, 0.0]);
     let remarks = endpoint.remarks();
-    assert!(remarks.len() == 1 && remarks[0].contains("metric_type"), "{remarks:?}");
+    let expected = "a counter goes back and forth and is not published. If it is a gauge, set metric_type to gauge";
+    assert_eq!(remarks, [expected]);
 }
 
 #[test]
@@ -450,4 +454,14 @@ fn missing_labels_and_unused_rules_are_reported_once() {
     assert_eq!(endpoint.remarks(), [expected]);
     endpoint.respond(&[]);
     assert_eq!((endpoint.collector.take_unused_rules(), endpoint.remarks().len()), (Vec::new(), 0));
+
+    let rules = ["b", "c", "d", "e"].map(|label| by_label("a", label));
+    let mut endpoint = Endpoint::new(rules.to_vec(), 100);
+    endpoint.respond(&[("a", &[], Value::Gauge(1.0))]);
+    endpoint.collector.take_unused_rules();
+    let missing = |index: usize, label: &str| {
+        format!("rules[{index}].dimensions.{label}: no series of \"a\" has the label \"{label}\"; it has no labels")
+    };
+    let expected = [missing(0, "b"), missing(1, "c"), missing(2, "d")].join("; ") + "; and others";
+    assert_eq!(endpoint.remarks(), [expected]);
 }

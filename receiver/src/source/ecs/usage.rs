@@ -275,6 +275,33 @@ mod tests {
     }
 
     #[test]
+    fn contradictions_are_described() {
+        let cpu = Contradiction::Cpu { used: 3.0, elapsed: 1.0, processors: 2.0 };
+        for (contradiction, expected) in [
+            (
+                Contradiction::TooClose(0.05),
+                "two stats of web are 0.050000 s apart, too close to compute rates; the rates of the second have a gap",
+            ),
+            (
+                cpu,
+                "web used 3.000 s of CPU in 1.000 s on 2 processors, which is impossible; its CPU metrics have a gap",
+            ),
+            (
+                Contradiction::System { used: 3.0, had: 2.0 },
+                "web used 3.000 s of CPU while the host had 2.000 s (system_cpu_usage), which is impossible; its CPU \
+                 metrics have a gap",
+            ),
+            (
+                Contradiction::Unbounded,
+                "web has neither online_cpus nor a CPU limit, so its CPU time cannot be checked and its CPU metrics have \
+                 no values. Set cpu in the task definition",
+            ),
+        ] {
+            assert_eq!(contradiction.describe(&"web"), expected);
+        }
+    }
+
+    #[test]
     fn a_sum_with_an_unknown_part_is_unknown() {
         let known = Usage { vcpu: Some(0.25), memory: Some(5.0), sent: Some(7.0), ..Usage::default() };
         let other = Usage { vcpu: Some(0.5), sent: Some(8.0), ..Usage::default() };

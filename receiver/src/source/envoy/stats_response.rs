@@ -199,9 +199,18 @@ mod tests {
         for end in 0..HISTOGRAMS.len() - 4 {
             assert!(all(&HISTOGRAMS[..end]).is_err(), "{}", &HISTOGRAMS[..end]);
         }
-        for text in ["", "{}", "<html>", r#"{"stats":[{"name":1}]}"#, r#"{"stats":[{"value":1}]}"#, r#"{"stats":[5]}"#]
-        {
-            assert!(all(text).is_err(), "{text}");
+        let not_envoy = "the response is not from Envoy's /stats?format=json";
+        for (text, expected) in [
+            ("", not_envoy),
+            ("{}", not_envoy),
+            ("<html>", not_envoy),
+            (r#"{"stats":[{"histograms":{}}]}"#, "the response has histograms without detailed buckets"),
+            (r#"{"stats":[{"name":1}]}"#, "a stat is invalid"),
+            (r#"{"stats":[{"value":1}]}"#, "a stat is invalid"),
+            (r#"{"stats":[{"name":"a"#, "the response ends within a stat"),
+            (r#"{"stats":[5]}"#, "the response ends early"),
+        ] {
+            assert_eq!(all(text), Err(expected), "{text}");
         }
     }
 

@@ -524,8 +524,16 @@ took_seconds_created 4
             );
             assert!(error.starts_with(&start), "{error}");
         }
-        assert!(read(b"\xfe\xff\0a").unwrap_err().contains("UTF-16"));
+        assert_eq!(read(b"\xfe\xff\0a").unwrap_err(), "the response is UTF-16; Prometheus text is UTF-8");
         assert_eq!(readings("\u{feff}a 1\n"), ["untyped a [] 1"]);
+    }
+
+    #[test]
+    fn too_many_types_are_refused() {
+        let types = |count: usize| (0..count).map(|n| format!("# TYPE a{n} gauge\n")).collect::<String>();
+        assert!(read_in_parts(types(MAX_FAMILIES).as_bytes(), usize::MAX).is_ok());
+        let error = read_in_parts(types(MAX_FAMILIES + 1).as_bytes(), usize::MAX).unwrap_err();
+        assert_eq!(error, "the response declares the types of more than 65536 metrics");
     }
 
     #[test]

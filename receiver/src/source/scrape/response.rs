@@ -191,7 +191,9 @@ mod tests {
             assert_eq!(opened(&head, complete.as_bytes()), Ok(complete.as_bytes().to_vec()));
         }
         for truncated in ["a 1\n", "", "a 1\n# EOF\nb 1\n", "a 1\n# EO", "a 1 # EOF\n"] {
-            assert!(opened(&head, truncated.as_bytes()).unwrap_err().contains("without \"# EOF\""), "{truncated}");
+            let error = opened(&head, truncated.as_bytes()).unwrap_err();
+            let expected = "the response is OpenMetrics without \"# EOF\" at its end, so it is incomplete";
+            assert_eq!(error, expected, "{truncated}");
         }
         assert!(opened(&typed("text/plain"), b"a 1\n").is_ok());
     }
