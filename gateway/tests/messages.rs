@@ -15,11 +15,11 @@ mod golden;
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use acpw_metric::{Now, Timestamp};
+use acpw_shared_state::Status;
 use gateway::{
     Config, Gateway,
     answer::Answer,
     gateway::{Next, Outcome},
-    receiver_state::ReceiverState,
     request::Request,
 };
 
@@ -134,17 +134,36 @@ impl Messages {
     }
 }
 
-fn gateway(keys: &str, receiver: Option<u64>) -> Gateway {
+/// The state of the receiver.
+#[derive(Clone, Copy)]
+enum Receiver {
+    Ready,
+    Full,
+    /// The buffer is too small for any post.
+    Small,
+    Absent,
+    OtherRelease,
+}
+
+impl Receiver {
+    /// Returns the status in shared data.
+    fn status(self) -> Option<Vec<u8>> {
+        let status = Status { time: NOW.wall.as_millis(), buffer_limit_bytes: 1 << 23, ..Status::default() };
+        match self {
+            Self::Ready => Some(status.encode()),
+            Self::Full => Some(Status { held_bytes: 1 << 23, ..status }.encode()),
+            Self::Small => Some(Status { buffer_limit_bytes: 100, ..status }.encode()),
+            Self::Absent => None,
+            Self::OtherRelease => Some(br#"{"state_version": 7}"#.to_vec()),
+        }
+    }
+}
+
+fn gateway(keys: &str, receiver: Receiver) -> Gateway {
     let document = format!(r#"{{"receiver_vm_id": "receiver"{keys}}}"#);
     let config = Config::from_json(document.as_bytes(), |_| None).unwrap_or_else(|faults| panic!("{faults}"));
     let mut gateway = Gateway::new(config);
-    let state = receiver.map(|held_bytes| {
-        format!(
-            r#"{{"time": {}, "held": 0, "held_bytes": {held_bytes}, "buffer_limit_bytes": 1000, "clock_skew_millisecond": 0}}"#,
-            NOW.wall.as_millis()
-        )
-    });
-    gateway.set_receiver(state.and_then(|state| ReceiverState::from_json(state.as_bytes())));
+    gateway.handle_status(receiver.status().as_deref());
     gateway
 }
 
@@ -219,7 +238,7 @@ fn list_configuration_errors(messages: &mut Messages) {
 
 fn list_faults_of_data(messages: &mut Messages) {
     messages.section("Data posted to /metrics");
-    let gateway = gateway(r#", "namespaces": ["N", "Other"]"#, Some(0));
+    let gateway = gateway(r#", "namespaces": ["N", "Other"]"#, Receiver::Ready);
     let mut post = |input: &str, body: &str| {
         messages.case(input, &refusal(&gateway, "POST", "/metrics", &[JSON], body.as_bytes()));
     };
@@ -260,14 +279,14 @@ fn list_faults_of_data(messages: &mut Messages) {
         data(&format!(r#"{{"MetricName": "M", "Value": 1, "Dimensions": [{}]}}"#, pairs.join(", ")), 1)
     };
     post("31 Dimensions", &dimensions(31));
-    let gateway = self::gateway(r#", "default_dimensions": [{"name": "env", "value": "prod"}]"#, Some(0));
+    let gateway = self::gateway(r#", "default_dimensions": [{"name": "env", "value": "prod"}]"#, Receiver::Ready);
     let answer = refusal(&gateway, "POST", "/metrics", &[JSON], dimensions(30).as_bytes());
     messages.case("30 Dimensions with default_dimensions", &answer);
 }
 
 fn list_refusals(messages: &mut Messages) {
     messages.section("Requests");
-    let ready = gateway("", Some(0));
+    let ready = gateway("", Receiver::Ready);
     let mut send = |gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &[u8])], body: &[u8]| {
         let shown: Vec<_> = headers
             .iter()
@@ -298,13 +317,11 @@ fn list_refusals(messages: &mut Messages) {
     send(&ready, "POST", "/batch", &[JSON], b"{}");
     send(&ready, "POST", "/batch", &[JSON], br#"[{"Namespace": "N", "MetricData": [{"MetricName": "M"}]}, {}]"#);
     send(&ready, "POST", "/flush?timeout_millisecond=1h", &[], b"");
-    for (receiver, method, path) in [
-        (Some(750), "POST", "/metrics"),
-        (None, "POST", "/metrics"),
-        (Some(750), "GET", "/healthcheck"),
-        (None, "GET", "/healthcheck"),
-    ] {
-        send(&gateway("", receiver), method, path, &[JSON], b"{}");
+    let body = br#"{"Namespace": "N", "MetricData": [{"MetricName": "M", "Value": 1}]}"#;
+    send(&gateway("", Receiver::Small), "POST", "/metrics", &[JSON], body);
+    for receiver in [Receiver::Full, Receiver::Absent, Receiver::OtherRelease] {
+        send(&gateway("", receiver), "POST", "/metrics", &[JSON], body);
+        send(&gateway("", receiver), "GET", "/healthcheck", &[], b"");
     }
     messages.section("CloudWatch's protocols");
     let mut send = |method: &str, path: &str, headers: &[(&str, &[u8])], body: &[u8]| {
@@ -357,10 +374,10 @@ fn list_refusals(messages: &mut Messages) {
 
 fn list_denials(messages: &mut Messages) {
     messages.section("Authorization");
-    let token = gateway(r#", "bearer_token": "t0k3n""#, Some(0));
+    let token = gateway(r#", "bearer_token": "t0k3n""#, Receiver::Ready);
     let keys = r#", "access_keys": [{"access_key_id": "AKID", "secret_access_key": "s3cr3t"}]"#;
-    let keys_only = gateway(keys, Some(0));
-    let both = gateway(&format!(r#", "bearer_token": "t0k3n"{keys}"#), Some(0));
+    let keys_only = gateway(keys, Receiver::Ready);
+    let both = gateway(&format!(r#", "bearer_token": "t0k3n"{keys}"#), Receiver::Ready);
     let mut send = |gateway: &Gateway, configured: &str, headers: &[(&str, &[u8])]| {
         let shown: Vec<_> =
             headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value))).collect();
