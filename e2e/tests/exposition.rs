@@ -22,7 +22,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use receiver::source::{
-    reading::{SeriesKind, Part, Reading, Sink, Skipped, Wanted},
+    reading::{Part, Reading, SeriesKind, Sink, Skipped, Wanted},
     scrape::exposition::Exposition,
 };
 use serde_json::json;
@@ -92,7 +92,13 @@ fn numbers() -> impl Strategy<Value = f64> {
 }
 
 fn families() -> impl Strategy<Value = Vec<Family>> {
-    let kinds = select(vec![SeriesKind::Counter, SeriesKind::Gauge, SeriesKind::Untyped, SeriesKind::Histogram, SeriesKind::Summary]);
+    let kinds = select(vec![
+        SeriesKind::Counter,
+        SeriesKind::Gauge,
+        SeriesKind::Untyped,
+        SeriesKind::Histogram,
+        SeriesKind::Summary,
+    ]);
     let text = "[a-z\\\\\"\n ,{}=#\u{e4}\u{1f600}]{0,12}";
     let buckets = vec((0.001f64..1e6, 0u32..1_000), 0..6);
     let series = (vec(text, 0..4), numbers(), buckets, any::<(bool, bool)>())

@@ -188,16 +188,16 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{FaultKind, Faults, Path};
+    use crate::fault::{Path, ValidationErrorKind, ValidationErrors};
 
     fn reply(protocol: Protocol) -> Reply {
         Reply { protocol, is_query_mode: true, request_id: "id".to_owned() }
     }
 
     fn invalid(protocol: Protocol) -> Refusal {
-        let mut faults = Faults::new(protocol.path_style());
+        let mut faults = ValidationErrors::new(protocol.path_style());
         let data = Path::Field(&Path::Root, "MetricData");
-        faults.add_kind(FaultKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
+        faults.add_kind(ValidationErrorKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
         Refusal::Faulty(faults)
     }
 

@@ -2,7 +2,7 @@
 
 use acpw_config::Secret;
 use acpw_metric::datetime::parse_iso_8601_basic;
-use acpw_sigv4::{Credentials, PayloadHash, Request as SignedRequest, Scope, Signer};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
 
 use crate::request::Request;
 
@@ -150,10 +150,10 @@ fn expected_signature(
     }
     let token = request.text("x-amz-security-token");
     let credentials = Credentials::new(&key.id, key.secret.expose(), token).map_err(|error| cannot_check(&error))?;
-    let scope = Scope::new(region, SERVICE).map_err(|error| cannot_check(&error))?;
+    let scope = SigningScope::new(region, SERVICE).map_err(|error| cannot_check(&error))?;
     let is_hash_signed = names.split(';').any(|name| name == "x-amz-content-sha256");
     let signed = Signer::new(credentials, scope).sign(
-        &SignedRequest {
+        &SignableRequest {
             method: request.method(),
             host: request.authority(),
             path: request.path(),

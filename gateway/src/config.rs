@@ -1,6 +1,6 @@
 //! Parses and validates the gateway's configuration.
 
-use acpw_config::{Faults, Field, Object as _, Secret, object, read};
+use acpw_config::{Field, Object as _, Secret, ValidationErrors, object, read};
 use acpw_metric::{DimensionName, DimensionValue, Dimensions, Namespace};
 
 use crate::{
@@ -72,7 +72,7 @@ impl Config {
     ///
     /// # Errors
     /// All errors of the document, each with the path of its key. None contains a secret.
-    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", &mut faults).unwrap_or_default();
         let namespaces = namespaces(raw.namespaces, &mut faults);
@@ -101,8 +101,8 @@ impl Config {
 fn items<T: acpw_config::FromJson, U>(
     list: Field<Vec<Field<T>>>,
     name: &str,
-    faults: &mut Faults,
-    mut parse: impl FnMut(T, &str, &mut Faults) -> Option<U>,
+    faults: &mut ValidationErrors,
+    mut parse: impl FnMut(T, &str, &mut ValidationErrors) -> Option<U>,
 ) -> Vec<U> {
     let mut parsed = Vec::new();
     for (index, item) in list.optional(name, faults).into_iter().flatten().enumerate() {
@@ -118,7 +118,7 @@ fn items<T: acpw_config::FromJson, U>(
 ///
 /// A configured list must not be empty. A template whose variable is empty writes one, and it would accept the data
 /// that its author meant to keep out.
-fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> Vec<Namespace> {
+fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut ValidationErrors) -> Vec<Namespace> {
     refuse_empty(&list, "namespaces", "every namespace", faults);
     items(list, "namespaces", faults, |name, path, faults| {
         if name.contains('*') {
@@ -133,7 +133,7 @@ fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> Vec<Names
 
 /// Returns the bearer token, if one is configured. An empty token is an error, because it would open the gateway to
 /// everybody.
-fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut Faults) -> Option<Secret> {
+fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut ValidationErrors) -> Option<Secret> {
     let token = key.optional("bearer_token", faults);
     let is_from_variable = token.is_none();
     let token = token.or_else(|| variable.map(Secret::new))?;
@@ -152,7 +152,7 @@ fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut Fault
 ///
 /// A configured list must not be empty, because that would open the gateway to everybody. A key ID must not occur
 /// twice, because only the first secret would be tried.
-fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut Faults) -> Vec<AccessKey> {
+fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut ValidationErrors) -> Vec<AccessKey> {
     refuse_empty(&list, "access_keys", "requests without a signature", faults);
     let mut seen: Vec<String> = Vec::new();
     items(list, "access_keys", faults, |raw, path, faults| {
@@ -167,13 +167,13 @@ fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut Faults) -> Ve
 }
 
 /// Adds a fault if a list is configured and empty. `everything` is what the gateway accepts without the list.
-fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, everything: &str, faults: &mut Faults) {
+fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, everything: &str, faults: &mut ValidationErrors) {
     if matches!(list, Field::Valid(items) if items.is_empty()) {
         faults.add(name, format_args!("must have at least one entry; remove the key to accept {everything}"));
     }
 }
 
-fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(DimensionName, DimensionValue)> {
+fn dimension(raw: RawDimension, path: &str, faults: &mut ValidationErrors) -> Option<(DimensionName, DimensionValue)> {
     raw.check_keys(path, faults);
     let (name_path, value_path) = (format!("{path}.name"), format!("{path}.value"));
     let name = raw.name.required(&name_path, faults);
@@ -183,7 +183,7 @@ fn dimension(raw: RawDimension, path: &str, faults: &mut Faults) -> Option<(Dime
     name.zip(value)
 }
 
-fn access_key(raw: RawAccessKey, path: &str, faults: &mut Faults) -> Option<AccessKey> {
+fn access_key(raw: RawAccessKey, path: &str, faults: &mut ValidationErrors) -> Option<AccessKey> {
     raw.check_keys(path, faults);
     let id = raw.access_key_id.required(format_args!("{path}.access_key_id"), faults);
     let secret = raw.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
@@ -193,7 +193,7 @@ fn access_key(raw: RawAccessKey, path: &str, faults: &mut Faults) -> Option<Acce
     Some(AccessKey { id, secret })
 }
 
-fn origin(origin: String, path: &str, faults: &mut Faults) -> Option<String> {
+fn origin(origin: String, path: &str, faults: &mut ValidationErrors) -> Option<String> {
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     let is_host = |host: &str| {
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))

@@ -1,6 +1,6 @@
 //! Reads and validates one `MetricDatum` of a request.
 
-use acpw_config::list;
+use acpw_config::comma_separated;
 use acpw_metric::{
     DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, StorageResolution, Timestamp,
     Unit,
@@ -8,7 +8,7 @@ use acpw_metric::{
 };
 
 use crate::{
-    fault::{FaultKind, Faults, Path},
+    fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     measurement,
     node::Node,
@@ -51,7 +51,12 @@ pub struct Datum {
 
 impl Datum {
     /// Reads a datum. Adds each of its faults to `faults` and returns `None` if there are any.
-    pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Self> {
+    pub fn read(
+        node: &Node<'_>,
+        path: &Path<'_>,
+        reading: &Reading<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Self> {
         let fields = Fields::of(node, path, &FIELDS, reading.unknown, faults)?;
         let name = read_name(&fields, faults);
         let dimensions = read_dimensions(&fields, reading, faults);
@@ -74,27 +79,31 @@ pub(crate) fn required<T, E: std::fmt::Display>(
     fields: &Fields<'_, '_>,
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<T> {
     let path = Path::Field(fields.path(), name);
     if fields.node(name).is_none() {
-        faults.add_kind(FaultKind::Missing, path, "is required");
+        faults.add_kind(ValidationErrorKind::Missing, path, "is required");
         return None;
     }
     match parse(fields.text(name, faults)?) {
         Ok(value) => Some(value),
         Err(error) => {
-            faults.add_kind(FaultKind::Value, path, error);
+            faults.add_kind(ValidationErrorKind::Value, path, error);
             None
         }
     }
 }
 
-fn read_name(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<MetricName> {
+fn read_name(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<MetricName> {
     required(fields, "MetricName", MetricName::new, faults)
 }
 
-fn read_dimensions(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Dimensions> {
+fn read_dimensions(
+    fields: &Fields<'_, '_>,
+    reading: &Reading<'_>,
+    faults: &mut ValidationErrors,
+) -> Option<Dimensions> {
     let path = Path::Field(fields.path(), "Dimensions");
     let mut pairs: Vec<(DimensionName, DimensionValue)> = Vec::new();
     let mut is_valid = true;
@@ -102,7 +111,7 @@ fn read_dimensions(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut 
         let items = fields.list("Dimensions", faults)?;
         if items.len() > MAX_DIMENSIONS {
             let message = format_args!("has {} items; CloudWatch accepts at most {MAX_DIMENSIONS}", items.len());
-            faults.add_kind(FaultKind::Value, path, message);
+            faults.add_kind(ValidationErrorKind::Value, path, message);
             return None;
         }
         for (index, item) in items.iter().enumerate() {
@@ -127,38 +136,42 @@ fn read_dimensions(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut 
     }
     if pairs.len() > MAX_DIMENSIONS {
         let added = pairs.get(own_count..).unwrap_or_default().iter().map(|(name, _)| name.as_str());
-        let added = list(&mut added.into_iter());
+        let added = comma_separated(&mut added.into_iter());
         let message = format_args!(
             "has {own_count} items and the gateway's default_dimensions add {added}; CloudWatch accepts at most \
              {MAX_DIMENSIONS} in total"
         );
-        faults.add_kind(FaultKind::Value, path, message);
+        faults.add_kind(ValidationErrorKind::Value, path, message);
         return None;
     }
     match Dimensions::new(pairs) {
         Ok(dimensions) => is_valid.then_some(dimensions),
         Err(error) => {
-            faults.add_kind(FaultKind::Value, path, format_args!("must have different names: {error}"));
+            faults.add_kind(ValidationErrorKind::Value, path, format_args!("must have different names: {error}"));
             None
         }
     }
 }
 
-fn read_unit(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<Unit> {
+fn read_unit(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<Unit> {
     if fields.node("Unit").is_none() {
         return Some(Unit::NONE);
     }
     let unit = Unit::from_name(fields.text("Unit", faults)?);
     if unit.is_none() {
-        let units = list(&mut Unit::all().map(Unit::as_str));
+        let units = comma_separated(&mut Unit::all().map(Unit::as_str));
         let message = format_args!("must be one of {units}");
-        faults.add_kind(FaultKind::Value, Path::Field(fields.path(), "Unit"), message);
+        faults.add_kind(ValidationErrorKind::Value, Path::Field(fields.path(), "Unit"), message);
     }
     unit
 }
 
 /// Reads the datum's timestamp. Returns `Some(None)` if it has none, and `None` if it is invalid.
-fn read_timestamp(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Option<Timestamp>> {
+fn read_timestamp(
+    fields: &Fields<'_, '_>,
+    reading: &Reading<'_>,
+    faults: &mut ValidationErrors,
+) -> Option<Option<Timestamp>> {
     if fields.node("Timestamp").is_none() {
         return Some(None);
     }
@@ -167,18 +180,18 @@ fn read_timestamp(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut F
     let path = Path::Field(fields.path(), "Timestamp");
     if seconds.is_nan() || seconds < now - (MAX_AGE_SECONDS as f64 - PUBLISHING_SECONDS) {
         let message = "must be no more than two weeks in the past, minus ten minutes reserved for publishing";
-        faults.add_kind(FaultKind::Value, path, message);
+        faults.add_kind(ValidationErrorKind::Value, path, message);
         return None;
     }
     if seconds > now + MAX_LEAD_SECONDS {
         let message = "must be no more than two hours in the future; send seconds, not milliseconds";
-        faults.add_kind(FaultKind::Value, path, message);
+        faults.add_kind(ValidationErrorKind::Value, path, message);
         return None;
     }
     Some(Some(Timestamp::from_secs(seconds.max(0.0).floor() as u64)))
 }
 
-fn read_resolution(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<StorageResolution> {
+fn read_resolution(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<StorageResolution> {
     if fields.node("StorageResolution").is_none() {
         return Some(StorageResolution::Standard);
     }
@@ -186,7 +199,11 @@ fn read_resolution(fields: &Fields<'_, '_>, faults: &mut Faults) -> Option<Stora
         1.0 => Some(StorageResolution::High),
         60.0 => Some(StorageResolution::Standard),
         _ => {
-            faults.add_kind(FaultKind::Value, Path::Field(fields.path(), "StorageResolution"), "must be 1 or 60");
+            faults.add_kind(
+                ValidationErrorKind::Value,
+                Path::Field(fields.path(), "StorageResolution"),
+                "must be 1 or 60",
+            );
             None
         }
     }

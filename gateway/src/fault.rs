@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-pub use acpw_config::{Fault, FaultKind, Faults, Path, PathStyle};
+pub use acpw_config::{Path, PathStyle, ValidationError, ValidationErrorKind, ValidationErrors};
 
 /// Returns one line per fault, in AWS's wording.
-pub fn message(faults: &Faults) -> String {
+pub fn message(faults: &ValidationErrors) -> String {
     let mut message = String::new();
-    for Fault { path, message: what, .. } in faults.listed() {
+    for ValidationError { path, message: what, .. } in faults.listed() {
         let separator = if message.is_empty() { "" } else { "\n" };
         // Writing to a `String` cannot fail.
         let _ = match path.as_str() {
@@ -23,9 +23,9 @@ pub fn message(faults: &Faults) -> String {
 
 /// Returns the kind of fault that determines the error code. A value that cannot be read takes precedence over one that
 /// breaks a rule.
-pub fn kind(faults: &Faults) -> FaultKind {
-    let unreadable = faults.listed().iter().find(|fault| fault.kind == FaultKind::Type);
-    unreadable.or(faults.listed().first()).map_or(FaultKind::Value, |fault| fault.kind)
+pub fn kind(faults: &ValidationErrors) -> ValidationErrorKind {
+    let unreadable = faults.listed().iter().find(|fault| fault.kind == ValidationErrorKind::Type);
+    unreadable.or(faults.listed().first()).map_or(ValidationErrorKind::Value, |fault| fault.kind)
 }
 
 #[cfg(test)]
@@ -34,10 +34,10 @@ mod tests {
 
     #[test]
     fn faults_are_described_in_the_wording_of_aws() {
-        let mut faults = Faults::new(PathStyle::Aws);
+        let mut faults = ValidationErrors::new(PathStyle::Aws);
         let data = Path::Field(&Path::Root, "MetricData");
-        faults.add_kind(FaultKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
-        faults.add_kind(FaultKind::Type, Path::Root, "must be an object");
+        faults.add_kind(ValidationErrorKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
+        faults.add_kind(ValidationErrorKind::Type, Path::Root, "must be an object");
         let expected = "The parameter MetricData.member.4.MetricName is required.\nThe request must be an object.";
         assert_eq!(message(&faults), expected);
         (0..1_000_000).for_each(|n| faults.add(Path::Item(&Path::Root, n), "is wrong"));
@@ -46,11 +46,11 @@ mod tests {
 
     #[test]
     fn an_unreadable_value_determines_the_error_code() {
-        let mut faults = Faults::default();
-        assert_eq!(kind(&faults), FaultKind::Value);
-        faults.add_kind(FaultKind::Combination, Path::Root, "a");
-        assert_eq!(kind(&faults), FaultKind::Combination);
-        faults.add_kind(FaultKind::Type, Path::Root, "b");
-        assert_eq!(kind(&faults), FaultKind::Type);
+        let mut faults = ValidationErrors::default();
+        assert_eq!(kind(&faults), ValidationErrorKind::Value);
+        faults.add_kind(ValidationErrorKind::Combination, Path::Root, "a");
+        assert_eq!(kind(&faults), ValidationErrorKind::Combination);
+        faults.add_kind(ValidationErrorKind::Type, Path::Root, "b");
+        assert_eq!(kind(&faults), ValidationErrorKind::Type);
     }
 }

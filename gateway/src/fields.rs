@@ -1,10 +1,10 @@
 //! Reads the fields of a structure by name and type, and adds a fault with its path for each one that is wrong.
 
-use acpw_config::{list, similar};
+use acpw_config::{comma_separated, similar};
 use std::borrow::Cow;
 
 use crate::{
-    fault::{FaultKind, Faults, Path},
+    fault::{Path, ValidationErrorKind, ValidationErrors},
     node::Node,
     timestamp,
 };
@@ -34,7 +34,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         path: &'p Path<'p>,
         known: &[&str],
         unknown: UnknownFields,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<Self> {
         let entries = entries(node, path, faults)?;
         let mut seen = 0u32;
@@ -43,7 +43,11 @@ impl<'n, 'p> Fields<'n, 'p> {
                 Some(index) => {
                     let bit = 1u32.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
                     if seen & bit != 0 {
-                        faults.add_kind(FaultKind::Type, Path::Field(path, name), "occurs twice; send it once");
+                        faults.add_kind(
+                            ValidationErrorKind::Type,
+                            Path::Field(path, name),
+                            "occurs twice; send it once",
+                        );
                     }
                     seen |= bit;
                 }
@@ -51,11 +55,14 @@ impl<'n, 'p> Fields<'n, 'p> {
                     let message = match similar(name, known) {
                         Some(meant) => format!("is not a known field; did you mean {meant}?"),
                         None => {
-                            format!("is not a known field; the known fields are {}", list(&mut known.iter().copied()))
+                            format!(
+                                "is not a known field; the known fields are {}",
+                                comma_separated(&mut known.iter().copied())
+                            )
                         }
                     };
                     let name: String = name.chars().take(100).collect();
-                    faults.add_kind(FaultKind::Type, Path::Field(path, &name), message);
+                    faults.add_kind(ValidationErrorKind::Type, Path::Field(path, &name), message);
                 }
                 None => {}
             }
@@ -75,7 +82,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Returns a field that must be text, or `None` if it is absent.
-    pub fn text(&self, name: &str, faults: &mut Faults) -> Option<&'n str> {
+    pub fn text(&self, name: &str, faults: &mut ValidationErrors) -> Option<&'n str> {
         match self.node(name)? {
             Node::Text(text) | Node::Form(text) => Some(text),
             _ => self.wrong_type(name, "a string", faults),
@@ -83,13 +90,13 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Returns a field that must be a number, or `None` if it is absent. CloudWatch may not accept the number.
-    pub fn number(&self, name: &str, faults: &mut Faults) -> Option<f64> {
+    pub fn number(&self, name: &str, faults: &mut ValidationErrors) -> Option<f64> {
         let number = number(self.node(name)?);
         number.or_else(|| self.wrong_type(name, "a number", faults))
     }
 
     /// Returns a field that must be true or false, or `None` if it is absent.
-    pub fn boolean(&self, name: &str, faults: &mut Faults) -> Option<bool> {
+    pub fn boolean(&self, name: &str, faults: &mut ValidationErrors) -> Option<bool> {
         match self.node(name)? {
             Node::Bool(value) => Some(*value),
             Node::Form(text) if text == "true" || text == "false" => Some(text == "true"),
@@ -99,7 +106,7 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// Returns a timestamp in seconds since the epoch, or `None` if it is absent. Text is parsed with
     /// [`timestamp::parse_seconds`].
-    pub fn seconds(&self, name: &str, faults: &mut Faults) -> Option<f64> {
+    pub fn seconds(&self, name: &str, faults: &mut ValidationErrors) -> Option<f64> {
         let seconds = match self.node(name)? {
             Node::Number(seconds) | Node::Time(seconds) => Some(*seconds),
             Node::Text(text) | Node::Form(text) => timestamp::parse_seconds(text),
@@ -109,7 +116,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Returns the items of a field that must be a list, or `None` if it is absent.
-    pub fn list(&self, name: &str, faults: &mut Faults) -> Option<&'n [Node<'n>]> {
+    pub fn list(&self, name: &str, faults: &mut ValidationErrors) -> Option<&'n [Node<'n>]> {
         match self.node(name)? {
             Node::List(items) => Some(items),
             // A form writes an empty list as an empty value.
@@ -120,12 +127,12 @@ impl<'n, 'p> Fields<'n, 'p> {
 
     /// Returns a field that must be a list of numbers, or `None` if it is absent. An item that is not a number is a
     /// fault and reads as 0.
-    pub fn numbers(&self, name: &str, faults: &mut Faults) -> Option<Vec<f64>> {
+    pub fn numbers(&self, name: &str, faults: &mut ValidationErrors) -> Option<Vec<f64>> {
         let items = self.list(name, faults)?;
         let path = Path::Field(self.path, name);
         let read = |(index, item): (usize, &Node<'_>)| {
             number(item).unwrap_or_else(|| {
-                faults.add_kind(FaultKind::Type, Path::Item(&path, index), "must be a number");
+                faults.add_kind(ValidationErrorKind::Type, Path::Item(&path, index), "must be a number");
                 0.0
             })
         };
@@ -133,7 +140,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// Returns the pairs of a field that must be a map of texts. A form writes a map as entries of `key` and `value`.
-    pub fn dictionary(&self, name: &str, faults: &mut Faults) -> Option<Vec<(&'n str, &'n str)>> {
+    pub fn dictionary(&self, name: &str, faults: &mut ValidationErrors) -> Option<Vec<(&'n str, &'n str)>> {
         let path = Path::Field(self.path, name);
         let mut pairs = Vec::new();
         for (key, value) in entries(self.node(name)?, &path, faults)? {
@@ -146,28 +153,32 @@ impl<'n, 'p> Fields<'n, 'p> {
                         let (key, value) = (entry.text("key", faults), entry.text("value", faults));
                         match key.zip(value) {
                             Some(pair) => pairs.push(pair),
-                            None => faults.add_kind(FaultKind::Type, path, "must have a key and a value"),
+                            None => faults.add_kind(ValidationErrorKind::Type, path, "must have a key and a value"),
                         }
                     }
                 }
-                _ => faults.add_kind(FaultKind::Type, Path::Field(&path, key), "must be a string"),
+                _ => faults.add_kind(ValidationErrorKind::Type, Path::Field(&path, key), "must be a string"),
             }
         }
         Some(pairs)
     }
 
-    fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut Faults) -> Option<T> {
-        faults.add_kind(FaultKind::Type, Path::Field(self.path, name), format_args!("must be {expected}"));
+    fn wrong_type<T>(&self, name: &str, expected: &str, faults: &mut ValidationErrors) -> Option<T> {
+        faults.add_kind(ValidationErrorKind::Type, Path::Field(self.path, name), format_args!("must be {expected}"));
         None
     }
 }
 
-fn entries<'n>(node: &'n Node<'n>, path: &Path<'_>, faults: &mut Faults) -> Option<&'n [(Cow<'n, str>, Node<'n>)]> {
+fn entries<'n>(
+    node: &'n Node<'n>,
+    path: &Path<'_>,
+    faults: &mut ValidationErrors,
+) -> Option<&'n [(Cow<'n, str>, Node<'n>)]> {
     match node {
         Node::Map(entries) => Some(entries),
         Node::Form(text) if text.is_empty() => Some(&[]),
         _ => {
-            faults.add_kind(FaultKind::Type, path, "must be an object");
+            faults.add_kind(ValidationErrorKind::Type, path, "must be an object");
             None
         }
     }
@@ -196,8 +207,11 @@ fn double(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn read<'n, T>(node: &'n Node<'n>, read: impl FnOnce(Fields<'n, '_>, &mut Faults) -> T) -> (T, Vec<String>) {
-        let mut faults = Faults::default();
+    fn read<'n, T>(
+        node: &'n Node<'n>,
+        read: impl FnOnce(Fields<'n, '_>, &mut ValidationErrors) -> T,
+    ) -> (T, Vec<String>) {
+        let mut faults = ValidationErrors::default();
         let fields = Fields::of(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
         let value = read(fields, &mut faults);
         (value, faults.listed().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
@@ -214,7 +228,7 @@ mod tests {
             read(&node, |_, _| ()).1,
             ["A occurs twice; send it once", "a is not a known field; did you mean A?"]
         );
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         Fields::of(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
         assert!(faults.is_empty());
     }

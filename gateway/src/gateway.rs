@@ -9,7 +9,7 @@ use crate::{
     Config,
     answer::{Answer, Reply},
     body::{Coding, MAX_BODY_BYTES},
-    fault::{FaultKind, Faults, Path},
+    fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::UnknownFields,
     node::Node,
     page,
@@ -243,7 +243,7 @@ impl Gateway {
         Ok(Outcome::Accepted(posting, answer))
     }
 
-    fn read_one(&self, call: &Call, now: Now, node: &Node<'_>) -> (Option<Vec<PutMetricData>>, Faults) {
+    fn read_one(&self, call: &Call, now: Now, node: &Node<'_>) -> (Option<Vec<PutMetricData>>, ValidationErrors) {
         self.read(call, now, node, |node, reading, faults| {
             PutMetricData::read(node, reading, faults).map(|request| vec![request])
         })
@@ -254,10 +254,10 @@ impl Gateway {
         call: &Call,
         now: Now,
         node: &Node<'_>,
-        read: impl FnOnce(&Node<'_>, &Reading<'_>, &mut Faults) -> Option<T>,
-    ) -> (Option<T>, Faults) {
+        read: impl FnOnce(&Node<'_>, &Reading<'_>, &mut ValidationErrors) -> Option<T>,
+    ) -> (Option<T>, ValidationErrors) {
         let protocol = call.reply.protocol;
-        let mut faults = Faults::new(protocol.path_style());
+        let mut faults = ValidationErrors::new(protocol.path_style());
         let unknown = match protocol {
             Protocol::Plain => UnknownFields::Refused,
             Protocol::Json | Protocol::Cbor | Protocol::Query => UnknownFields::Ignored,
@@ -377,9 +377,9 @@ fn flush_limit(request: &Request) -> Result<Duration, Refusal> {
     match text.parse::<u64>().map(Duration::from_millis) {
         Ok(limit) if limit <= MAX_FLUSH_LIMIT => Ok(limit),
         _ => {
-            let mut faults = Faults::default();
+            let mut faults = ValidationErrors::default();
             let message = format_args!("must be a whole number up to {}", MAX_FLUSH_LIMIT.as_millis());
-            faults.add_kind(FaultKind::Value, Path::Field(&Path::Root, KEY), message);
+            faults.add_kind(ValidationErrorKind::Value, Path::Field(&Path::Root, KEY), message);
             Err(Refusal::Faulty(faults))
         }
     }
@@ -388,7 +388,7 @@ fn flush_limit(request: &Request) -> Result<Duration, Refusal> {
 /// For the fuzz targets: reads a body of a protocol as a post would be, with whatever faults.
 #[doc(hidden)]
 pub fn read_any(protocol: Protocol, body: &[u8], reading: &Reading<'_>) -> Option<Posting> {
-    let mut faults = Faults::new(protocol.path_style());
+    let mut faults = ValidationErrors::new(protocol.path_style());
     let requests = match protocol {
         Protocol::Plain => PutMetricData::read_batch(&json::decode(body).ok()?, reading, &mut faults)?,
         Protocol::Json => vec![PutMetricData::read(&json::decode(body).ok()?, reading, &mut faults)?],

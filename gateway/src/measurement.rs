@@ -6,7 +6,7 @@ use acpw_metric::{
 };
 
 use crate::{
-    fault::{FaultKind, Faults, Path},
+    fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     node::Node,
     rules::Reading,
@@ -28,7 +28,7 @@ struct Statistics {
 ///
 /// A datum must have exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`, or the last two together.
 /// CloudWatch then computes percentiles from the former and statistics from the latter.
-pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Distribution> {
+pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
     // An SDK may send a list that its caller left empty. AWS ignores it.
     let has = |name: &str| match fields.node(name) {
         Some(Node::List(items)) => !items.is_empty(),
@@ -37,7 +37,7 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults)
     };
     let mut exclude = |one: &str, other: &str| {
         let path = Path::Field(fields.path(), one);
-        faults.add_kind(FaultKind::Combination, path, format_args!("must not be combined with {other}"));
+        faults.add_kind(ValidationErrorKind::Combination, path, format_args!("must not be combined with {other}"));
         None
     };
     // An empty list of values and nothing else lacks a value.
@@ -55,7 +55,7 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults)
         (false, true, false) => values(fields, reading, faults),
         (false, false, true) if has("Counts") => {
             let path = Path::Field(fields.path(), "Values");
-            faults.add_kind(FaultKind::Missing, path, "is required with Counts");
+            faults.add_kind(ValidationErrorKind::Missing, path, "is required with Counts");
             None
         }
         (false, false, true) => {
@@ -76,7 +76,7 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults)
                 let path = Path::Field(fields.path(), "StatisticValues");
                 let path = Path::Field(&path, "SampleCount");
                 faults.add_kind(
-                    FaultKind::Value,
+                    ValidationErrorKind::Value,
                     path,
                     format_args!("must equal the sum of Counts, {}", values.count()),
                 );
@@ -86,24 +86,24 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults)
         }
         (false, false, false) => {
             let message = "must have Value, Values or StatisticValues";
-            faults.add_kind(FaultKind::Combination, fields.path(), message);
+            faults.add_kind(ValidationErrorKind::Combination, fields.path(), message);
             None
         }
     }
 }
 
-fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Distribution> {
+fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
     let (values_path, counts_path) = (Path::Field(fields.path(), "Values"), Path::Field(fields.path(), "Counts"));
     let values = fields.numbers("Values", faults)?;
     let counts = fields.numbers("Counts", faults);
     if values.is_empty() {
-        faults.add_kind(FaultKind::Missing, values_path, "must have at least one value");
+        faults.add_kind(ValidationErrorKind::Missing, values_path, "must have at least one value");
         return None;
     }
     for (path, length) in [(&values_path, values.len()), (&counts_path, counts.as_ref().map_or(0, Vec::len))] {
         if length > MAX_VALUES_PER_DATUM {
             let message = format_args!("has {length} items; CloudWatch accepts at most {MAX_VALUES_PER_DATUM}");
-            faults.add_kind(FaultKind::Value, path, message);
+            faults.add_kind(ValidationErrorKind::Value, path, message);
             return None;
         }
     }
@@ -112,7 +112,7 @@ fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -
     if let Some(counts) = counts.as_ref().filter(|counts| counts.len() != values.len()) {
         let message =
             format_args!("has {} items, but Values has {}; send one count per value", counts.len(), values.len());
-        faults.add_kind(FaultKind::Value, counts_path, message);
+        faults.add_kind(ValidationErrorKind::Value, counts_path, message);
         return None;
     }
     let mut distribution = Distribution::exact(reading.rules.max_exact_values);
@@ -129,14 +129,14 @@ fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -
     is_valid.then_some(distribution)
 }
 
-fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Statistics> {
+fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Statistics> {
     let path = Path::Field(fields.path(), "StatisticValues");
     let set = Fields::of(fields.node("StatisticValues")?, &path, &STATISTICS, reading.unknown, faults)?;
     let mut read = |name: &str| {
         let path = Path::Field(set.path(), name);
         match set.node(name) {
             None => {
-                faults.add_kind(FaultKind::Missing, path, "is required");
+                faults.add_kind(ValidationErrorKind::Missing, path, "is required");
                 None
             }
             Some(_) => value_at(set.number(name, faults)?, &path, faults),
@@ -144,31 +144,35 @@ fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Fault
     };
     let [count, sum, min, max] = STATISTICS.map(&mut read);
     if count.is_some_and(|count| count <= 0.0) {
-        faults.add_kind(FaultKind::Value, Path::Field(set.path(), "SampleCount"), "must be greater than 0");
+        faults.add_kind(ValidationErrorKind::Value, Path::Field(set.path(), "SampleCount"), "must be greater than 0");
         return None;
     }
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
-        faults.add_kind(FaultKind::Value, Path::Field(set.path(), "Minimum"), "must not be greater than Maximum");
+        faults.add_kind(
+            ValidationErrorKind::Value,
+            Path::Field(set.path(), "Minimum"),
+            "must not be greater than Maximum",
+        );
         return None;
     }
     Some(Statistics { count: count?, sum: sum?, min: min?, max: max? })
 }
 
-fn value_at(value: f64, path: &Path<'_>, faults: &mut Faults) -> Option<f64> {
+fn value_at(value: f64, path: &Path<'_>, faults: &mut ValidationErrors) -> Option<f64> {
     if value.abs() <= MAX_VALUE {
         return Some(value);
     }
-    faults.add_kind(FaultKind::Value, path, "must be a number between -2^360 and 2^360");
+    faults.add_kind(ValidationErrorKind::Value, path, "must be a number between -2^360 and 2^360");
     None
 }
 
 /// Checks a count. AWS accepts fractions; the gateway does not, because it counts values to detect losses.
-fn count_at(count: f64, path: &Path<'_>, faults: &mut Faults) -> Option<u64> {
+fn count_at(count: f64, path: &Path<'_>, faults: &mut ValidationErrors) -> Option<u64> {
     if count.fract() == 0.0 && (1.0..=MAX_COUNT).contains(&count) {
         return Some(count as u64);
     }
-    faults.add_kind(FaultKind::Value, path, "must be a whole number between 1 and 2^53");
+    faults.add_kind(ValidationErrorKind::Value, path, "must be a whole number between 1 and 2^53");
     None
 }

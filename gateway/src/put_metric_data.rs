@@ -1,13 +1,13 @@
 //! Reads the input of PutMetricData and turns it into records. The data of a request is accepted as a whole or not at
 //! all.
 
-use acpw_config::list;
+use acpw_config::comma_separated;
 use acpw_metric::{Accumulator, DataKind, Namespace, Origin, PeriodKey, Timestamp, quota::MAX_DATA_PER_REQUEST};
 
 use crate::{
     datum::{Datum, required},
     entity::{self, MAX_ENTITIES},
-    fault::{self, FaultKind, Faults, Path},
+    fault::{self, Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     node::Node,
     rules::Reading,
@@ -44,15 +44,15 @@ pub struct Posting {
 
 impl PutMetricData {
     /// Reads one request. Adds all of its faults to `faults`; if there are any, the request must not be used.
-    pub fn read(node: &Node<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Self> {
+    pub fn read(node: &Node<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Self> {
         Self::read_at(node, &Path::Root, reading, faults)
     }
 
     /// Reads a list of requests. Adds all of their faults to `faults`; if there are any, none of the requests must be
     /// used.
-    pub fn read_batch(node: &Node<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Vec<Self>> {
+    pub fn read_batch(node: &Node<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Vec<Self>> {
         let Node::List(items) = node else {
-            faults.add_kind(FaultKind::Type, Path::Root, "must be a list of PutMetricData inputs");
+            faults.add_kind(ValidationErrorKind::Type, Path::Root, "must be a list of PutMetricData inputs");
             return None;
         };
         let read = |(index, item): (usize, _)| Self::read_at(item, &Path::Item(&Path::Root, index), reading, faults);
@@ -60,7 +60,7 @@ impl PutMetricData {
         requests.into_iter().collect()
     }
 
-    fn read_at(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut Faults) -> Option<Self> {
+    fn read_at(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Self> {
         let fields = Fields::of(node, path, &FIELDS, reading.unknown, faults)?;
         let namespace = required(&fields, "Namespace", Namespace::new, faults);
         let namespace = namespace.and_then(|namespace| accepted(namespace, &fields, reading, faults));
@@ -74,12 +74,12 @@ impl PutMetricData {
         }
         let count: usize = lists.iter().map(|(_, items, _)| items.len()).sum();
         if count == 0 {
-            faults.add_kind(FaultKind::Missing, plain, "must have at least one datum");
+            faults.add_kind(ValidationErrorKind::Missing, plain, "must have at least one datum");
         }
         if count > MAX_DATA_PER_REQUEST {
             let message =
                 format_args!("has {count} items; CloudWatch accepts at most {MAX_DATA_PER_REQUEST} in a request");
-            faults.add_kind(FaultKind::Value, plain, message);
+            faults.add_kind(ValidationErrorKind::Value, plain, message);
             return None;
         }
         let mut data = Vec::with_capacity(count);
@@ -122,15 +122,15 @@ fn accepted(
     namespace: Namespace,
     fields: &Fields<'_, '_>,
     reading: &Reading<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<Namespace> {
     let namespaces = &reading.rules.namespaces;
     if namespaces.is_empty() || namespaces.contains(&namespace) {
         return Some(namespace);
     }
-    let names = list(&mut namespaces.iter().map(Namespace::as_str));
+    let names = comma_separated(&mut namespaces.iter().map(Namespace::as_str));
     let message = format_args!("must be a namespace that this gateway accepts: {names}");
-    faults.add_kind(FaultKind::Value, Path::Field(fields.path(), "Namespace"), message);
+    faults.add_kind(ValidationErrorKind::Value, Path::Field(fields.path(), "Namespace"), message);
     None
 }
 
@@ -155,7 +155,7 @@ impl EntityData<'_> {
 fn read_entities<'n>(
     fields: &Fields<'n, 'n>,
     reading: &Reading<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> (Vec<EntityData<'n>>, Option<String>) {
     let list = Path::Field(fields.path(), "EntityMetricData");
     let items = fields.list("EntityMetricData", faults).unwrap_or_default();
@@ -164,13 +164,13 @@ fn read_entities<'n>(
     }
     if items.len() > MAX_ENTITIES {
         let message = format_args!("has {} items; CloudWatch accepts at most {MAX_ENTITIES}", items.len());
-        faults.add_kind(FaultKind::Value, list, message);
+        faults.add_kind(ValidationErrorKind::Value, list, message);
         return (Vec::new(), None);
     }
     let strict = fields.boolean("StrictEntityValidation", faults);
     if fields.node("StrictEntityValidation").is_none() {
         let path = Path::Field(fields.path(), "StrictEntityValidation");
-        faults.add_kind(FaultKind::Missing, path, "is required with EntityMetricData");
+        faults.add_kind(ValidationErrorKind::Missing, path, "is required with EntityMetricData");
     }
     let mut read = Vec::new();
     let mut failure = None;
@@ -178,11 +178,11 @@ fn read_entities<'n>(
         let path = Path::Item(&list, index);
         let Some(data) = Fields::of(item, &path, &["Entity", "MetricData"], reading.unknown, faults) else { continue };
         let entity_path = Path::Field(&path, "Entity");
-        let mut found = Faults::new(faults.style());
+        let mut found = ValidationErrors::new(faults.style());
         let entity = match data.node("Entity") {
             Some(node) => entity::read(node, &entity_path, reading, &mut found),
             None => {
-                found.add_kind(FaultKind::Missing, entity_path, "is required");
+                found.add_kind(ValidationErrorKind::Missing, entity_path, "is required");
                 None
             }
         };

@@ -3,7 +3,7 @@
 use crate::{
     authorization::Denial,
     body::{BodyError, MAX_BODY_BYTES},
-    fault::{self, FaultKind, Faults},
+    fault::{self, ValidationErrorKind, ValidationErrors},
     protocol::Protocol,
 };
 
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The request breaks rules.
-    Faulty(Faults),
+    Faulty(ValidationErrors),
     /// The body is not in the declared format. The text continues the words "The request".
     Unreadable(String),
     /// The path or the operation does not exist.
@@ -65,10 +65,12 @@ impl Refusal {
     pub fn code(&self, protocol: Protocol) -> &'static str {
         let (shape, code) = match self {
             Self::Faulty(faults) => match fault::kind(faults) {
-                FaultKind::Type => ("SerializationException", "MalformedInput"),
-                FaultKind::Missing => ("MissingRequiredParameterException", "MissingParameter"),
-                FaultKind::Combination => ("InvalidParameterCombinationException", "InvalidParameterCombination"),
-                FaultKind::Value => ("InvalidParameterValueException", "InvalidParameterValue"),
+                ValidationErrorKind::Type => ("SerializationException", "MalformedInput"),
+                ValidationErrorKind::Missing => ("MissingRequiredParameterException", "MissingParameter"),
+                ValidationErrorKind::Combination => {
+                    ("InvalidParameterCombinationException", "InvalidParameterCombination")
+                }
+                ValidationErrorKind::Value => ("InvalidParameterValueException", "InvalidParameterValue"),
             },
             Self::Unreadable(_) | Self::MediaType(_) => ("SerializationException", "MalformedInput"),
             Self::NotFound(_) | Self::Method(_) | Self::NotPosted => ("UnknownOperationException", "InvalidAction"),

@@ -9,7 +9,7 @@
 
 use acpw_metric::Timestamp;
 use gateway::{
-    fault::{Faults, PathStyle},
+    fault::{PathStyle, ValidationErrors},
     fields::UnknownFields,
     node::Node,
     protocol::{Protocol, cbor, json, query},
@@ -24,7 +24,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_858_200);
 /// Returns the number of values in a request, or the paths and messages of its faults.
 fn read(node: &Node<'_>, style: PathStyle, unknown: UnknownFields) -> Result<u64, Vec<(String, String)>> {
     let rules = Rules { namespaces: Vec::new(), default_dimensions: Vec::new(), max_exact_values: 100 };
-    let mut faults = Faults::new(style);
+    let mut faults = ValidationErrors::new(style);
     let request = PutMetricData::read(node, &Reading { rules: &rules, now: NOW, unknown }, &mut faults);
     match request.filter(|_| faults.is_empty()) {
         Some(request) => Ok(post(vec![request], NOW).values),

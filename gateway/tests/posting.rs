@@ -4,7 +4,7 @@
 
 use acpw_metric::{Accumulator, DataKind, Record, Timestamp, quota};
 use gateway::{
-    fault::{Faults, PathStyle},
+    fault::{PathStyle, ValidationErrors},
     fields::UnknownFields,
     protocol::json,
     put_metric_data::{Posting, PutMetricData, post},
@@ -22,7 +22,7 @@ fn rules(max_exact_values: u32) -> Rules {
 /// Returns the posting of a request, or its faults.
 fn posted(request: &Value, rules: &Rules) -> Result<Posting, Vec<String>> {
     let body = serde_json::to_vec(request).unwrap();
-    let mut faults = Faults::new(PathStyle::Plain);
+    let mut faults = ValidationErrors::new(PathStyle::Plain);
     let reading = Reading { rules, now: NOW, unknown: UnknownFields::Refused };
     let read = PutMetricData::read(&json::decode(&body).unwrap(), &reading, &mut faults);
     match read.filter(|_| faults.is_empty()) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, OrNull, Secret, list, object, read};
+use acpw_config::{Field, OrNull, Secret, ValidationErrors, comma_separated, object, read};
 use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
@@ -123,7 +123,7 @@ impl Config {
             self.host().as_deref().unwrap_or("CloudWatch"),
             self.region.region().map_or("the instance's region", Region::as_str),
             self.publish_interval.as_millis(),
-            list(&mut self.credentials.iter().map(Provider::name))
+            comma_separated(&mut self.credentials.iter().map(Provider::name))
         )
     }
 
@@ -131,7 +131,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
-    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let environment: &dyn Fn(&str) -> Option<String> = &environment;
         let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut faults);
@@ -223,7 +223,7 @@ impl Config {
 }
 
 /// Adds a fault where RequestCount would be published under the name of another metric, and the two would mix.
-fn check_name(name: &str, faults: &mut Faults) {
+fn check_name(name: &str, faults: &mut ValidationErrors) {
     let mut others = REQUEST_METRICS.iter().filter(|other| **other != REQUEST_COUNT);
     if others.any(|other| *other == name) {
         faults.add(
@@ -233,14 +233,14 @@ fn check_name(name: &str, faults: &mut Faults) {
     }
 }
 
-fn check_cluster(name: Option<&str>, key: &str, faults: &mut Faults) {
+fn check_cluster(name: Option<&str>, key: &str, faults: &mut ValidationErrors) {
     if name == Some("") {
         faults.add(key, "is empty; it must be the name of a cluster");
     }
 }
 
 /// A host that is signed must be sent as it is, and in AWS it must be of the region that is signed for.
-fn check_host(host: &str, region: Option<&Region>, faults: &mut Faults) {
+fn check_host(host: &str, region: Option<&Region>, faults: &mut ValidationErrors) {
     if !is_host(host) {
         let message =
             format!("\"{}\" is not a host; write a name or address, with or without a port", host.escape_default());
@@ -263,7 +263,7 @@ pub(crate) fn is_host(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn config(document: &str) -> Result<Config, Faults> {
+    fn config(document: &str) -> Result<Config, ValidationErrors> {
         let keys = [("ACPW_AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("ACPW_AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")];
         Config::from_json(document.as_bytes(), |name| {
             keys.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())

@@ -34,7 +34,7 @@ impl Serialize for MetricDatum<'_> {
             let dimensions: Vec<_> = self.dimensions.iter().map(|(name, value)| Dimension { name, value }).collect();
             datum.serialize_field("Dimensions", &dimensions)?;
         }
-        if !self.distribution.is_told_by_values() {
+        if !self.distribution.values_imply_statistics() {
             datum.serialize_field("StatisticValues", &StatisticSet::of(self.distribution))?;
         }
         if !self.distribution.is_statistic_set() {

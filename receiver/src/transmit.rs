@@ -3,7 +3,7 @@
 use std::fmt;
 
 use acpw_metric::Timestamp;
-use acpw_sigv4::{PayloadHash, Request, Signed};
+use acpw_sigv4::{PayloadHash, SignableRequest, Signed};
 
 use crate::{Payload, credentials::Signing};
 
@@ -45,7 +45,7 @@ impl Transmit {
         if payload.is_compressed() {
             own.push(("content-encoding", "gzip"));
         }
-        let request = Request {
+        let request = SignableRequest {
             method: "POST",
             host,
             path: "/",

@@ -1,7 +1,7 @@
 //! Payloads and their signatures.
 
 use acpw_metric::{Accumulator, Namespace, PeriodKey, Record};
-use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signed, Signer};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signed, Signer, SigningScope};
 use receiver::{Batch, Payload, datum::MetricDatum, lane_key::LaneKey};
 
 use crate::{START, Shape, at, records};
@@ -48,7 +48,7 @@ impl Signing {
     /// A body of so many bytes.
     pub fn new(bytes: usize) -> Self {
         let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", None);
-        let scope = Scope::new("us-east-1", "monitoring");
+        let scope = SigningScope::new("us-east-1", "monitoring");
         Self { signer: Signer::new(credentials.expect("a key"), scope.expect("a scope")), body: vec![b'x'; bytes] }
     }
 
@@ -60,7 +60,7 @@ impl Signing {
             ("x-amzn-query-mode", "true"),
             ("content-encoding", "gzip"),
         ];
-        let request = Request {
+        let request = SignableRequest {
             method: "POST",
             host: "monitoring.us-east-1.amazonaws.com",
             path: "/",

@@ -18,7 +18,7 @@ pub enum PathStyle {
 
 /// The kind of rule that is broken. AWS has an error code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum ValidationErrorKind {
     /// The value is not of the field's type, so the document cannot be read.
     Type,
     /// A required field is missing.
@@ -31,16 +31,16 @@ pub enum FaultKind {
 
 /// One fault. Its message never repeats a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ValidationError {
     /// The kind of rule that is broken.
-    pub kind: FaultKind,
+    pub kind: ValidationErrorKind,
     /// The path of the value; empty for the whole document.
     pub path: String,
     /// What is wrong and what is right, to be read after the path.
     pub message: String,
 }
 
-impl Display for Fault {
+impl Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
             f.write_str(&self.path)?;
@@ -52,13 +52,13 @@ impl Display for Fault {
 
 /// All faults of one document, in the order in which they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
+pub struct ValidationErrors {
     style: PathStyle,
-    listed: Vec<Fault>,
+    listed: Vec<ValidationError>,
     more: usize,
 }
 
-impl Faults {
+impl ValidationErrors {
     /// Creates an empty list whose paths are written in this style.
     pub fn new(style: PathStyle) -> Self {
         Self { style, ..Self::default() }
@@ -66,16 +66,16 @@ impl Faults {
 
     /// Adds a value at `path` that breaks a rule; an empty path stands for the whole document.
     pub fn add(&mut self, path: impl Display, message: impl Display) {
-        self.push(FaultKind::Value, &path, &message);
+        self.push(ValidationErrorKind::Value, &path, &message);
     }
 
     /// Adds a fault of this kind.
-    pub fn add_kind(&mut self, kind: FaultKind, path: impl Display, message: impl Display) {
+    pub fn add_kind(&mut self, kind: ValidationErrorKind, path: impl Display, message: impl Display) {
         self.push(kind, &path, &message);
     }
 
     /// Not generic: it is in every module once, and not once for each pair of types.
-    fn push(&mut self, kind: FaultKind, path: &dyn Display, message: &dyn Display) {
+    fn push(&mut self, kind: ValidationErrorKind, path: &dyn Display, message: &dyn Display) {
         if self.listed.len() >= MAX_LISTED {
             self.more = self.more.saturating_add(1);
             return;
@@ -84,7 +84,7 @@ impl Faults {
             PathStyle::Plain => path.to_string(),
             PathStyle::Aws => format!("{path:#}"),
         };
-        self.listed.push(Fault { kind, path, message: message.to_string() });
+        self.listed.push(ValidationError { kind, path, message: message.to_string() });
     }
 
     /// Returns the value of `result`, or adds its error as a fault of the value at `path`.
@@ -118,7 +118,7 @@ impl Faults {
     }
 
     /// Returns the faults that are listed, at most 200.
-    pub fn listed(&self) -> &[Fault] {
+    pub fn listed(&self) -> &[ValidationError] {
         &self.listed
     }
 
@@ -135,7 +135,7 @@ impl Faults {
     /// Returns one line for each fault, and one for those that are not listed.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let more = (self.more > 0).then(|| format!("and {} more faults", self.more));
-        self.listed.iter().map(Fault::to_string).chain(more)
+        self.listed.iter().map(ValidationError::to_string).chain(more)
     }
 
     /// Returns true if there are none.
@@ -144,7 +144,7 @@ impl Faults {
     }
 }
 
-impl Display for Faults {
+impl Display for ValidationErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, line) in self.lines().enumerate() {
             f.write_str(if number == 0 { "" } else { "; " })?;
@@ -154,7 +154,7 @@ impl Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ValidationErrors {}
 
 #[cfg(test)]
 mod tests {
@@ -163,11 +163,11 @@ mod tests {
 
     #[test]
     fn a_million_faults_are_a_bounded_list() {
-        let (mut faults, mut other) = (Faults::default(), Faults::default());
+        let (mut faults, mut other) = (ValidationErrors::default(), ValidationErrors::default());
         for n in 0..1_000_000 {
             faults.add(Path::Item(&Path::Root, n), "is wrong");
         }
-        other.add_kind(FaultKind::Type, "a", "must be a list");
+        other.add_kind(ValidationErrorKind::Type, "a", "must be a list");
         assert_eq!((faults.listed().len(), faults.more()), (MAX_LISTED, 1_000_000 - MAX_LISTED));
         assert_eq!(faults.lines().last().as_deref(), Some("and 999800 more faults"));
         other.append(faults);
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn paths_are_in_the_style_of_the_list() {
         for (style, path) in [(PathStyle::Plain, "a[0]"), (PathStyle::Aws, "a.member.1")] {
-            let mut faults = Faults::new(style);
+            let mut faults = ValidationErrors::new(style);
             faults.add(Path::Item(&Path::Field(&Path::Root, "a"), 0), "is wrong");
             faults.add("", "is empty");
             let paths: Vec<_> = faults.listed().iter().map(|fault| fault.path.as_str()).collect();

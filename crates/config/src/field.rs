@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
-use crate::{FaultKind, Faults, FromJson, value::OrNull};
+use crate::{FromJson, ValidationErrorKind, ValidationErrors, value::OrNull};
 
 /// The value of a key: absent (or `null`), of the right type, or not.
 #[derive(Clone, Default)]
@@ -46,22 +46,22 @@ fn must_be(expected: &str) -> String {
 
 impl<T> Field<T> {
     /// The value, noting a fault when it is absent or of the wrong type.
-    pub fn required(self, path: impl Display, faults: &mut Faults) -> Option<T> {
+    pub fn required(self, path: impl Display, faults: &mut ValidationErrors) -> Option<T> {
         match self {
-            Self::Absent => faults.add_kind(FaultKind::Missing, path, "is required"),
+            Self::Absent => faults.add_kind(ValidationErrorKind::Missing, path, "is required"),
             Self::Valid(value) => return Some(value),
-            Self::Invalid(message) => faults.add_kind(FaultKind::Type, path, message),
+            Self::Invalid(message) => faults.add_kind(ValidationErrorKind::Type, path, message),
         }
         None
     }
 
     /// The value if there is one, noting a fault when it is of the wrong type.
-    pub fn optional(self, path: impl Display, faults: &mut Faults) -> Option<T> {
+    pub fn optional(self, path: impl Display, faults: &mut ValidationErrors) -> Option<T> {
         match self {
             Self::Absent => None,
             Self::Valid(value) => Some(value),
             Self::Invalid(message) => {
-                faults.add_kind(FaultKind::Type, path, message);
+                faults.add_kind(ValidationErrorKind::Type, path, message);
                 None
             }
         }
@@ -70,7 +70,7 @@ impl<T> Field<T> {
 
 impl Field<u64> {
     /// The number, or `default` when there is none, noting a fault when it is not within `range`.
-    pub fn within(self, path: &str, range: RangeInclusive<u64>, default: u64, faults: &mut Faults) -> u64 {
+    pub fn within(self, path: &str, range: RangeInclusive<u64>, default: u64, faults: &mut ValidationErrors) -> u64 {
         let value = self.optional(path, faults).unwrap_or(default);
         if !range.contains(&value) {
             faults.add(path, format_args!("{value} is not within {} and {}", range.start(), range.end()));
@@ -87,7 +87,7 @@ impl Field<OrNull<u64>> {
         path: &str,
         range: RangeInclusive<u64>,
         default: u64,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<u64> {
         let OrNull(value) = self.optional(path, faults).unwrap_or(OrNull(Some(default)));
         if let Some(value) = value.filter(|value| !range.contains(value)) {

@@ -2,7 +2,7 @@
 //! whether it was of the right type, so that all faults are told at once, each with its path.
 //!
 //! A raw type is declared with [`object!`]; what it means (ranges, names, defaults) is checked by the plugin, which turns
-//! it into its own configuration type and adds what it finds to the same [`Faults`].
+//! it into its own configuration type and adds what it finds to the same [`ValidationErrors`].
 
 mod document;
 mod fault;
@@ -16,9 +16,9 @@ mod secret;
 mod similar;
 mod value;
 
-pub use fault::{Fault, FaultKind, Faults, PathStyle};
+pub use fault::{PathStyle, ValidationError, ValidationErrorKind, ValidationErrors};
 pub use field::Field;
-pub use list::list;
+pub use list::comma_separated;
 pub use members::{Members, ShortOr};
 pub use object::{Object, read, unknown_keys};
 pub use path::Path;

@@ -1,7 +1,7 @@
 //! Lists in messages.
 
 /// The texts with `, ` between them. Not generic: it is in every module once.
-pub fn list(texts: &mut dyn Iterator<Item = &str>) -> String {
+pub fn comma_separated(texts: &mut dyn Iterator<Item = &str>) -> String {
     let mut list = String::new();
     for text in texts {
         if !list.is_empty() {

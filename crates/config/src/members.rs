@@ -79,12 +79,12 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for ShortOr<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Faults;
+    use crate::ValidationErrors;
 
     #[test]
     fn members_keep_their_keys_and_their_faults() {
         let members = Members::<ShortOr<bool>>::from_json(serde_json::json!({"b": "text", "a": true, "c": 5})).unwrap();
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         let told: Vec<_> = members
             .0
             .into_iter()

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    Faults, FromJson,
+    FromJson, ValidationErrors, comma_separated,
     document::{self, Document},
-    list, protobuf_struct,
+    protobuf_struct,
 };
 
 /// What some editors put before UTF-8.
@@ -20,15 +20,15 @@ pub trait Object: FromJson {
     fn unknown_keys(&self) -> &[String];
 
     /// Notes a fault for every unknown key; `parent` is the path of the object, empty for the document itself.
-    fn check_keys(&self, parent: &str, faults: &mut Faults) {
+    fn check_keys(&self, parent: &str, faults: &mut ValidationErrors) {
         check_keys(self.unknown_keys(), Self::KEYS, parent, faults);
     }
 }
 
-fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut Faults) {
+fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut ValidationErrors) {
     let dot = if parent.is_empty() { "" } else { "." };
     for key in unknown {
-        let known = list(&mut known.iter().copied());
+        let known = comma_separated(&mut known.iter().copied());
         faults.add(format_args!("{parent}{dot}{key}"), format_args!("unknown key; known are {known}"));
     }
 }
@@ -38,8 +38,8 @@ fn check_keys(unknown: &[String], known: &[&str], parent: &str, faults: &mut Fau
 ///
 /// # Errors
 /// Bytes that are neither, or a document that is not an object.
-pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
-    let mut faults = Faults::default();
+pub fn read<T: Object>(document: &[u8]) -> Result<(T, ValidationErrors), ValidationErrors> {
+    let mut faults = ValidationErrors::default();
     let read = value(document, &mut faults).map(T::from_json);
     match read {
         Some(Some(object)) => {
@@ -53,7 +53,7 @@ pub fn read<T: Object>(document: &[u8]) -> Result<(T, Faults), Faults> {
 }
 
 /// Reads a document. Not generic: it is in every module once.
-fn value(document: &[u8], faults: &mut Faults) -> Option<Value> {
+fn value(document: &[u8], faults: &mut ValidationErrors) -> Option<Value> {
     let text = document.strip_prefix(BYTE_ORDER_MARK).unwrap_or(document);
     if text.trim_ascii().is_empty() {
         faults.add("", "the configuration is empty; it must be a JSON object");
@@ -127,7 +127,7 @@ macro_rules! object {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Faults, Field, Object, Secret, read};
+    use crate::{Field, Object, Secret, ValidationErrors, read};
 
     object! {
         /// A document.
@@ -257,6 +257,6 @@ mod tests {
         assert_eq!(schema["properties"]["number"]["description"], "A number.");
         assert_eq!(schema["properties"]["key"]["type"], "string");
         assert!(schema["properties"].get("unknown_keys").is_none());
-        assert!(Faults::default().is_empty());
+        assert!(ValidationErrors::default().is_empty());
     }
 }

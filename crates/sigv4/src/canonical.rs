@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::SignError;
 use crate::header::{CanonicalHeaders, HOST, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, is_token};
-use crate::request::{PayloadHash, Request};
+use crate::request::{PayloadHash, SignableRequest};
 use crate::uri::{canonical_path, canonical_query};
 
 /// A canonical request and the parts of it that are sent along. Its text holds the session token.
@@ -22,7 +22,11 @@ pub(crate) struct CanonicalRequest {
 impl CanonicalRequest {
     /// Builds the six lines of AWS's "Create a canonical request". Signed are `host`, `x-amz-date`,
     /// `x-amz-security-token` with temporary credentials, `x-amz-content-sha256` on request, and the caller's headers.
-    pub(crate) fn new(request: &Request<'_>, date_time: &str, session_token: Option<&str>) -> Result<Self, SignError> {
+    pub(crate) fn new(
+        request: &SignableRequest<'_>,
+        date_time: &str,
+        session_token: Option<&str>,
+    ) -> Result<Self, SignError> {
         if !is_token(request.method) {
             return Err(SignError::Method);
         }
@@ -68,7 +72,7 @@ fn sha256_hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const LIST_USERS: Request<'_> = Request {
+    const LIST_USERS: SignableRequest<'_> = SignableRequest {
         method: "GET",
         host: "iam.amazonaws.com",
         path: "/",
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn token_and_payload_hash_are_signed_when_sent() {
-        let request = Request { headers: &[], payload_hash: PayloadHash::Header, ..LIST_USERS };
+        let request = SignableRequest { headers: &[], payload_hash: PayloadHash::Header, ..LIST_USERS };
         let canonical = CanonicalRequest::new(&request, "20150830T123600Z", Some("t0k3n")).unwrap();
         assert_eq!(canonical.signed_headers, "host;x-amz-content-sha256;x-amz-date;x-amz-security-token");
         assert!(canonical.text.contains("\nx-amz-security-token:t0k3n\n"));
@@ -104,11 +108,11 @@ mod tests {
     #[test]
     fn a_method_or_host_that_could_forge_a_line_is_refused() {
         for method in ["", "GET /", "GET\n", "GÉT"] {
-            let error = CanonicalRequest::new(&Request { method, ..LIST_USERS }, "", None).err();
+            let error = CanonicalRequest::new(&SignableRequest { method, ..LIST_USERS }, "", None).err();
             assert_eq!(error, Some(SignError::Method));
         }
         for host in ["", "a b", "a\nx-amz-date:1", "é.example"] {
-            let error = CanonicalRequest::new(&Request { host, ..LIST_USERS }, "", None).err();
+            let error = CanonicalRequest::new(&SignableRequest { host, ..LIST_USERS }, "", None).err();
             assert_eq!(error, Some(SignError::Host));
         }
     }

@@ -5,7 +5,7 @@ use core::fmt;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use crate::error::{Field, FieldError};
+use crate::error::{SigningField, SigningFieldError};
 
 /// An access key and, for temporary credentials, its session token.
 ///
@@ -22,11 +22,15 @@ impl Credentials {
     ///
     /// # Errors
     /// The first part, in this order, that is empty or has a character it cannot have.
-    pub fn new(access_key_id: &str, secret_access_key: &str, session_token: Option<&str>) -> Result<Self, FieldError> {
-        FieldError::check(Field::AccessKeyId, access_key_id)?;
-        FieldError::check(Field::SecretAccessKey, secret_access_key)?;
+    pub fn new(
+        access_key_id: &str,
+        secret_access_key: &str,
+        session_token: Option<&str>,
+    ) -> Result<Self, SigningFieldError> {
+        SigningFieldError::check(SigningField::AccessKeyId, access_key_id)?;
+        SigningFieldError::check(SigningField::SecretAccessKey, secret_access_key)?;
         if let Some(token) = session_token {
-            FieldError::check(Field::SessionToken, token)?;
+            SigningFieldError::check(SigningField::SessionToken, token)?;
         }
         Ok(Self {
             access_key_id: access_key_id.to_owned(),
@@ -77,12 +81,15 @@ mod tests {
     #[test]
     fn the_error_names_the_field_and_not_its_value() {
         let faults = [
-            (Credentials::new("", "s3cr3t", None), FieldError::Empty(Field::AccessKeyId)),
-            (Credentials::new("AKID", "", None), FieldError::Empty(Field::SecretAccessKey)),
-            (Credentials::new("AKID", "s3cr3t", Some("")), FieldError::Empty(Field::SessionToken)),
-            (Credentials::new("AKID\r\n", "s3cr3t", None), FieldError::Character(Field::AccessKeyId)),
-            (Credentials::new("AKID", "s3cr3t\n", None), FieldError::Character(Field::SecretAccessKey)),
-            (Credentials::new("AKID", "s3cr3t", Some("t0k3n\0")), FieldError::Character(Field::SessionToken)),
+            (Credentials::new("", "s3cr3t", None), SigningFieldError::Empty(SigningField::AccessKeyId)),
+            (Credentials::new("AKID", "", None), SigningFieldError::Empty(SigningField::SecretAccessKey)),
+            (Credentials::new("AKID", "s3cr3t", Some("")), SigningFieldError::Empty(SigningField::SessionToken)),
+            (Credentials::new("AKID\r\n", "s3cr3t", None), SigningFieldError::Character(SigningField::AccessKeyId)),
+            (Credentials::new("AKID", "s3cr3t\n", None), SigningFieldError::Character(SigningField::SecretAccessKey)),
+            (
+                Credentials::new("AKID", "s3cr3t", Some("t0k3n\0")),
+                SigningFieldError::Character(SigningField::SessionToken),
+            ),
         ];
         for (result, expected) in faults {
             let error = result.unwrap_err();

@@ -5,7 +5,7 @@ use core::{error, fmt};
 
 /// A part of the credentials or of the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum SigningField {
     /// The access key ID.
     AccessKeyId,
     /// The secret access key.
@@ -20,12 +20,12 @@ pub enum Field {
 
 /// A field that cannot be signed with. Names the field, never its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldError {
+pub enum SigningFieldError {
     /// The field has no characters.
-    Empty(Field),
+    Empty(SigningField),
     /// The field has a space, a control character or a character outside ASCII; or, where it becomes part of the
     /// `Credential` of the `Authorization` header, one of that header's own separators, `/` and `,`.
-    Character(Field),
+    Character(SigningField),
 }
 
 /// A request that cannot be signed.
@@ -45,13 +45,13 @@ pub enum SignError {
     Timestamp(i64),
 }
 
-impl FieldError {
+impl SigningFieldError {
     /// Parses one field: not empty, printable ASCII without spaces, and no separator where the field is part of the
     /// `Authorization` header's `Credential`.
-    pub(crate) fn check(field: Field, value: &str) -> Result<(), Self> {
+    pub(crate) fn check(field: SigningField, value: &str) -> Result<(), Self> {
         let separators: &[u8] = match field {
-            Field::AccessKeyId | Field::Region | Field::Service => b"/,",
-            Field::SecretAccessKey | Field::SessionToken => b"",
+            SigningField::AccessKeyId | SigningField::Region | SigningField::Service => b"/,",
+            SigningField::SecretAccessKey | SigningField::SessionToken => b"",
         };
         if value.is_empty() {
             Err(Self::Empty(field))
@@ -63,7 +63,7 @@ impl FieldError {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for SigningField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AccessKeyId => "access key ID",
@@ -75,7 +75,7 @@ impl fmt::Display for Field {
     }
 }
 
-impl fmt::Display for FieldError {
+impl fmt::Display for SigningFieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty(field) => write!(f, "the {field} is empty"),
@@ -104,7 +104,7 @@ impl fmt::Display for SignError {
     }
 }
 
-impl error::Error for FieldError {}
+impl error::Error for SigningFieldError {}
 impl error::Error for SignError {}
 
 #[cfg(test)]
@@ -113,17 +113,22 @@ mod tests {
 
     use super::*;
 
-    const FIELDS: [Field; 5] =
-        [Field::AccessKeyId, Field::SecretAccessKey, Field::SessionToken, Field::Region, Field::Service];
+    const FIELDS: [SigningField; 5] = [
+        SigningField::AccessKeyId,
+        SigningField::SecretAccessKey,
+        SigningField::SessionToken,
+        SigningField::Region,
+        SigningField::Service,
+    ];
 
     #[test]
     fn every_field_refuses_what_could_split_a_header() {
         for field in FIELDS {
-            assert_eq!(FieldError::check(field, ""), Err(FieldError::Empty(field)));
+            assert_eq!(SigningFieldError::check(field, ""), Err(SigningFieldError::Empty(field)));
             for bad in ["a\r", "a\nb", "a\0", "a\u{7f}", "\ta", "a b", "é", "a\u{2028}"] {
-                assert_eq!(FieldError::check(field, bad), Err(FieldError::Character(field)), "{bad:?}");
+                assert_eq!(SigningFieldError::check(field, bad), Err(SigningFieldError::Character(field)), "{bad:?}");
             }
-            assert_eq!(FieldError::check(field, "!AKIA-us_1.x~"), Ok(()));
+            assert_eq!(SigningFieldError::check(field, "!AKIA-us_1.x~"), Ok(()));
         }
     }
 
@@ -141,9 +146,9 @@ mod tests {
     #[test]
     fn separators_are_refused_only_in_the_credential() {
         for field in FIELDS {
-            let in_credential = !matches!(field, Field::SecretAccessKey | Field::SessionToken);
+            let in_credential = !matches!(field, SigningField::SecretAccessKey | SigningField::SessionToken);
             for value in ["a/b", "a,b"] {
-                assert_eq!(FieldError::check(field, value).is_err(), in_credential, "{field:?} {value}");
+                assert_eq!(SigningFieldError::check(field, value).is_err(), in_credential, "{field:?} {value}");
             }
         }
     }

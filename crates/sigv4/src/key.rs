@@ -8,7 +8,7 @@ use alloc::string::String;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::scope::Scope;
+use crate::scope::SigningScope;
 use crate::string_to_sign::TERMINATION;
 
 type HmacSha256 = Hmac<Sha256>;
@@ -22,7 +22,7 @@ pub(crate) struct SigningKey {
 impl SigningKey {
     /// *DeriveSigningKey*: the HMACs of date, region, service and `aws4_request`, each the key of the next, from
     /// `AWS4` and the secret on. `date` is `YYYYMMDD`.
-    pub(crate) fn derive(secret_access_key: &str, date: &str, scope: &Scope) -> Self {
+    pub(crate) fn derive(secret_access_key: &str, date: &str, scope: &SigningScope) -> Self {
         let mut key = hmac(&[b"AWS4", secret_access_key.as_bytes()].concat(), date);
         for part in [scope.region(), scope.service(), TERMINATION] {
             key = hmac(&key, part);
@@ -70,7 +70,7 @@ mod tests {
     use std::format;
 
     fn key(secret: &str) -> SigningKey {
-        SigningKey::derive(secret, "20150830", &Scope::new("us-east-1", "iam").unwrap())
+        SigningKey::derive(secret, "20150830", &SigningScope::new("us-east-1", "iam").unwrap())
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! AWS Signature Version 4 for a request held in memory.
 //!
-//! A [`Signer`] binds [`Credentials`] to a [`Scope`] (region and service). For each [`Request`] and time it gives a
+//! A [`Signer`] binds [`Credentials`] to a [`SigningScope`] (region and service). For each [`SignableRequest`] and time it gives a
 //! [`Signed`]: the headers to add. It never changes a request and knows nothing of the service it signs for, so
 //! CloudWatch and STS calls are signed alike.
 //!
 //! ```
-//! use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signer};
+//! use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, SigningScope, Signer};
 //!
 //! let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)?;
-//! let mut signer = Signer::new(credentials, Scope::new("us-east-1", "monitoring")?);
-//! let request = Request {
+//! let mut signer = Signer::new(credentials, SigningScope::new("us-east-1", "monitoring")?);
+//! let request = SignableRequest {
 //!     method: "POST",
 //!     host: "monitoring.us-east-1.amazonaws.com",
 //!     path: "/",
@@ -52,7 +52,7 @@ mod timestamp;
 mod uri;
 
 pub use credentials::Credentials;
-pub use error::{Field, FieldError, SignError};
-pub use request::{PayloadHash, Request};
-pub use scope::Scope;
+pub use error::{SignError, SigningField, SigningFieldError};
+pub use request::{PayloadHash, SignableRequest};
+pub use scope::SigningScope;
 pub use signer::{Signed, Signer};

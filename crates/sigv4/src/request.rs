@@ -3,7 +3,7 @@
 /// A request as it will be sent. What differs on the wire from what stands here makes AWS answer
 /// `SignatureDoesNotMatch`.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct SignableRequest<'a> {
     /// The HTTP method, in upper case.
     pub method: &'a str,
     /// The `Host` or `:authority` as sent, with the port only if it is sent. It is always signed.

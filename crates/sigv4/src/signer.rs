@@ -12,8 +12,8 @@ use crate::credentials::Credentials;
 use crate::error::SignError;
 use crate::header::{AUTHORIZATION, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN};
 use crate::key::SigningKey;
-use crate::request::{PayloadHash, Request};
-use crate::scope::Scope;
+use crate::request::{PayloadHash, SignableRequest};
+use crate::scope::SigningScope;
 use crate::string_to_sign::{ALGORITHM, credential_scope, string_to_sign};
 use crate::timestamp::Timestamp;
 
@@ -24,14 +24,14 @@ use crate::timestamp::Timestamp;
 #[derive(Debug)]
 pub struct Signer {
     credentials: Credentials,
-    scope: Scope,
+    scope: SigningScope,
     key: Option<SigningKey>,
 }
 
 impl Signer {
     /// Binds credentials to a region and service.
     #[must_use]
-    pub fn new(credentials: Credentials, scope: Scope) -> Self {
+    pub fn new(credentials: Credentials, scope: SigningScope) -> Self {
         Self { credentials, scope, key: None }
     }
 
@@ -41,7 +41,7 @@ impl Signer {
     ///
     /// # Errors
     /// A method, host, header or time that cannot be signed; see [`SignError`].
-    pub fn sign(&mut self, request: &Request<'_>, signed_at: i64) -> Result<Signed, SignError> {
+    pub fn sign(&mut self, request: &SignableRequest<'_>, signed_at: i64) -> Result<Signed, SignError> {
         let timestamp = Timestamp::from_unix(signed_at)?;
         let session_token = self.credentials.session_token();
         let canonical = CanonicalRequest::new(request, &timestamp.date_time, session_token)?;
@@ -97,7 +97,7 @@ mod tests {
 
     const TODAY: i64 = 1_440_938_160;
     const DAY: i64 = 86_400;
-    const REQUEST: Request<'_> = Request {
+    const REQUEST: SignableRequest<'_> = SignableRequest {
         method: "POST",
         host: "sts.us-east-1.amazonaws.com",
         path: "/",
@@ -109,7 +109,7 @@ mod tests {
 
     fn signer() -> Signer {
         let credentials = Credentials::new("AKIDEXAMPLE", "s3cr3t", Some("t0k3n")).unwrap();
-        Signer::new(credentials, Scope::new("us-east-1", "sts").unwrap())
+        Signer::new(credentials, SigningScope::new("us-east-1", "sts").unwrap())
     }
 
     fn headers(signer: &mut Signer, signed_at: i64) -> Vec<(&'static str, String)> {
@@ -130,13 +130,13 @@ mod tests {
         let mut signer = signer();
         let before = headers(&mut signer, TODAY);
         assert_eq!(signer.sign(&REQUEST, i64::MAX).err(), Some(SignError::Timestamp(i64::MAX)));
-        assert_eq!(signer.sign(&Request { host: "", ..REQUEST }, TODAY).err(), Some(SignError::Host));
+        assert_eq!(signer.sign(&SignableRequest { host: "", ..REQUEST }, TODAY).err(), Some(SignError::Host));
         assert_eq!(headers(&mut signer, TODAY), before);
     }
 
     #[test]
     fn headers_come_as_documented() {
-        let request = Request { payload_hash: PayloadHash::Header, ..REQUEST };
+        let request = SignableRequest { payload_hash: PayloadHash::Header, ..REQUEST };
         let signed = signer().sign(&request, TODAY).unwrap();
         let names: Vec<_> = signed.headers().map(|(name, _)| name).collect();
         assert_eq!(names, ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "authorization"]);

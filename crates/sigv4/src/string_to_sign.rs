@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::scope::Scope;
+use crate::scope::SigningScope;
 use crate::timestamp::Timestamp;
 
 /// The name of the algorithm, first in the string to sign and in the `Authorization` header.
@@ -13,7 +13,7 @@ pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub(crate) const TERMINATION: &str = "aws4_request";
 
 /// *CredentialScope*: `YYYYMMDD/region/service/aws4_request`.
-pub(crate) fn credential_scope(date: &str, scope: &Scope) -> String {
+pub(crate) fn credential_scope(date: &str, scope: &SigningScope) -> String {
     format!("{date}/{}/{}/{TERMINATION}", scope.region(), scope.service())
 }
 
@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn the_documented_iam_list_users_request() {
         let timestamp = Timestamp::from_unix(1_440_938_160).unwrap();
-        let scope = credential_scope(&timestamp.date, &Scope::new("us-east-1", "iam").unwrap());
+        let scope = credential_scope(&timestamp.date, &SigningScope::new("us-east-1", "iam").unwrap());
         assert_eq!(
             string_to_sign(&timestamp, &scope, "f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59"),
             "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n\

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signer};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
 use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use proptest::collection::vec;
@@ -124,9 +124,9 @@ fn case() -> impl Strategy<Value = Case> {
 fn ours(case: &Case) -> BTreeMap<String, String> {
     let token = case.session_token.as_deref();
     let credentials = Credentials::new(&case.access_key_id, &case.secret_access_key, token).unwrap();
-    let mut signer = Signer::new(credentials, Scope::new(&case.region, &case.service).unwrap());
+    let mut signer = Signer::new(credentials, SigningScope::new(&case.region, &case.service).unwrap());
     let headers: Vec<(&str, &str)> = case.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let request = Request {
+    let request = SignableRequest {
         method: case.method,
         host: &case.host,
         path: &case.path,

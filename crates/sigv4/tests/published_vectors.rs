@@ -2,14 +2,14 @@
 //! Signature Version 4 test suite (`aws-sig-v4-test-suite`).
 #![allow(clippy::unwrap_used)]
 
-use acpw_sigv4::{Credentials, PayloadHash, Request, Scope, Signer};
+use acpw_sigv4::{Credentials, PayloadHash, SignableRequest, Signer, SigningScope};
 
 /// 2015-08-30T12:36:00Z, the time of all of them.
 const SIGNED_AT: i64 = 1_440_938_160;
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const UNRESERVED: &str = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-const GET: Request<'_> = Request {
+const GET: SignableRequest<'_> = SignableRequest {
     method: "GET",
     host: "example.amazonaws.com",
     path: "/",
@@ -18,16 +18,16 @@ const GET: Request<'_> = Request {
     body: b"",
     payload_hash: PayloadHash::Implied,
 };
-const POST: Request<'_> = Request { method: "POST", ..GET };
+const POST: SignableRequest<'_> = SignableRequest { method: "POST", ..GET };
 
-fn authorization(request: &Request<'_>, service: &str, token: Option<&str>) -> String {
+fn authorization(request: &SignableRequest<'_>, service: &str, token: Option<&str>) -> String {
     let credentials = Credentials::new("AKIDEXAMPLE", SECRET, token).unwrap();
-    let mut signer = Signer::new(credentials, Scope::new("us-east-1", service).unwrap());
+    let mut signer = Signer::new(credentials, SigningScope::new("us-east-1", service).unwrap());
     let signed = signer.sign(request, SIGNED_AT).unwrap();
     signed.headers().find(|(name, _)| *name == "authorization").unwrap().1.to_owned()
 }
 
-fn suite(name: &str, request: &Request<'_>, token: Option<&str>, signed_headers: &str, signature: &str) {
+fn suite(name: &str, request: &SignableRequest<'_>, token: Option<&str>, signed_headers: &str, signature: &str) {
     assert_eq!(
         authorization(request, "service", token),
         format!(
@@ -40,7 +40,7 @@ fn suite(name: &str, request: &Request<'_>, token: Option<&str>, signed_headers:
 
 #[test]
 fn iam_list_users() {
-    let request = Request {
+    let request = SignableRequest {
         host: "iam.amazonaws.com",
         query: "Action=ListUsers&Version=2010-05-08",
         headers: &[("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")],
@@ -73,7 +73,7 @@ fn paths() {
             "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
         ),
     ] {
-        suite(name, &Request { path, ..GET }, None, "host;x-amz-date", signature);
+        suite(name, &SignableRequest { path, ..GET }, None, "host;x-amz-date", signature);
     }
 }
 
@@ -103,10 +103,16 @@ fn queries() {
         ),
         ("get-vanilla-utf8-query", "ሴ=bar", "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04"),
     ] {
-        suite(name, &Request { query, ..GET }, None, "host;x-amz-date", signature);
+        suite(name, &SignableRequest { query, ..GET }, None, "host;x-amz-date", signature);
     }
     let signature = "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11";
-    suite("post-vanilla-query", &Request { query: "Param1=value1", ..POST }, None, "host;x-amz-date", signature);
+    suite(
+        "post-vanilla-query",
+        &SignableRequest { query: "Param1=value1", ..POST },
+        None,
+        "host;x-amz-date",
+        signature,
+    );
 }
 
 #[test]
@@ -114,13 +120,16 @@ fn headers() {
     for (name, request, signed_headers, signature) in [
         (
             "get-header-key-duplicate",
-            Request { headers: &[("My-Header1", "value2"), ("My-Header1", "value2"), ("My-Header1", "value1")], ..GET },
+            SignableRequest {
+                headers: &[("My-Header1", "value2"), ("My-Header1", "value2"), ("My-Header1", "value1")],
+                ..GET
+            },
             "host;my-header1;x-amz-date",
             "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea",
         ),
         (
             "get-header-value-order",
-            Request {
+            SignableRequest {
                 headers: &[
                     ("My-Header1", "value4"),
                     ("My-Header1", "value1"),
@@ -134,19 +143,19 @@ fn headers() {
         ),
         (
             "get-header-value-trim",
-            Request { headers: &[("My-Header1", " value1"), ("My-Header2", " \"a   b   c\"")], ..GET },
+            SignableRequest { headers: &[("My-Header1", " value1"), ("My-Header2", " \"a   b   c\"")], ..GET },
             "host;my-header1;my-header2;x-amz-date",
             "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736",
         ),
         (
             "post-header-key-sort",
-            Request { headers: &[("My-Header1", "value1")], ..POST },
+            SignableRequest { headers: &[("My-Header1", "value1")], ..POST },
             "host;my-header1;x-amz-date",
             "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",
         ),
         (
             "post-header-value-case",
-            Request { headers: &[("My-Header1", "VALUE1")], ..POST },
+            SignableRequest { headers: &[("My-Header1", "VALUE1")], ..POST },
             "host;my-header1;x-amz-date",
             "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d",
         ),
@@ -163,7 +172,7 @@ fn headers() {
 
 #[test]
 fn bodies() {
-    let form = Request { body: b"Param1=value1", payload_hash: PayloadHash::Header, ..POST };
+    let form = SignableRequest { body: b"Param1=value1", payload_hash: PayloadHash::Header, ..POST };
     let signed_headers = "content-length;content-type;host;x-amz-content-sha256;x-amz-date";
     for (name, content_type, signature) in [
         (
@@ -178,7 +187,7 @@ fn bodies() {
         ),
     ] {
         let headers = [("Content-Type", content_type), ("Content-Length", "13")];
-        suite(name, &Request { headers: &headers, ..form }, None, signed_headers, signature);
+        suite(name, &SignableRequest { headers: &headers, ..form }, None, signed_headers, signature);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The provider `assume_role`: STS's AssumeRole with the credentials of another provider.
 
-use acpw_config::{Faults, object};
-use acpw_sigv4::{PayloadHash, Request, Scope, Signer};
+use acpw_config::{ValidationErrors, object};
+use acpw_sigv4::{PayloadHash, SignableRequest, Signer, SigningScope};
 
 use super::{
     Call, CredentialSet, Provider, Response,
@@ -48,7 +48,12 @@ enum Stage {
 }
 
 impl RawAssumeRole {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.required(at("role_arn"), faults);
         let external_id = self.external_id.optional(at("external_id"), faults);
@@ -111,10 +116,10 @@ impl AssumeRole {
         set: CredentialSet,
         ProviderContext { now, region }: ProviderContext<'_>,
     ) -> Result<Call, String> {
-        let scope = Scope::new(region.as_str(), "sts").map_err(|error| error.to_string())?;
+        let scope = SigningScope::new(region.as_str(), "sts").map_err(|error| error.to_string())?;
         let headers = call.headers.iter().filter(|(name, _)| !name.starts_with(':'));
         let headers: Vec<(&str, &str)> = headers.map(|(name, value)| (*name, value.as_str())).collect();
-        let request = Request {
+        let request = SignableRequest {
             method: "POST",
             host: &self.sts.host(region),
             path: "/",

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use acpw_metric::{Now, Timestamp};
-use acpw_sigv4::{Scope, Signer};
+use acpw_sigv4::{Signer, SigningScope};
 
 use super::{
     Call, CredentialSet, Provider, RegionSource, Response,
@@ -331,7 +331,7 @@ impl Chain {
             self.notices.push_back(Notice::ExpiryUnread { provider });
         }
         let Some(region) = self.region.region() else { return };
-        let signer = match Scope::new(region.as_str(), "monitoring") {
+        let signer = match SigningScope::new(region.as_str(), "monitoring") {
             Ok(scope) => Signer::new(credentials, scope),
             Err(error) => {
                 return self.fail(ProviderFailure { reason: error.to_string(), retry: RetryPolicy::Later }, now);

@@ -1,6 +1,6 @@
 //! The provider `environment`: keys in the module's environment variables.
 
-use acpw_config::{Faults, object};
+use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
@@ -18,13 +18,22 @@ object! {
 }
 
 impl RawEnvironment {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         Self::find(path, environment, faults)
     }
 
     /// Returns the keys in the environment. The variables of a prefix belong together; a token is never combined with a
     /// key of the other prefix.
-    pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn find(
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
             let (id, secret) = match (part("ACCESS_KEY_ID"), part("SECRET_ACCESS_KEY")) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use acpw_config::{Faults, Secret, object};
+use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
     Call, Provider, Response, document,
@@ -38,7 +38,12 @@ enum Stage {
 }
 
 impl RawImds {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         let cluster = self.cluster.required(format_args!("{path}.cluster"), faults)?;
         let is_disabled = variable(environment, "AWS_EC2_METADATA_DISABLED");
         if is_disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {

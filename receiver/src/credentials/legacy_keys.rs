@@ -1,7 +1,7 @@
 //! The keys of the first version of ACPW: `aws_access_key_id` and `aws_secret_access_key`, in the configuration or the
 //! environment.
 
-use acpw_config::{Faults, Secret};
+use acpw_config::{Secret, ValidationErrors};
 use acpw_sigv4::{Credentials, Field, FieldError};
 
 use super::{
@@ -32,7 +32,7 @@ impl LegacyKeys {
     /// Returns the provider for a configuration without `credentials`. Each key defaults to its environment variable
     /// with
     /// `ACPW_`. If no key is configured, the provider is `environment`.
-    pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Provider> {
+    pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Provider> {
         if self.is_empty() {
             match RawEnvironment::find("credentials", environment, faults)? {
                 ProviderSetup::Provider(provider) => return Some(provider),
@@ -44,7 +44,7 @@ impl LegacyKeys {
     }
 
     /// Adds a fault for each key that is set together with `credentials`, where it has no effect.
-    pub(crate) fn refuse(&self, faults: &mut Faults) {
+    pub(crate) fn refuse(&self, faults: &mut ValidationErrors) {
         let secret = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
         for (key, is_given) in [
             ("aws_access_key_id", self.access_key_id.as_ref().is_some_and(|id| !id.is_empty())),
@@ -61,12 +61,12 @@ impl LegacyKeys {
     }
 }
 
-/// Returns credentials from the configuration, or from the environment for each key that is absent or empty. Faults
+/// Returns credentials from the configuration, or from the environment for each key that is absent or empty. ValidationErrors
 /// contain the names of keys and variables, but no values.
 pub(crate) fn from_keys(
     keys: LegacyKeys,
     environment: impl Fn(&str) -> Option<String>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<Credentials> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let given =
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn found(keys: LegacyKeys, environment: &[(&str, &str)]) -> Result<Credentials, String> {
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let credentials = from_keys(keys, variable, &mut faults);

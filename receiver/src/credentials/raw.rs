@@ -1,6 +1,6 @@
 //! Validates the key `credentials` of the configuration: a provider, or a list of providers to try in this order.
 
-use acpw_config::{Faults, Field, FromJson, Object};
+use acpw_config::{Field, FromJson, Object, ValidationErrors};
 use serde_json::{Map, Value};
 
 use super::{
@@ -50,7 +50,7 @@ impl FromJson for RawProviders {
 impl RawProviders {
     /// Validates the providers and returns those that can be used, in their order. It is a fault if there are none; the
     /// message has the reason for each.
-    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut Faults) -> Option<Vec<Provider>> {
+    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Vec<Provider>> {
         const KEY: &str = "credentials";
         let mut providers = Vec::new();
         let mut missing = Vec::new();
@@ -87,7 +87,12 @@ impl FromJson for RawProvider {
 
 impl RawProvider {
     /// Validates a provider. Returns `None` if it is invalid.
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         let name = self.0.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
         match name.as_str() {
             "static" => self.read::<RawStatic>(path, faults)?.check(path, faults),
@@ -111,7 +116,7 @@ impl RawProvider {
         }
     }
 
-    fn read<T: Object>(self, path: &str, faults: &mut Faults) -> Option<T> {
+    fn read<T: Object>(self, path: &str, faults: &mut ValidationErrors) -> Option<T> {
         let object = T::from_json(Value::Object(self.0))?;
         object.check_keys(path, faults);
         Some(object)
@@ -124,7 +129,7 @@ pub(crate) fn file_of(
     file: &str,
     key: &str,
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<ServedFile> {
     let file = ServedFile::new(cluster.as_deref().unwrap_or_default(), file);
     let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
@@ -147,7 +152,12 @@ pub(crate) struct RoleKeys {
 
 impl RoleKeys {
     /// Validates the keys. Returns STS, the role's ARN and the session name.
-    pub(crate) fn check(self, role_arn: String, path: &str, faults: &mut Faults) -> Option<(Sts, String, String)> {
+    pub(crate) fn check(
+        self,
+        role_arn: String,
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<(Sts, String, String)> {
         const DEFAULT_SESSION_NAME: &str = "acpw";
         let cluster = self.cluster.required(format_args!("{path}.cluster"), faults);
         let host = self.sts_host.optional(format_args!("{path}.sts_host"), faults);

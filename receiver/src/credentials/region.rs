@@ -1,6 +1,6 @@
 //! Determines the region.
 
-use acpw_config::Faults;
+use acpw_config::ValidationErrors;
 
 use super::{
     Call, Response,
@@ -40,7 +40,7 @@ impl RegionSource {
         configured: Option<String>,
         environment: Environment<'_>,
         imds_cluster: Option<&str>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<Self> {
         const KEY: &str = "cloud_watch_region";
         let from_environment = || {

@@ -1,6 +1,6 @@
 //! The provider `shared_file`: a profile in the shared credentials file, which is read at each refresh.
 
-use acpw_config::{Faults, Secret, object};
+use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
@@ -38,7 +38,12 @@ pub struct SharedFile {
 }
 
 impl RawSharedFile {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.file_cluster.optional(at("file_cluster"), faults);
         let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));

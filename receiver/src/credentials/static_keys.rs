@@ -1,7 +1,7 @@
 //! The provider `static`: keys in the configuration.
 
-use acpw_config::{Faults, Secret, object};
-use acpw_sigv4::{Credentials, FieldError};
+use acpw_config::{Secret, ValidationErrors, object};
+use acpw_sigv4::{Credentials, SigningFieldError};
 
 use super::{CredentialSet, Provider, legacy_keys::part_of, step::ProviderSetup};
 
@@ -20,14 +20,14 @@ object! {
 }
 
 impl RawStatic {
-    pub(crate) fn check(self, path: &str, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<ProviderSetup> {
         let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
         let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
         let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
         match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
             Ok(credentials) => Some(ProviderSetup::Provider(Provider::Static(CredentialSet::lasting(credentials)))),
             Err(error) => {
-                let (FieldError::Empty(field) | FieldError::Character(field)) = error;
+                let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
                 faults.add(format_args!("{path}.{}", part_of(field)), error);
                 None
             }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use acpw_config::{Faults, Secret, object};
+use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
     Provider, Response,
@@ -47,7 +47,12 @@ pub struct WebIdentity {
 }
 
 impl RawWebIdentity {
-    pub(crate) fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<ProviderSetup> {
+    pub(crate) fn check(
+        self,
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.optional(at("role_arn"), faults).or_else(|| variable(environment, "AWS_ROLE_ARN"));
         let session_name = self.session_name.optional(at("session_name"), faults);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, Object};
+use acpw_config::{Field, Object, ValidationErrors};
 
 use super::{Publish, Reader, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape};
 
@@ -41,7 +41,11 @@ pub struct RawSources {
 
 impl RawSources {
     /// Validates the keys and returns the sources in the order of the keys.
-    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut Faults) -> Vec<(SourceConfig, Reader)> {
+    pub(crate) fn check(
+        self,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Vec<(SourceConfig, Reader)> {
         let mut sources = Vec::new();
         if let Some(raw) = checked(self.ecs_task, "ecs_task", faults) {
             sources.extend(raw.check("ecs_task", environment, faults));
@@ -59,7 +63,7 @@ impl RawSources {
     }
 }
 
-fn checked<T: Object>(field: Field<T>, path: &str, faults: &mut Faults) -> Option<T> {
+fn checked<T: Object>(field: Field<T>, path: &str, faults: &mut ValidationErrors) -> Option<T> {
     let raw = field.optional(path, faults)?;
     raw.check_keys(path, faults);
     Some(raw)

@@ -1,6 +1,6 @@
 //! Validates the rules of a source.
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors};
 use acpw_metric::{DimensionName, DimensionValue, MetricName, StorageResolution};
 
 use super::{
@@ -62,7 +62,7 @@ pub(super) fn rules(
     fixed: &[(DimensionName, DimensionSource)],
     path: &str,
     environment: Environment<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<Rule> {
     let Some(raw) = raw.required(path, faults) else { return Vec::new() };
     if !(1..=MAX_RULES).contains(&raw.len()) {
@@ -83,7 +83,7 @@ impl RawRule {
         fixed: &[(DimensionName, DimensionSource)],
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<Rule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
@@ -137,7 +137,7 @@ pub(super) fn dimensions(
     raw: Field<Members<ShortOr<RawRuleDimension>>>,
     path: &str,
     environment: Environment<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<(DimensionName, DimensionSource)> {
     let mut dimensions = Vec::new();
     for (name, raw) in raw.optional(path, faults).unwrap_or_default().0 {
@@ -156,7 +156,7 @@ pub(super) fn dimensions(
 }
 
 impl RawRuleDimension {
-    fn check(self, path: &str, environment: Environment<'_>, faults: &mut Faults) -> Option<DimensionSource> {
+    fn check(self, path: &str, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<DimensionSource> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let default = self.default.optional(key("default"), faults);
@@ -202,7 +202,7 @@ mod tests {
     };
 
     fn read(document: serde_json::Value) -> (Vec<Rule>, Vec<String>) {
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         let environment = |name: &str| (name == "SERVICE").then(|| "images".to_owned());
         let fixed =
             [(DimensionName::new("Fixed").unwrap(), DimensionSource::Constant(DimensionValue::new("f").unwrap()))];

@@ -1,10 +1,10 @@
 //! Validates configuration keys that several sources share.
 
-use acpw_config::{Faults, Field};
+use acpw_config::{Field, ValidationErrors};
 use acpw_metric::{Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
 
 /// Validates a key `metric_namespace`. Returns `None` if it is absent, in which case the receiver's namespace applies.
-pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut Faults) -> Option<Namespace> {
+pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut ValidationErrors) -> Option<Namespace> {
     let name = field.optional(path, faults)?;
     faults.checked(path, Namespace::new(&name))
 }
@@ -14,7 +14,7 @@ pub(super) fn unit_and_scale(
     unit: Field<String>,
     scale: Field<f64>,
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> (Option<Unit>, Option<f64>) {
     let key = |key: &str| [path, ".", key].concat();
     let unit = unit.optional(key("unit"), faults).and_then(|name| {
@@ -36,7 +36,7 @@ pub(super) fn resolution(
     field: Field<u64>,
     default: StorageResolution,
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> StorageResolution {
     match field.optional(path, faults) {
         None => default,
@@ -50,7 +50,7 @@ pub(super) fn resolution(
 }
 
 /// Adds a fault if there are more dimensions than CloudWatch accepts.
-pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut Faults) {
+pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut ValidationErrors) {
     if count > MAX_DIMENSIONS {
         faults.add(path, format_args!("has {count} dimensions; CloudWatch accepts at most {MAX_DIMENSIONS}"));
     }
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
 
     /// Returns the result of `read` and the faults that it adds.
-    fn checked<T>(read: impl FnOnce(&mut Faults) -> T) -> (T, Vec<String>) {
-        let mut faults = Faults::default();
+    fn checked<T>(read: impl FnOnce(&mut ValidationErrors) -> T) -> (T, Vec<String>) {
+        let mut faults = ValidationErrors::default();
         let value = read(&mut faults);
         (value, faults.lines().collect())
     }

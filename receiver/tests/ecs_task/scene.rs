@@ -143,7 +143,7 @@ impl Scene {
                     let dimensions: Vec<_> = dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
                     for (metric, distribution) in distributions {
                         let values: Vec<_> = distribution.values().collect();
-                        assert!(values.len() == 1 && distribution.is_told_by_values(), "{distribution:?}");
+                        assert!(values.len() == 1 && distribution.values_imply_statistics(), "{distribution:?}");
                         let key = (metric.name.to_string(), dimensions.join(","), key.start.as_secs() - START);
                         assert_eq!(self.data.insert(key.clone(), values[0].0), None, "{key:?}");
                     }

@@ -1,6 +1,6 @@
 //! What requests are told apart by.
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{DimensionName, DimensionValue, dimension::OVERFLOW_VALUE, quota::MAX_DIMENSIONS};
 
 use super::raw::RawDimension;
@@ -13,7 +13,7 @@ const MAX_DIMENSION_SETS: usize = 32;
 pub(super) fn definitions(
     raw: Field<Members<ShortOr<RawDimension>>>,
     environment: &dyn Fn(&str) -> Option<String>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<Dimension> {
     let mut dimensions = Vec::new();
     for (name, definition) in raw.optional("dimensions", faults).unwrap_or_default().0 {
@@ -40,7 +40,7 @@ fn definition_of(
     raw: RawDimension,
     path: &str,
     environment: &dyn Fn(&str) -> Option<String>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<(Source, Option<DimensionValue>)> {
     raw.check_keys(path, faults);
     let default_path = format!("{path}.default");
@@ -98,7 +98,7 @@ fn definition_of(
 }
 
 /// Parses a value that the configuration gives, which must not be the one of series beyond `max_series`.
-fn constant(path: &str, text: &str, faults: &mut Faults) -> Option<DimensionValue> {
+fn constant(path: &str, text: &str, faults: &mut ValidationErrors) -> Option<DimensionValue> {
     if text == OVERFLOW_VALUE {
         faults.add(path, format_args!("must not be {OVERFLOW_VALUE}, which stands for series beyond max_series"));
         return None;
@@ -110,7 +110,7 @@ fn constant(path: &str, text: &str, faults: &mut Faults) -> Option<DimensionValu
 pub(super) fn sets(
     raw: Field<Vec<Field<Vec<Field<String>>>>>,
     defined: &[Dimension],
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> (Vec<Dimension>, Vec<Vec<usize>>) {
     let own = |name: &str| Field::Valid(name.to_owned());
     let default = || vec![Field::Valid(["host", "method", "path", "status"].map(own).into())];
@@ -152,7 +152,7 @@ pub(super) fn sets(
 }
 
 /// Adds a fault for each definition that no set uses.
-pub(super) fn check_use(defined: &[Dimension], used: &[Dimension], faults: &mut Faults) {
+pub(super) fn check_use(defined: &[Dimension], used: &[Dimension], faults: &mut ValidationErrors) {
     for Dimension { name, .. } in defined {
         if !used.iter().any(|dimension| dimension.name == *name) {
             let path = format_args!("dimensions.{}", name.as_str());
@@ -177,13 +177,13 @@ fn place_of(name: &str, used: &mut Vec<Dimension>, defined: &[Dimension]) -> Opt
     Some(used.len().saturating_sub(1))
 }
 
-fn unknown<'a>(path: String, name: &str, mut known: impl Iterator<Item = &'a str>, faults: &mut Faults) {
-    let known = list(&mut known);
+fn unknown<'a>(path: String, name: &str, mut known: impl Iterator<Item = &'a str>, faults: &mut ValidationErrors) {
+    let known = comma_separated(&mut known);
     faults.add(path, format_args!("there is no dimension \"{}\"; known are {known}", name.escape_default()));
 }
 
 /// A header's name as HTTP/2 writes it.
-fn header_name(path: &str, text: &str, faults: &mut Faults) -> Option<String> {
+fn header_name(path: &str, text: &str, faults: &mut ValidationErrors) -> Option<String> {
     let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !text.is_empty() && text.bytes().all(is_token_byte) {
         return Some(text.to_ascii_lowercase());

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use acpw_config::{Faults, Field, Object, ShortOr, list};
+use acpw_config::{Field, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{MergeRule, Metric, MetricName, StorageResolution, Unit};
 
 use super::{no_effect, raw::RawMetric};
@@ -22,7 +22,7 @@ impl Metrics {
         metrics: Field<Vec<Field<ShortOr<RawMetric>>>>,
         time_unit: Field<String>,
         concurrency: Field<u64>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Self {
         let has_time_unit = !matches!(time_unit, Field::Absent);
         let (unit, nanoseconds) = match time_unit.optional("time_unit", faults).as_deref() {
@@ -90,7 +90,7 @@ fn metric(
     entry: Field<ShortOr<RawMetric>>,
     path: &str,
     time_unit: Unit,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<(Measure, Metric)> {
     let (name, path, resolution) = match entry.required(path, faults)? {
         ShortOr::Short(name) => (name, path.to_owned(), StorageResolution::Standard),
@@ -111,7 +111,7 @@ fn metric(
     };
     let measure = Measure::from_name(&name);
     if measure.is_none() {
-        let known = list(&mut MEASURES.iter().map(|(name, _)| *name));
+        let known = comma_separated(&mut MEASURES.iter().map(|(name, _)| *name));
         faults.add(path, format_args!("there is no metric \"{}\"; known are {known}", name.escape_default()));
     }
     let measure = measure?;

@@ -6,7 +6,7 @@ mod raw;
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, Object, read};
+use acpw_config::{Field, Object, ValidationErrors, read};
 use acpw_metric::{Entity, EntityText, MergeRule, Origin};
 
 pub use self::{
@@ -52,7 +52,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it, each fault with the path of its key.
-    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
+    pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let faults_ref = &mut faults;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", faults_ref).unwrap_or_default();
@@ -111,12 +111,12 @@ impl Config {
 }
 
 /// Adds a fault of a key that is configured and changes nothing; `missing` is what to add for it to have an effect.
-fn no_effect(key: &str, why: &str, missing: &str, faults: &mut Faults) {
+fn no_effect(key: &str, why: &str, missing: &str, faults: &mut ValidationErrors) {
     faults.add(key, format_args!("has no effect {why}; add {missing}, or remove the key"));
 }
 
 /// Returns the matcher of these entries, and a warning for each entry that changes nothing.
-fn hosts(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> (HostMatcher, Vec<String>) {
+fn hosts(list: Field<Vec<Field<String>>>, faults: &mut ValidationErrors) -> (HostMatcher, Vec<String>) {
     let mut hosts = HostMatcher::default();
     let mut entries: Vec<(String, bool)> = Vec::new();
     add_all("match_hosts", list, faults, |entry| {
@@ -143,7 +143,7 @@ fn hosts(list: Field<Vec<Field<String>>>, faults: &mut Faults) -> (HostMatcher, 
 fn add_all<E: std::fmt::Display>(
     key: &str,
     list: Field<Vec<Field<String>>>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
     mut add: impl FnMut(&str) -> Result<(), E>,
 ) {
     for (index, entry) in list.optional(key, faults).unwrap_or_default().into_iter().enumerate() {
@@ -157,7 +157,7 @@ fn add_all<E: std::fmt::Display>(
 }
 
 /// Requests in progress cannot be told apart by what is known only at their end.
-fn check_gauges(metrics: &Metrics, dimensions: &[Dimension], sets: &[Vec<usize>], faults: &mut Faults) {
+fn check_gauges(metrics: &Metrics, dimensions: &[Dimension], sets: &[Vec<usize>], faults: &mut ValidationErrors) {
     let is_known = |place: &usize| dimensions.get(*place).is_some_and(|dimension| dimension.source.is_known_at_start());
     if sets.is_empty() || sets.iter().any(|set| set.iter().all(is_known)) {
         return;
@@ -169,7 +169,7 @@ fn check_gauges(metrics: &Metrics, dimensions: &[Dimension], sets: &[Vec<usize>]
     }
 }
 
-fn entity(raw: RawEntity, faults: &mut Faults) -> Option<Entity> {
+fn entity(raw: RawEntity, faults: &mut ValidationErrors) -> Option<Entity> {
     raw.check_keys("entity", faults);
     let service = raw.service_name.required("entity.service_name", faults);
     let environment = raw.environment.optional("entity.environment", faults);
@@ -179,7 +179,7 @@ fn entity(raw: RawEntity, faults: &mut Faults) -> Option<Entity> {
     Some(Entity { service: service?, environment: environment? })
 }
 
-fn zero_minutes(raw: RawPublishZeros, faults: &mut Faults) -> u16 {
+fn zero_minutes(raw: RawPublishZeros, faults: &mut ValidationErrors) -> u16 {
     raw.check_keys("publish_zeros", faults);
     if matches!(raw.minutes, Field::Absent) {
         faults.add("publish_zeros.minutes", "is required");
@@ -191,7 +191,7 @@ fn zero_minutes(raw: RawPublishZeros, faults: &mut Faults) -> u16 {
 mod tests {
     use super::*;
 
-    fn config(document: &str) -> Result<Config, Faults> {
+    fn config(document: &str) -> Result<Config, ValidationErrors> {
         Config::from_json(document.as_bytes(), |name| (name == "STAGE").then(|| "prod".to_owned()))
     }
 

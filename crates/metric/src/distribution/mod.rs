@@ -420,7 +420,7 @@ mod tests {
             (0..distinct).for_each(|n| assert!(exact.record(f64::from(n))));
             let told = exact.with_statistics(5.0, -1.0, 2_000.0).unwrap();
             assert_eq!((told.is_exact(), told.sum(), told.min(), told.max()), (is_exact, 5.0, -1.0, 2_000.0));
-            assert!(!told.is_told_by_values());
+            assert!(!told.values_imply_statistics());
         }
         assert_eq!(Distribution::exact(1).with_statistics(0.0, 0.0, 0.0), None);
         assert_eq!(of(&[1.0]).with_statistics(f64::NAN, 0.0, 0.0), None);

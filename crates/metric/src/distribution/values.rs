@@ -53,7 +53,7 @@ impl Distribution {
 
     /// Whether CloudWatch gets sum, minimum and maximum from the values and their counts, so that nothing need be said
     /// beside them. A sum beyond the numbers that CloudWatch takes is to be said in range.
-    pub fn is_told_by_values(&self) -> bool {
+    pub fn values_imply_statistics(&self) -> bool {
         let (mut sum, mut magnitude, mut min, mut max) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
         for (value, count) in self.values() {
             let product = value * count as f64;
@@ -105,7 +105,7 @@ mod tests {
             recorded.sort_by(f64::total_cmp);
             kept.sort_by(f64::total_cmp);
             prop_assert_eq!(kept, recorded);
-            prop_assert!(exact.is_told_by_values());
+            prop_assert!(exact.values_imply_statistics());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, list, object};
+use acpw_config::{Field, ValidationErrors, comma_separated, object};
 use acpw_metric::{DimensionValue, MetricName, Namespace, StorageResolution};
 
 use super::{
@@ -87,7 +87,7 @@ impl RawEcsTask {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.cluster_name.required(at("cluster_name"), faults);
@@ -123,7 +123,7 @@ fn endpoint(
     uri: Field<String>,
     path: &str,
     environment: Environment<'_>,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<(String, String)> {
     let uri = match uri {
         Field::Absent => environment(URI_VARIABLE).filter(|uri| !uri.is_empty()),
@@ -147,7 +147,11 @@ fn endpoint(
 }
 
 /// Validates the names of metrics. Each may be listed once.
-fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) -> Vec<(EcsMetric, MetricName)> {
+fn metrics(
+    names: Field<Vec<Field<String>>>,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Vec<(EcsMetric, MetricName)> {
     let indexes = match names.optional(path, faults) {
         Some(names) => known_indexes(names, "metric", &METRICS.map(|(name, _, _)| name), path, faults),
         None => vec![0, 1, 2],
@@ -166,7 +170,11 @@ fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut Faults) ->
 }
 
 /// Validates the dimension sets. Each may be listed once. The dimensions of a set are in CloudWatch's order.
-fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Faults) -> Vec<Vec<EcsDimension>> {
+fn sets(
+    sets: Field<Vec<Field<Vec<Field<String>>>>>,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Vec<Vec<EcsDimension>> {
     let Some(raw_sets) = sets.optional(path, faults) else {
         return vec![vec![EcsDimension::ClusterName, EcsDimension::ServiceName]];
     };
@@ -196,7 +204,13 @@ fn sets(sets: Field<Vec<Field<Vec<Field<String>>>>>, path: &str, faults: &mut Fa
 }
 
 /// Returns the indexes of names in `known`. Adds a fault for each unknown or repeated name.
-fn known_indexes(names: Vec<Field<String>>, what: &str, known: &[&str], path: &str, faults: &mut Faults) -> Vec<usize> {
+fn known_indexes(
+    names: Vec<Field<String>>,
+    what: &str,
+    known: &[&str],
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Vec<usize> {
     let mut indexes = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
@@ -207,7 +221,7 @@ fn known_indexes(names: Vec<Field<String>>, what: &str, known: &[&str], path: &s
             }
             Some(known) => indexes.push(known),
             None => {
-                let (name, known) = (name.escape_default(), list(&mut known.iter().copied()));
+                let (name, known) = (name.escape_default(), comma_separated(&mut known.iter().copied()));
                 faults.add(path, format_args!("unknown {what} \"{name}\"; use one of {known}"));
             }
         }
@@ -226,7 +240,7 @@ mod tests {
 
     fn check(document: Value, uri: Option<&str>) -> Result<(SourceConfig, Settings), Vec<String>> {
         let raw = RawEcsTask::from_json(document).unwrap();
-        let mut faults = Faults::default();
+        let mut faults = ValidationErrors::default();
         raw.check_keys("ecs_task", &mut faults);
         let environment = |name: &str| uri.filter(|_| name == URI_VARIABLE).map(str::to_owned);
         let checked = raw.check("ecs_task", &environment, &mut faults);

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use acpw_config::{Faults, Field, Members, Object, ShortOr, list};
+use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors, comma_separated};
 use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
@@ -95,7 +95,7 @@ impl RawEnvoyStats {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let key = |key: &str| [path, ".", key].concat();
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
@@ -117,7 +117,7 @@ impl RawEnvoyStats {
                     }
                 }
                 None => {
-                    let known = list(&mut GROUPS.iter().map(|group| group.name));
+                    let known = comma_separated(&mut GROUPS.iter().map(|group| group.name));
                     let name = name.escape_default();
                     faults.add(path, format_args!("unknown group \"{name}\"; use one of {known}"));
                 }
@@ -153,7 +153,12 @@ impl RawEnvoyStats {
 }
 
 /// Adds a fault for each defined dimension that no dimension set contains.
-fn check_use(defined: &[(DimensionName, DimensionSource)], rules: &[StatsRule], path: &str, faults: &mut Faults) {
+fn check_use(
+    defined: &[(DimensionName, DimensionSource)],
+    rules: &[StatsRule],
+    path: &str,
+    faults: &mut ValidationErrors,
+) {
     let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
     for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
         let path = format_args!("{path}.{}", name.as_str());
@@ -167,7 +172,7 @@ fn preset_rule(
     metric: &PresetMetric,
     defined: &[(DimensionName, DimensionSource)],
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<StatsRule> {
     let (pattern, name) = group.names(metric);
     let (kind, _, _, unit) = *metric;
@@ -179,7 +184,12 @@ fn preset_rule(
 }
 
 impl RawStatsRule {
-    fn check(self, defined: &[(DimensionName, DimensionSource)], path: &str, faults: &mut Faults) -> Option<StatsRule> {
+    fn check(
+        self,
+        defined: &[(DimensionName, DimensionSource)],
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<StatsRule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let keys = [
@@ -225,7 +235,13 @@ impl RawStatsRule {
 }
 
 impl RawStatsMetric {
-    fn check(self, kind: StatType, pattern: &StatPattern, path: &str, faults: &mut Faults) -> Option<StatsRuleMetric> {
+    fn check(
+        self,
+        kind: StatType,
+        pattern: &StatPattern,
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<StatsRuleMetric> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let name = self.name.required(key("name"), faults);
@@ -252,7 +268,7 @@ fn conditions(
     raw: Field<Members<String>>,
     pattern: &StatPattern,
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Option<Conditions> {
     let mut conditions = Vec::new();
     for (name, text) in raw.optional(path, faults)?.0 {
@@ -271,7 +287,7 @@ fn default_set(
     pattern: &StatPattern,
     defined: &[(DimensionName, DimensionSource)],
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<(DimensionName, DimensionSource)> {
     let mut names = Vec::new();
     for placeholder in pattern.placeholders() {
@@ -291,7 +307,7 @@ fn checked_set(
     pattern: &StatPattern,
     defined: &[(DimensionName, DimensionSource)],
     path: &str,
-    faults: &mut Faults,
+    faults: &mut ValidationErrors,
 ) -> Vec<(DimensionName, DimensionSource)> {
     check_dimension_count(names.len(), path, faults);
     let mut set: Vec<(DimensionName, DimensionSource)> = Vec::with_capacity(names.len());

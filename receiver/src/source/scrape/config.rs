@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_config::{Faults, Field, Members, ShortOr};
+use acpw_config::{Field, Members, ShortOr, ValidationErrors};
 
 use super::Scrape;
 use crate::{
@@ -56,7 +56,7 @@ impl RawScrape {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut Faults,
+        faults: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let key = |key: &str| [path, ".", key].concat();
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
