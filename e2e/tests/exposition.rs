@@ -22,7 +22,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use receiver::source::{
-    reading::{Kind, Part, Reading, Sink, Skipped, Wanted},
+    reading::{Part, Reading, SeriesKind, Sink, Skipped, Wanted},
     scrape::exposition::Exposition,
 };
 use serde_json::json;
@@ -67,7 +67,7 @@ json.dump([list(readings(parsers[form](text))) for form, text in texts], sys.std
 /// A family of metrics with its series.
 #[derive(Clone, Debug)]
 struct Family {
-    kind: Kind,
+    kind: SeriesKind,
     help: String,
     series: Vec<Series>,
 }
@@ -92,7 +92,13 @@ fn numbers() -> impl Strategy<Value = f64> {
 }
 
 fn families() -> impl Strategy<Value = Vec<Family>> {
-    let kinds = select(vec![Kind::Counter, Kind::Gauge, Kind::Untyped, Kind::Histogram, Kind::Summary]);
+    let kinds = select(vec![
+        SeriesKind::Counter,
+        SeriesKind::Gauge,
+        SeriesKind::Untyped,
+        SeriesKind::Histogram,
+        SeriesKind::Summary,
+    ]);
     let text = "[a-z\\\\\"\n ,{}=#\u{e4}\u{1f600}]{0,12}";
     let buckets = vec((0.001f64..1e6, 0u32..1_000), 0..6);
     let series = (vec(text, 0..4), numbers(), buckets, any::<(bool, bool)>())
@@ -122,19 +128,19 @@ impl Writer {
 
     fn family(&mut self, name: &str, family: &Family) {
         let kind = match family.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Untyped if self.is_openmetrics => "unknown",
-            Kind::Untyped => "untyped",
-            Kind::Histogram => "histogram",
-            Kind::Summary => "summary",
+            SeriesKind::Counter => "counter",
+            SeriesKind::Gauge => "gauge",
+            SeriesKind::Untyped if self.is_openmetrics => "unknown",
+            SeriesKind::Untyped => "untyped",
+            SeriesKind::Histogram => "histogram",
+            SeriesKind::Summary => "summary",
         };
-        let total = if family.kind == Kind::Counter { "_total" } else { "" };
+        let total = if family.kind == SeriesKind::Counter { "_total" } else { "" };
         let told = if self.is_openmetrics { name.to_owned() } else { format!("{name}{total}") };
         let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
         writeln!(self.text, "# HELP {told} {help}").unwrap();
         // What is untyped may as well say nothing.
-        if family.kind != Kind::Untyped || self.is_openmetrics || family.help.len() > 5 {
+        if family.kind != SeriesKind::Untyped || self.is_openmetrics || family.help.len() > 5 {
             writeln!(self.text, "# TYPE {told} {kind}").unwrap();
         }
         for (at, series) in family.series.iter().enumerate() {
@@ -144,12 +150,12 @@ impl Writer {
             );
             let not_negative = if series.value >= 0.0 && series.value.is_finite() { series.value } else { 1.5 };
             match family.kind {
-                Kind::Counter => {
+                SeriesKind::Counter => {
                     self.sample(&format!("{name}_total"), &labels, not_negative, series, true);
                     self.created(name, &labels, series);
                 }
-                Kind::Gauge | Kind::Untyped => self.sample(name, &labels, series.value, series, false),
-                Kind::Histogram => {
+                SeriesKind::Gauge | SeriesKind::Untyped => self.sample(name, &labels, series.value, series, false),
+                SeriesKind::Histogram => {
                     let (mut bound, mut count) = (0.0, 0.0);
                     for (width, values) in &series.buckets {
                         bound += width;
@@ -161,7 +167,7 @@ impl Writer {
                     self.sample(&format!("{name}_sum"), &labels, not_negative, series, false);
                     self.created(name, &labels, series);
                 }
-                Kind::Summary => {
+                SeriesKind::Summary => {
                     for (at, (width, _)) in series.buckets.iter().enumerate() {
                         let quantile = ("quantile".to_owned(), format!("0.{at}"));
                         self.sample(name, &[labels.clone(), vec![quantile]].concat(), *width, series, false);
@@ -261,13 +267,13 @@ impl Sink for Points {
         Wanted::ByPattern
     }
 
-    fn take(&mut self, reading: &Reading<'_>) {
+    fn accept(&mut self, reading: &Reading<'_>) {
         let kind = match reading.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Untyped => "unknown",
-            Kind::Histogram => "histogram",
-            Kind::Summary => "summary",
+            SeriesKind::Counter => "counter",
+            SeriesKind::Gauge => "gauge",
+            SeriesKind::Untyped => "unknown",
+            SeriesKind::Histogram => "histogram",
+            SeriesKind::Summary => "summary",
         };
         let labels: Vec<_> =
             reading.labels.iter().map(|label| [label.name.to_string(), label.value.to_string()]).collect();
@@ -279,7 +285,7 @@ impl Sink for Points {
         });
         let point = &mut self.0[at];
         let slot = match reading.part {
-            Part::Bucket(bucket) => {
+            Part::CumulativeBucket(bucket) => {
                 return point.buckets.push([bucket.upper, bucket.cumulative].map(number));
             }
             Part::Value(value) | Part::Sum(value) => point.value.replace(value),
@@ -293,7 +299,7 @@ impl Sink for Points {
         panic!("{skipped:?}");
     }
 
-    fn take_process_start(&mut self, _: f64) {}
+    fn set_process_start(&mut self, _: f64) {}
 }
 
 /// What the receiver reads, a part of so many bytes at a time.

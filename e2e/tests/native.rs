@@ -20,7 +20,7 @@ use e2e::{
 };
 use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
-use receiver::source::envoy::ready::{GROUPS, ReadyMetric};
+use receiver::source::envoy::presets::{GROUPS, PresetMetric};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -83,7 +83,7 @@ fn every_group_is_in_the_document() {
     let expected: Vec<_> = GROUPS
         .iter()
         .flat_map(|group| {
-            let row = |metric: &ReadyMetric| {
+            let row = |metric: &PresetMetric| {
                 let (stat, name) = group.names(metric);
                 [group.name.to_owned(), name, metric.3.to_string(), stat]
             };

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs};
 use e2e::{installation, table};
 use receiver::{
     cost::CALLS_PER_CENT,
-    source::ecs::{EcsDimension, MEASURES},
+    source::ecs::{EcsDimension, METRICS},
 };
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ fn document(name: &str) -> String {
 fn every_metric_and_dimension_of_a_task_is_there() {
     let document = document("sources.md");
     let told: Vec<_> = table(&document, "| metric |").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-    let expected = MEASURES.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
+    let expected = METRICS.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
     assert_eq!(told, expected);
     let told: Vec<_> = table(&document, "| dimension |").into_iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, EcsDimension::ALL.map(EcsDimension::name));
@@ -86,7 +86,7 @@ fn alarms_and_policies_are_on_what_is_published() {
     };
     let published = texts(&configuration["ecs_task"]["metrics"]);
     let set = texts(&configuration["ecs_task"]["dimension_sets"][0]);
-    let units: BTreeMap<_, _> = MEASURES.iter().map(|(name, unit, _)| (*name, *unit)).collect();
+    let units: BTreeMap<_, _> = METRICS.iter().map(|(name, unit, _)| (*name, *unit)).collect();
 
     let mut seen = 0;
     for resource in Resource::all(&document) {

@@ -5,42 +5,42 @@ use libfuzzer_sys::fuzz_target;
 use receiver::source::{
     SourceCounts,
     envoy::{
-        answer::{Answer, Bucket},
-        known::Known,
-        names::Names,
-        pattern::Pattern,
+        baseline::Baseline,
+        known_names::KnownNames,
+        stat_pattern::StatPattern,
+        stats_response::{StatBucket, StatsResponse},
     },
 };
 
 fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
     let (answers, pattern) = input;
-    let (mut counters, mut histograms) = (Known::new(10), Known::new(10));
-    let (mut counts, mut names) = (SourceCounts::default(), Names::default());
-    let pattern = Pattern::new(pattern);
+    let (mut counters, mut histograms) = (Baseline::new(10), Baseline::new(10));
+    let (mut counts, mut names) = (SourceCounts::default(), KnownNames::default());
+    let pattern = StatPattern::new(pattern);
     for body in answers {
         for begin in [&b"{\"stats\":["[..], b"{\"stats\":[{\"histograms\":{\"details\":[", b""] {
             let bytes = [begin, &body].concat();
             let length = bytes.len();
-            let Ok(mut answer) = Answer::new(bytes) else { continue };
+            let Ok(mut answer) = StatsResponse::new(bytes) else { continue };
             answer.find("a");
             let mut taken = 0;
             while let Ok(Some((stat, bytes))) = answer.next_stat() {
                 taken += bytes;
-                names.take(&stat.name, 10);
+                names.add(&stat.name, 10);
                 if let Some(Ok(Some(values))) = pattern.as_ref().ok().map(|pattern| pattern.values(&stat.name, &names))
                 {
                     assert!(values.iter().map(|value| value.len()).sum::<usize>() <= stat.name.len());
                 }
                 if let Some(value) = stat.value {
-                    counters.increase(&stat.name, Bucket::of_counter(value), &mut counts);
+                    counters.increase(&stat.name, StatBucket::of_counter(value), &mut counts);
                 }
                 if let Some(totals) = stat.totals {
                     histograms.increase(&stat.name, totals, &mut counts);
                 }
             }
             assert!(taken <= length);
-            counters.end();
-            histograms.end();
+            counters.end_round();
+            histograms.end_round();
         }
     }
 });

@@ -21,7 +21,7 @@ impl Sink for Recorder {
         if name.starts_with('b') { Wanted::No } else { Wanted::ByPattern }
     }
 
-    fn take(&mut self, reading: &Reading<'_>) {
+    fn accept(&mut self, reading: &Reading<'_>) {
         self.0.push(format!("{reading:?}"));
     }
 
@@ -29,7 +29,7 @@ impl Sink for Recorder {
         self.0.push(format!("{skipped:?}"));
     }
 
-    fn take_process_start(&mut self, seconds: f64) {
+    fn set_process_start(&mut self, seconds: f64) {
         self.0.push(format!("{seconds}"));
     }
 }

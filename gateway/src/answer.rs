@@ -1,4 +1,4 @@
-//! Answers, each in its protocol's own shape.
+//! HTTP answers in the format of each protocol.
 
 use std::borrow::Cow;
 
@@ -9,25 +9,25 @@ use crate::{
     refusal::Refusal,
 };
 
-/// What is sent back.
+/// An HTTP response to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP's status.
+    /// The HTTP status code.
     pub status: u16,
-    /// Headers, `content-length` aside.
+    /// The headers, except `content-length`, which Envoy adds.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Cow<'static, [u8]>,
 }
 
-/// What an answer has to know of its request.
+/// The properties of a request that determine the format of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// How to write it.
+    /// The protocol of the request.
     pub protocol: Protocol,
-    /// Whether the client wants the older code of an error in a header.
+    /// True if the client sent `x-amzn-query-mode`, which asks for the Query protocol's error code in a header.
     pub is_query_mode: bool,
-    /// Names the request.
+    /// The request ID.
     pub request_id: String,
 }
 
@@ -37,54 +37,54 @@ struct Accepted {
 }
 
 #[derive(Serialize)]
-struct Refused<'a> {
+struct PlainError<'a> {
     error: &'a str,
     message: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    faults: Vec<RefusedFault<'a>>,
+    faults: Vec<ErrorFault<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
     more_faults: usize,
 }
 
 #[derive(Serialize)]
-struct RefusedFault<'a> {
+struct ErrorFault<'a> {
     path: &'a str,
     message: &'a str,
 }
 
 #[derive(Serialize)]
-struct Typed<'a> {
+struct AwsError<'a> {
     #[serde(rename = "__type")]
     shape: String,
     message: &'a str,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
 impl Answer {
-    /// JSON.
+    /// Creates an answer whose body is `value` as JSON, followed by a newline.
     pub fn json(status: u16, value: &impl Serialize) -> Self {
-        // Writing our own types to memory does not fail.
+        // Serializing these types to memory cannot fail.
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         Self::new(status, "application/json", body)
     }
 
-    /// A body of this kind.
+    /// Creates an answer with this body and content type.
     pub fn new(status: u16, media_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Self {
         let headers = vec![("content-type", media_type.to_owned()), ("x-content-type-options", "nosniff".to_owned())];
         Self { status, headers, body: body.into() }
     }
 
-    /// Text.
+    /// Creates a plain text answer.
     pub fn text(status: u16, text: &'static str) -> Self {
         Self::new(status, "text/plain; charset=utf-8", text.as_bytes())
     }
 
-    /// No body.
+    /// Creates an answer without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Cow::Borrowed(b"") }
     }
@@ -98,7 +98,9 @@ impl Answer {
 }
 
 impl Reply {
-    /// All of so many data were taken.
+    /// Returns the answer to a request whose `data` metric data were all accepted.
+    ///
+    /// `entity_failure` says why an entity was left out, if one was.
     pub fn accepted(&self, data: usize, entity_failure: Option<&str>) -> Answer {
         let answer = match self.protocol {
             Protocol::Plain => return Answer::json(202, &Accepted { accepted: data }),
@@ -106,30 +108,31 @@ impl Reply {
             Protocol::Cbor => Answer::new(200, "application/cbor", cbor::encode(&[])),
             Protocol::Query => Answer::new(200, "text/xml", query::encode(&self.request_id).into_bytes()),
         };
-        let answer = self.named(answer);
+        let answer = self.with_protocol_headers(answer);
         match entity_failure {
             Some(message) => answer.header("x-amzn-failure-message", printable(message)),
             None => answer,
         }
     }
 
-    /// Nothing was taken.
+    /// Returns the answer to a refused request.
     pub fn refused(&self, refusal: &Refusal) -> Answer {
         let (protocol, message) = (self.protocol, refusal.message());
         let (status, code) = (refusal.status(protocol), refusal.code(protocol));
         let answer = match protocol {
-            Protocol::Plain => plain(status, code, &message, refusal),
+            Protocol::Plain => plain_error(status, code, &message, refusal),
             Protocol::Json => {
-                let body = serde_json::to_vec(&Typed { shape: shape(refusal), message: &message }).unwrap_or_default();
-                self.named(Answer::new(status, "application/x-amz-json-1.0", body))
+                let body =
+                    serde_json::to_vec(&AwsError { shape: shape(refusal), message: &message }).unwrap_or_default();
+                self.with_protocol_headers(Answer::new(status, "application/x-amz-json-1.0", body))
             }
             Protocol::Cbor => {
                 let body = cbor::encode(&[("__type", &shape(refusal)), ("message", &message)]);
-                self.named(Answer::new(status, "application/cbor", body))
+                self.with_protocol_headers(Answer::new(status, "application/cbor", body))
             }
             Protocol::Query => {
                 let body = query::encode_error(refusal.fault(), code, &message, &self.request_id);
-                self.named(Answer::new(status, "text/xml", body.into_bytes()))
+                self.with_protocol_headers(Answer::new(status, "text/xml", body.into_bytes()))
             }
         };
         let answer = match refusal.retry_after() {
@@ -147,23 +150,25 @@ impl Reply {
         }
     }
 
-    fn named(&self, answer: Answer) -> Answer {
+    /// Adds the request ID and, for CBOR, the protocol's name.
+    fn with_protocol_headers(&self, answer: Answer) -> Answer {
         let answer = answer.header("x-amzn-requestid", self.request_id.clone());
         if self.protocol == Protocol::Cbor { answer.header("smithy-protocol", "rpc-v2-cbor") } else { answer }
     }
 }
 
-fn plain(status: u16, code: &str, message: &str, refusal: &Refusal) -> Answer {
+fn plain_error(status: u16, code: &str, message: &str, refusal: &Refusal) -> Answer {
     let (faults, more_faults) = match refusal {
         Refusal::Faulty(faults) => (faults.listed(), faults.more()),
         _ => ([].as_slice(), 0),
     };
-    let message = if faults.is_empty() { message } else { "The request has faults, and nothing of it was taken." };
+    let message = if faults.is_empty() { message } else { "The request is invalid; none of its data was accepted." };
     let error = code.strip_suffix("Exception").unwrap_or(code);
-    let faults = faults.iter().map(|fault| RefusedFault { path: &fault.path, message: &fault.message }).collect();
-    Answer::json(status, &Refused { error, message, faults, more_faults })
+    let faults = faults.iter().map(|fault| ErrorFault { path: &fault.path, message: &fault.message }).collect();
+    Answer::json(status, &PlainError { error, message, faults, more_faults })
 }
 
+/// Returns the absolute shape ID of the error, for `__type`.
 fn shape(refusal: &Refusal) -> String {
     let code = refusal.code(Protocol::Json);
     let namespace = match code {
@@ -175,7 +180,7 @@ fn shape(refusal: &Refusal) -> String {
     [namespace, code].concat()
 }
 
-/// What a header can say.
+/// Returns `text` as a header value: at most 1,000 characters, with a space for each one that is not printable ASCII.
 fn printable(text: &str) -> String {
     text.chars().take(1_000).map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect()
 }
@@ -189,7 +194,7 @@ mod tests {
         Reply { protocol, is_query_mode: true, request_id: "id".to_owned() }
     }
 
-    fn faulty(protocol: Protocol) -> Refusal {
+    fn invalid(protocol: Protocol) -> Refusal {
         let mut faults = ValidationErrors::new(protocol.path_style());
         let data = Path::Field(&Path::Root, "MetricData");
         faults.add_kind(ValidationErrorKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
@@ -205,33 +210,35 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_in_each_protocols_shape() {
-        let told = |protocol| reply(protocol).refused(&faulty(protocol));
-        let expected = r#"{"error":"MissingRequiredParameter","message":"The request has faults, and nothing of it was taken.","faults":[{"path":"MetricData[3].MetricName","message":"is required"}]}"#;
-        assert_eq!(body(&told(Protocol::Plain)), expected);
-        let json = told(Protocol::Json);
+    fn a_validation_error_has_the_format_of_each_protocol() {
+        let answer = |protocol| reply(protocol).refused(&invalid(protocol));
+        let expected = r#"{"error":"MissingRequiredParameter","message":"The request is invalid; none of its data was accepted.","faults":[{"path":"MetricData[3].MetricName","message":"is required"}]}"#;
+        assert_eq!(body(&answer(Protocol::Plain)), expected);
+        let json = answer(Protocol::Json);
         let expected = r#"{"__type":"com.amazonaws.cloudwatch#MissingRequiredParameterException","message":"The parameter MetricData.member.4.MetricName is required."}"#;
         assert_eq!(body(&json), expected);
         assert_eq!(header(&json, "x-amzn-query-error"), Some("MissingParameter;Sender"));
-        let query = told(Protocol::Query);
+        let query = answer(Protocol::Query);
         assert!(body(&query).contains("<Code>MissingParameter</Code><Message>The parameter MetricData.member.4."));
         assert_eq!(header(&query, "x-amzn-query-error"), None);
-        let cbor = told(Protocol::Cbor);
+        let cbor = answer(Protocol::Cbor);
         assert_eq!((cbor.status, header(&cbor, "smithy-protocol")), (400, Some("rpc-v2-cbor")));
     }
 
     #[test]
-    fn what_was_taken_is_told_in_each_protocols_shape() {
-        let told = |protocol| reply(protocol).accepted(3, Some("no\nentity"));
-        assert_eq!((told(Protocol::Plain).status, body(&told(Protocol::Plain))), (202, r#"{"accepted":3}"#.to_owned()));
-        assert_eq!((told(Protocol::Json).status, body(&told(Protocol::Json))), (200, "{}".to_owned()));
-        assert_eq!(header(&told(Protocol::Json), "x-amzn-failure-message"), Some("no entity"));
-        assert!(body(&told(Protocol::Query)).contains("<RequestId>id</RequestId>"));
-        assert_eq!(told(Protocol::Cbor).body.as_ref(), [0xa0]);
+    fn a_success_has_the_format_of_each_protocol() {
+        let answer = |protocol| reply(protocol).accepted(3, Some("no\nentity"));
+        let plain = answer(Protocol::Plain);
+        assert_eq!((plain.status, body(&plain)), (202, r#"{"accepted":3}"#.to_owned()));
+        let json = answer(Protocol::Json);
+        assert_eq!((json.status, body(&json)), (200, "{}".to_owned()));
+        assert_eq!(header(&json, "x-amzn-failure-message"), Some("no entity"));
+        assert!(body(&answer(Protocol::Query)).contains("<RequestId>id</RequestId>"));
+        assert_eq!(answer(Protocol::Cbor).body.as_ref(), [0xa0]);
     }
 
     #[test]
-    fn what_may_be_tried_again_says_when() {
+    fn retryable_refusals_say_when_to_retry() {
         for (refusal, status) in [(Refusal::Full, 429), (Refusal::NoReceiver, 503)] {
             for protocol in [Protocol::Plain, Protocol::Json, Protocol::Cbor, Protocol::Query] {
                 let answer = reply(protocol).refused(&refusal);

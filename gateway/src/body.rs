@@ -1,4 +1,4 @@
-//! Bodies, decompressed within a bound.
+//! Decompresses request bodies up to a size limit.
 
 use std::{
     borrow::Cow,
@@ -7,31 +7,31 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-/// The longest body, as it is sent and decompressed: AWS's 1 MB for a PutMetricData request, and as much for a batch. It
-/// is also what Envoy buffers of a request unless the listener says otherwise.
+/// The largest body in bytes, both as sent and decompressed. It is AWS's quota of 1 MB for a PutMetricData request; a
+/// batch has the same limit. It is also Envoy's default for `per_connection_buffer_limit_bytes`.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// How a body is compressed.
+/// The compression of a body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Coding {
-    /// Not at all.
+    /// No compression.
     #[default]
     Identity,
     /// gzip.
     Gzip,
 }
 
-/// Why there is no body.
+/// The reason why a body cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyError {
     /// It is longer than [`MAX_BODY_BYTES`].
     TooLarge,
-    /// It is not gzip, for this reason.
+    /// It is not valid gzip, for this reason.
     NotGzip(&'static str),
 }
 
 impl Coding {
-    /// The coding of a `content-encoding` header; none for one that is not known here.
+    /// Parses a `content-encoding` header. Returns `None` for an unsupported coding.
     pub fn from_header(value: &[u8]) -> Option<Self> {
         match value.trim_ascii().to_ascii_lowercase().as_slice() {
             b"" | b"identity" => Some(Self::Identity),
@@ -40,7 +40,7 @@ impl Coding {
         }
     }
 
-    /// The body as it was before it was compressed. Never more than the bound is decompressed, whatever it would become.
+    /// Returns the decompressed body. Stops decompressing beyond [`MAX_BODY_BYTES`].
     ///
     /// # Errors
     /// See [`BodyError`].
@@ -55,15 +55,15 @@ impl Coding {
     }
 }
 
-/// Decompresses all members of a gzip body. One byte beyond the bound is enough to refuse it.
+/// Decompresses all members of a gzip body. Reads at most one byte beyond the limit, which shows that it is exceeded.
 fn decompress(body: &[u8]) -> Result<Vec<u8>, BodyError> {
-    const ENOUGH: u64 = MAX_BODY_BYTES as u64 + 1;
+    const READ_LIMIT: u64 = MAX_BODY_BYTES as u64 + 1;
     let mut raw = Vec::new();
-    match MultiGzDecoder::new(body).take(ENOUGH).read_to_end(&mut raw) {
+    match MultiGzDecoder::new(body).take(READ_LIMIT).read_to_end(&mut raw) {
         Ok(_) if raw.len() > MAX_BODY_BYTES => Err(BodyError::TooLarge),
         Ok(_) => Ok(raw),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(BodyError::NotGzip("it ends early")),
-        Err(_) => Err(BodyError::NotGzip("its header, data or checksum is corrupt")),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(BodyError::NotGzip("the data ends early")),
+        Err(_) => Err(BodyError::NotGzip("the header, data or checksum is corrupt")),
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_that_of_the_decompressed_body() {
+    fn the_limit_applies_to_the_decompressed_body() {
         for (length, fits) in [(MAX_BODY_BYTES - 1, true), (MAX_BODY_BYTES, true), (MAX_BODY_BYTES + 1, false)] {
             let raw = vec![b'x'; length];
             assert_eq!(Coding::Identity.open(&raw).is_ok(), fits, "{length}");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_that_of_all_members() {
+    fn the_limit_applies_to_all_gzip_members_together() {
         let half = MAX_BODY_BYTES / 2;
         for lengths in [[MAX_BODY_BYTES, 0], [half, half], [0, MAX_BODY_BYTES]] {
             let [one, two] = lengths.map(|length| vec![b'x'; length]);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_corrupt_body_is_refused() {
         let whole = gzip(&b"{\"Namespace\":\"N\"}".repeat(9));
-        // The compressed data, the checksum and the length.
+        // Skips the header: the rest is the compressed data, the checksum and the length.
         for at in 10..whole.len() {
             let mut corrupt = whole.clone();
             corrupt[at] ^= 1;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_gzip_is_told() {
+    fn a_truncated_body_and_an_unknown_coding_are_refused() {
         let whole = gzip(b"{\"Namespace\":\"N\"}");
         for length in 0..whole.len() {
             assert!(matches!(Coding::Gzip.open(&whole[..length]), Err(BodyError::NotGzip(_))), "{length}");

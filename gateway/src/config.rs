@@ -1,4 +1,4 @@
-//! The gateway's configuration.
+//! Parses and validates the gateway's configuration.
 
 use acpw_config::{Field, Object as _, Secret, ValidationErrors, object, read};
 use acpw_metric::{DimensionName, DimensionValue, Dimensions, Namespace};
@@ -8,7 +8,7 @@ use crate::{
     rules::Rules,
 };
 
-/// The bearer token's variable.
+/// The environment variable that sets the bearer token.
 const TOKEN_VARIABLE: &str = "ACPW_GATEWAY_BEARER_TOKEN";
 
 object! {
@@ -16,20 +16,20 @@ object! {
     pub struct RawConfig {
         /// The `vm_id` in the receiver's `vm_config`; the gateway's own must be the same. Required.
         receiver_vm_id: String,
-        /// Namespaces that are taken; data of others are refused. Default: every namespace.
+        /// Namespaces to accept; data in other namespaces is refused. Default: every namespace.
         namespaces: Vec<Field<String>>,
-        /// Dimensions that every datum gets, unless it has one of that name. Default: none.
+        /// Dimensions to add to every datum that has no dimension of that name. Default: none.
         default_dimensions: Vec<Field<RawDimension>>,
-        /// How many distinct values of a series and second are published as they are, 1 to 10,000; more of them become a
-        /// distribution, whose percentiles are within 1.1 %. Default: 1500.
+        /// The number of distinct values per series and second that are published exactly, 1 to 10,000. Beyond it they
+        /// become a distribution, whose percentiles are within 1.1 %. Default: 1500.
         max_exact_values: u64,
-        /// A token that requests have to show as `Authorization: Bearer …`; here or in the environment variable
-        /// `ACPW_GATEWAY_BEARER_TOKEN`. Default: none is asked for.
+        /// A token that requests must send as `Authorization: Bearer …`. It can be set in the environment variable
+        /// `ACPW_GATEWAY_BEARER_TOKEN` instead. Default: no token is required.
         bearer_token: Secret,
-        /// Access keys, with one of which requests have to be signed; they are known to nobody but the gateway and its
-        /// clients, and need not be AWS's. Default: signatures are not looked at.
+        /// Access keys, one of which must have signed each request. The gateway and its clients share them; they need
+        /// not exist in AWS. Default: signatures are not checked.
         access_keys: Vec<Field<RawAccessKey>>,
-        /// Origins whose pages may use the gateway, such as `https://example.com`. Default: none.
+        /// Origins whose web pages may use the gateway, such as `https://example.com`. Default: none.
         cors_allow_origins: Vec<Field<String>>,
     }
 }
@@ -37,9 +37,9 @@ object! {
 object! {
     /// A dimension.
     pub struct RawDimension {
-        /// Its name. Required.
+        /// The dimension's name. Required.
         name: String,
-        /// Its value. Required.
+        /// The dimension's value. Required.
         value: String,
     }
 }
@@ -47,31 +47,31 @@ object! {
 object! {
     /// An access key.
     pub struct RawAccessKey {
-        /// Which it is. Required.
+        /// The access key ID. Required.
         access_key_id: String,
-        /// Its secret. Required.
+        /// The secret access key. Required.
         secret_access_key: Secret,
     }
 }
 
-/// A configuration that is sound.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whose queue the records go to.
+    /// The `vm_id` of the receiver, which owns the queue.
     pub receiver_vm_id: String,
-    /// What is taken, and how it is kept.
+    /// The rules for data, besides CloudWatch's own.
     pub rules: Rules,
-    /// What a request has to show.
+    /// The credentials that requests must have.
     pub authorization: Authorization,
-    /// Whose pages may use the gateway.
+    /// The origins whose web pages may use the gateway, in lower case.
     pub origins: Vec<String>,
 }
 
 impl Config {
-    /// Reads a plugin configuration; `environment` gives the value of a variable.
+    /// Parses a plugin configuration. `environment` returns the value of an environment variable.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
+    /// All errors of the document, each with the path of its key. None contains a secret.
     pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let receiver_vm_id = raw.receiver_vm_id.required("receiver_vm_id", &mut faults).unwrap_or_default();
@@ -97,7 +97,7 @@ impl Config {
     }
 }
 
-/// The items of a list that are sound.
+/// Parses the items of a list, and returns those that are valid.
 fn items<T: acpw_config::FromJson, U>(
     list: Field<Vec<Field<T>>>,
     name: &str,
@@ -114,13 +114,16 @@ fn items<T: acpw_config::FromJson, U>(
     parsed
 }
 
-/// Returns the namespaces that are taken; none stands for all of them. A list without entries, which a template writes
-/// when its variable is empty, would take what its author meant to keep out.
+/// Returns the accepted namespaces; an empty list accepts all.
+///
+/// A configured list must not be empty. A template whose variable is empty writes one, and it would accept the data
+/// that its author meant to keep out.
 fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut ValidationErrors) -> Vec<Namespace> {
-    refuse_empty(&list, "namespaces", "every namespace is taken", faults);
+    refuse_empty(&list, "namespaces", "every namespace", faults);
     items(list, "namespaces", faults, |name, path, faults| {
         if name.contains('*') {
-            let message = format_args!("\"{}\" has a *; list each namespace in full", name.escape_default());
+            let name = name.escape_default();
+            let message = format_args!("\"{name}\" contains *, but patterns are not supported; list each namespace");
             faults.add(path, message);
             return None;
         }
@@ -128,31 +131,34 @@ fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut ValidationErrors) ->
     })
 }
 
-/// Returns the token that requests must show, if one is configured. A token that is configured and empty is a fault, as
-/// it would open the gateway to everybody.
+/// Returns the bearer token, if one is configured. An empty token is an error, because it would open the gateway to
+/// everybody.
 fn bearer_token(key: Field<Secret>, variable: Option<String>, faults: &mut ValidationErrors) -> Option<Secret> {
     let token = key.optional("bearer_token", faults);
     let is_from_variable = token.is_none();
     let token = token.or_else(|| variable.map(Secret::new))?;
     if token.expose().is_empty() {
         let what = if is_from_variable { TOKEN_VARIABLE } else { "the token" };
-        let remedy = if is_from_variable { "unset the variable" } else { "leave the key out" };
-        faults.add("bearer_token", format_args!("{what} is empty; set a token, or {remedy} to ask for none"));
+        let remedy = if is_from_variable { "unset the variable" } else { "remove the key" };
+        let message = format_args!("{what} is empty; set a token, or {remedy} to accept requests without one");
+        faults.add("bearer_token", message);
     } else if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         faults.add("bearer_token", "must be printable ASCII without spaces");
     }
     Some(token)
 }
 
-/// Returns the access keys, one of which must have signed a request. A list without entries is a fault, as it would open
-/// the gateway to everybody; so is a key that is listed twice, as only the first secret would be tried.
+/// Returns the access keys.
+///
+/// A configured list must not be empty, because that would open the gateway to everybody. A key ID must not occur
+/// twice, because only the first secret would be tried.
 fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut ValidationErrors) -> Vec<AccessKey> {
-    refuse_empty(&list, "access_keys", "no signature is asked for", faults);
+    refuse_empty(&list, "access_keys", "requests without a signature", faults);
     let mut seen: Vec<String> = Vec::new();
     items(list, "access_keys", faults, |raw, path, faults| {
         let key = access_key(raw, path, faults)?;
         if seen.contains(&key.id) {
-            let message = format_args!("\"{}\" is listed twice; remove one of the two", key.id.escape_default());
+            let message = format_args!("\"{}\" is listed twice; remove one entry", key.id.escape_default());
             faults.add(format_args!("{path}.access_key_id"), message);
         }
         seen.push(key.id.clone());
@@ -160,10 +166,10 @@ fn access_keys(list: Field<Vec<Field<RawAccessKey>>>, faults: &mut ValidationErr
     })
 }
 
-/// Adds a fault when a list is configured and empty; `without` says what follows from leaving it out.
-fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, without: &str, faults: &mut ValidationErrors) {
+/// Adds a fault if a list is configured and empty. `everything` is what the gateway accepts without the list.
+fn refuse_empty<T>(list: &Field<Vec<Field<T>>>, name: &str, everything: &str, faults: &mut ValidationErrors) {
     if matches!(list, Field::Valid(items) if items.is_empty()) {
-        faults.add(name, format_args!("must have at least one entry; without the key, {without}"));
+        faults.add(name, format_args!("must have at least one entry; remove the key to accept {everything}"));
     }
 }
 
@@ -182,7 +188,7 @@ fn access_key(raw: RawAccessKey, path: &str, faults: &mut ValidationErrors) -> O
     let id = raw.access_key_id.required(format_args!("{path}.access_key_id"), faults);
     let secret = raw.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
     let (id, secret) = id.zip(secret)?;
-    // What cannot be signed with is told now, and not to each client.
+    // Reports a key that cannot sign now, instead of refusing every client later.
     faults.checked(path, acpw_sigv4::Credentials::new(&id, secret.expose(), None))?;
     Some(AccessKey { id, secret })
 }
@@ -195,7 +201,7 @@ fn origin(origin: String, path: &str, faults: &mut ValidationErrors) -> Option<S
     if origin == "*" || host.is_some_and(is_host) {
         return Some(origin.to_ascii_lowercase());
     }
-    faults.add(path, "must be an origin such as https://example.com, or *");
+    faults.add(path, "must be an origin such as https://example.com, or * for every origin");
     None
 }
 
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path_and_no_secret_is_shown() {
+    fn all_errors_are_reported_with_their_paths_and_without_secrets() {
         let document = r#"{
             "namespaces": ["AWS/EC2", 5], "default_dimensions": [{"name": "a", "value": "1"}, {"name": ":b", "valu": ""}],
             "max_exact_values": 0, "bearer_token": "wJalr XUtn", "access_keys": [{"access_key_id": "AKID"}, {"access_key_id": "A", "secret_access_key": "wJalr\n"}],
@@ -243,19 +249,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_and_empty_does_not_open_the_gateway() {
+    fn an_empty_value_does_not_open_the_gateway() {
         for (rest, fault) in [
             (
                 r#", "bearer_token": """#,
-                "bearer_token: the token is empty; set a token, or leave the key out to ask for none",
+                "bearer_token: the token is empty; set a token, or remove the key to accept requests without one",
             ),
             (
                 r#", "access_keys": []"#,
-                "access_keys: must have at least one entry; without the key, no signature is asked for",
+                "access_keys: must have at least one entry; remove the key to accept requests without a signature",
             ),
             (
                 r#", "namespaces": []"#,
-                "namespaces: must have at least one entry; without the key, every namespace is taken",
+                "namespaces: must have at least one entry; remove the key to accept every namespace",
             ),
         ] {
             assert_eq!(faults(rest), [fault]);
@@ -263,30 +269,30 @@ mod tests {
         let read = |document: &str| Config::from_json(document.as_bytes(), |_| Some(String::new()));
         assert_eq!(
             read(r#"{"receiver_vm_id": "receiver"}"#).unwrap_err().to_string(),
-            "bearer_token: ACPW_GATEWAY_BEARER_TOKEN is empty; set a token, or unset the variable to ask for none"
+            "bearer_token: ACPW_GATEWAY_BEARER_TOKEN is empty; set a token, or unset the variable to accept requests \
+             without one"
         );
         assert!(read(r#"{"receiver_vm_id": "receiver", "bearer_token": "t0k3n"}"#).is_ok());
     }
 
     #[test]
-    fn an_access_key_is_listed_once() {
+    fn a_repeated_access_key_is_an_error() {
         let rest = r#", "access_keys": [
             {"access_key_id": "A", "secret_access_key": "first"}, {"access_key_id": "B", "secret_access_key": "first"},
             {"access_key_id": "A", "secret_access_key": "second"}]"#;
-        let told = faults(rest);
-        assert_eq!(told, [r#"access_keys[2].access_key_id: "A" is listed twice; remove one of the two"#]);
+        assert_eq!(faults(rest), [r#"access_keys[2].access_key_id: "A" is listed twice; remove one entry"#]);
     }
 
     #[test]
-    fn a_namespace_is_no_pattern() {
+    fn a_namespace_pattern_is_an_error() {
         assert_eq!(
             faults(r#", "namespaces": ["MyApp", "MyApp/*"]"#),
-            [r#"namespaces[1]: "MyApp/*" has a *; list each namespace in full"#]
+            [r#"namespaces[1]: "MyApp/*" contains *, but patterns are not supported; list each namespace"#]
         );
     }
 
     #[test]
-    fn what_is_not_said_has_its_default() {
+    fn absent_keys_have_their_defaults() {
         let config = config(r#"{"receiver_vm_id": "receiver"}"#).unwrap();
         assert_eq!(config.rules.max_exact_values, 1_500);
         assert!(config.rules.namespaces.is_empty() && config.origins.is_empty());

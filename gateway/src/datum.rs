@@ -1,4 +1,4 @@
-//! `MetricDatum`: one item of a request, validated.
+//! Reads and validates one `MetricDatum` of a request.
 
 use acpw_config::comma_separated;
 use acpw_metric::{
@@ -15,10 +15,11 @@ use crate::{
     rules::Reading,
 };
 
-/// How far in the future a timestamp may lie.
+/// CloudWatch's limit on how far in the future a timestamp may be.
 const MAX_LEAD_SECONDS: f64 = 2.0 * 60.0 * 60.0;
 
-/// What publishing may take: data that CloudWatch takes now and no longer then would be lost after they were accepted.
+/// The time to reserve for publishing. Data that gets older than CloudWatch's limit before it is published would be
+/// lost after the gateway has accepted it.
 const PUBLISHING_SECONDS: f64 = 10.0 * 60.0;
 
 const FIELDS: [&str; 9] = [
@@ -33,23 +34,23 @@ const FIELDS: [&str; 9] = [
     "StorageResolution",
 ];
 
-/// A datum that CloudWatch takes.
+/// A datum that CloudWatch accepts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Datum {
-    /// Name, unit and resolution.
+    /// The metric's name, unit and storage resolution.
     pub metric: Metric,
-    /// Its dimensions and the gateway's.
+    /// The datum's dimensions and the gateway's default dimensions.
     pub dimensions: Dimensions,
-    /// Its time to the second, where it has one of its own.
+    /// The datum's timestamp in whole seconds, if it has one.
     pub timestamp: Option<Timestamp>,
-    /// What was measured.
+    /// The measured values.
     pub distribution: Distribution,
-    /// What it belongs to.
+    /// The entity that the datum belongs to.
     pub entity: Option<Entity>,
 }
 
 impl Datum {
-    /// Reads a datum, and notes every fault of it.
+    /// Reads a datum. Adds each of its faults to `faults` and returns `None` if there are any.
     pub fn read(
         node: &Node<'_>,
         path: &Path<'_>,
@@ -73,7 +74,7 @@ impl Datum {
     }
 }
 
-/// A text that must be there and keep a rule.
+/// Reads and parses a required text field.
 pub(crate) fn required<T, E: std::fmt::Display>(
     fields: &Fields<'_, '_>,
     name: &str,
@@ -105,11 +106,11 @@ fn read_dimensions(
 ) -> Option<Dimensions> {
     let path = Path::Field(fields.path(), "Dimensions");
     let mut pairs: Vec<(DimensionName, DimensionValue)> = Vec::new();
-    let mut is_sound = true;
+    let mut is_valid = true;
     if fields.node("Dimensions").is_some() {
         let items = fields.list("Dimensions", faults)?;
         if items.len() > MAX_DIMENSIONS {
-            let message = format_args!("has {} items; CloudWatch takes at most {MAX_DIMENSIONS}", items.len());
+            let message = format_args!("has {} items; CloudWatch accepts at most {MAX_DIMENSIONS}", items.len());
             faults.add_kind(ValidationErrorKind::Value, path, message);
             return None;
         }
@@ -123,30 +124,30 @@ fn read_dimensions(
             });
             match pair {
                 Some(pair) => pairs.push(pair),
-                None => is_sound = false,
+                None => is_valid = false,
             }
         }
     }
-    let own = pairs.len();
+    let own_count = pairs.len();
     for (name, value) in &reading.rules.default_dimensions {
         if !pairs.iter().any(|(known, _)| known == name) {
             pairs.push((name.clone(), value.clone()));
         }
     }
     if pairs.len() > MAX_DIMENSIONS {
-        let more = pairs.get(own..).unwrap_or_default().iter().map(|(name, _)| name.as_str());
-        let more = comma_separated(&mut more.into_iter());
+        let added = pairs.get(own_count..).unwrap_or_default().iter().map(|(name, _)| name.as_str());
+        let added = comma_separated(&mut added.into_iter());
         let message = format_args!(
-            "has {own} items, and the gateway's default_dimensions add {more}; CloudWatch takes at most \
-             {MAX_DIMENSIONS} together"
+            "has {own_count} items and the gateway's default_dimensions add {added}; CloudWatch accepts at most \
+             {MAX_DIMENSIONS} in total"
         );
         faults.add_kind(ValidationErrorKind::Value, path, message);
         return None;
     }
     match Dimensions::new(pairs) {
-        Ok(dimensions) => is_sound.then_some(dimensions),
+        Ok(dimensions) => is_valid.then_some(dimensions),
         Err(error) => {
-            faults.add_kind(ValidationErrorKind::Value, path, format_args!("cannot be told apart: {error}"));
+            faults.add_kind(ValidationErrorKind::Value, path, format_args!("must have different names: {error}"));
             None
         }
     }
@@ -165,7 +166,7 @@ fn read_unit(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<U
     unit
 }
 
-/// The datum's own time, if it has one. The outer nothing is a fault.
+/// Reads the datum's timestamp. Returns `Some(None)` if it has none, and `None` if it is invalid.
 fn read_timestamp(
     fields: &Fields<'_, '_>,
     reading: &Reading<'_>,
@@ -178,12 +179,12 @@ fn read_timestamp(
     let now = reading.now.as_millis() as f64 / 1_000.0;
     let path = Path::Field(fields.path(), "Timestamp");
     if seconds.is_nan() || seconds < now - (MAX_AGE_SECONDS as f64 - PUBLISHING_SECONDS) {
-        let message = "must be no more than two weeks in the past, less ten minutes that publishing may take";
+        let message = "must be no more than two weeks in the past, minus ten minutes reserved for publishing";
         faults.add_kind(ValidationErrorKind::Value, path, message);
         return None;
     }
     if seconds > now + MAX_LEAD_SECONDS {
-        let message = "must be no more than two hours in the future; it is in seconds, not milliseconds";
+        let message = "must be no more than two hours in the future; send seconds, not milliseconds";
         faults.add_kind(ValidationErrorKind::Value, path, message);
         return None;
     }

@@ -1,4 +1,4 @@
-//! `Entity`: what a group of data belongs to.
+//! Reads the `Entity` of a group of data.
 
 use acpw_config::comma_separated;
 use acpw_metric::{Entity, EntityText};
@@ -10,7 +10,7 @@ use crate::{
     rules::Reading,
 };
 
-/// Entities in one request.
+/// CloudWatch's limit on entities per request.
 pub const MAX_ENTITIES: usize = 2;
 
 const KEYS: [&str; 5] = ["Type", "ResourceType", "Identifier", "Name", "Environment"];
@@ -18,8 +18,10 @@ const MIN_KEYS: usize = 2;
 const MAX_KEYS: usize = 4;
 const MAX_ATTRIBUTES: usize = 10;
 
-/// Reads an entity. Those that the receiver can hand on are services: of type `Service`, with `Name` and `Environment`,
-/// which is what CloudWatch's console shows metrics under.
+/// Reads an entity.
+///
+/// The receiver can forward services only: entities of type `Service` with a `Name` and an `Environment`. The
+/// CloudWatch console groups metrics by these.
 pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Entity> {
     let fields = Fields::of(node, path, &["KeyAttributes", "Attributes"], reading.unknown, faults)?;
     let keys_path = Path::Field(path, "KeyAttributes");
@@ -29,19 +31,19 @@ pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mu
     };
     let attributes = fields.dictionary("Attributes", faults).unwrap_or_default();
     if !(MIN_KEYS..=MAX_KEYS).contains(&keys.len()) {
-        let message = format_args!("has {} items; CloudWatch takes {MIN_KEYS} to {MAX_KEYS}", keys.len());
+        let message = format_args!("has {} items; CloudWatch accepts {MIN_KEYS} to {MAX_KEYS}", keys.len());
         faults.add_kind(ValidationErrorKind::Value, keys_path, message);
         return None;
     }
     if attributes.len() > MAX_ATTRIBUTES {
-        let message = format_args!("has {} items; CloudWatch takes at most {MAX_ATTRIBUTES}", attributes.len());
+        let message = format_args!("has {} items; CloudWatch accepts at most {MAX_ATTRIBUTES}", attributes.len());
         faults.add_kind(ValidationErrorKind::Value, Path::Field(path, "Attributes"), message);
         return None;
     }
     if let Some((key, _)) = keys.iter().find(|(key, _)| !KEYS.contains(key)) {
         let key: String = key.chars().take(100).collect();
         let known = comma_separated(&mut KEYS.iter().copied());
-        let message = format_args!("is not known; known are {known}");
+        let message = format_args!("is not a known key; the known keys are {known}");
         faults.add_kind(ValidationErrorKind::Value, Path::Field(&keys_path, &key), message);
         return None;
     }
@@ -49,8 +51,8 @@ pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mu
     let (Some("Service"), Some(service), Some(environment), 3, true) =
         (key("Type"), key("Name"), key("Environment"), keys.len(), attributes.is_empty())
     else {
-        let message = "must be Type (Service), Name and Environment, without further attributes; \
-                       this gateway hands on no other entity";
+        let message = "must be Type (Service), Name and Environment, and the entity must have no Attributes; this \
+                       gateway forwards no other entities";
         faults.add_kind(ValidationErrorKind::Value, keys_path, message);
         return None;
     };

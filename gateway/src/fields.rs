@@ -1,20 +1,20 @@
-//! A structure of a request: its fields are read by name and type, and a fault names the path.
+//! Reads the fields of a structure by name and type, and adds a fault with its path for each one that is wrong.
 
 use acpw_config::{comma_separated, similar};
 use std::borrow::Cow;
 
 use crate::{
     fault::{Path, ValidationErrorKind, ValidationErrors},
-    moment,
     node::Node,
+    timestamp,
 };
 
-/// What becomes of fields that a structure does not have.
+/// The treatment of unknown fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownFields {
-    /// They are at fault: a misspelt name would be lost data.
+    /// An unknown field is a fault. It is most likely a misspelt name, and ignoring it would lose data.
     Refused,
-    /// They are left out of account, as AWS does: a newer SDK may send more than this gateway knows.
+    /// Unknown fields are ignored, as AWS does. A newer SDK may send fields that this gateway does not know.
     Ignored,
 }
 
@@ -26,7 +26,9 @@ pub struct Fields<'n, 'p> {
 }
 
 impl<'n, 'p> Fields<'n, 'p> {
-    /// The structure that a value is, with these fields. A name that is there twice is at fault: which one is meant?
+    /// Returns the fields of `node`, or `None` if it is not a structure.
+    ///
+    /// Adds a fault for each repeated field, and for each unknown field if they are refused.
     pub fn of(
         node: &'n Node<'n>,
         path: &'p Path<'p>,
@@ -38,17 +40,26 @@ impl<'n, 'p> Fields<'n, 'p> {
         let mut seen = 0u32;
         for (name, _) in entries {
             match known.iter().position(|known| known == name) {
-                Some(at) => {
-                    let bit = 1u32.checked_shl(u32::try_from(at).unwrap_or(u32::MAX)).unwrap_or(0);
+                Some(index) => {
+                    let bit = 1u32.checked_shl(u32::try_from(index).unwrap_or(u32::MAX)).unwrap_or(0);
                     if seen & bit != 0 {
-                        faults.add_kind(ValidationErrorKind::Type, Path::Field(path, name), "is there twice");
+                        faults.add_kind(
+                            ValidationErrorKind::Type,
+                            Path::Field(path, name),
+                            "occurs twice; send it once",
+                        );
                     }
                     seen |= bit;
                 }
                 None if unknown == UnknownFields::Refused => {
                     let message = match similar(name, known) {
-                        Some(meant) => format!("is not known; did you mean {meant}?"),
-                        None => format!("is not known; known are {}", comma_separated(&mut known.iter().copied())),
+                        Some(meant) => format!("is not a known field; did you mean {meant}?"),
+                        None => {
+                            format!(
+                                "is not a known field; the known fields are {}",
+                                comma_separated(&mut known.iter().copied())
+                            )
+                        }
                     };
                     let name: String = name.chars().take(100).collect();
                     faults.add_kind(ValidationErrorKind::Type, Path::Field(path, &name), message);
@@ -59,18 +70,18 @@ impl<'n, 'p> Fields<'n, 'p> {
         Some(Self { entries, path })
     }
 
-    /// Where the structure is.
+    /// Returns the path of the structure.
     pub fn path(&self) -> &'p Path<'p> {
         self.path
     }
 
-    /// A field's value; nothing when it is not there or null.
+    /// Returns the value of a field, or `None` if it is absent or null.
     pub fn node(&self, name: &str) -> Option<&'n Node<'n>> {
         let (_, node) = self.entries.iter().find(|(known, _)| known == name)?;
         (*node != Node::Null).then_some(node)
     }
 
-    /// Text.
+    /// Returns a field that must be text, or `None` if it is absent.
     pub fn text(&self, name: &str, faults: &mut ValidationErrors) -> Option<&'n str> {
         match self.node(name)? {
             Node::Text(text) | Node::Form(text) => Some(text),
@@ -78,13 +89,13 @@ impl<'n, 'p> Fields<'n, 'p> {
         }
     }
 
-    /// A number, which may be none that CloudWatch takes.
+    /// Returns a field that must be a number, or `None` if it is absent. CloudWatch may not accept the number.
     pub fn number(&self, name: &str, faults: &mut ValidationErrors) -> Option<f64> {
         let number = number(self.node(name)?);
         number.or_else(|| self.wrong_type(name, "a number", faults))
     }
 
-    /// True or false.
+    /// Returns a field that must be true or false, or `None` if it is absent.
     pub fn boolean(&self, name: &str, faults: &mut ValidationErrors) -> Option<bool> {
         match self.node(name)? {
             Node::Bool(value) => Some(*value),
@@ -93,27 +104,29 @@ impl<'n, 'p> Fields<'n, 'p> {
         }
     }
 
-    /// Seconds since the epoch, given as such, or as a text that [`moment::seconds`] reads.
+    /// Returns a timestamp in seconds since the epoch, or `None` if it is absent. Text is parsed with
+    /// [`timestamp::parse_seconds`].
     pub fn seconds(&self, name: &str, faults: &mut ValidationErrors) -> Option<f64> {
         let seconds = match self.node(name)? {
             Node::Number(seconds) | Node::Time(seconds) => Some(*seconds),
-            Node::Text(text) | Node::Form(text) => moment::seconds(text),
+            Node::Text(text) | Node::Form(text) => timestamp::parse_seconds(text),
             _ => None,
         };
-        seconds.or_else(|| self.wrong_type(name, &format!("a timestamp: {}", moment::FORMS), faults))
+        seconds.or_else(|| self.wrong_type(name, &format!("a timestamp: {}", timestamp::FORMATS), faults))
     }
 
-    /// The items of a list.
+    /// Returns the items of a field that must be a list, or `None` if it is absent.
     pub fn list(&self, name: &str, faults: &mut ValidationErrors) -> Option<&'n [Node<'n>]> {
         match self.node(name)? {
             Node::List(items) => Some(items),
-            // An empty list of a form.
+            // A form writes an empty list as an empty value.
             Node::Form(text) if text.is_empty() => Some(&[]),
             _ => self.wrong_type(name, "a list", faults),
         }
     }
 
-    /// Numbers.
+    /// Returns a field that must be a list of numbers, or `None` if it is absent. An item that is not a number is a
+    /// fault and reads as 0.
     pub fn numbers(&self, name: &str, faults: &mut ValidationErrors) -> Option<Vec<f64>> {
         let items = self.list(name, faults)?;
         let path = Path::Field(self.path, name);
@@ -126,7 +139,7 @@ impl<'n, 'p> Fields<'n, 'p> {
         Some(items.iter().enumerate().map(read).collect())
     }
 
-    /// A map whose names are data; a form writes it as entries of `key` and `value`.
+    /// Returns the pairs of a field that must be a map of texts. A form writes a map as entries of `key` and `value`.
     pub fn dictionary(&self, name: &str, faults: &mut ValidationErrors) -> Option<Vec<(&'n str, &'n str)>> {
         let path = Path::Field(self.path, name);
         let mut pairs = Vec::new();
@@ -176,11 +189,18 @@ fn entries<'n>(
 fn number(node: &Node<'_>) -> Option<f64> {
     match node {
         Node::Number(number) => Some(*number),
-        // XML Schema's `double`, which the Query protocol takes: `.5`, `1.`, `+1` and `INF` too. SDKs write `NaN` and
-        // `Infinity` in the way of their language, such as Python's `inf` and Go's `+Inf`.
-        Node::Form(text) => text.trim().parse().ok(),
-        // AWS JSON writes `NaN`, `Infinity` and `-Infinity` as strings.
-        Node::Text(text) => text.parse().ok().filter(|number: &f64| !number.is_finite()),
+        Node::Form(text) => double(text.trim()),
+        _ => None,
+    }
+}
+
+/// Parses an `xsd:double`, the number format of the Query protocol, which includes `.5`, `1.`, `+1` and `INF`.
+fn double(text: &str) -> Option<f64> {
+    match text {
+        "INF" | "+INF" => Some(f64::INFINITY),
+        "-INF" => Some(f64::NEG_INFINITY),
+        "NaN" => Some(f64::NAN),
+        _ if text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) => text.parse().ok(),
         _ => None,
     }
 }
@@ -204,16 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_unknown_or_there_twice_are_told() {
+    fn unknown_and_repeated_names_are_faults() {
         let node = map([("A", Node::Null), ("A", Node::Null), ("a", Node::Null)]);
-        assert_eq!(read(&node, |_, _| ()).1, ["A is there twice", "a is not known; did you mean A?"]);
+        assert_eq!(
+            read(&node, |_, _| ()).1,
+            ["A occurs twice; send it once", "a is not a known field; did you mean A?"]
+        );
         let mut faults = ValidationErrors::default();
         Fields::of(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
         assert!(faults.is_empty());
     }
 
     #[test]
-    fn a_value_of_another_type_is_told_with_its_path() {
+    fn a_value_of_the_wrong_type_is_a_fault_with_its_path() {
         let node = map([("A", Node::Text("1".into())), ("B", Node::List(vec![Node::Number(1.0), Node::Null]))]);
         assert_eq!(read(&node, |fields, faults| fields.number("A", faults)), (None, vec!["A must be a number".into()]));
         let (numbers, faults) = read(&node, |fields, faults| fields.numbers("B", faults));
@@ -223,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_a_form_is_written_as_xml_has_it() {
+    fn a_number_in_a_form_is_an_xsd_double() {
         for (text, number) in [
             ("1", Some(1.0)),
             (" -2.50 ", Some(-2.5)),
@@ -276,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_a_number_or_iso_8601() {
+    fn a_timestamp_is_a_number_or_iso_8601() {
         for (node, seconds) in [
             (Node::Number(1_795_170_600.5), Some(1_795_170_600.5)),
             (Node::Time(5.0), Some(5.0)),

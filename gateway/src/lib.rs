@@ -1,9 +1,10 @@
-//! `gateway.wasm`: an HTTP filter that answers by itself. It takes the input of PutMetricData, in CloudWatch's own protocols
-//! and as plain JSON, and hands it to the receiver over the same queue as the senders do.
+//! `gateway.wasm`: an HTTP filter that accepts PutMetricData requests and passes their data to the receiver.
 //!
-//! The walk of one post: head → [`Gateway::begin`] → body → [`Gateway::finish`]: authorization, decompression within a
-//! bound, the protocol's parser, validation of all of it → [`put_metric_data::post`] → records → queue → 202. What is
-//! answered with success is in the queue; of anything else, nothing is. `context` is the only file that talks to Envoy.
+//! Clients use one of CloudWatch's protocols or plain JSON. The data travels on the same queue as the senders' records.
+//!
+//! A post takes this path: request headers → [`Gateway::begin`] → body → [`Gateway::finish`] (authorization, bounded
+//! decompression, parsing, validation) → [`put_metric_data::post`] → records → queue → 202. Either all data of a post
+//! is on the queue before the client gets a success, or none of it is. Only `context` talks to Envoy.
 
 pub mod answer;
 pub mod authorization;
@@ -15,7 +16,6 @@ pub mod fault;
 pub mod fields;
 pub mod gateway;
 pub mod measurement;
-pub mod moment;
 pub mod node;
 pub mod page;
 pub mod protocol;
@@ -26,6 +26,7 @@ pub mod request;
 pub mod rules;
 pub mod status;
 pub mod text;
+pub mod timestamp;
 
 #[cfg(target_arch = "wasm32")]
 mod context;

@@ -1,4 +1,4 @@
-//! What a datum measured: `Value`, `Values` and `Counts`, `StatisticValues`.
+//! Reads the measured values of a datum: `Value`, `Values` with `Counts`, and `StatisticValues`.
 
 use acpw_metric::{
     Distribution,
@@ -12,7 +12,7 @@ use crate::{
     rules::Reading,
 };
 
-/// Counts and sample counts that a double tells exactly.
+/// The largest count: an `f64` represents whole numbers exactly up to 2^53.
 const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
 const STATISTICS: [&str; 4] = ["SampleCount", "Sum", "Minimum", "Maximum"];
@@ -24,10 +24,12 @@ struct Statistics {
     max: f64,
 }
 
-/// Reads exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`; or the last two together, which CloudWatch
-/// takes as the percentiles and the statistics of the same samples.
+/// Reads the values of a datum.
+///
+/// A datum must have exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`, or the last two together.
+/// CloudWatch then computes percentiles from the former and statistics from the latter.
 pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
-    // An SDK may send a list that its caller left empty. AWS takes it as if it were not there.
+    // An SDK may send a list that its caller left empty. AWS ignores it.
     let has = |name: &str| match fields.node(name) {
         Some(Node::List(items)) => !items.is_empty(),
         Some(Node::Form(text)) => !text.is_empty(),
@@ -35,14 +37,10 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validat
     };
     let mut exclude = |one: &str, other: &str| {
         let path = Path::Field(fields.path(), one);
-        faults.add_kind(
-            ValidationErrorKind::Combination,
-            path,
-            format_args!("must not be there together with {other}"),
-        );
+        faults.add_kind(ValidationErrorKind::Combination, path, format_args!("must not be combined with {other}"));
         None
     };
-    // An empty list alone is missing its values.
+    // An empty list of values and nothing else lacks a value.
     let has_values = has("Values") || (fields.node("Values").is_some() && !has("Value") && !has("StatisticValues"));
     match (has("Value"), has_values, has("StatisticValues")) {
         (true, true, _) => exclude("Value", "Values"),
@@ -57,12 +55,12 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validat
         (false, true, false) => values(fields, reading, faults),
         (false, false, true) if has("Counts") => {
             let path = Path::Field(fields.path(), "Values");
-            faults.add_kind(ValidationErrorKind::Missing, path, "is required beside Counts");
+            faults.add_kind(ValidationErrorKind::Missing, path, "is required with Counts");
             None
         }
         (false, false, true) => {
             let Statistics { count, sum, min, max } = statistics(fields, reading, faults)?;
-            // Samples that are all the same are known one by one, and CloudWatch gives percentiles of them.
+            // Equal samples are known individually, so CloudWatch can compute percentiles from them.
             if min == max && count.fract() == 0.0 && count <= MAX_COUNT {
                 let mut same = Distribution::exact(reading.rules.max_exact_values);
                 same.record_n(min, count as u64);
@@ -80,14 +78,14 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validat
                 faults.add_kind(
                     ValidationErrorKind::Value,
                     path,
-                    format_args!("must be the sum of Counts, {}", values.count()),
+                    format_args!("must equal the sum of Counts, {}", values.count()),
                 );
                 return None;
             }
             values.with_statistics(sum, min, max)
         }
         (false, false, false) => {
-            let message = "must have one of Value, Values and StatisticValues";
+            let message = "must have Value, Values or StatisticValues";
             faults.add_kind(ValidationErrorKind::Combination, fields.path(), message);
             None
         }
@@ -104,30 +102,31 @@ fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validatio
     }
     for (path, length) in [(&values_path, values.len()), (&counts_path, counts.as_ref().map_or(0, Vec::len))] {
         if length > MAX_VALUES_PER_DATUM {
-            let message = format_args!("has {length} items; CloudWatch takes at most {MAX_VALUES_PER_DATUM}");
+            let message = format_args!("has {length} items; CloudWatch accepts at most {MAX_VALUES_PER_DATUM}");
             faults.add_kind(ValidationErrorKind::Value, path, message);
             return None;
         }
     }
-    // AWS takes an empty list of counts as none.
+    // AWS ignores an empty list of counts.
     let counts = counts.filter(|counts| !counts.is_empty());
     if let Some(counts) = counts.as_ref().filter(|counts| counts.len() != values.len()) {
-        let message = format_args!("has {} items where Values has {}", counts.len(), values.len());
+        let message =
+            format_args!("has {} items, but Values has {}; send one count per value", counts.len(), values.len());
         faults.add_kind(ValidationErrorKind::Value, counts_path, message);
         return None;
     }
     let mut distribution = Distribution::exact(reading.rules.max_exact_values);
-    let mut is_sound = true;
+    let mut is_valid = true;
     for (index, value) in values.iter().enumerate() {
         let count = counts.as_ref().and_then(|counts| counts.get(index)).copied().unwrap_or(1.0);
         let value = value_at(*value, &Path::Item(&values_path, index), faults);
         let count = count_at(count, &Path::Item(&counts_path, index), faults);
         match value.zip(count) {
-            Some((value, count)) => is_sound &= distribution.record_n(value, count),
-            None => is_sound = false,
+            Some((value, count)) => is_valid &= distribution.record_n(value, count),
+            None => is_valid = false,
         }
     }
-    is_sound.then_some(distribution)
+    is_valid.then_some(distribution)
 }
 
 fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Statistics> {
@@ -145,13 +144,17 @@ fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Valid
     };
     let [count, sum, min, max] = STATISTICS.map(&mut read);
     if count.is_some_and(|count| count <= 0.0) {
-        faults.add_kind(ValidationErrorKind::Value, Path::Field(set.path(), "SampleCount"), "must be above 0");
+        faults.add_kind(ValidationErrorKind::Value, Path::Field(set.path(), "SampleCount"), "must be greater than 0");
         return None;
     }
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
-        faults.add_kind(ValidationErrorKind::Value, Path::Field(set.path(), "Minimum"), "must not be above Maximum");
+        faults.add_kind(
+            ValidationErrorKind::Value,
+            Path::Field(set.path(), "Minimum"),
+            "must not be greater than Maximum",
+        );
         return None;
     }
     Some(Statistics { count: count?, sum: sum?, min: min?, max: max? })
@@ -161,15 +164,15 @@ fn value_at(value: f64, path: &Path<'_>, faults: &mut ValidationErrors) -> Optio
     if value.abs() <= MAX_VALUE {
         return Some(value);
     }
-    faults.add_kind(ValidationErrorKind::Value, path, "must be a number within -2^360 and 2^360");
+    faults.add_kind(ValidationErrorKind::Value, path, "must be a number between -2^360 and 2^360");
     None
 }
 
-/// AWS would take a fraction of an occurrence. Here occurrences are counted, so that none is lost unseen.
+/// Checks a count. AWS accepts fractions; the gateway does not, because it counts values to detect losses.
 fn count_at(count: f64, path: &Path<'_>, faults: &mut ValidationErrors) -> Option<u64> {
     if count.fract() == 0.0 && (1.0..=MAX_COUNT).contains(&count) {
         return Some(count as u64);
     }
-    faults.add_kind(ValidationErrorKind::Value, path, "must be a whole number from 1 to 2^53");
+    faults.add_kind(ValidationErrorKind::Value, path, "must be a whole number between 1 and 2^53");
     None
 }

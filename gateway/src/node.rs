@@ -1,24 +1,24 @@
-//! One value of a request, whatever protocol carried it.
+//! A value of a request, independent of the protocol.
 
 use std::borrow::Cow;
 
-/// A value between a protocol and the reading of PutMetricData.
+/// A value that a protocol's parser returns and that the input of PutMetricData is read from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node<'a> {
-    /// Nothing: as if it were not there.
+    /// Null, which has the same meaning as an absent field.
     Null,
     /// True or false.
     Bool(bool),
-    /// A number, which may be none that CloudWatch takes.
+    /// A number, which CloudWatch may not accept.
     Number(f64),
     /// Text.
     Text(Cow<'a, str>),
-    /// A moment in seconds since the epoch, where the protocol marks it as one (CBOR's tag 1).
+    /// A timestamp in seconds since the epoch, if the protocol marks it as one (CBOR's tag 1).
     Time(f64),
-    /// A value of a form, of which only its reader knows the type.
+    /// A value of a form. Only its reader knows its type.
     Form(Cow<'a, str>),
-    /// Several.
+    /// A list.
     List(Vec<Self>),
-    /// Names and values, in the order in which they came, names that occur twice included.
+    /// Names and values in the order of the request, including repeated names.
     Map(Vec<(Cow<'a, str>, Self)>),
 }

@@ -1,4 +1,4 @@
-//! The status page: one document, with everything it needs in it.
+//! The status page, a single document without external resources.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ const DOCUMENT: &str = concat!(
     "</script></body></html>\n"
 );
 
-/// Nothing from elsewhere, and no frame around it.
+/// Blocks external resources and framing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page.
+/// Returns the status page.
 pub fn page() -> Answer {
     Answer::new(200, "text/html; charset=utf-8", Cow::Borrowed(DOCUMENT.as_bytes()))
         .header("content-security-policy", POLICY)

@@ -1,4 +1,5 @@
-//! The input of PutMetricData: all data of a request are good, or none is taken.
+//! Reads the input of PutMetricData and turns it into records. The data of a request is accepted as a whole or not at
+//! all.
 
 use acpw_config::comma_separated;
 use acpw_metric::{Accumulator, DataKind, Namespace, Origin, PeriodKey, Timestamp, quota::MAX_DATA_PER_REQUEST};
@@ -12,48 +13,43 @@ use crate::{
     rules::Reading,
 };
 
-/// A record above this many bytes is split.
+/// The size in bytes above which a record is split.
 const RECORD_LIMIT: usize = 64 * 1024;
 
 const FIELDS: [&str; 4] = ["Namespace", "MetricData", "EntityMetricData", "StrictEntityValidation"];
 
-/// A request that CloudWatch would take.
+/// A request that CloudWatch would accept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PutMetricData {
     namespace: Namespace,
     data: Vec<Datum>,
-    /// Why an entity was left out, where the request is content with that.
+    /// The reason why an entity was left out, if `StrictEntityValidation` is false and one was.
     entity_failure: Option<String>,
 }
 
-/// What one post comes to.
+/// The data of a valid post, ready for the receiver's queue.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Posting {
-    /// What goes onto the receiver's queue.
+    /// The records for the receiver's queue.
     pub records: Vec<Vec<u8>>,
-    /// How many data were posted.
+    /// The number of posted data.
     pub data: usize,
-    /// How many values they have.
+    /// The number of their values.
     pub values: u64,
-    /// How many bytes of memory they take in the receiver at most.
+    /// The maximum number of bytes of memory that the data takes in the receiver.
     pub memory: u64,
-    /// Why an entity was left out.
+    /// The reason why an entity was left out, if one was.
     pub entity_failure: Option<String>,
 }
 
 impl PutMetricData {
-    /// Reads one request.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
+    /// Reads one request. Adds all of its faults to `faults`; if there are any, the request must not be used.
     pub fn read(node: &Node<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Self> {
         Self::read_at(node, &Path::Root, reading, faults)
     }
 
-    /// Reads a list of requests; all are good, or none is taken.
-    ///
-    /// # Errors
-    /// Everything that is wrong with any of them.
+    /// Reads a list of requests. Adds all of their faults to `faults`; if there are any, none of the requests must be
+    /// used.
     pub fn read_batch(node: &Node<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Vec<Self>> {
         let Node::List(items) = node else {
             faults.add_kind(ValidationErrorKind::Type, Path::Root, "must be a list of PutMetricData inputs");
@@ -67,7 +63,7 @@ impl PutMetricData {
     fn read_at(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Self> {
         let fields = Fields::of(node, path, &FIELDS, reading.unknown, faults)?;
         let namespace = required(&fields, "Namespace", Namespace::new, faults);
-        let namespace = namespace.and_then(|namespace| allowed(namespace, &fields, reading, faults));
+        let namespace = namespace.and_then(|namespace| accepted(namespace, &fields, reading, faults));
         let (entities, entity_failure) = read_entities(&fields, reading, faults);
         let plain = Path::Field(path, "MetricData");
         let mut lists = vec![(&plain, fields.list("MetricData", faults).unwrap_or_default(), None)];
@@ -82,7 +78,7 @@ impl PutMetricData {
         }
         if count > MAX_DATA_PER_REQUEST {
             let message =
-                format_args!("has {count} items; CloudWatch takes at most {MAX_DATA_PER_REQUEST} in a request");
+                format_args!("has {count} items; CloudWatch accepts at most {MAX_DATA_PER_REQUEST} in a request");
             faults.add_kind(ValidationErrorKind::Value, plain, message);
             return None;
         }
@@ -98,7 +94,8 @@ impl PutMetricData {
     }
 }
 
-/// Merges the data of requests that arrived at a time, by this host's clock, into records for the receiver.
+/// Merges the data of requests into records for the receiver. `arrival` is the time of arrival by this host's clock; it
+/// is the timestamp of data that has none.
 pub fn post(requests: Vec<PutMetricData>, arrival: Timestamp) -> Posting {
     let mut posting = Posting::default();
     let mut held = Accumulator::default();
@@ -120,7 +117,8 @@ pub fn post(requests: Vec<PutMetricData>, arrival: Timestamp) -> Posting {
     posting
 }
 
-fn allowed(
+/// Returns the namespace if the gateway accepts it; otherwise adds a fault.
+fn accepted(
     namespace: Namespace,
     fields: &Fields<'_, '_>,
     reading: &Reading<'_>,
@@ -131,7 +129,7 @@ fn allowed(
         return Some(namespace);
     }
     let names = comma_separated(&mut namespaces.iter().map(Namespace::as_str));
-    let message = format_args!("must be one that this gateway takes: {names}");
+    let message = format_args!("must be a namespace that this gateway accepts: {names}");
     faults.add_kind(ValidationErrorKind::Value, Path::Field(fields.path(), "Namespace"), message);
     None
 }
@@ -150,8 +148,10 @@ impl EntityData<'_> {
     }
 }
 
-/// The items of `EntityMetricData`, and why an entity is left out. AWS stores the data of an entity that it does not
-/// take when `StrictEntityValidation` is false, and says so in a header.
+/// Reads the items of `EntityMetricData`. Also returns the reason why an entity is left out, if one is.
+///
+/// If `StrictEntityValidation` is false, AWS stores the data of an invalid entity without it and reports that in a
+/// header.
 fn read_entities<'n>(
     fields: &Fields<'n, 'n>,
     reading: &Reading<'_>,
@@ -163,14 +163,14 @@ fn read_entities<'n>(
         return (Vec::new(), None);
     }
     if items.len() > MAX_ENTITIES {
-        let message = format_args!("has {} items; CloudWatch takes at most {MAX_ENTITIES}", items.len());
+        let message = format_args!("has {} items; CloudWatch accepts at most {MAX_ENTITIES}", items.len());
         faults.add_kind(ValidationErrorKind::Value, list, message);
         return (Vec::new(), None);
     }
     let strict = fields.boolean("StrictEntityValidation", faults);
     if fields.node("StrictEntityValidation").is_none() {
         let path = Path::Field(fields.path(), "StrictEntityValidation");
-        faults.add_kind(ValidationErrorKind::Missing, path, "is required beside EntityMetricData");
+        faults.add_kind(ValidationErrorKind::Missing, path, "is required with EntityMetricData");
     }
     let mut read = Vec::new();
     let mut failure = None;

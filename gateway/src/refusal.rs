@@ -1,4 +1,4 @@
-//! Why a request is not carried out: what AWS calls it, and what HTTP does.
+//! Reasons to refuse a request, with their HTTP status, AWS error code and message.
 
 use crate::{
     authorization::Denial,
@@ -7,44 +7,45 @@ use crate::{
     protocol::Protocol,
 };
 
-/// A request that is not carried out. Nothing of it was taken.
+/// The reason why a request is refused. None of its data was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has faults.
+    /// The request breaks rules.
     Faulty(ValidationErrors),
-    /// Its body is not what it says it is.
+    /// The body is not in the declared format. The text continues the words "The request".
     Unreadable(String),
-    /// There is nothing at this path, or no such operation.
+    /// The path or the operation does not exist.
     NotFound(String),
-    /// The path takes other methods: these.
+    /// The path supports only these methods.
     Method(&'static str),
-    /// The body is too long.
+    /// The body is larger than [`MAX_BODY_BYTES`].
     TooLarge,
-    /// The body is of a kind that is not taken here.
+    /// The content type or the encoding of the body is not supported.
     MediaType(String),
-    /// It does not show that it may.
+    /// The credentials are missing or wrong.
     Unauthorized(Denial),
-    /// It asks by GET for what has to be posted.
+    /// A GET request has a form of the Query protocol in its query string.
     NotPosted,
-    /// A page of another origin sent it.
+    /// The request comes from a web page whose origin is not allowed.
     Origin,
     /// The receiver's buffer is full.
     Full,
-    /// The data take more memory than the receiver's buffer ever has for posts.
+    /// The data takes more memory than the receiver's buffer ever has for posts.
     ExceedsBuffer {
-        /// The bytes that they take.
+        /// The bytes that the data takes.
         needed: u64,
-        /// The bytes that there are.
+        /// The bytes that the buffer has for posts.
         capacity: u64,
     },
-    /// There is no receiver.
+    /// No receiver is running.
     NoReceiver,
     /// The receiver is of another release.
     OtherRelease,
 }
 
 impl Refusal {
-    /// HTTP's status. In CloudWatch's API a request without a good signature has 403, and an unknown operation 400 in Query.
+    /// Returns the HTTP status. In CloudWatch's protocols a missing or wrong signature gives 403, and in Query an
+    /// unknown operation gives 400.
     pub fn status(&self, protocol: Protocol) -> u16 {
         match (self, protocol) {
             (Self::Faulty(_) | Self::Unreadable(_), _) => 400,
@@ -60,7 +61,7 @@ impl Refusal {
         }
     }
 
-    /// AWS's name of the error: the shape's in JSON and CBOR, the older code in Query.
+    /// Returns the AWS error code: the shape's name in JSON and CBOR, the older code in Query.
     pub fn code(&self, protocol: Protocol) -> &'static str {
         let (shape, code) = match self {
             Self::Faulty(faults) => match fault::kind(faults) {
@@ -81,17 +82,17 @@ impl Refusal {
         if protocol == Protocol::Query { code } else { shape }
     }
 
-    /// The older code, which a client of JSON or CBOR can ask for in a header.
+    /// Returns the Query protocol's error code, which clients of JSON and CBOR can request with `x-amzn-query-mode`.
     pub fn query_code(&self) -> &'static str {
         self.code(Protocol::Query)
     }
 
-    /// Whose fault it is, in Query's words.
+    /// Returns the party at fault, `Sender` or `Receiver`, as the Query protocol calls them.
     pub fn fault(&self) -> &'static str {
         if self.status(Protocol::Query) >= 500 { "Receiver" } else { "Sender" }
     }
 
-    /// For how many seconds to wait before it is worth another try.
+    /// Returns the number of seconds after which the client should retry, if retrying can help.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::Full => Some(5),
@@ -100,33 +101,45 @@ impl Refusal {
         }
     }
 
-    /// What is wrong and what to do, for people.
+    /// Returns what is wrong and what to do about it.
     pub fn message(&self) -> String {
         match self {
             Self::Faulty(faults) => fault::message(faults),
             Self::Unreadable(what) => format!("The request {what}."),
             Self::NotFound(what) => what.clone(),
-            Self::Method(allowed) => format!("This path takes {allowed}."),
+            Self::Method(allowed) => format!("This path supports only {allowed}."),
             Self::TooLarge => {
-                format!("The body must have at most {MAX_BODY_BYTES} bytes, also when it is decompressed; split it.")
+                format!(
+                    "The body must have at most {MAX_BODY_BYTES} bytes, compressed and decompressed; send the data in \
+                     several requests."
+                )
             }
             Self::MediaType(what) => what.clone(),
             Self::Unauthorized(denial) => denial.message.clone(),
             Self::NotPosted => {
-                "Send the form as the body of a POST: any page can make a browser send a GET.".to_owned()
+                "Send the form in the body of a POST request. GET is refused because any web page can make a browser send \
+                 one."
+                    .to_owned()
             }
-            Self::Origin => "Pages of this origin may not use the gateway; see cors_allow_origins.".to_owned(),
+            Self::Origin => {
+                "Web pages of this origin may not use the gateway; add the origin to cors_allow_origins to allow them."
+                    .to_owned()
+            }
             Self::Full => {
-                "The receiver's buffer is full: CloudWatch takes nothing at present, or too little.".to_owned()
+                "The receiver's buffer is full because CloudWatch accepts data too slowly or not at all; retry later."
+                    .to_owned()
+            }
+            Self::NoReceiver => {
+                "No receiver is running to publish the data; check that receiver.wasm is configured and has started."
+                    .to_owned()
             }
             Self::ExceedsBuffer { needed, capacity } => format!(
-                "The data take {needed} bytes of memory, and the receiver has at most {capacity} for posts; split the \
-                 request, or raise the receiver's buffer_limit_bytes."
+                "The data takes {needed} bytes of memory, but the receiver has at most {capacity} for posts; send the \
+                 data in several requests, or raise the receiver's buffer_limit_bytes."
             ),
             Self::OtherRelease => {
-                "The receiver is of another release; use receiver.wasm and gateway.wasm of the same one.".to_owned()
+                "The receiver is of another release; use receiver.wasm and gateway.wasm of the same release.".to_owned()
             }
-            Self::NoReceiver => "There is no receiver that would publish the data.".to_owned(),
         }
     }
 }
@@ -135,7 +148,7 @@ impl From<BodyError> for Refusal {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::TooLarge,
-            BodyError::NotGzip(what) => Self::Unreadable(format!("is not gzip: {what}")),
+            BodyError::NotGzip(what) => Self::Unreadable(format!("is not valid gzip: {what}")),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A request as it arrived.
+//! The headers of a request.
 
-/// The headers that the gateway reads of every request.
+/// The headers that the gateway reads in every request.
 const HEADERS: [&str; 12] = [
     "access-control-request-method",
     "authorization",
@@ -16,10 +16,11 @@ const HEADERS: [&str; 12] = [
     "x-amzn-query-mode",
 ];
 
-/// An SDK signs about ten headers. A stranger's list must not cost a host call for each of thousands of names.
+/// The maximum number of signed headers. AWS SDKs sign about ten; a limit bounds the host calls that a hostile list
+/// causes.
 const MAX_SIGNED_HEADERS: usize = 64;
 
-/// The head of a request. Bytes that are not UTF-8 are nowhere taken as text.
+/// The method, authority, path, query and headers of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     method: String,
@@ -30,10 +31,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads a request: `read` returns the first value of a lower-case header name.
+    /// Reads a request. `read` returns the first value of a lower-case header name.
     ///
-    /// Reads the headers that the gateway uses, and those that a signature covers. Others are not kept, so
-    /// [`header`](Self::header) does not find them.
+    /// Reads only the headers that the gateway uses and those that a signature covers. [`header`](Self::header) does
+    /// not find any others.
     pub fn new(mut read: impl FnMut(&str) -> Option<Vec<u8>>) -> Self {
         let mut text = |name: &str| read(name).map(|value| String::from_utf8_lossy(&value).into_owned());
         let (method, authority) = (text(":method").unwrap_or_default(), text(":authority").unwrap_or_default());
@@ -56,7 +57,7 @@ impl Request {
         request
     }
 
-    /// Returns the names of headers that the request's signature covers, at most [`MAX_SIGNED_HEADERS`] of them.
+    /// Returns the names of the headers that the request's signature covers, at most [`MAX_SIGNED_HEADERS`].
     fn signed_names(&self) -> Vec<Box<str>> {
         let authorization = self.text("authorization").unwrap_or_default();
         let names = authorization.split_once("SignedHeaders=").map_or("", |(_, rest)| rest);
@@ -65,44 +66,44 @@ impl Request {
         names.filter(is_name).filter(|name| !name.is_empty()).take(MAX_SIGNED_HEADERS).map(Box::from).collect()
     }
 
-    /// In upper case.
+    /// Returns the method, in upper case.
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The host that was asked for, with its port where one was given.
+    /// Returns the host, with the port if the client sent one.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Without the query.
+    /// Returns the path without the query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What follows `?`.
+    /// Returns the query, without `?`.
     pub fn query(&self) -> &str {
         &self.query
     }
 
-    /// The first header of this name.
+    /// Returns the first header of this name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.headers.iter().find(|(known, _)| **known == *name)?;
         Some(value)
     }
 
-    /// The first header of this name as text.
+    /// Returns the first header of this name as text, or `None` if it is not UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.header(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// A parameter of the query.
+    /// Returns a parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
         parameters.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 
-    /// What the body is, without parameters and in lower case; none where the request does not say.
+    /// Returns the media type of the body in lower case, without parameters.
     pub fn media_type(&self) -> Option<String> {
         let value = self.text("content-type")?;
         let media = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn pseudo_headers_headers_and_the_query_are_separated() {
+    fn method_path_query_and_headers_are_read() {
         let request = request(&[
             (":method", b"POST"),
             (":path", b"/flush?timeout_millisecond=5&x=%20"),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_if_the_gateway_or_a_signature_names_them() {
+    fn only_known_and_signed_headers_are_read() {
         let headers = "x-own;x-amz-date;not a name;x-own;host";
         let authorization = format!("AWS4-HMAC-SHA256 Credential=a, SignedHeaders={headers}, Signature=b");
         let request = request(&[
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_of_signed_headers_costs_a_bounded_number_of_reads() {
+    fn a_long_list_of_signed_headers_causes_a_bounded_number_of_reads() {
         let names: Vec<String> = (0..10_000).map(|n| format!("x-{n}")).collect();
         let authorization = format!("AWS4-HMAC-SHA256 SignedHeaders={}", names.join(";"));
         let mut reads = 0;

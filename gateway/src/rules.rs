@@ -1,27 +1,27 @@
-//! What is asked of data beside CloudWatch's own rules.
+//! The gateway's own rules for data, besides CloudWatch's.
 
 use acpw_metric::{DimensionName, DimensionValue, Namespace, Timestamp};
 
 use crate::fields::UnknownFields;
 
-/// What a gateway is configured to take, and how it keeps it.
+/// The configured rules for data.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// The namespaces it takes; empty for all.
+    /// The accepted namespaces. An empty list accepts all.
     pub namespaces: Vec<Namespace>,
-    /// Dimensions that every datum gets, unless it has one of that name.
+    /// Dimensions to add to every datum that has no dimension of that name.
     pub default_dimensions: Vec<(DimensionName, DimensionValue)>,
-    /// How many distinct values of a series and second stay as they are.
+    /// The number of distinct values per series and second that are published exactly.
     pub max_exact_values: u32,
 }
 
-/// How one request is read.
+/// The rules and the time for reading one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'r> {
     /// The gateway's rules.
     pub rules: &'r Rules,
-    /// The time, as right as it is known.
+    /// The current time, corrected by CloudWatch's clock.
     pub now: Timestamp,
-    /// What becomes of fields nobody knows.
+    /// The treatment of unknown fields.
     pub unknown: UnknownFields,
 }

@@ -1,4 +1,4 @@
-//! Posts of which one field was altered: the fault is that field's, whatever it was altered to.
+//! Mutates posts and checks that each fault names the mutated field.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_858_200);
 
-/// The faults of a request, as paths and messages, and how many values it has without any.
+/// Returns the number of values in a request, or the paths and messages of its faults.
 fn read(node: &Node<'_>, style: PathStyle, unknown: UnknownFields) -> Result<u64, Vec<(String, String)>> {
     let rules = Rules { namespaces: Vec::new(), default_dimensions: Vec::new(), max_exact_values: 100 };
     let mut faults = ValidationErrors::new(style);
@@ -37,8 +37,8 @@ fn read_json(request: &Value) -> Result<u64, Vec<(String, String)>> {
     read(&json::decode(&body).unwrap(), PathStyle::Plain, UnknownFields::Refused)
 }
 
-/// A request of three good data, one of each kind.
-fn good() -> Value {
+/// Returns a valid request with one datum of each kind.
+fn valid_request() -> Value {
     let dimensions = json!([{ "Name": "a", "Value": "1" }, { "Name": "b", "Value": "2" }]);
     json!({
         "Namespace": "N",
@@ -52,7 +52,7 @@ fn good() -> Value {
     })
 }
 
-/// The JSON pointers of all that lies within the data.
+/// Returns the JSON pointers of all values within the data.
 fn pointers() -> Vec<String> {
     fn below(value: &Value, pointer: &str, pointers: &mut Vec<String>) {
         let children: Vec<(String, &Value)> = match value {
@@ -69,11 +69,11 @@ fn pointers() -> Vec<String> {
         }
     }
     let mut all = Vec::new();
-    below(&good(), "", &mut all);
+    below(&valid_request(), "", &mut all);
     all
 }
 
-/// Whatever a field may be altered to.
+/// Generates values of any type.
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -101,10 +101,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_altered_field_is_at_fault_by_itself(place: prop::sample::Index, value in values(), is_renamed: bool, name: String) {
+    fn faults_name_the_mutated_field(
+        position: prop::sample::Index, value in values(), is_renamed: bool, name: String,
+    ) {
         let pointers = pointers();
-        let pointer = &pointers[place.index(pointers.len())];
-        let mut request = good();
+        let pointer = &pointers[position.index(pointers.len())];
+        let mut request = valid_request();
         let (parent, field) = pointer.rsplit_once('/').unwrap();
         match request.pointer_mut(parent).unwrap() {
             Value::Object(members) if is_renamed => {
@@ -129,17 +131,19 @@ proptest! {
     }
 
     #[test]
-    fn any_altered_byte_of_a_body_is_read_or_refused(place: prop::sample::Index, byte: u8, removed in 0usize..4) {
-        let json_body = serde_json::to_vec(&good()).unwrap();
+    fn any_mutated_byte_is_accepted_or_refused_with_a_message(
+        position: prop::sample::Index, byte: u8, removed in 0usize..4,
+    ) {
+        let json_body = serde_json::to_vec(&valid_request()).unwrap();
         let mut cbor_body = Vec::new();
-        ciborium::into_writer(&ciborium::Value::serialized(&good()).unwrap(), &mut cbor_body).unwrap();
+        ciborium::into_writer(&ciborium::Value::serialized(&valid_request()).unwrap(), &mut cbor_body).unwrap();
         let form = b"Action=PutMetricData&Namespace=N&MetricData.member.1.MetricName=M&MetricData.member.1.Value=.5\
             &MetricData.member.1.Timestamp=1795858200&MetricData.member.2.MetricName=M&MetricData.member.2.Values.member.1=1"
             .to_vec();
         for (protocol, mut body) in [(Protocol::Json, json_body), (Protocol::Cbor, cbor_body), (Protocol::Query, form)] {
-            let at = place.index(body.len());
-            let end = (at + removed).min(body.len());
-            body.splice(at..end, [byte]);
+            let start = position.index(body.len());
+            let end = (start + removed).min(body.len());
+            body.splice(start..end, [byte]);
             let style = protocol.path_style();
             let outcome = match protocol {
                 Protocol::Cbor => cbor::decode(&body).map(|node| read(&node, style, UnknownFields::Ignored)),
@@ -154,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn a_request_that_is_not_altered_is_good() {
-    assert_eq!(read_json(&good()), Ok(8));
+fn the_unmutated_request_is_valid() {
+    assert_eq!(read_json(&valid_request()), Ok(8));
     assert_eq!(pointers().len(), 45);
 }

@@ -1,4 +1,4 @@
-//! Posts, from bytes to records, against what was posted.
+//! Compares the records of posts with the posted data.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that traps has failed")]
 
@@ -19,7 +19,7 @@ fn rules(max_exact_values: u32) -> Rules {
     Rules { namespaces: Vec::new(), default_dimensions: Vec::new(), max_exact_values }
 }
 
-/// What a request comes to, or its faults.
+/// Returns the posting of a request, or its faults.
 fn posted(request: &Value, rules: &Rules) -> Result<Posting, Vec<String>> {
     let body = serde_json::to_vec(request).unwrap();
     let mut faults = ValidationErrors::new(PathStyle::Plain);
@@ -35,7 +35,7 @@ fn faults(request: &Value) -> Vec<String> {
     posted(request, &rules(100)).unwrap_err()
 }
 
-fn of(data: Vec<Value>) -> Value {
+fn request(data: Vec<Value>) -> Value {
     json!({ "Namespace": "N", "MetricData": data })
 }
 
@@ -45,7 +45,8 @@ fn datum(fields: &Value) -> Value {
     datum
 }
 
-/// A datum and its statistics: sample count, sum, minimum, maximum. Numbers are such that sums are exact in any order.
+/// Generates a datum, its second, and its sample count, sum, minimum and maximum. The numbers are multiples of 1/8, so
+/// that sums are exact in any order.
 fn data() -> impl Strategy<Value = (Value, u8, [f64; 4])> {
     let number = (-4_000i32..4_000).prop_map(|n| f64::from(n) / 8.0);
     let value = number.clone().prop_map(|value| (json!({ "Value": value }), [1.0, value, value, value]));
@@ -71,16 +72,16 @@ fn data() -> impl Strategy<Value = (Value, u8, [f64; 4])> {
 
 proptest! {
     #[test]
-    fn merging_alters_no_statistic(data in prop::collection::vec(data(), 1..60), max_exact_values in 1u32..200) {
+    fn merging_preserves_all_statistics(data in prop::collection::vec(data(), 1..60), max_exact_values in 1u32..200) {
         let mut expected = std::collections::BTreeMap::<u64, [f64; 4]>::new();
         for (_, second, [count, sum, min, max]) in &data {
             let all = expected.entry(NOW.as_secs() - u64::from(*second)).or_insert([0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY]);
             *all = [all[0] + count, all[1] + sum, all[2].min(*min), all[3].max(*max)];
         }
-        // Each datum is a post of its own, and they arrive in an order of their own.
+        // Each datum is a separate post. They arrive in reverse order.
         let mut held = Accumulator::default();
         for (datum, ..) in data.iter().rev() {
-            let posting = posted(&of(vec![datum.clone()]), &rules(max_exact_values)).unwrap();
+            let posting = posted(&request(vec![datum.clone()]), &rules(max_exact_values)).unwrap();
             for record in &posting.records {
                 held.merge_record(&Record::decode(record).unwrap(), 3_600_000);
             }
@@ -98,21 +99,21 @@ proptest! {
 }
 
 #[test]
-fn quotas_are_cloudwatchs() {
-    let data = |count: usize| of(vec![datum(&json!({ "Value": 1 })); count]);
-    let values = |count: usize| of(vec![datum(&json!({ "Values": vec![1; count] }))]);
+fn cloudwatchs_quotas_apply() {
+    let data = |count: usize| request(vec![datum(&json!({ "Value": 1 })); count]);
+    let values = |count: usize| request(vec![datum(&json!({ "Values": vec![1; count] }))]);
     let dimensions = |count: usize| {
         let pairs: Vec<_> = (0..count).map(|n| json!({ "Name": format!("n{n}"), "Value": "v" })).collect();
-        of(vec![datum(&json!({ "Value": 1, "Dimensions": pairs }))])
+        request(vec![datum(&json!({ "Value": 1, "Dimensions": pairs }))])
     };
-    let most = [
+    let limits = [
         (quota::MAX_DATA_PER_REQUEST, &data as &dyn Fn(usize) -> Value),
         (quota::MAX_VALUES_PER_DATUM, &values),
         (quota::MAX_DIMENSIONS, &dimensions),
     ];
-    for (most, request) in most {
-        for (count, fits) in [(most - 1, true), (most, true), (most + 1, false)] {
-            assert_eq!(posted(&request(count), &rules(2_000)).is_ok(), fits, "{count} of {most}");
+    for (limit, request) in limits {
+        for (count, fits) in [(limit - 1, true), (limit, true), (limit + 1, false)] {
+            assert_eq!(posted(&request(count), &rules(2_000)).is_ok(), fits, "{count} of {limit}");
         }
     }
     assert_eq!(faults(&data(0)), ["MetricData: must have at least one datum"]);
@@ -120,9 +121,9 @@ fn quotas_are_cloudwatchs() {
 }
 
 #[test]
-fn a_timestamp_lies_between_two_weeks_ago_and_two_hours_ahead() {
+fn timestamps_from_two_weeks_ago_to_two_hours_ahead_are_accepted() {
     let at = |seconds: i64| {
-        of(vec![datum(&json!({ "Value": 1, "Timestamp": NOW.as_secs().saturating_add_signed(seconds) }))])
+        request(vec![datum(&json!({ "Value": 1, "Timestamp": NOW.as_secs().saturating_add_signed(seconds) }))])
     };
     let oldest = -(14 * 24 * 3_600 - 600);
     for (seconds, fits) in
@@ -133,7 +134,7 @@ fn a_timestamp_lies_between_two_weeks_ago_and_two_hours_ahead() {
 }
 
 #[test]
-fn all_faults_are_told_with_their_paths() {
+fn all_faults_are_reported_with_their_paths() {
     let request = json!({
         "Namespace": "N",
         "MetricData": [
@@ -172,7 +173,7 @@ fn all_faults_are_told_with_their_paths() {
 }
 
 #[test]
-fn entities_are_handed_on_or_named() {
+fn services_are_forwarded_and_other_entities_are_refused_or_reported() {
     let request = |key: Value, strict: Value| {
         let entity = json!({ "Entity": { "KeyAttributes": key }, "MetricData": [datum(&json!({ "Value": 1 }))] });
         json!({ "Namespace": "N", "EntityMetricData": [entity], "StrictEntityValidation": strict })
@@ -188,18 +189,18 @@ fn entities_are_handed_on_or_named() {
     );
     let posting = posted(&request(other, json!(false)), &rules(1)).unwrap();
     assert!(posting.entity_failure.is_some() && posting.values == 1);
-    assert_eq!(faults(&request(service, Value::Null)), ["StrictEntityValidation: is required beside EntityMetricData"]);
+    assert_eq!(faults(&request(service, Value::Null)), ["StrictEntityValidation: is required with EntityMetricData"]);
 }
 
 #[test]
-fn the_gateways_own_rules_are_kept() {
+fn configured_namespaces_and_default_dimensions_apply() {
     let mut rules = rules(10);
     rules.namespaces = vec![acpw_metric::Namespace::new("Ours").unwrap()];
     let pair = (acpw_metric::DimensionName::new("env").unwrap(), acpw_metric::DimensionValue::new("prod").unwrap());
     rules.default_dimensions = vec![pair];
     let request = |namespace: &str, dimensions: Value| json!({ "Namespace": namespace, "MetricData": [datum(&json!({ "Value": 1, "Dimensions": dimensions }))] });
-    let told = posted(&request("Theirs", json!([])), &rules).unwrap_err();
-    assert_eq!(told, ["Namespace: must be one that this gateway takes: Ours"]);
+    let faults = posted(&request("Theirs", json!([])), &rules).unwrap_err();
+    assert_eq!(faults, ["Namespace: must be a namespace that this gateway accepts: Ours"]);
     for (given, expected) in [(json!([]), "prod"), (json!([{ "Name": "env", "Value": "test" }]), "test")] {
         let posting = posted(&request("Ours", given), &rules).unwrap();
         let mut held = Accumulator::default();

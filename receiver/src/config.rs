@@ -6,7 +6,7 @@ use acpw_config::{Field, OrNull, Secret, ValidationErrors, comma_separated, obje
 use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
-    credentials::{Keys, Provider, RawProviders, RegionSource},
+    credentials::{LegacyKeys, Provider, RawProviders, RegionSource},
     endpoint::{Region, region_of_host},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
@@ -137,7 +137,7 @@ impl Config {
         let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
         check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
-        let keys = Keys {
+        let keys = LegacyKeys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
             secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut faults),
             session_token: raw.aws_session_token.optional("aws_session_token", &mut faults),
@@ -315,7 +315,7 @@ mod tests {
         let half = of(r#", "aws_access_key_id": "AKIDHERE""#, &aws).unwrap_err().to_string();
         assert!(half.contains("aws_secret_access_key: is required"), "{half}");
         let half = of("", &aws[..1]).unwrap_err().to_string();
-        assert!(half.contains("AWS_ACCESS_KEY_ID is given, but AWS_SECRET_ACCESS_KEY is not"), "{half}");
+        assert!(half.contains("AWS_ACCESS_KEY_ID is set but AWS_SECRET_ACCESS_KEY is not; set both"), "{half}");
         let none = of("", &[]).unwrap_err().to_string();
         assert!(none.contains("ACPW_AWS_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID"), "{none}");
     }

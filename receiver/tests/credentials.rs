@@ -1,12 +1,12 @@
-//! Scenarios of credentials, one folder each under `credentials/PROVIDER/`, in virtual time:
+//! Runs scenarios of credentials in virtual time. Each is a folder `credentials/PROVIDER/SCENARIO/` with these files:
 //!
 //! - `config.json`: the key `credentials` of the configuration
-//! - `environment.json`: the environment
-//! - `files/`: what the file server serves (the cluster `files`)
-//! - `traffic.json`: every other exchange, in its order
-//! - `expected.json`: what requests are then signed with, or the faults of the configuration, and lines of the log
+//! - `environment.json`: the environment variables
+//! - `files/`: the files of the file server (the cluster `files`)
+//! - `traffic.json`: all other requests and responses, in order
+//! - `expected.json`: the credentials that sign requests, or the configuration errors, and log lines
 //!
-//! Every secret in them contains `TOPSECRET`, and nothing that is shown may contain that.
+//! Every secret in these files contains `TOPSECRET`, which no log line, error or `Debug` output may contain.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
 
@@ -34,7 +34,7 @@ struct Scenario {
     folder: PathBuf,
     traffic: std::vec::IntoIter<Value>,
     expected: Value,
-    /// Everything that was shown to anyone.
+    /// All errors, log lines and `Debug` outputs.
     shown: String,
 }
 
@@ -68,7 +68,7 @@ impl Scenario {
                 let expected = texts(&self.expected["faults"]);
                 assert_eq!(lines.len(), expected.len(), "{lines:#?}");
                 for (line, expected) in lines.iter().zip(expected) {
-                    assert!(line.contains(&expected), "{line}\nhas not: {expected}");
+                    assert!(line.contains(&expected), "{line}\ndoes not contain: {expected}");
                 }
                 None
             }
@@ -77,12 +77,12 @@ impl Scenario {
 
     fn run(mut self) {
         let Some(config) = self.config() else { return self.scan() };
-        assert!(self.expected.get("faults").is_none(), "the configuration has no faults");
+        assert!(self.expected.get("faults").is_none(), "the configuration has no errors");
         let mut driver = Driver::new(config, 7);
         driver.handle_record(&record(), now(0));
         let mut transmit = None;
         let mut ticks = 0;
-        // A minute of virtual time, and on for as long as there is traffic to come.
+        // Runs for a minute of virtual time, and longer if there is traffic left.
         while transmit.is_none() && (ticks < 300 || (self.traffic.len() > 0 && ticks < 100_000)) {
             let now = now(ticks * 200);
             while let Some(call) = driver.poll_call(now) {
@@ -97,13 +97,13 @@ impl Scenario {
             }
             ticks += 1;
         }
-        assert_eq!(self.traffic.len(), 0, "not all of the traffic came");
+        assert_eq!(self.traffic.len(), 0, "some of the traffic was not requested");
         self.check(transmit.as_ref());
         assert_eq!(driver.receiver().held(), 1);
         self.scan();
     }
 
-    /// What a call is answered: from `files/`, else as `traffic.json` says it goes on.
+    /// Returns the response to a call: a file, or otherwise the next response in `traffic.json`.
     fn answer(&mut self, call: &Call) -> Response {
         let header =
             |name: &str| call.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
@@ -115,7 +115,7 @@ impl Scenario {
             return Response::Complete { status, body, date: None };
         }
         let Some(exchange) = self.traffic.next() else {
-            // The same again, later: it has failed for as long as anyone looks.
+            // A retry of a failure at the end of the scenario.
             return Response::Missing("no more traffic".to_owned());
         };
         let expected = &exchange["request"];
@@ -124,10 +124,10 @@ impl Scenario {
         assert_eq!((call.cluster.as_str(), line.as_str()), (text(&expected["cluster"]), text(&expected["line"])));
         let own = call.headers.iter().filter(|(name, _)| !name.starts_with(':'));
         let own: BTreeMap<&str, &str> = own.map(|(name, value)| (*name, value.as_str())).collect();
-        let wanted = expected["headers"].as_object().cloned().unwrap_or_default();
-        assert_eq!(own.keys().copied().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{line}");
-        for (name, value) in &wanted {
-            // A signature is other at any time: what stands before it is compared.
+        let expected_headers = expected["headers"].as_object().cloned().unwrap_or_default();
+        assert_eq!(own.keys().copied().collect::<Vec<_>>(), expected_headers.keys().collect::<Vec<_>>(), "{line}");
+        for (name, value) in &expected_headers {
+            // A signature depends on the time, so only the text before it is compared.
             assert!(own[name.as_str()].starts_with(text(value)), "{name}: {}", own[name.as_str()]);
         }
         assert_eq!(String::from_utf8_lossy(&call.body), expected["body"].as_str().unwrap_or_default());
@@ -148,7 +148,7 @@ impl Scenario {
 
     fn check(&self, transmit: Option<&Transmit>) {
         for line in texts(&self.expected["log"]) {
-            assert!(self.shown.contains(&line), "{}\nhas not: {line}", self.shown);
+            assert!(self.shown.contains(&line), "{}\ndoes not contain: {line}", self.shown);
         }
         let header = |name: &str| {
             let headers = transmit.into_iter().flat_map(|transmit| &transmit.headers);
@@ -174,7 +174,7 @@ fn json(path: &Path) -> Value {
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a string"))
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -185,7 +185,7 @@ fn now(millis: u64) -> Now {
     Now { wall: Timestamp::from_millis(START * 1_000 + millis), steady: Duration::from_millis(millis) }
 }
 
-/// One request, observed.
+/// Returns a record with one observation.
 fn record() -> Vec<u8> {
     let mut held = Accumulator::default();
     let mut one = Distribution::new();
@@ -207,7 +207,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
 fn run_all(provider: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/credentials").join(provider);
     let folders = folders(&root);
-    assert!(folders.len() >= 2, "each provider has good days and bad ones");
+    assert!(folders.len() >= 2, "each provider has a success and a failure");
     for folder in folders {
         println!("{}", folder.display());
         Scenario::read(&folder).run();

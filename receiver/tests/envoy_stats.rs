@@ -1,4 +1,4 @@
-//! Envoy's admin interface that answers, fails, hangs and lies, through minutes of virtual time.
+//! Tests polls of an Envoy admin interface that responds, fails, hangs and lies, in virtual time.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const START: u64 = 1_787_402_160_000;
 
-/// No earlier receiver has read an answer.
+/// The stat that shows that no earlier receiver has read a response.
 const FIRST: (&str, u64) = ("wasmcustom.acpw.receiver.sources.answers", 0);
 
 fn config(envoy_stats: &Value) -> Result<Config, Vec<String>> {
@@ -29,16 +29,16 @@ fn counter(pattern: &str, metrics: Value) -> Value {
     json!({ "cluster_name": "admin", "rules": [{ "counter": pattern, "metrics": metrics }] })
 }
 
-/// What `/stats?format=json` tells of counters or gauges.
+/// Returns a response of `/stats?format=json` with counters or gauges.
 fn numbers(stats: &[(&str, u64)]) -> String {
     let stats: Vec<_> = stats.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({ "stats": stats }).to_string()
 }
 
-/// Lower bound, width and count.
+/// A bucket's lower bound, width and count.
 type Bucket = (f64, f64, u64);
 
-/// What it tells of histograms.
+/// Returns a response of `/stats?format=json` with histograms.
 fn histograms(stats: &[(&str, &[Bucket])]) -> String {
     let details = stats.iter().map(|(name, totals)| {
         let totals = totals.iter().map(|(lower_bound, width, count)| {
@@ -53,14 +53,14 @@ fn histograms(stats: &[(&str, &[Bucket])]) -> String {
     format!(r#"{{"stats":[{{"histograms":{{"supported_percentiles":[0,25],"details":[{details}]}}}}]}}"#)
 }
 
-/// Sources that tick five times a second.
-struct Clock {
+/// Polls sources with five ticks per second.
+struct Poller {
     sources: Sources,
     millis: u64,
     data: Accumulator,
 }
 
-impl Clock {
+impl Poller {
     fn new(envoy_stats: &Value) -> Self {
         Self { sources: Sources::new(config(envoy_stats).unwrap().sources), millis: 0, data: Accumulator::default() }
     }
@@ -69,8 +69,8 @@ impl Clock {
         Now { wall: Timestamp::from_millis(START + self.millis), steady: Duration::from_millis(self.millis) }
     }
 
-    /// Ticks until the next request; gives its path.
-    fn asked(&mut self) -> (SourceId, String) {
+    /// Ticks until the next request, and returns its path.
+    fn next_request(&mut self) -> (SourceId, String) {
         for _ in 0..100 {
             if let Some((id, call)) = self.sources.poll_call(self.now()) {
                 let path = call.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.clone();
@@ -78,7 +78,7 @@ impl Clock {
             }
             self.tick();
         }
-        panic!("nothing is asked")
+        panic!("there was no request")
     }
 
     fn tick(&mut self) {
@@ -88,9 +88,9 @@ impl Clock {
         }
     }
 
-    /// Answers the next request; gives its path.
-    fn answer(&mut self, body: &str) -> String {
-        let (id, path) = self.asked();
+    /// Responds to the next request, and returns its path.
+    fn respond(&mut self, body: &str) -> String {
+        let (id, path) = self.next_request();
         let answer = Response::Complete { status: 200, body: body.as_bytes().to_vec(), date: None };
         let now = self.now();
         self.sources.handle_answer(id, answer, now);
@@ -98,10 +98,10 @@ impl Clock {
         path
     }
 
-    /// What was published since this was last asked: name with dimension values, samples and sum.
-    fn told(&mut self) -> Vec<(String, f64, f64)> {
+    /// Returns the series published since the last call: name with dimensions and unit, sample count and sum.
+    fn published(&mut self) -> Vec<(String, f64, f64)> {
         let all = self.distributions().into_iter();
-        all.map(|(name, told)| (name, told.sample_count(), told.sum())).collect()
+        all.map(|(name, distribution)| (name, distribution.sample_count(), distribution.sum())).collect()
     }
 
     fn distributions(&mut self) -> Vec<(String, Distribution)> {
@@ -109,9 +109,9 @@ impl Clock {
         let of =
             |(_, dimensions, distributions): (_, &acpw_metric::Dimensions, &[(acpw_metric::Metric, Distribution)])| {
                 let values: String = dimensions.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-                let named = distributions
-                    .iter()
-                    .map(|(metric, told)| (format!("{}{values} {}", metric.name, metric.unit), told.clone()));
+                let named = distributions.iter().map(|(metric, distribution)| {
+                    (format!("{}{values} {}", metric.name, metric.unit), distribution.clone())
+                });
                 named.collect::<Vec<_>>()
             };
         let mut all: Vec<_> = data.iter().flat_map(of).collect();
@@ -124,13 +124,13 @@ impl Clock {
     }
 }
 
-fn told(name: &str, samples: f64, sum: f64) -> (String, f64, f64) {
+fn datum(name: &str, samples: f64, sum: f64) -> (String, f64, f64) {
     (name.to_owned(), samples, sum)
 }
 
 #[test]
-fn each_type_is_asked_for_with_a_filter() {
-    let mut clock = Clock::new(&json!({
+fn each_type_is_requested_with_a_filter() {
+    let mut poller = Poller::new(&json!({
         "cluster_name": "admin",
         "rules": [
             { "counter": "a.{x}.b", "metrics": ["A"] },
@@ -140,27 +140,27 @@ fn each_type_is_asked_for_with_a_filter() {
         ],
     }));
     let base = "/stats?format=json&type=";
-    assert_eq!(clock.answer(&numbers(&[])), format!("{base}Gauges&filter=%5E%28%3F%3Ae%5C..%2A%29%24"));
+    assert_eq!(poller.respond(&numbers(&[])), format!("{base}Gauges&filter=%5E%28%3F%3Ae%5C..%2A%29%24"));
     assert_eq!(
-        clock.answer(&numbers(&[])),
+        poller.respond(&numbers(&[])),
         format!(
             "{base}Counters&filter=%5E%28%3F%3Aa%5C.%5B%5E.%5D%2A%5C.b%7Cc%5C-d%7Cwasmcustom.acpw.receiver.sources.answers%29%24"
         )
     );
     let histograms =
         format!("{base}Histograms&usedonly&histogram_buckets=detailed&filter=%5E%28%3F%3Af%5C.%5B%5E.%5D%2A%29%24");
-    assert_eq!(clock.answer(&numbers(&[])), histograms);
-    let first = clock.millis;
-    clock.answer(&numbers(&[]));
-    assert!((9_000..=10_800).contains(&(clock.millis - first)), "{}", clock.millis - first);
+    assert_eq!(poller.respond(&numbers(&[])), histograms);
+    let first = poller.millis;
+    poller.respond(&numbers(&[]));
+    assert!((9_000..=10_800).contains(&(poller.millis - first)), "{}", poller.millis - first);
     let counters = format!("{base}Counters&usedonly&filter=%5E%28%3F%3Aa%5C.%5B%5E.%5D%2A%5C.b%7Cc%5C-d%29%24");
-    assert_eq!(clock.answer(&numbers(&[])), counters);
-    assert_eq!(clock.counts().answers, 5);
+    assert_eq!(poller.respond(&numbers(&[])), counters);
+    assert_eq!(poller.counts().answers, 5);
 }
 
 #[test]
-fn events_are_ones_and_errors_are_zeros_and_ones() {
-    let mut clock = Clock::new(&json!({
+fn events_are_ones_and_conditions_make_zeros_and_ones() {
+    let mut poller = Poller::new(&json!({
         "cluster_name": "admin",
         "dimensions": { "Service": "shop" },
         "rules": [{
@@ -174,92 +174,92 @@ fn events_are_ones_and_errors_are_zeros_and_ones() {
             "dimension_sets": [["host", "Service"]],
         }],
     }));
-    clock.answer(&numbers(&[
+    poller.respond(&numbers(&[
         FIRST,
         ("rq.host.a.b.status.200.by.target", 5),
         ("rq.host.a.b.status.503.by.envoy", 2),
         ("rq.host..status.200.by.target", 9),
     ]));
     let expected = [
-        told("5XXError Service=shop host=a.b Count", 7.0, 2.0),
-        told("Own Service=shop host=a.b Count", 2.0, 2.0),
-        told("RequestCount Service=shop host=a.b Count", 7.0, 7.0),
-        told("Whole Service=shop host=a.b Bytes", 2.0, 17.5),
+        datum("5XXError Service=shop host=a.b Count", 7.0, 2.0),
+        datum("Own Service=shop host=a.b Count", 2.0, 2.0),
+        datum("RequestCount Service=shop host=a.b Count", 7.0, 7.0),
+        datum("Whole Service=shop host=a.b Bytes", 2.0, 17.5),
     ];
-    assert_eq!(clock.told(), expected);
-    // Nothing new is nothing to tell; a stat that appears has counted since the last round.
-    clock.answer(&numbers(&[
+    assert_eq!(poller.published(), expected);
+    // A stat that has not increased is not published. A new stat counts in full.
+    poller.respond(&numbers(&[
         ("rq.host.a.b.status.200.by.target", 5),
         ("rq.host.a.b.status.503.by.envoy", 2),
         ("rq.host.a.b.status.404.by.envoy", 1),
     ]));
-    assert_eq!(clock.told()[2], told("RequestCount Service=shop host=a.b Count", 1.0, 1.0));
-    assert_eq!(clock.counts().gaps, 0);
+    assert_eq!(poller.published()[2], datum("RequestCount Service=shop host=a.b Count", 1.0, 1.0));
+    assert_eq!(poller.counts().gaps, 0);
 }
 
 #[test]
-fn after_an_earlier_receiver_the_first_answer_is_only_compared_with() {
+fn after_an_earlier_receiver_the_first_response_is_only_the_baseline() {
     for answers in [&[][..], &[(FIRST.0, 1)]] {
-        let mut clock = Clock::new(&counter("a.{x}", json!(["A"])));
-        clock.answer(&numbers(&[answers, &[("a.1", 5)]].concat()));
-        assert_eq!(clock.told(), []);
-        clock.answer(&numbers(&[("a.1", 8), ("a.2", 1)]));
-        assert_eq!(clock.told(), [told("A x=1 Count", 3.0, 3.0), told("A x=2 Count", 1.0, 1.0)]);
-        assert_eq!(clock.counts().gaps, 1);
+        let mut poller = Poller::new(&counter("a.{x}", json!(["A"])));
+        poller.respond(&numbers(&[answers, &[("a.1", 5)]].concat()));
+        assert_eq!(poller.published(), []);
+        poller.respond(&numbers(&[("a.1", 8), ("a.2", 1)]));
+        assert_eq!(poller.published(), [datum("A x=1 Count", 3.0, 3.0), datum("A x=2 Count", 1.0, 1.0)]);
+        assert_eq!(poller.counts().gaps, 1);
     }
 }
 
 #[test]
-fn histograms_are_told_by_the_middles_of_what_came_to_their_buckets() {
-    let mut clock = Clock::new(&json!({
+fn histograms_are_published_as_the_middles_of_their_buckets() {
+    let mut poller = Poller::new(&json!({
         "cluster_name": "admin",
         "rules": [{ "histogram": "t.{x}", "metrics": [{ "name": "T", "scale": 0.001 }] }],
     }));
-    clock.answer(&numbers(&[FIRST]));
-    clock.answer(&histograms(&[("t.1", &[(0.0, 0.0, 1), (97.0, 1.0, 2), (480.0, 10.0, 1)])]));
-    let all = clock.distributions();
+    poller.respond(&numbers(&[FIRST]));
+    poller.respond(&histograms(&[("t.1", &[(0.0, 0.0, 1), (97.0, 1.0, 2), (480.0, 10.0, 1)])]));
+    let all = poller.distributions();
     let values: Vec<_> = all[0].1.values().collect();
     assert_eq!((all[0].0.as_str(), values), ("T x=1 Milliseconds", vec![(0.0, 1), (0.097, 2), (0.4845, 1)]));
-    clock.answer(&histograms(&[("t.1", &[(0.0, 0.0, 1), (97.0, 1.0, 2), (480.0, 10.0, 3), (1e5, 1e4, 1)])]));
-    let values: Vec<_> = clock.distributions()[0].1.values().collect();
+    poller.respond(&histograms(&[("t.1", &[(0.0, 0.0, 1), (97.0, 1.0, 2), (480.0, 10.0, 3), (1e5, 1e4, 1)])]));
+    let values: Vec<_> = poller.distributions()[0].1.values().collect();
     assert_eq!(values, [(0.4845, 2), (104.9995, 1)]);
 }
 
 #[test]
-fn gauges_are_told_each_time() {
-    let mut clock = Clock::new(&json!({
+fn gauges_are_published_in_every_round() {
+    let mut poller = Poller::new(&json!({
         "cluster_name": "admin", "max_stats": 2,
         "rules": [{ "gauge": "g.{x}", "metrics": ["G"], "dimension_sets": [[]] }],
     }));
-    clock.answer(&numbers(&[("g.1", 3), ("g.2", 0), ("g.3", 100)]));
-    assert_eq!(clock.told(), [told("G Count", 2.0, 3.0)]);
-    assert_eq!(clock.counts().over_limit, 1);
+    poller.respond(&numbers(&[("g.1", 3), ("g.2", 0), ("g.3", 100)]));
+    assert_eq!(poller.published(), [datum("G Count", 2.0, 3.0)]);
+    assert_eq!(poller.counts().over_limit, 1);
 }
 
 #[test]
-fn a_large_answer_is_read_across_ticks() {
+fn a_large_response_is_read_over_several_ticks() {
     const STATS: u64 = 2_000;
-    let mut clock = Clock::new(&counter("a.{x}", json!(["A"])));
+    let mut poller = Poller::new(&counter("a.{x}", json!(["A"])));
     let names: Vec<_> = (0..STATS).map(|n| format!("a.{n:0>60}")).collect();
     let stats: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
-    clock.answer(&numbers(&[&[FIRST], stats.as_slice()].concat()));
+    poller.respond(&numbers(&[&[FIRST], stats.as_slice()].concat()));
     let mut ticks = 1;
-    while clock.counts().answers == 0 {
-        clock.tick();
+    while poller.counts().answers == 0 {
+        poller.tick();
         ticks += 1;
     }
     assert!((9..=12).contains(&ticks), "{ticks}");
-    assert_eq!(clock.told().len() as u64, STATS);
+    assert_eq!(poller.published().len() as u64, STATS);
 }
 
 #[test]
-fn what_fails_hangs_or_lies_is_a_round_less() {
-    let mut clock = Clock::new(&json!({
+fn a_failed_round_is_counted_and_retried() {
+    let mut poller = Poller::new(&json!({
         "cluster_name": "admin", "interval_millisecond": 1000,
         "rules": [{ "counter": "a", "metrics": ["A"] }, { "histogram": "h", "metrics": ["H"] }],
     }));
-    clock.answer(&numbers(&[FIRST, ("a", 1)]));
-    clock.answer(&histograms(&[]));
+    poller.respond(&numbers(&[FIRST, ("a", 1)]));
+    poller.respond(&histograms(&[]));
     let broken = histograms(&[("h", &[(1.0, 0.1, 1)])]);
     let complete = |status, body: &str| Response::Complete { status, body: body.as_bytes().to_vec(), date: None };
     let answers = [
@@ -271,38 +271,38 @@ fn what_fails_hangs_or_lies_is_a_round_less() {
         complete(200, r#"{"stats":[{"value":1}]}"#),
     ];
     for (failed, answer) in (1..).zip(answers) {
-        let (id, path) = clock.asked();
+        let (id, path) = poller.next_request();
         assert!(path.contains("type=Counters"), "{path}");
-        let now = clock.now();
-        clock.sources.handle_answer(id, answer, now);
-        clock.tick();
-        assert_eq!(clock.counts().failed, failed);
+        let now = poller.now();
+        poller.sources.handle_answer(id, answer, now);
+        poller.tick();
+        assert_eq!(poller.counts().failed, failed);
     }
     // Counters without a number are gaps.
-    clock.answer(
+    poller.respond(
         r#"{"stats":[{"name":"a","value":null},{"name":"a"},{"name":"a","value":"5"},{"name":"a","value":-1}]}"#,
     );
-    assert_eq!(clock.counts().gaps, 4);
-    clock.answer(&histograms(&[]));
-    // The last numbers are those of before.
-    clock.told();
-    clock.answer(&numbers(&[("a", 4)]));
-    assert_eq!(clock.told(), [told("A Count", 4.0, 4.0)]);
+    assert_eq!(poller.counts().gaps, 4);
+    poller.respond(&histograms(&[]));
+    // The baseline is from before the failures.
+    poller.published();
+    poller.respond(&numbers(&[("a", 4)]));
+    assert_eq!(poller.published(), [datum("A Count", 4.0, 4.0)]);
 }
 
 #[test]
-fn every_fault_has_its_path() {
+fn every_configuration_error_has_its_path() {
     let rule = |rule: Value| json!({ "cluster_name": "admin", "rules": [rule] });
     for (envoy_stats, fault) in [
         (json!({ "groups": ["server"] }), "envoy_stats.cluster_name: is required"),
-        (json!({ "cluster_name": "admin" }), "envoy_stats: needs groups or rules"),
-        (json!({ "cluster_name": "a", "groups": ["servers"] }), "envoy_stats.groups[0]: there is no group \"servers\""),
+        (json!({ "cluster_name": "admin" }), "envoy_stats: must have groups or rules"),
+        (json!({ "cluster_name": "a", "groups": ["servers"] }), "envoy_stats.groups[0]: unknown group \"servers\""),
         (
             json!({
                 "cluster_name": "a", "dimensions": { "Zone": "a", "Service": "b" },
                 "rules": [{ "counter": "a.{b}", "metrics": ["M"], "dimension_sets": [["b", "Zone"]] }],
             }),
-            "envoy_stats.dimensions.Service: has no effect, as no dimension set has it; add it to one, or remove it",
+            "envoy_stats.dimensions.Service: has no effect because no dimension set contains it; add it to one, or remove it",
         ),
         (
             json!({ "cluster_name": "a", "groups": ["server"], "max_stats": 0 }),
@@ -312,8 +312,11 @@ fn every_fault_has_its_path() {
             json!({ "cluster_name": "a", "groups": ["server"], "metric_namespace": "AWS/X" }),
             "envoy_stats.metric_namespace: ",
         ),
-        (rule(json!({ "metrics": ["A"] })), "envoy_stats.rules[0]: needs exactly one of"),
-        (rule(json!({ "counter": "a", "gauge": "a", "metrics": ["A"] })), "envoy_stats.rules[0]: needs exactly one of"),
+        (rule(json!({ "metrics": ["A"] })), "envoy_stats.rules[0]: must have exactly one of"),
+        (
+            rule(json!({ "counter": "a", "gauge": "a", "metrics": ["A"] })),
+            "envoy_stats.rules[0]: must have exactly one of",
+        ),
         (rule(json!({ "counter": "a.{", "metrics": ["A"] })), "envoy_stats.rules[0].counter: has a {"),
         (rule(json!({ "counter": "a" })), "envoy_stats.rules[0].metrics: is required"),
         (rule(json!({ "counter": "a", "metrics": [] })), "envoy_stats.rules[0].metrics: must have"),
@@ -324,46 +327,46 @@ fn every_fault_has_its_path() {
         ),
         (
             rule(json!({ "counter": "a", "metrics": [{ "name": "A", "scale": 0.0 }] })),
-            "envoy_stats.rules[0].metrics[0].scale: must be above 0",
+            "envoy_stats.rules[0].metrics[0].scale: must be greater than 0",
         ),
         (
             rule(json!({ "counter": "a.{x}", "metrics": [{ "name": "A", "only": { "y": "1" } }] })),
-            "envoy_stats.rules[0].metrics[0].only.y: the pattern has no such place",
+            "envoy_stats.rules[0].metrics[0].only.y: the pattern has no placeholder of this name",
         ),
         (
             rule(json!({ "gauge": "a.{x}", "metrics": [{ "name": "A", "ones": { "x": "1" } }] })),
-            "envoy_stats.rules[0].metrics[0].ones: is for counters",
+            "envoy_stats.rules[0].metrics[0].ones: is only valid for counters",
         ),
         (
             rule(json!({ "counter": "a.{x}", "metrics": ["A"], "dimension_sets": [["x", "y"]] })),
-            "envoy_stats.rules[0].dimension_sets[0][1]: the pattern has no place \"y\"",
+            "envoy_stats.rules[0].dimension_sets[0][1]: neither a placeholder of the pattern nor a key of dimensions is named \"y\"",
         ),
         (
             rule(json!({ "counter": "a.{x}", "metrics": ["A"], "dimension_sets": [["x", "x"]] })),
-            "envoy_stats.rules[0].dimension_sets[0][1]: \"x\" is there twice",
+            "envoy_stats.rules[0].dimension_sets[0][1]: \"x\" is listed twice",
         ),
     ] {
         let faults = config(&envoy_stats).unwrap_err();
         assert!(faults.len() == 1 && faults[0].starts_with(fault), "{envoy_stats}: {faults:?}");
     }
-    for (rules, is_taken) in [(63, true), (64, true), (65, false)] {
+    for (rules, is_valid) in [(63, true), (64, true), (65, false)] {
         let rules = vec![json!({ "counter": "a", "metrics": ["A"] }); rules];
-        assert_eq!(config(&json!({ "cluster_name": "a", "rules": rules })).is_ok(), is_taken);
+        assert_eq!(config(&json!({ "cluster_name": "a", "rules": rules })).is_ok(), is_valid);
     }
 }
 
-/// Gauges that show the names of clusters.
+/// Returns a response with the gauges that show the names of clusters.
 fn clusters(names: &[&str]) -> String {
     let gauges: Vec<_> = names.iter().map(|name| (format!("cluster.{name}.membership_total"), 1)).collect();
     let gauges: Vec<_> = gauges.iter().map(|(name, level)| (name.as_str(), *level)).collect();
     numbers(&gauges)
 }
 
-fn notices(clock: &mut Clock) -> Vec<String> {
-    std::iter::from_fn(|| clock.sources.poll_notice()).map(|notice| notice.to_string()).collect()
+fn notices(poller: &mut Poller) -> Vec<String> {
+    std::iter::from_fn(|| poller.sources.poll_notice()).map(|notice| notice.to_string()).collect()
 }
 
-/// As Envoy 1.40 counts requests of three clusters at first, `a.internal` being none of them.
+/// Requests as Envoy 1.40 counts them for three clusters. `a.internal` is not a cluster.
 const COMPLETED: [(&str, u64); 7] = [
     ("cluster.a.external.upstream_rq_completed", 3),
     ("cluster.a.internal.upstream_rq_completed", 2),
@@ -375,105 +378,105 @@ const COMPLETED: [(&str, u64); 7] = [
 ];
 
 #[test]
-fn a_clusters_name_is_whole_and_nothing_but_its_name() {
+fn the_name_of_a_cluster_is_complete_and_excludes_its_parts() {
     let gauges = clusters(&["a", "outbound|443||graph.example.com", "outbound|80||db.example.com;"]);
     let expected = |name: &str| {
         [("a", 5.0), ("outbound|443||graph.example.com", 7.0), ("outbound|80||db.example.com", 2.0)]
-            .map(|(cluster, sum)| told(&format!("{name}={cluster} Count"), sum, sum))
+            .map(|(cluster, sum)| datum(&format!("{name}={cluster} Count"), sum, sum))
     };
     for pattern in ["cluster.{c}.upstream_rq_completed", "cluster.{c*}.upstream_rq_completed"] {
-        let mut clock = Clock::new(&counter(pattern, json!(["A"])));
-        let path = clock.answer(&gauges);
+        let mut poller = Poller::new(&counter(pattern, json!(["A"])));
+        let path = poller.respond(&gauges);
         assert!(path.ends_with("type=Gauges&filter=%5E%28%3F%3Acluster%5C..%2A%5C.membership_total%29%24"), "{path}");
-        clock.answer(&numbers(&[&[FIRST], COMPLETED.as_slice()].concat()));
-        assert_eq!(clock.told(), expected("A c"), "{pattern}");
-        assert_eq!((clock.counts().gaps, notices(&mut clock)), (0, Vec::new()));
+        poller.respond(&numbers(&[&[FIRST], COMPLETED.as_slice()].concat()));
+        assert_eq!(poller.published(), expected("A c"), "{pattern}");
+        assert_eq!((poller.counts().gaps, notices(&mut poller)), (0, Vec::new()));
     }
-    // The group has gauges of its own in the same answer.
-    let mut clock = Clock::new(&json!({ "cluster_name": "admin", "groups": ["upstream"] }));
-    clock.answer(&gauges);
-    let hosts: Vec<_> = clock.told().into_iter().map(|(name, ..)| name).collect();
+    // The group has its own gauges in the same response.
+    let mut poller = Poller::new(&json!({ "cluster_name": "admin", "groups": ["upstream"] }));
+    poller.respond(&gauges);
+    let hosts: Vec<_> = poller.published().into_iter().map(|(name, ..)| name).collect();
     let names = ["a", "outbound|443||graph.example.com", "outbound|80||db.example.com"];
     assert_eq!(hosts, names.map(|name| format!("HostCount Cluster={name} Count")));
-    clock.answer(&numbers(&[&[FIRST], COMPLETED.as_slice()].concat()));
-    assert_eq!(clock.told(), expected("UpstreamRequestCount Cluster"));
-    clock.answer(&histograms(&[
+    poller.respond(&numbers(&[&[FIRST], COMPLETED.as_slice()].concat()));
+    assert_eq!(poller.published(), expected("UpstreamRequestCount Cluster"));
+    poller.respond(&histograms(&[
         ("cluster.outbound|443||graph.example.com.external.upstream_rq_time", &[(5.0, 0.1, 7)]),
         ("cluster.outbound|443||graph.example.com.upstream_rq_time", &[(5.0, 0.1, 7)]),
     ]));
     let name = "UpstreamResponseTime Cluster=outbound|443||graph.example.com Milliseconds";
-    assert_eq!(clock.told(), [told(name, 7.0, 35.0)]);
+    assert_eq!(poller.published(), [datum(name, 7.0, 35.0)]);
 }
 
 #[test]
-fn a_stat_prefix_has_dots_too() {
-    let mut clock = Clock::new(&json!({ "cluster_name": "admin", "groups": ["downstream"] }));
-    clock.answer(&numbers(&[
+fn a_stat_prefix_may_contain_dots() {
+    let mut poller = Poller::new(&json!({ "cluster_name": "admin", "groups": ["downstream"] }));
+    poller.respond(&numbers(&[
         ("http.in_0.0.0.0_80;.downstream_cx_active", 2),
         ("http.in_0.0.0.0_80;.downstream_rq_active", 1),
     ]));
-    clock.told();
-    clock.answer(&numbers(&[FIRST, ("http.in_0.0.0.0_80;.downstream_rq_completed", 4)]));
-    assert_eq!(clock.told(), [told("DownstreamRequestCount StatPrefix=in_0.0.0.0_80 Count", 4.0, 4.0)]);
+    poller.published();
+    poller.respond(&numbers(&[FIRST, ("http.in_0.0.0.0_80;.downstream_rq_completed", 4)]));
+    assert_eq!(poller.published(), [datum("DownstreamRequestCount StatPrefix=in_0.0.0.0_80 Count", 4.0, 4.0)]);
 }
 
 #[test]
-fn a_stat_of_two_clusters_is_left_out_and_logged_once() {
-    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_{kind}", json!(["A"])));
+fn a_stat_of_two_clusters_is_ignored_and_logged_once() {
+    let mut poller = Poller::new(&counter("cluster.{c}.upstream_rq_{kind}", json!(["A"])));
     for round in 1..4 {
-        clock.answer(&clusters(&["a", "a.internal"]));
+        poller.respond(&clusters(&["a", "a.internal"]));
         let stats = [FIRST, COMPLETED[1], COMPLETED[2], ("cluster.a.internal.upstream_rq_total", 1)];
-        clock.answer(&numbers(&stats));
-        assert_eq!(clock.counts().gaps, round);
+        poller.respond(&numbers(&stats));
+        assert_eq!(poller.counts().gaps, round);
     }
-    let expected = [told("A c=a kind=completed Count", 5.0, 5.0), told("A c=a.internal kind=total Count", 1.0, 1.0)];
-    assert_eq!(clock.told(), expected);
-    let expected = "envoy_stats: \"cluster.a.internal.upstream_rq_completed\" is left out: \"a.internal\" is a cluster, and \
-                    \"internal\" is also where Envoy counts requests of another one, such as \"a\", so it has the requests \
-                    of both. Set alt_stat_name in one of them";
-    assert_eq!(notices(&mut clock), [expected]);
+    let expected = [datum("A c=a kind=completed Count", 5.0, 5.0), datum("A c=a.internal kind=total Count", 1.0, 1.0)];
+    assert_eq!(poller.published(), expected);
+    let expected = "envoy_stats: \"cluster.a.internal.upstream_rq_completed\" is ignored: it counts the requests of \
+                    cluster \"a.internal\" and also some of cluster \"a\", which Envoy counts again under \"internal\". \
+                    Set alt_stat_name in one of the clusters";
+    assert_eq!(notices(&mut poller), [expected]);
 }
 
 #[test]
-fn a_name_that_no_gauge_shows_is_left_out_and_logged_once() {
+fn a_name_without_a_gauge_is_ignored_and_logged_once() {
     let completed = ("cluster.graph.example.com.upstream_rq_completed", 7);
-    // It may be of a cluster that has come since the gauges were read: then it counts in the next round.
-    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_completed", json!(["A"])));
-    clock.answer(&clusters(&["a"]));
-    clock.answer(&numbers(&[FIRST, completed]));
-    assert_eq!((clock.told(), clock.counts().gaps), (vec![], 1));
-    clock.answer(&clusters(&["a", "graph.example.com"]));
-    clock.answer(&numbers(&[completed]));
-    assert_eq!((clock.told(), clock.counts().gaps), (vec![told("A c=graph.example.com Count", 7.0, 7.0)], 1));
-    assert_eq!(notices(&mut clock), Vec::<String>::new());
+    // The cluster may have been created after the gauges were read. Then it counts in the next round.
+    let mut poller = Poller::new(&counter("cluster.{c}.upstream_rq_completed", json!(["A"])));
+    poller.respond(&clusters(&["a"]));
+    poller.respond(&numbers(&[FIRST, completed]));
+    assert_eq!((poller.published(), poller.counts().gaps), (vec![], 1));
+    poller.respond(&clusters(&["a", "graph.example.com"]));
+    poller.respond(&numbers(&[completed]));
+    assert_eq!((poller.published(), poller.counts().gaps), (vec![datum("A c=graph.example.com Count", 7.0, 7.0)], 1));
+    assert_eq!(notices(&mut poller), Vec::<String>::new());
 
-    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_completed", json!(["A"])));
+    let mut poller = Poller::new(&counter("cluster.{c}.upstream_rq_completed", json!(["A"])));
     for _ in 0..4 {
-        clock.answer(&clusters(&[]));
-        clock.answer(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
+        poller.respond(&clusters(&[]));
+        poller.respond(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
     }
-    assert_eq!((clock.told(), clock.counts().gaps), (vec![told("A c=a Count", 5.0, 5.0)], 4));
-    let expected = "envoy_stats: \"cluster.graph.example.com.upstream_rq_completed\" is left out: its name has dots, and \
-                    without a gauge \"cluster.NAME.membership_total\" its end is not known. Let Envoy keep that gauge \
-                     (stats_config.stats_matcher)";
-    assert_eq!(notices(&mut clock), [expected]);
-    // A wildcard takes it, but no part of another one.
-    let mut clock = Clock::new(&counter("cluster.{c*}.upstream_rq_completed", json!(["A"])));
-    clock.answer(&clusters(&[]));
-    clock.answer(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
-    let expected = [told("A c=a Count", 5.0, 5.0), told("A c=graph.example.com Count", 7.0, 7.0)];
-    assert_eq!((clock.told(), clock.counts().gaps), (expected.to_vec(), 0));
+    assert_eq!((poller.published(), poller.counts().gaps), (vec![datum("A c=a Count", 5.0, 5.0)], 4));
+    let expected = "envoy_stats: \"cluster.graph.example.com.upstream_rq_completed\" is ignored: the name in it contains \
+                    dots, and without a gauge \"cluster.NAME.membership_total\" its end is unknown. Make Envoy keep that \
+                    gauge (stats_config.stats_matcher)";
+    assert_eq!(notices(&mut poller), [expected]);
+    // A placeholder with * accepts it, but not the parts of another cluster.
+    let mut poller = Poller::new(&counter("cluster.{c*}.upstream_rq_completed", json!(["A"])));
+    poller.respond(&clusters(&[]));
+    poller.respond(&numbers(&[FIRST, completed, COMPLETED[1], COMPLETED[2]]));
+    let expected = [datum("A c=a Count", 5.0, 5.0), datum("A c=graph.example.com Count", 7.0, 7.0)];
+    assert_eq!((poller.published(), poller.counts().gaps), (expected.to_vec(), 0));
 }
 
 #[test]
-fn the_documents_condition_takes_each_request_once() {
+fn the_documented_condition_counts_each_request_once() {
     let metrics = json!([{ "name": "A", "only": { "code": "*xx" } }]);
-    let mut clock = Clock::new(&counter("cluster.{c}.upstream_rq_{code}", metrics));
-    clock.answer(&clusters(&["a"]));
+    let mut poller = Poller::new(&counter("cluster.{c}.upstream_rq_{code}", metrics));
+    poller.respond(&clusters(&["a"]));
     let stats = ["200", "2xx", "completed", "total", "external.upstream_rq_2xx"]
         .map(|end| format!("cluster.a.upstream_rq_{end}"));
     let mut stats: Vec<_> = stats.iter().map(|name| (name.as_str(), 3)).collect();
     stats.extend([FIRST, ("cluster.a.external.upstream_rq_2xx", 3)]);
-    clock.answer(&numbers(&stats));
-    assert_eq!(clock.told(), [told("A c=a code=2xx Count", 3.0, 3.0)]);
+    poller.respond(&numbers(&stats));
+    assert_eq!(poller.published(), [datum("A c=a code=2xx Count", 3.0, 3.0)]);
 }

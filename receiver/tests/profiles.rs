@@ -1,4 +1,4 @@
-//! Profiles of generated files against the parser of AWS's SDK.
+//! Compares the profile parser with that of the AWS SDK on generated files.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that traps has failed")]
 
@@ -14,7 +14,7 @@ use receiver::credentials::{FileKind, find_profile};
 
 const NAMES: [&str; 4] = ["default", "a", "b-2", "c/d@e"];
 
-/// Each name in one spelling only: how the SDK merges two spellings of a name differs from run to run.
+/// Section headers, with one spelling per name. The SDK merges different spellings of a name in random order.
 const SECTIONS: [&str; 14] = [
     "[default]",
     "[a]",
@@ -57,11 +57,11 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Files that are good for the most part: with a fault in every other line hardly one would be read to its end.
+/// Generates files that are mostly valid, because few files with many invalid lines would be parsed to the end.
 fn file() -> impl Strategy<Value = String> {
-    let good = |line: &String| !line.starts_with("[unfinished") && !line.trim_start().starts_with('=');
-    let good_line = line().prop_filter("good", good);
-    let lines = prop_oneof![4 => vec(good_line, 0..12).boxed(), 1 => vec(line(), 0..12).boxed()];
+    let is_valid = |line: &String| !line.starts_with("[unfinished") && !line.trim_start().starts_with('=');
+    let valid_line = line().prop_filter("valid", is_valid);
+    let lines = prop_oneof![4 => vec(valid_line, 0..12).boxed(), 1 => vec(line(), 0..12).boxed()];
     let first = select(vec!["[default]", "[a]", "[profile a]", "[profile default]", "# comment", ""]);
     (first, lines, select(vec!["\n", "\r\n"]))
         .prop_map(|(first, lines, end)| [&[first.to_owned()], lines.as_slice()].concat().join(end))
@@ -69,8 +69,8 @@ fn file() -> impl Strategy<Value = String> {
 
 type Keys = [Option<String>; 3];
 
-/// The keys of every profile by the SDK, or that the file is wrong.
-fn by_the_sdk(text: &str, kind: FileKind) -> Result<Vec<Option<Keys>>, String> {
+/// Returns the keys of every profile according to the SDK, or its error.
+fn parse_with_sdk(text: &str, kind: FileKind) -> Result<Vec<Option<Keys>>, String> {
     let kind = match kind {
         FileKind::Credentials => EnvConfigFileKind::Credentials,
         FileKind::Config => EnvConfigFileKind::Config,
@@ -87,7 +87,7 @@ fn by_the_sdk(text: &str, kind: FileKind) -> Result<Vec<Option<Keys>>, String> {
     Ok(NAMES.into_iter().map(keys).collect())
 }
 
-fn by_us(text: &str, kind: FileKind) -> Result<Vec<Option<Keys>>, String> {
+fn parse(text: &str, kind: FileKind) -> Result<Vec<Option<Keys>>, String> {
     let exposed = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
     let keys = |name| {
         let profile = find_profile(text, kind, name).map_err(|error| error.to_string())?;
@@ -100,7 +100,7 @@ fn by_us(text: &str, kind: FileKind) -> Result<Vec<Option<Keys>>, String> {
 fn compare(text: &str) -> Result<bool, TestCaseError> {
     let mut has_keys = false;
     for kind in [FileKind::Credentials, FileKind::Config] {
-        match (by_us(text, kind), by_the_sdk(text, kind)) {
+        match (parse(text, kind), parse_with_sdk(text, kind)) {
             (Ok(ours), Ok(theirs)) => {
                 has_keys |= ours.iter().flatten().flatten().any(Option::is_some);
                 prop_assert_eq!(ours, theirs, "{:?} {}", kind, text);
@@ -116,18 +116,18 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
 
     #[test]
-    fn files_are_read_as_the_sdk_reads_them(text in file()) {
+    fn files_are_parsed_as_the_sdk_parses_them(text in file()) {
         compare(&text)?;
     }
 
     #[test]
-    fn noise_is_read_as_the_sdk_reads_it(text in "[\\[\\]a=#; \t\r\n]{0,40}") {
+    fn noise_is_parsed_as_the_sdk_parses_it(text in "[\\[\\]a=#; \t\r\n]{0,40}") {
         compare(&text)?;
     }
 }
 
 #[test]
-fn the_generator_makes_files_that_have_keys() {
+fn many_generated_files_have_keys() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let with_keys = (0..500).filter(|_| compare(&file().new_tree(&mut runner).unwrap().current()).unwrap()).count();
     assert!(with_keys > 100, "{with_keys}");

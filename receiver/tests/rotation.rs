@@ -1,5 +1,5 @@
-//! Credentials over hours of virtual time: a driver, a container endpoint that hands out sets, and a CloudWatch that
-//! refuses those that have expired.
+//! Tests the rotation of credentials over hours of virtual time, with a simulated container endpoint that returns sets
+//! and a simulated CloudWatch that refuses expired ones.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
 
@@ -22,27 +22,27 @@ const START: u64 = 1_787_402_160_000;
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
-/// What is around a driver.
+/// A receiver and its simulated environment.
 struct World {
     driver: Driver,
-    /// The true time since the start.
+    /// The true time since the start, in milliseconds.
     millis: u64,
-    /// By how much the host's clock is ahead of it.
+    /// The milliseconds by which the host's clock is ahead.
     ahead: i64,
-    /// How long sets live.
+    /// The lifetime of sets, in milliseconds.
     lifetime: u64,
-    /// Whether the endpoint answers.
+    /// True if the endpoint responds.
     is_up: bool,
-    /// Whether the instance has a role.
+    /// True if the instance has a role.
     has_role: bool,
-    /// Whether the endpoint hands out the same set until it has expired.
+    /// True if the endpoint returns the same set until it has expired.
     is_cached: bool,
-    /// When each set expires, by its access key.
+    /// The expiry of each set, by its access key.
     sets: HashMap<String, u64>,
     last: String,
-    /// When sets were asked for.
+    /// The times at which sets were requested.
     calls: Vec<u64>,
-    /// What was asked for while the endpoint answered.
+    /// The paths requested while the endpoint responded.
     paths: Vec<String>,
     accepted: Vec<String>,
     refused: usize,
@@ -100,7 +100,7 @@ impl World {
         }
     }
 
-    /// A tick: calls are answered at once, requests accepted or refused by the set that signed them.
+    /// Runs a tick. Calls get an immediate response, and requests are accepted or refused according to their set.
     fn tick(&mut self) {
         self.fetch();
         while let Some(transmit) = self.driver.poll_transmit(self.now()) {
@@ -112,13 +112,13 @@ impl World {
 
     fn fetch(&mut self) {
         while let Some(call) = self.driver.poll_call(self.now()) {
-            let response = self.hand_out(&call);
+            let response = self.respond(&call);
             assert!(self.driver.poll_call(self.now()).is_none(), "one at a time");
             self.driver.handle_call_answer(&response, self.now());
         }
     }
 
-    fn hand_out(&mut self, call: &Call) -> Response {
+    fn respond(&mut self, call: &Call) -> Response {
         if !self.is_up {
             self.calls.push(self.millis);
             return Response::Missing("upstream request timeout".to_owned());
@@ -138,8 +138,8 @@ impl World {
 
     fn set(&mut self) -> String {
         self.calls.push(self.millis);
-        let is_good = self.sets.get(&self.last).is_some_and(|expires| *expires > self.millis);
-        if !(self.is_cached && is_good) {
+        let is_valid = self.sets.get(&self.last).is_some_and(|expires| *expires > self.millis);
+        if !(self.is_cached && is_valid) {
             self.last = format!("ASIA{}", self.sets.len());
             self.sets.insert(self.last.clone(), self.millis + self.lifetime);
         }
@@ -152,7 +152,7 @@ impl World {
 
     fn judge(&mut self, transmit: &Transmit) {
         let key = signer(transmit);
-        // CloudWatch takes a signature within five minutes of its own time.
+        // CloudWatch accepts a signature within five minutes of its own time.
         let is_timely = header(&transmit.headers, "x-amz-date").is_some_and(|date| {
             let date = chrono::NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ").unwrap().and_utc();
             (date.timestamp_millis() - (START + self.millis) as i64).abs() < 5 * MINUTE as i64
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// Under load until then.
+    /// Runs under load until this time.
     fn run_until(&mut self, millis: u64) {
         while self.millis < millis {
             if self.millis.is_multiple_of(1_000) {
@@ -195,13 +195,13 @@ fn header<'a>(headers: &'a [(&'static str, String)], name: &str) -> Option<&'a s
     headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
-/// The access key that a request is signed with.
+/// Returns the access key that a request is signed with.
 fn signer(transmit: &Transmit) -> String {
     header(&transmit.headers, "authorization").unwrap().split(['=', '/']).nth(1).unwrap().to_owned()
 }
 
 #[test]
-fn a_set_is_replaced_fifteen_minutes_early_and_a_fleet_does_not_ask_at_once() {
+fn a_set_is_replaced_fifteen_minutes_early_at_a_random_time() {
     let mut times = Vec::new();
     for seed in 0..50 {
         let mut world = World::new(CONTAINER, seed);
@@ -219,7 +219,7 @@ fn a_set_is_replaced_fifteen_minutes_early_and_a_fleet_does_not_ask_at_once() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(8) })]
     #[test]
-    fn no_expired_set_is_used_and_nothing_is_lost_whatever_sets_live(seed: u64, lifetime in 3u64..2_000) {
+    fn for_any_lifetime_no_expired_set_is_used_and_nothing_is_lost(seed: u64, lifetime in 3u64..2_000) {
         let mut world = World::new(CONTAINER, seed);
         world.lifetime = lifetime * 1_000;
         world.run_until(world.lifetime * 4 + 10_000);
@@ -235,7 +235,7 @@ proptest! {
 }
 
 #[test]
-fn the_old_set_is_used_until_it_expires_and_then_data_are_held() {
+fn the_old_set_is_used_until_it_expires_and_then_data_is_held() {
     let mut world = World::new(CONTAINER, 1);
     world.run_until(30 * MINUTE);
     world.is_up = false;
@@ -258,7 +258,7 @@ fn the_old_set_is_used_until_it_expires_and_then_data_are_held() {
 }
 
 #[test]
-fn while_there_are_none_data_are_held_within_the_bound() {
+fn without_credentials_data_is_held_up_to_the_limit() {
     let mut world = World::new(CONTAINER, 1);
     world.is_up = false;
     for n in 0..5_000 {
@@ -279,12 +279,12 @@ fn while_there_are_none_data_are_held_within_the_bound() {
 }
 
 #[test]
-fn expired_credentials_of_the_metadata_service_are_used_on() {
+fn expired_credentials_of_the_metadata_service_remain_in_use() {
     let mut world = World::new(IMDS, 1);
     world.run_until(30 * MINUTE);
     world.is_up = false;
     world.run_until(HOUR - 1_000);
-    // In such an outage AWS accepts them for longer.
+    // During such an outage AWS accepts them for longer.
     world.sets.insert("ASIA0".to_owned(), 10 * HOUR);
     world.run_until(3 * HOUR);
     assert!(world.driver.receiver().held() <= 2);
@@ -292,23 +292,23 @@ fn expired_credentials_of_the_metadata_service_are_used_on() {
 }
 
 #[test]
-fn a_metadata_service_that_has_no_new_set_yet_is_asked_again_in_time() {
+fn a_metadata_service_without_a_new_set_is_retried_in_time() {
     let mut world = World::new(IMDS, 1);
     world.is_cached = true;
     world.run_until(HOUR + MINUTE);
     assert_eq!(world.refused, 0);
-    // 15 minutes before the expiry, and then after half of what is left each time.
+    // 15 minutes before the expiry, and then each time after half of the remaining time.
     assert!((5..25).contains(&world.calls.len()), "{:?}", world.calls);
     assert_eq!(world.accepted.last().unwrap(), "ASIA1");
 }
 
 #[test]
-fn a_set_that_was_accepted_and_is_refused_is_replaced_at_once() {
+fn an_accepted_set_that_is_refused_is_replaced_immediately() {
     let mut world = World::new(CONTAINER, 1);
     for _ in 0..3 {
         world.run_until(world.millis + 5_000);
         let calls = world.calls.len();
-        // Revoked before its time.
+        // The set is revoked early.
         world.sets.insert(world.last.clone(), 0);
         world.run_until(world.millis + 3_000);
         assert_eq!(world.calls.len(), calls + 1);
@@ -320,7 +320,7 @@ fn a_set_that_was_accepted_and_is_refused_is_replaced_at_once() {
 }
 
 #[test]
-fn sets_that_are_never_accepted_are_replaced_at_most_once_a_minute() {
+fn sets_that_are_never_accepted_are_replaced_at_most_once_per_minute() {
     let mut world = World::new(CONTAINER, 1);
     world.observe();
     for _ in 0..10 * 300 {
@@ -340,7 +340,7 @@ fn sets_that_are_never_accepted_are_replaced_at_most_once_a_minute() {
 }
 
 #[test]
-fn refusals_of_requests_that_were_signed_with_the_old_set_do_not_cost_the_new_one() {
+fn a_late_refusal_of_the_old_set_does_not_discard_the_new_one() {
     let mut world = World::new(CONTAINER, 1);
     for n in 0..250 {
         world.observe_series(n);
@@ -367,7 +367,7 @@ fn refusals_of_requests_that_were_signed_with_the_old_set_do_not_cost_the_new_on
 }
 
 #[test]
-fn a_clock_that_is_off_is_corrected_although_every_set_looks_expired() {
+fn a_wrong_clock_is_corrected_even_if_every_set_seems_expired() {
     let day = 24 * HOUR as i64;
     for ahead in [2 * day, -2 * day] {
         let mut world = World::new(CONTAINER, 1);
@@ -380,7 +380,7 @@ fn a_clock_that_is_off_is_corrected_although_every_set_looks_expired() {
 }
 
 #[test]
-fn the_time_is_learnt_from_sts_when_nothing_can_be_signed_without_it() {
+fn the_clock_is_corrected_by_sts_before_the_first_request() {
     let mut world = World::new(
         r#"{"provider": "assume_role", "cluster": "sts", "role_arn": "arn:aws:iam::1:role/r",
             "source": {"provider": "static", "access_key_id": "AKIA", "secret_access_key": "S"}}"#,
@@ -408,7 +408,7 @@ fn the_time_is_learnt_from_sts_when_nothing_can_be_signed_without_it() {
 }
 
 #[test]
-fn the_provider_that_was_found_is_kept_to() {
+fn the_chain_stays_with_the_provider_that_returned_credentials() {
     // In the first minutes the instance has no role.
     let mut world = World::new(&format!("[{IMDS}, {CONTAINER}]"), 1);
     world.has_role = false;
@@ -422,9 +422,9 @@ fn the_provider_that_was_found_is_kept_to() {
 
 const KEYS: &str = r#"{"provider": "static", "access_key_id": "AKIA", "secret_access_key": "S"}"#;
 
-/// B1: the container starts before its network.
+/// The network starts after the container.
 #[test]
-fn a_provider_that_was_not_reached_is_asked_again_when_what_came_instead_is_refused() {
+fn an_unreachable_provider_is_tried_again_when_the_other_ones_credentials_are_refused() {
     let mut world = World::new(&format!("[{IMDS}, {KEYS}]"), 1);
     world.is_up = false;
     world.sets.insert("AKIA".to_owned(), 0);
@@ -433,12 +433,16 @@ fn a_provider_that_was_not_reached_is_asked_again_when_what_came_instead_is_refu
     world.run_until(3 * MINUTE);
     assert_eq!(world.accepted.first().map(String::as_str), Some("ASIA1"), "{:?}", world.lines);
     assert!(world.refused <= 4 && world.driver.receiver().held() <= 2, "{}", world.refused);
-    assert!(world.lines.iter().any(|(_, line)| line.contains("static: AWS refuses what it gave")), "{:?}", world.lines);
+    assert!(
+        world.lines.iter().any(|(_, line)| line.contains("static: AWS refuses its credentials")),
+        "{:?}",
+        world.lines
+    );
 }
 
-/// B1: though AWS accepts what came instead.
+/// AWS accepts the credentials of the other provider.
 #[test]
-fn a_provider_that_was_not_reached_is_asked_again_within_five_minutes() {
+fn an_unreachable_provider_is_tried_again_within_five_minutes() {
     let mut world = World::new(&format!("[{IMDS}, {KEYS}]"), 1);
     world.is_up = false;
     world.sets.insert("AKIA".to_owned(), 10 * HOUR);
@@ -452,9 +456,8 @@ fn a_provider_that_was_not_reached_is_asked_again_within_five_minutes() {
     assert_eq!(world.refused, 0);
 }
 
-/// B1: without another provider, nothing is asked without end.
 #[test]
-fn providers_that_give_nothing_good_are_asked_once_a_minute() {
+fn providers_whose_credentials_are_refused_are_tried_once_per_minute() {
     let mut world = World::new(&format!("[{IMDS}, {KEYS}]"), 1);
     world.is_up = false;
     world.sets.insert("AKIA".to_owned(), 0);
@@ -463,9 +466,9 @@ fn providers_that_give_nothing_good_are_asked_once_a_minute() {
     assert!((15..=35).contains(&world.refused), "{}", world.refused);
 }
 
-/// B3: IAM shows a change some seconds later.
+/// A change takes some seconds to propagate in IAM.
 #[test]
-fn a_role_that_is_being_changed_is_asked_for_again_in_seconds() {
+fn a_denied_role_is_retried_within_seconds_at_first() {
     let mut firsts = Vec::new();
     for seed in 0..20 {
         let source = KEYS;
@@ -491,12 +494,11 @@ fn a_role_that_is_being_changed_is_asked_for_again_in_seconds() {
         assert!((15..=32).contains(&times.len()), "{times:?}");
         firsts.push(waits[0]);
     }
-    assert!(firsts.iter().max() > firsts.iter().min(), "a fleet does not ask at once");
+    assert!(firsts.iter().max() > firsts.iter().min(), "a fleet does not retry at the same moment");
 }
 
-/// B4: an expiry that cannot be read is said once, and the set is asked for again.
 #[test]
-fn a_set_whose_expiry_cannot_be_read_is_used_and_asked_for_every_five_minutes() {
+fn a_set_with_an_invalid_expiry_is_logged_once_and_refreshed_every_five_minutes() {
     let mut world = World::new(CONTAINER, 1);
     world.sets.insert("ASIA".to_owned(), 10 * HOUR);
     while world.millis < 31 * MINUTE {
@@ -523,7 +525,7 @@ fn a_set_whose_expiry_cannot_be_read_is_used_and_asked_for_every_five_minutes() 
 }
 
 #[test]
-fn keys_that_do_not_change_are_not_fetched_anew() {
+fn static_keys_are_not_refreshed() {
     let keys = r#"{"provider": "static", "access_key_id": "AKIA", "secret_access_key": "S"}"#;
     let mut world = World::new(keys, 1);
     world.sets.insert("AKIA".to_owned(), 0);

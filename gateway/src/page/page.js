@@ -1,21 +1,21 @@
 "use strict";
-// Texts only ever reach the page as text nodes.
-const SVG = "http://www.w3.org/2000/svg", at = (id) => document.getElementById(id);
-const put = (parent, name, text, className) => {
+// Data is only ever inserted as text nodes.
+const SVG = "http://www.w3.org/2000/svg", byId = (id) => document.getElementById(id);
+const append = (parent, name, text, className) => {
   const node = document.createElement(name);
   node.textContent = text;
   if (className) node.className = className;
   parent.append(node);
   return node;
 };
-const set = (id, text, className) => { at(id).textContent = text; at(id).className = className || ""; };
+const setText = (id, text, className) => { byId(id).textContent = text; byId(id).className = className || ""; };
 const number = (value) => value >= 1e4 ? Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value) : String(value);
-const clock = (millis, seconds) => new Date(millis).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hourCycle: "h23" });
-const span = (seconds) => seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+const timeOfDay = (millis, seconds) => new Date(millis).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hourCycle: "h23" });
+const duration = (seconds) => seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 const bytes = (value) => value < 1e4 ? `${value} B` : value < 1048576 ? `${Math.round(value / 1024)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
 
 function chart(id, minutes, key, isBad) {
-  const host = at(id), draw = (parent, name, attributes) => {
+  const host = byId(id), draw = (parent, name, attributes) => {
     const node = document.createElementNS(SVG, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
     parent.append(node);
@@ -23,7 +23,7 @@ function chart(id, minutes, key, isBad) {
   };
   const width = Math.max(280, host.clientWidth), height = 120, left = 40, bottom = 18, high = Math.max(1, ...minutes.map((minute) => minute[key]));
   host.textContent = "";
-  const svg = draw(host, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${key}, the last hour by minute; at most ${high}` });
+  const svg = draw(host, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${key} per minute in the last hour, at most ${high}` });
   for (const part of [0, .5, 1]) {
     const y = 8 + (1 - part) * (height - bottom - 8);
     draw(svg, "line", { x1: left, x2: width, y1: y, y2: y });
@@ -35,76 +35,76 @@ function chart(id, minutes, key, isBad) {
     if (x < left || tall <= 0) continue;
     const bar = draw(svg, "rect", { x: x + 1, y: height - bottom - tall, width: Math.max(1, step - 2), height: tall, rx: 1.5 });
     if (isBad && isBad(minute)) bar.setAttribute("class", "bad");
-    draw(bar, "title", {}).textContent = `${clock(minute.start * 1000)}: ${minute[key]}`;
+    draw(bar, "title", {}).textContent = `${timeOfDay(minute.start * 1000)}: ${minute[key]}`;
   }
-  if (end) for (const ago of [0, 30, 59]) draw(svg, "text", { x: width - ago * step, y: height - 4, "text-anchor": ago === 0 ? "end" : ago === 59 ? "start" : "middle" }).textContent = clock((end - ago * 60) * 1000);
+  if (end) for (const ago of [0, 30, 59]) draw(svg, "text", { x: width - ago * step, y: height - 4, "text-anchor": ago === 0 ? "end" : ago === 59 ? "start" : "middle" }).textContent = timeOfDay((end - ago * 60) * 1000);
 }
 
-function lines(id, list, none) {
-  at(id).textContent = "";
-  if (!list.length) return void put(at(id), "li", none, "none");
+function showLines(id, list, none) {
+  byId(id).textContent = "";
+  if (!list.length) return void append(byId(id), "li", none, "none");
   for (const line of list) {
     const item = document.createElement("li");
-    put(item, "time", clock(line.time, true));
+    append(item, "time", timeOfDay(line.time, true));
     item.append(line.text);
-    at(id).append(item);
+    byId(id).append(item);
   }
 }
 
 function show(status) {
-  const states = { ready: ["on", "publishing"], buffer_full: ["off", "the buffer is full"], no_receiver: ["off", "no receiver"] };
+  const states = { ready: ["on", "publishing"], buffer_full: ["off", "buffer full"], no_receiver: ["off", "no receiver"] };
   const [className, text] = states[status.state] || ["off", status.state];
-  at("live").className = `live ${className}`;
-  at("live").lastChild.textContent = text;
+  byId("live").className = `live ${className}`;
+  byId("live").lastChild.textContent = text;
   const receiver = status.receiver, gateway = status.gateway;
   if (!receiver) return;
   const counts = receiver.counts, reasons = Object.entries(counts).filter(([name, count]) => name.startsWith("dropped.") && count);
   const dropped = reasons.reduce((sum, [, count]) => sum + count, 0), share = receiver.held_bytes / receiver.buffer_limit_bytes;
-  at("place").textContent = `${receiver.region} · ${receiver.host}`;
-  set("published", number(counts.published));
-  set("success", receiver.seconds_since_success === null ? "nothing yet" : `last ${span(receiver.seconds_since_success)} ago`);
-  set("held", number(receiver.held), share > .75 ? "bad" : share > .25 ? "warn" : "");
-  set("buffer", `${bytes(receiver.held_bytes)} of ${bytes(receiver.buffer_limit_bytes)}`);
-  set("dropped", number(dropped), dropped ? "bad" : "");
-  set("reasons", reasons.map(([name, count]) => `${name.slice(8).replace("_", " ")} ${number(count)}`).join(", ") || "nothing");
-  set("series", number(receiver.series));
-  set("cost", `about $${receiver.dollars_per_month.toFixed(2)} a month`);
+  byId("location").textContent = `${receiver.region} · ${receiver.host}`;
+  setText("published", number(counts.published));
+  setText("success", receiver.seconds_since_success === null ? "none yet" : `last ${duration(receiver.seconds_since_success)} ago`);
+  setText("held", number(receiver.held), share > .75 ? "bad" : share > .25 ? "warn" : "");
+  setText("buffer", `${bytes(receiver.held_bytes)} of ${bytes(receiver.buffer_limit_bytes)}`);
+  setText("dropped", number(dropped), dropped ? "bad" : "");
+  setText("reasons", reasons.map(([name, count]) => `${name.slice(8).replace("_", " ")} ${number(count)}`).join(", ") || "none");
+  setText("series", number(receiver.series));
+  setText("cost", `about $${receiver.dollars_per_month.toFixed(2)} per month`);
   chart("chart-published", receiver.minutes, "published", (minute) => minute.dropped > 0);
   chart("chart-held", receiver.minutes, "held");
-  at("biggest").textContent = "";
+  byId("largest").textContent = "";
   for (const series of receiver.biggest_series) {
-    const row = put(at("biggest"), "tr", "");
-    put(row, "td", series.name);
-    put(row, "td", number(series.values));
+    const row = append(byId("largest"), "tr", "");
+    append(row, "td", series.name);
+    append(row, "td", number(series.values));
   }
-  if (!receiver.biggest_series.length) put(put(at("biggest"), "tr", ""), "td", "Nothing is published yet.", "none");
+  if (!receiver.biggest_series.length) append(append(byId("largest"), "tr", ""), "td", "Nothing published yet.", "none");
   const refused = gateway.refused_invalid + gateway.refused_unauthorized + gateway.refused_buffer_full + gateway.refused_no_receiver;
   const skew = receiver.clock_skew_millisecond, expires = receiver.credentials.expires;
-  at("facts").textContent = "";
+  byId("details").textContent = "";
   for (const [name, value] of [
     ["Posts", `${number(gateway.accepted)} accepted, ${number(refused)} refused`],
     ["Requests to AWS", `${number(counts.requests)}, ${number(counts.retried)} retried, ${number(counts.throttled)} throttled`],
-    ["A month", `${number(receiver.requests_per_month)} requests, ${number(receiver.series)} series`],
-    ["Credentials", receiver.credentials.source + (expires ? `, until ${clock(expires)}` : "")],
-    ["Clock", Math.abs(skew) < 1 ? "right" : `${skew} ms are added`],
+    ["Per month", `${number(receiver.requests_per_month)} requests, ${number(receiver.series)} series`],
+    ["Credentials", receiver.credentials.source + (expires ? `, until ${timeOfDay(expires)}` : "")],
+    ["Clock", Math.abs(skew) < 1 ? "accurate" : `corrected by ${skew} ms`],
     ["Own namespace", receiver.namespace],
-    ["Publishes every", span(receiver.publish_interval_millisecond / 1000)],
-    ["Running for", span(Math.round((receiver.time - receiver.started) / 1000))],
+    ["Publishes every", duration(receiver.publish_interval_millisecond / 1000)],
+    ["Uptime", duration(Math.round((receiver.time - receiver.started) / 1000))],
     ["Version", receiver.version],
   ]) {
-    put(at("facts"), "dt", name);
-    put(at("facts"), "dd", value);
+    append(byId("details"), "dt", name);
+    append(byId("details"), "dd", value);
   }
-  lines("publications", receiver.publications, "None since it started.");
-  lines("errors", receiver.errors, "None since it started.");
+  showLines("publications", receiver.publications, "None since the receiver started.");
+  showLines("errors", receiver.errors, "None since the receiver started.");
 }
 
 async function refresh() {
   try {
     show(await (await fetch("status", { cache: "no-store" })).json());
   } catch {
-    at("live").className = "live off";
-    at("live").lastChild.textContent = "no answer";
+    byId("live").className = "live off";
+    byId("live").lastChild.textContent = "gateway unreachable";
   }
   setTimeout(refresh, 2000);
 }

@@ -1,4 +1,4 @@
-//! Smithy RPC v2 CBOR bodies.
+//! Decodes and encodes Smithy RPC v2 CBOR bodies.
 
 use std::borrow::Cow;
 
@@ -7,30 +7,34 @@ use ciborium_ll::{Decoder, Encoder, Error, Header, simple, tag};
 
 use crate::node::Node;
 
-/// The tag of a moment in seconds since the epoch.
-const EPOCH: u64 = 1;
+/// The tag of a time in seconds since the epoch.
+const EPOCH_TAG: u64 = 1;
 
-/// Deeper than any request goes.
+/// The maximum nesting depth, which is more than any valid request has.
 const MAX_DEPTH: usize = 16;
 
-/// Reads a body. No body at all is an empty structure.
+/// Decodes a body. An empty body is an empty structure.
 ///
 /// # Errors
-/// What is not CBOR, or what no field can be.
+/// Invalid CBOR, and types that no field has. The message continues the words "The request".
 pub fn decode(body: &[u8]) -> Result<Node<'static>, String> {
     if body.is_empty() {
         return Ok(Node::Map(Vec::new()));
     }
-    let mut reader = Reader { decoder: Decoder::from(body), left: body.len() };
-    let node = reader.node(MAX_DEPTH).map_err(|what| format!("is not CBOR: {what}"))?;
-    if reader.decoder.offset() == body.len() { Ok(node) } else { Err("is not CBOR: bytes follow the value".to_owned()) }
+    let mut reader = Reader { decoder: Decoder::from(body), length: body.len() };
+    let node = reader.node(MAX_DEPTH).map_err(|what| format!("is not valid CBOR: {what}"))?;
+    if reader.decoder.offset() == body.len() {
+        Ok(node)
+    } else {
+        Err("is not valid CBOR: bytes follow the value".to_owned())
+    }
 }
 
-/// Writes a structure of texts.
+/// Encodes a structure whose fields are texts.
 pub fn encode(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut body = Vec::new();
     let mut encoder = Encoder::from(&mut body);
-    // Writing to memory does not fail.
+    // Writing to memory cannot fail.
     let _ = encoder.push(Header::Map(Some(fields.len())));
     for (name, value) in fields {
         let _ = encoder.text(name, None);
@@ -41,18 +45,18 @@ pub fn encode(fields: &[(&str, &str)]) -> Vec<u8> {
 
 struct Reader<'b> {
     decoder: Decoder<&'b [u8]>,
-    /// How many values there can be at most: each takes a byte.
-    left: usize,
+    /// The length of the body in bytes.
+    length: usize,
 }
 
 impl Reader<'_> {
     fn node(&mut self, depth: usize) -> Result<Node<'static>, &'static str> {
-        let header = self.decoder.pull().map_err(told)?;
+        let header = self.decoder.pull().map_err(describe)?;
         self.node_of(header, depth)
     }
 
     fn node_of(&mut self, header: Header, depth: usize) -> Result<Node<'static>, &'static str> {
-        let below = depth.checked_sub(1).ok_or("nested too deep")?;
+        let below = depth.checked_sub(1).ok_or("values are nested too deeply")?;
         Ok(match header {
             Header::Positive(value) => Node::Number(value as f64),
             // The value is −1 − n, whose bits are those of n inverted.
@@ -61,11 +65,11 @@ impl Reader<'_> {
             Header::Simple(simple::FALSE) => Node::Bool(false),
             Header::Simple(simple::TRUE) => Node::Bool(true),
             Header::Simple(simple::NULL | simple::UNDEFINED) => Node::Null,
-            Header::Tag(EPOCH) => match self.node(below)? {
+            Header::Tag(EPOCH_TAG) => match self.node(below)? {
                 Node::Number(seconds) => Node::Time(seconds),
                 _ => return Err("tag 1 must hold a number"),
             },
-            Header::Tag(tag::BIGPOS | tag::BIGNEG) => return Err("a number of more than 64 bits"),
+            Header::Tag(tag::BIGPOS | tag::BIGNEG) => return Err("integers of more than 64 bits are not supported"),
             Header::Tag(_) => self.node(below)?,
             Header::Text(length) => Node::Text(Cow::Owned(self.text(length)?)),
             Header::Array(length) => {
@@ -78,60 +82,60 @@ impl Reader<'_> {
             Header::Map(length) => {
                 let mut entries = Vec::new();
                 while let Some(header) = self.next(length, entries.len())? {
-                    let Header::Text(length) = header else { return Err("a name must be text") };
+                    let Header::Text(length) = header else { return Err("a map key is not text") };
                     let name = self.text(length)?;
                     entries.push((Cow::Owned(name), self.node(below)?));
                 }
                 Node::Map(entries)
             }
-            Header::Bytes(_) => return Err("bytes, which no field has"),
-            Header::Break => return Err("a break where a value must be"),
-            Header::Simple(_) => return Err("a simple value that no field has"),
+            Header::Bytes(_) => return Err("byte strings are not supported"),
+            Header::Break => return Err("unexpected break"),
+            Header::Simple(_) => return Err("unsupported simple value"),
         })
     }
 
-    /// The header of the next item, unless the collection ends here.
-    fn next(&mut self, length: Option<usize>, have: usize) -> Result<Option<Header>, &'static str> {
-        if length.is_some_and(|length| have >= length) {
+    /// Returns the header of the next item, or `None` at the end of the collection.
+    fn next(&mut self, length: Option<usize>, read: usize) -> Result<Option<Header>, &'static str> {
+        if length.is_some_and(|length| read >= length) {
             return Ok(None);
         }
-        match self.decoder.pull().map_err(told)? {
+        match self.decoder.pull().map_err(describe)? {
             Header::Break if length.is_none() => Ok(None),
             header => Ok(Some(header)),
         }
     }
 
-    /// Text, in one piece or, of unknown length, in several.
+    /// Reads text. Text of unknown length consists of several chunks.
     fn text(&mut self, length: Option<usize>) -> Result<String, &'static str> {
         let mut bytes = Vec::new();
         match length {
             Some(length) => self.append(length, &mut bytes)?,
             None => loop {
-                match self.decoder.pull().map_err(told)? {
+                match self.decoder.pull().map_err(describe)? {
                     Header::Text(Some(length)) => self.append(length, &mut bytes)?,
                     Header::Break => break,
-                    _ => return Err("text with something else in it"),
+                    _ => return Err("a text contains a chunk that is not text"),
                 }
             },
         }
-        String::from_utf8(bytes).map_err(|_| "text that is not UTF-8")
+        String::from_utf8(bytes).map_err(|_| "a text is not UTF-8")
     }
 
     fn append(&mut self, length: usize, bytes: &mut Vec<u8>) -> Result<(), &'static str> {
-        // Nothing is allocated for a length that the rest cannot have.
-        if length > self.left.saturating_sub(self.decoder.offset()) {
-            return Err("it ends early");
+        // Checks the length before allocating.
+        if length > self.length.saturating_sub(self.decoder.offset()) {
+            return Err("the data ends early");
         }
         let before = bytes.len();
         bytes.resize(before.saturating_add(length), 0);
-        self.decoder.read_exact(bytes.get_mut(before..).unwrap_or_default()).map_err(|_| "it ends early")
+        self.decoder.read_exact(bytes.get_mut(before..).unwrap_or_default()).map_err(|_| "the data ends early")
     }
 }
 
-fn told<T>(error: Error<T>) -> &'static str {
+fn describe<T>(error: Error<T>) -> &'static str {
     match error {
-        Error::Io(_) => "it ends early",
-        Error::Syntax(_) => "a byte that begins no value",
+        Error::Io(_) => "the data ends early",
+        Error::Syntax(_) => "invalid initial byte",
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    fn written(value: &Value) -> Vec<u8> {
+    fn encoded(value: &Value) -> Vec<u8> {
         let mut body = Vec::new();
         ciborium::into_writer(value, &mut body).unwrap();
         body
@@ -176,20 +180,32 @@ mod tests {
         })
     }
 
+    fn values_in(node: &Node<'_>) -> usize {
+        match node {
+            Node::List(items) => 1 + items.iter().map(values_in).sum::<usize>(),
+            Node::Map(entries) => 1 + entries.iter().map(|(_, value)| 1 + values_in(value)).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     proptest! {
         #[test]
-        fn what_another_implementation_writes_is_read((value, node) in values()) {
-            prop_assert_eq!(decode(&written(&value)), Ok(node));
+        fn values_encoded_by_ciborium_are_decoded((value, node) in values()) {
+            prop_assert_eq!(decode(&encoded(&value)), Ok(node));
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(body: Vec<u8>) {
-            let _ = decode(&body);
+        fn any_bytes_are_decoded_or_refused_with_a_reason(body: Vec<u8>) {
+            match decode(&body) {
+                // Every value takes at least a byte.
+                Ok(node) => prop_assert!(values_in(&node) <= body.len().max(1)),
+                Err(reason) => prop_assert!(reason.starts_with("is not valid CBOR: "), "{}", reason),
+            }
         }
     }
 
     #[test]
-    fn collections_and_texts_of_unknown_length_are_read() {
+    fn collections_and_texts_of_unknown_length_are_decoded() {
         // {_ "a": [_ 1], (_ "b", "c"): false}
         let body = [0xbf, 0x61, b'a', 0x9f, 0x01, 0xff, 0x7f, 0x61, b'b', 0x61, b'c', 0xff, 0xf4, 0xff];
         let expected = vec![("a".into(), Node::List(vec![Node::Number(1.0)])), ("bc".into(), Node::Bool(false))];
@@ -197,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn invalid_and_unsupported_values_are_refused() {
         let deep = [0x81].repeat(1 << 20);
         let long: [u8; 9] = [0x7b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         let many: [u8; 9] = [0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
@@ -209,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_by_another_implementation() {
+    fn an_answer_is_decoded_by_ciborium() {
         let body = encode(&[("__type", "X"), ("message", "é")]);
         let value: Value = ciborium::from_reader(body.as_slice()).unwrap();
         let text = |text: &str| Value::Text(text.to_owned());

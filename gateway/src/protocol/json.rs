@@ -1,4 +1,4 @@
-//! JSON bodies.
+//! Decodes JSON bodies.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,12 +6,13 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 
 use crate::node::Node;
 
-/// Reads a body. What it says is borrowed from it where it can be.
+/// Decodes a body, borrowing texts that have no escapes.
 ///
 /// # Errors
-/// What is not JSON, with its place; nesting beyond 128 levels.
+/// Invalid JSON, with its line and column, and nesting beyond 128 levels. The message continues the words "The
+/// request".
 pub fn decode(body: &[u8]) -> Result<Node<'_>, String> {
-    serde_json::from_slice(body).map_err(|error| format!("is not JSON: {error}"))
+    serde_json::from_slice(body).map_err(|error| format!("is not valid JSON: {error}"))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
@@ -74,7 +75,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 }
 
-/// A name, borrowed where it has no escapes.
+/// A name, borrowed if it has no escapes.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
@@ -94,20 +95,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_are_read_to_the_last_bit(value: f64) {
+        fn numbers_are_decoded_exactly(value: f64) {
             prop_assume!(value.is_finite());
             let text = format!("{value:?}");
             prop_assert_eq!(decode(text.as_bytes()), Ok(Node::Number(value)));
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(body: Vec<u8>) {
-            let _ = decode(&body);
+        fn bytes_are_decoded_if_they_are_json(body: Vec<u8>) {
+            let is_json = serde_json::from_slice::<serde_json::Value>(&body).is_ok();
+            prop_assert_eq!(decode(&body).is_ok(), is_json);
         }
     }
 
     #[test]
-    fn what_is_written_is_read_and_names_that_occur_twice_are_kept() {
+    fn every_type_is_decoded_and_repeated_names_are_kept() {
         let body = br#"{"A": [1, -2.5e3, "t", "\u00e9", true, null], "A": {}}"#;
         let text = |text: &'static str| Node::Text(text.into());
         let list = vec![Node::Number(1.0), Node::Number(-2_500.0), text("t"), text("é"), Node::Bool(true), Node::Null];
@@ -116,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_with_its_place() {
-        for (body, place) in [
+    fn invalid_json_is_reported_with_its_position() {
+        for (body, reason) in [
             (b"{\"Value\": NaN}".to_vec(), "line 1 column 11"),
             (b"{\"a\": 1} x".to_vec(), "trailing characters"),
             (b"\"\xff\"".to_vec(), "line 1"),
@@ -127,7 +129,7 @@ mod tests {
             ("{\"a\":".repeat(200_000).into_bytes(), "recursion limit"),
         ] {
             let error = decode(&body).unwrap_err();
-            assert!(error.contains(place), "{error}");
+            assert!(error.contains(reason), "{error}");
         }
     }
 }

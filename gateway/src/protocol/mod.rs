@@ -1,4 +1,4 @@
-//! The protocols in which a request can come: this gateway's own, and the three of CloudWatch's API.
+//! The protocols of requests: the gateway's own and the three of CloudWatch's API.
 
 pub mod cbor;
 pub mod json;
@@ -6,10 +6,10 @@ pub mod query;
 
 use crate::fault::PathStyle;
 
-/// How a request is written, and its answer.
+/// The protocol of a request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// JSON in and out, with paths of faults as JSON has them: `/metrics` and `/batch`.
+    /// Plain JSON, as `/metrics` and `/batch` accept it. Paths of faults look like JSON paths.
     Plain,
     /// AWS JSON 1.0.
     Json,
@@ -20,7 +20,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// How paths are written in its answers.
+    /// Returns the style of paths in answers.
     pub fn path_style(self) -> PathStyle {
         match self {
             Self::Plain => PathStyle::Plain,

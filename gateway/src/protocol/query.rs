@@ -1,4 +1,4 @@
-//! AWS Query: a form in, XML out.
+//! Decodes forms and encodes XML, the formats of AWS Query.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
 
@@ -7,30 +7,31 @@ use crate::node::Node;
 const VERSION: &str = "2010-08-01";
 const XML_NAMESPACE: &str = "http://monitoring.amazonaws.com/doc/2010-08-01/";
 
-/// Deeper than any parameter's name goes.
+/// The maximum number of parts in a parameter's name, which is more than any valid name has.
 const MAX_DEPTH: usize = 12;
 
-/// A form that was read.
+/// A decoded form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Form<'a> {
-    /// `Action`, empty when there is none.
+    /// The parameter `Action`, or empty if it is absent.
     pub action: String,
-    /// All else: dotted names become structures and lists.
+    /// All other parameters. Dotted names become structures and lists.
     pub fields: Node<'a>,
 }
 
-/// Reads a body.
+/// Decodes a body.
 ///
 /// # Errors
-/// A parameter that is none, that is there twice, or another version of the API.
+/// A repeated parameter, a parameter whose name has too many parts, or another version of the API. The message
+/// continues the words "The request".
 pub fn decode(body: &[u8]) -> Result<Form<'_>, String> {
     let mut root = Branch::default();
     let mut action = None;
     for (name, value) in form_urlencoded::parse(body) {
         match name.as_ref() {
-            "Action" if action.is_some() => return Err("has Action twice".to_owned()),
+            "Action" if action.is_some() => return Err("has the parameter Action twice; send it once".to_owned()),
             "Action" => action = Some(value.into_owned()),
-            "Version" if value != VERSION => return Err(format!("must be of version {VERSION} of the API")),
+            "Version" if value != VERSION => return Err(format!("must have the parameter Version={VERSION}")),
             "Version" => {}
             name => root.set(name, value)?,
         }
@@ -38,7 +39,7 @@ pub fn decode(body: &[u8]) -> Result<Form<'_>, String> {
     Ok(Form { action: action.unwrap_or_default(), fields: root.into_node() })
 }
 
-/// What PutMetricData answers.
+/// Encodes the answer to a successful PutMetricData.
 pub fn encode(request_id: &str) -> String {
     format!(
         "<PutMetricDataResponse xmlns=\"{XML_NAMESPACE}\"><ResponseMetadata><RequestId>{request_id}</RequestId>\
@@ -46,7 +47,7 @@ pub fn encode(request_id: &str) -> String {
     )
 }
 
-/// An error answer; `fault` is whose it is, `Sender` or `Receiver`.
+/// Encodes an error. `fault` is the party at fault, `Sender` or `Receiver`.
 pub fn encode_error(fault: &str, code: &str, message: &str, request_id: &str) -> String {
     let mut xml =
         format!("<ErrorResponse xmlns=\"{XML_NAMESPACE}\"><Error><Type>{fault}</Type><Code>{code}</Code><Message>");
@@ -55,7 +56,7 @@ pub fn encode_error(fault: &str, code: &str, message: &str, request_id: &str) ->
             '<' => xml.write_str("&lt;"),
             '>' => xml.write_str("&gt;"),
             '&' => xml.write_str("&amp;"),
-            // XML has no way to say these.
+            // XML 1.0 does not allow these, even as references.
             c if c.is_control() && !matches!(c, '\t' | '\n' | '\r') => xml.write_char(char::REPLACEMENT_CHARACTER),
             c => xml.write_char(c),
         };
@@ -64,14 +65,14 @@ pub fn encode_error(fault: &str, code: &str, message: &str, request_id: &str) ->
     xml
 }
 
-/// A level of dotted names while a form is read.
+/// A level of the tree that dotted names form.
 #[derive(Default)]
 struct Branch<'a> {
     leaf: Option<Cow<'a, str>>,
     children: BTreeMap<Segment, Self>,
 }
 
-/// Part of a dotted name. Numbers sort as numbers, so `member.10` follows `member.9`.
+/// A part of a dotted name. Numbers are ordered numerically, so `member.10` follows `member.9`.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     Index(u32),
@@ -80,22 +81,23 @@ enum Segment {
 
 impl<'a> Branch<'a> {
     fn set(&mut self, name: &str, value: Cow<'a, str>) -> Result<(), String> {
-        let told = || name.chars().take(100).collect::<String>();
+        let shortened = || name.chars().take(100).collect::<String>();
         let mut branch = self;
         for (depth, part) in name.split('.').enumerate() {
             if depth == MAX_DEPTH {
-                return Err(format!("has the parameter {}, which is none", told()));
+                return Err(format!("has a parameter whose name has more than {MAX_DEPTH} parts: {}", shortened()));
             }
             let segment = part.parse().map(Segment::Index).unwrap_or_else(|_| Segment::Name(part.into()));
             branch = branch.children.entry(segment).or_default();
         }
         match branch.leaf.replace(value) {
             None => Ok(()),
-            Some(_) => Err(format!("has the parameter {} twice", told())),
+            Some(_) => Err(format!("has the parameter {} twice; send it once", shortened())),
         }
     }
 
-    /// `X.member.1`, `X.member.2` is the list `X`; other numbers are a list under their own name (`entry`).
+    /// Converts the tree. `X.member.1` and `X.member.2` are items of the list `X`; a list under any other name keeps
+    /// that name, such as `entry`.
     fn into_node(self) -> Node<'a> {
         if let (true, Some(leaf)) = (self.children.is_empty(), self.leaf) {
             return Node::Form(leaf);
@@ -134,8 +136,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(body: Vec<u8>) {
-            let _ = decode(&body);
+        fn parameters_of_any_text_are_decoded(name in "[^.]{1,20}", value: String) {
+            prop_assume!(name != "Action" && name != "Version" && name.parse::<u32>().is_err());
+            let body = form_urlencoded::Serializer::new(String::new()).append_pair(&name, &value).finish();
+            let fields = map([(name.as_str(), form(&value))]);
+            prop_assert_eq!(decode(body.as_bytes()), Ok(Form { action: String::new(), fields }));
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused_with_a_reason(body: Vec<u8>) {
+            if let Err(reason) = decode(&body) {
+                prop_assert!(reason.starts_with("has ") || reason.starts_with("must "), "{}", reason);
+            }
         }
     }
 
@@ -149,21 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_a_list_of_entries() {
+    fn entries_of_a_map_become_a_list() {
         let read = decode(b"E.KeyAttributes.entry.1.key=Type&E.KeyAttributes.entry.1.value=Service").unwrap();
         let entry = map([("key", form("Type")), ("value", form("Service"))]);
         assert_eq!(read.fields, map([("E", map([("KeyAttributes", map([("entry", Node::List(vec![entry]))]))]))]));
     }
 
     #[test]
-    fn a_deep_name_a_name_twice_and_another_version_are_refused() {
+    fn a_deep_name_a_repeated_name_and_another_version_are_refused() {
         for body in ["a.".repeat(1 << 19), "a=1&a=2".to_owned(), "Version=2009-05-15".to_owned()] {
             assert!(decode(body.as_bytes()).is_err(), "{}", &body[..7]);
         }
     }
 
     #[test]
-    fn an_error_is_escaped_and_legal() {
+    fn an_error_message_is_escaped_and_valid_xml() {
         let xml = encode_error("Sender", "InvalidParameterValue", "<&>\u{1}\n", "id");
         assert!(xml.contains("<Type>Sender</Type><Code>InvalidParameterValue</Code><Message>&lt;&amp;&gt;\u{fffd}\n<"));
     }

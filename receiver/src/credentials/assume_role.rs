@@ -1,36 +1,36 @@
-//! The provider `assume_role`: STS's AssumeRole, signed with the credentials of another provider.
+//! The provider `assume_role`: STS's AssumeRole with the credentials of another provider.
 
 use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::{PayloadHash, SignableRequest, Signer, SigningScope};
 
 use super::{
-    Call, Response, Set,
-    provider::{Circumstances, Environment, Found, Provider, Step},
+    Call, CredentialSet, Provider, Response,
     raw::{RawProvider, RoleKeys},
+    step::{Environment, ProviderContext, ProviderSetup, ProviderStep},
     sts::Sts,
 };
 
 object! {
-    /// A role that the credentials of another provider may assume.
+    /// A role to assume with the credentials of another provider.
     pub struct RawAssumeRole {
         /// `assume_role`
         provider: String,
-        /// The Envoy cluster that leads to STS. Required.
+        /// The Envoy cluster of STS. Required.
         cluster: String,
-        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or as the region's partition has it.
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or the region's host in other partitions.
         sts_host: String,
-        /// The role. Required.
+        /// The ARN of the role. Required.
         role_arn: String,
-        /// The external ID that the role's trust policy may ask for.
+        /// The external ID, if the role's trust policy requires one.
         external_id: String,
-        /// The session's name. Default: `acpw`.
+        /// The session name. Default: `acpw`.
         session_name: String,
-        /// The provider of the credentials that assume the role. Required.
+        /// The provider whose credentials assume the role. Required.
         source: RawProvider,
     }
 }
 
-/// Assumes a role with what another provider gives.
+/// Assumes a role with the credentials of another provider.
 #[derive(Clone, Debug)]
 pub struct AssumeRole {
     source: Provider,
@@ -53,7 +53,7 @@ impl RawAssumeRole {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<Found> {
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.required(at("role_arn"), faults);
         let external_id = self.external_id.optional(at("external_id"), faults);
@@ -63,16 +63,19 @@ impl RawAssumeRole {
         let source_path = at("source");
         let source = self.source.required(&source_path, faults);
         let source = match source?.check(&source_path, environment, faults)? {
-            Found::Provider(Provider::Envoy) => {
-                faults.add(source_path, "must be a provider of credentials: with envoy there is nothing to sign with");
+            ProviderSetup::Provider(Provider::Envoy) => {
+                faults.add(
+                    source_path,
+                    "must not be the provider envoy, which has no credentials to sign the AssumeRole request with",
+                );
                 return None;
             }
-            Found::Provider(source) => source,
-            Found::Nothing(reason) => return Some(Found::Nothing(reason)),
+            ProviderSetup::Provider(source) => source,
+            ProviderSetup::Missing(reason) => return Some(ProviderSetup::Missing(reason)),
         };
         let (sts, role_arn, session_name) = role?;
         let assume_role = AssumeRole { source, sts, role_arn, external_id, session_name, stage: Stage::Source };
-        Some(Found::Provider(Provider::AssumeRole(Box::new(assume_role))))
+        Some(ProviderSetup::Provider(Provider::AssumeRole(Box::new(assume_role))))
     }
 }
 
@@ -81,37 +84,37 @@ impl AssumeRole {
         &self.source
     }
 
-    pub(crate) fn step(&mut self, answer: Option<&Response>, circumstances: Circumstances<'_>) -> Step {
+    pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match (answer, self.stage) {
             (Some(answer), Stage::Role) => self.sts.read(answer, None),
             (answer, _) => {
                 self.stage = Stage::Source;
-                match self.source.step(answer, circumstances) {
-                    Step::Ready(set) => self.assume(set, circumstances),
+                match self.source.step(answer, context) {
+                    ProviderStep::Ready(set) => self.assume(set, context),
                     other => other,
                 }
             }
         }
     }
 
-    fn assume(&mut self, set: Set, circumstances: Circumstances<'_>) -> Step {
+    fn assume(&mut self, set: CredentialSet, context: ProviderContext<'_>) -> ProviderStep {
         let mut parameters = vec![("RoleArn", self.role_arn.as_str()), ("RoleSessionName", &self.session_name)];
         parameters.extend(self.external_id.as_deref().map(|id| ("ExternalId", id)));
-        let call = self.sts.call(circumstances.region, "AssumeRole", &parameters);
-        match self.signed(call, set, circumstances) {
+        let call = self.sts.call(context.region, "AssumeRole", &parameters);
+        match self.signed(call, set, context) {
             Ok(call) => {
                 self.stage = Stage::Role;
-                Step::Call(call)
+                ProviderStep::Call(call)
             }
-            Err(reason) => Step::soon(reason),
+            Err(reason) => ProviderStep::soon(reason),
         }
     }
 
     fn signed(
         &self,
         mut call: Call,
-        set: Set,
-        Circumstances { now, region }: Circumstances<'_>,
+        set: CredentialSet,
+        ProviderContext { now, region }: ProviderContext<'_>,
     ) -> Result<Call, String> {
         let scope = SigningScope::new(region.as_str(), "sts").map_err(|error| error.to_string())?;
         let headers = call.headers.iter().filter(|(name, _)| !name.starts_with(':'));

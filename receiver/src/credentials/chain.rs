@@ -1,4 +1,4 @@
-//! The providers in their order, the set that is in use, and when the next one is fetched.
+//! Tries the providers in their order, stores the set in use, and schedules its replacement.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -6,78 +6,83 @@ use acpw_metric::{Now, Timestamp};
 use acpw_sigv4::{Signer, SigningScope};
 
 use super::{
-    Call, Provider, RegionSource, Response, Set,
-    provider::{Again, Circumstances, Failure, Step},
+    Call, CredentialSet, Provider, RegionSource, Response,
     region::RegionStep,
+    step::{ProviderContext, ProviderFailure, ProviderStep, RetryPolicy},
 };
 use crate::{clock::Clock, endpoint::Region, notice::Notice, random::Random};
 
-/// How long before its expiry a set is replaced; a set that lives less than twice as long, after half of its life.
-const EARLY: Duration = Duration::from_secs(15 * 60);
+/// The time before its expiry at which a set is replaced. A set with less than twice this lifetime is replaced after
+/// half of its lifetime.
+const REFRESH_BUFFER: Duration = Duration::from_secs(15 * 60);
 
-/// The least time between a set and its replacement.
-const LEAST: Duration = Duration::from_secs(1);
+/// The minimum time between a set and its replacement.
+const MIN_REFRESH_DELAY: Duration = Duration::from_secs(1);
 
-/// After how long a set that does not say when it expires is fetched anew.
-const REREAD: Duration = Duration::from_secs(5 * 60);
+/// The first delay before a retry under [`RetryPolicy::Soon`], which doubles each time.
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// After how long a set that was expired when it came is fetched anew, unless it is used on.
-const AGAIN: Duration = Duration::from_secs(60);
+/// The time after which a set without a known expiry is refreshed.
+const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// The longest time between two attempts at what may pass by itself.
-const MAX_DELAY: Duration = Duration::from_secs(60);
+/// The time after which a set is refreshed that was already expired when it was fetched.
+const EXPIRED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The longest time between two attempts at what somebody has to change, and the first one, which doubles each time.
-const LATE: Duration = Duration::from_secs(5 * 60);
-const LATE_FIRST: Duration = Duration::from_secs(5);
+/// The maximum delay before a retry under [`RetryPolicy::Soon`].
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// The least time between two replacements of sets that AWS refused and had never accepted.
-const FORCE_INTERVAL: Duration = Duration::from_secs(60);
+/// The maximum delay before a retry under [`RetryPolicy::Later`].
+const MAX_LATER_RETRY_DELAY: Duration = Duration::from_secs(5 * 60);
+
+/// The first delay before a retry under [`RetryPolicy::Later`], which doubles each time.
+const FIRST_LATER_RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// The minimum time between two replacements of sets that AWS refuses and has never accepted.
+const MIN_FORCED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The credentials of a receiver.
 ///
-/// The first provider that has credentials is kept to: from then on, that it has none is a failure. There are two ways back to
-/// those before it: one that could not be reached is asked again with the next set, or after five minutes; and all are asked
-/// again when AWS refuses a set for which there is no other.
+/// Once a provider has returned credentials, the chain stays with it: from then on it is a failure if that provider has
+/// none. There are two exceptions. An earlier provider that could not be reached is tried again at the next refresh, or
+/// after five minutes. And all providers are tried again if AWS refuses a set and the provider has no other.
 ///
-/// A set is replaced 15
-/// minutes before it expires, or after half of its life when that is later, up to a quarter of that time earlier, so that
-/// a fleet does not ask at once; until then, and while that fails, the old set is used, up to its expiry. At most one
-/// callout is in flight.
+/// A set is replaced 15 minutes before it expires, or after half of its lifetime if that is later. A random part of up
+/// to a quarter of that time is subtracted, so that a fleet does not refresh at the same moment. Until a new set
+/// arrives, the old one is used, up to its expiry. At most one callout is in flight.
 ///
-/// Driven by its owner, with the corrected time as wall clock: [`poll_call`](Self::poll_call) on a tick,
-/// [`handle_answer`](Self::handle_answer) when the callout ends, [`signing`](Self::signing) for each request.
+/// The owner calls [`poll_call`](Self::poll_call) on each tick, [`handle_answer`](Self::handle_answer) when the callout
+/// ends, and [`signing`](Self::signing) for each request, with the corrected time as the wall clock.
 #[derive(Debug)]
 pub struct Chain {
     providers: Vec<Provider>,
     region: RegionSource,
     chosen: Option<usize>,
-    /// Whether a provider before the chosen one could not be reached.
-    is_unreached: bool,
-    /// Whether it was logged that an expiry cannot be read.
+    /// True if a provider before the chosen one could not be reached.
+    has_unreachable: bool,
+    /// True if an invalid expiry was logged.
     has_logged_expiry: bool,
-    /// Why the providers before the one that is asked have none.
+    /// The reasons why the providers tried so far have no credentials.
     missing: Vec<String>,
     in_use: Option<InUse>,
-    work: Work,
+    callout: Callout,
     not_before: Duration,
     failures: u32,
-    forced: Option<Duration>,
+    last_forced: Option<Duration>,
     next_id: u64,
     random: Random,
     notices: VecDeque<Notice>,
 }
 
-/// Names a set that was in use.
+/// Identifies a set of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetId(u64);
 
-/// How a request is signed.
+/// How to sign a request.
 #[derive(Debug)]
 pub enum Signing<'a> {
-    /// With these keys.
+    /// With this signer.
     Keys(&'a mut Signer),
-    /// By Envoy, on its way.
+    /// Not at all: Envoy signs it.
     Envoy,
 }
 
@@ -87,148 +92,152 @@ struct InUse {
     signer: Option<Box<Signer>>,
     expires: Option<Timestamp>,
     refresh: Refresh,
-    /// Whether AWS has accepted it.
-    is_proven: bool,
+    /// True if AWS has accepted a request signed with it.
+    was_accepted: bool,
 }
 
-/// When a set is replaced.
+/// When to replace a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refresh {
     Never,
-    /// By the corrected wall clock.
+    /// At a time of the corrected wall clock.
     At(Timestamp),
-    /// By the steady clock.
+    /// At a time of the steady clock.
     After(Duration),
 }
 
 #[derive(Debug)]
-enum Work {
+enum Callout {
     Idle,
-    Wanted(Target, Call),
-    InFlight { target: Target, signed_at: Option<Timestamp>, sent: Duration },
+    Pending(Lookup, Call),
+    InFlight { lookup: Lookup, signed_at: Option<Timestamp>, sent: Duration },
 }
 
-/// Who is asked.
+/// The subject of a lookup.
 #[derive(Clone, Copy, Debug)]
-enum Target {
+enum Lookup {
     Region,
     Provider(usize),
 }
 
 impl Chain {
-    /// A chain that has not asked anyone yet. `seed` makes it differ from the others of a fleet.
+    /// Creates a chain without credentials. `seed` varies the times of refreshes within a fleet.
     pub fn new(providers: Vec<Provider>, region: RegionSource, seed: u64) -> Self {
         Self {
             providers,
             region,
             chosen: None,
-            is_unreached: false,
+            has_unreachable: false,
             has_logged_expiry: false,
             missing: Vec::new(),
             in_use: None,
-            work: Work::Idle,
+            callout: Callout::Idle,
             not_before: Duration::ZERO,
             failures: 0,
-            forced: None,
+            last_forced: None,
             next_id: 0,
             random: Random::new(seed),
             notices: VecDeque::new(),
         }
     }
 
-    /// The region, once it is known.
+    /// Returns the region, once it is known.
     pub fn region(&self) -> Option<&Region> {
         self.region.region()
     }
 
-    /// The provider whose set is in use, by its name in the configuration, and until when the set is good.
+    /// Returns the name of the provider whose set is in use, and the expiry of the set.
     pub fn in_use(&self) -> Option<(&'static str, Option<Timestamp>)> {
-        let provider = self.chosen.and_then(|at| self.providers.get(at))?;
+        let provider = self.chosen.and_then(|index| self.providers.get(index))?;
         Some((provider.name(), self.in_use.as_ref()?.expires))
     }
 
-    /// Begins to fetch a set when that is due. Providers that need no request are done with here.
+    /// Starts a refresh if it is due. Finishes it if the provider needs no request.
     pub fn handle_time(&mut self, now: Now) {
-        if matches!(self.work, Work::Idle) && self.is_due(now) {
+        if matches!(self.callout, Callout::Idle) && self.is_due(now) {
             self.missing.clear();
             let first = self.first();
-            self.is_unreached = false;
-            self.ask(first, None, now);
+            self.has_unreachable = false;
+            self.advance(first, None, now);
         }
     }
 
-    /// The request to send now, if there is one; its answer is to be handed to [`handle_answer`](Self::handle_answer).
+    /// Returns the next request to send, if there is one. Pass the response to [`handle_answer`](Self::handle_answer).
     pub fn poll_call(&mut self, now: Now) -> Option<Call> {
         self.handle_time(now);
-        match std::mem::replace(&mut self.work, Work::Idle) {
-            Work::Wanted(target, call) => {
-                self.work = Work::InFlight { target, signed_at: call.signed_at, sent: now.steady };
+        match std::mem::replace(&mut self.callout, Callout::Idle) {
+            Callout::Pending(lookup, call) => {
+                self.callout = Callout::InFlight { lookup, signed_at: call.signed_at, sent: now.steady };
                 Some(call)
             }
             other => {
-                self.work = other;
+                self.callout = other;
                 None
             }
         }
     }
 
-    /// The callout has ended, or could not be dispatched.
+    /// Handles the response to the callout in flight, or the reason why there is none.
     pub fn handle_answer(&mut self, answer: &Response, now: Now) {
-        if let Work::InFlight { target, .. } = std::mem::replace(&mut self.work, Work::Idle) {
-            self.ask(target, Some(answer), now);
+        if let Callout::InFlight { lookup, .. } = std::mem::replace(&mut self.callout, Callout::Idle) {
+            self.advance(lookup, Some(answer), now);
         }
     }
 
-    /// By how many milliseconds the clock of who answers the callout in flight is ahead, when the callout was signed: it
-    /// is AWS then.
+    /// Returns by how many milliseconds the clock of the responder is ahead. Returns `None` unless the callout in
+    /// flight was signed, in which case the responder is AWS.
     pub fn clock_difference(&self, answer: &Response, now: Now) -> Option<i64> {
-        match (&self.work, answer) {
-            (Work::InFlight { signed_at: Some(signed_at), sent, .. }, Response::Complete { date: Some(date), .. }) => {
-                Clock::difference(*date, *signed_at, now.steady.saturating_sub(*sent))
-            }
+        match (&self.callout, answer) {
+            (
+                Callout::InFlight { signed_at: Some(signed_at), sent, .. },
+                Response::Complete { date: Some(date), .. },
+            ) => Clock::difference(*date, *signed_at, now.steady.saturating_sub(*sent)),
             _ => None,
         }
     }
 
-    /// What a request is signed with now; nothing while there are no good credentials.
+    /// Returns how to sign a request now, or `None` if there are no valid credentials.
     pub fn signing(&mut self, now: Timestamp) -> Option<(SetId, Signing<'_>)> {
         let in_use = self.in_use.as_mut().filter(|in_use| in_use.expires.is_none_or(|expires| now < expires))?;
         let signing = in_use.signer.as_deref_mut().map_or(Signing::Envoy, Signing::Keys);
         Some((in_use.id, signing))
     }
 
-    /// AWS has accepted what was signed with this set.
+    /// Records that AWS has accepted a request signed with this set.
     pub fn accepted(&mut self, set: SetId) {
         if let Some(in_use) = self.in_use.as_mut().filter(|in_use| in_use.id == set) {
-            in_use.is_proven = true;
+            in_use.was_accepted = true;
         }
     }
 
-    /// AWS has refused what was signed with this set; returns whether there are others, or will be. A set that was accepted
-    /// before is replaced at once; one that never was, at most once a minute. Where a provider has no other than the refused
-    /// one, or never had a good one, all providers are asked again.
+    /// Handles that AWS has refused a request signed with this set. Returns true if there is or will be another set.
+    ///
+    /// A set that was accepted before is replaced immediately, and one that never was at most once per minute. If the
+    /// provider has no other set or never had an accepted one, all providers are tried again.
     pub fn refused(&mut self, set: SetId, now: Now) -> bool {
         let Some(in_use) = self.in_use.as_ref().filter(|in_use| in_use.id == set) else { return true };
-        let provider = self.chosen.and_then(|at| self.providers.get(at));
+        let provider = self.chosen.and_then(|index| self.providers.get(index));
         let is_refreshable = provider.is_some_and(Provider::is_refreshable);
-        let may_force = self.forced.is_none_or(|last| now.steady.saturating_sub(last) >= FORCE_INTERVAL);
-        let is_replaced = is_refreshable && (in_use.is_proven || may_force);
-        let is_given_up = self.chosen.is_some_and(|at| at > 0) && may_force && !(is_refreshable && in_use.is_proven);
+        let may_force =
+            self.last_forced.is_none_or(|last| now.steady.saturating_sub(last) >= MIN_FORCED_REFRESH_INTERVAL);
+        let is_replaced = is_refreshable && (in_use.was_accepted || may_force);
+        let is_given_up =
+            self.chosen.is_some_and(|index| index > 0) && may_force && !(is_refreshable && in_use.was_accepted);
         if is_given_up {
             let name = provider.map_or("", Provider::name);
-            let reason = format!("{name}: AWS refuses what it gave, so all providers are asked again");
+            let reason = format!("{name}: AWS refuses its credentials; trying all providers again");
             self.notices.push_back(Notice::CredentialsFailed { reason, delay: Duration::ZERO, is_held: true });
             self.chosen = None;
         } else if !is_replaced {
             return false;
         }
-        self.forced = Some(now.steady);
+        self.last_forced = Some(now.steady);
         self.not_before = now.steady;
         self.in_use = None;
         true
     }
 
-    /// The next thing worth a line in the log.
+    /// Returns the next notice for the log.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
@@ -243,131 +252,143 @@ impl Chain {
         is_old && now.steady >= self.not_before
     }
 
-    /// The region comes first: without it nothing can be signed.
-    fn first(&self) -> Target {
+    /// Returns the first lookup of a refresh. The region is first, because signing needs it.
+    fn first(&self) -> Lookup {
         match self.region {
-            RegionSource::Known(_) if self.is_unreached => Target::Provider(0),
-            RegionSource::Known(_) => Target::Provider(self.chosen.unwrap_or(0)),
-            RegionSource::Imds(_) => Target::Region,
+            RegionSource::Known(_) if self.has_unreachable => Lookup::Provider(0),
+            RegionSource::Known(_) => Lookup::Provider(self.chosen.unwrap_or(0)),
+            RegionSource::Imds(_) => Lookup::Region,
         }
     }
 
-    /// Asks on until a request is wanted, or credentials are there, or that has failed.
-    fn ask(&mut self, mut target: Target, mut answer: Option<&Response>, now: Now) {
+    /// Advances the lookups until one needs a request, returns credentials, or fails.
+    fn advance(&mut self, mut lookup: Lookup, mut answer: Option<&Response>, now: Now) {
         loop {
             let answer = answer.take();
-            target = match (target, &mut self.region) {
-                (Target::Region, RegionSource::Imds(lookup)) => match lookup.step(answer) {
-                    RegionStep::Call(call) => return self.work = Work::Wanted(target, call),
+            lookup = match (lookup, &mut self.region) {
+                (Lookup::Region, RegionSource::Imds(region_lookup)) => match region_lookup.step(answer) {
+                    RegionStep::Call(call) => return self.callout = Callout::Pending(lookup, call),
                     RegionStep::Failed(reason) => {
-                        let reason = format!("the region is not known: {reason}");
-                        return self.fail(Failure { reason, again: Again::Soon }, now);
+                        let reason = format!("the region is unknown: {reason}");
+                        return self.fail(ProviderFailure { reason, retry: RetryPolicy::Soon }, now);
                     }
                     RegionStep::Found(region) => {
                         self.region = RegionSource::Known(region);
                         self.first()
                     }
                 },
-                (Target::Provider(at), RegionSource::Known(region)) => {
-                    let Some(provider) = self.providers.get_mut(at) else { return self.none_found(now) };
+                (Lookup::Provider(index), RegionSource::Known(region)) => {
+                    let Some(provider) = self.providers.get_mut(index) else {
+                        return self.fail_without_credentials(now);
+                    };
                     let name = provider.name();
-                    match provider.step(answer, Circumstances { now: now.wall, region }) {
-                        Step::Call(call) => return self.work = Work::Wanted(target, call),
-                        Step::Ready(set) => return self.take(at, set, now),
-                        Step::Unsigned => return self.use_(at, None, None, Refresh::Never, now),
-                        Step::Failed(Failure { reason, again }) => {
-                            return self.fail(Failure { reason: format!("{name}: {reason}"), again }, now);
+                    match provider.step(answer, ProviderContext { now: now.wall, region }) {
+                        ProviderStep::Call(call) => return self.callout = Callout::Pending(lookup, call),
+                        ProviderStep::Ready(set) => return self.handle_set(index, set, now),
+                        ProviderStep::Unsigned => return self.install(index, None, None, Refresh::Never, now),
+                        ProviderStep::Failed(ProviderFailure { reason, retry }) => {
+                            return self.fail(ProviderFailure { reason: format!("{name}: {reason}"), retry }, now);
                         }
-                        Step::NotLoaded(reason) => {
+                        ProviderStep::NotLoaded(reason) => {
                             self.missing.push(format!("{name}: {reason}"));
-                            match self.after(at) {
+                            match self.after(index) {
                                 Some(next) => next,
-                                None => return self.none_found(now),
+                                None => return self.fail_without_credentials(now),
                             }
                         }
-                        Step::Unreachable(reason) => {
+                        ProviderStep::Unreachable(reason) => {
                             self.missing.push(format!("{name}: {reason}"));
-                            match self.after(at) {
+                            match self.after(index) {
                                 Some(next) => {
-                                    self.is_unreached = true;
+                                    self.has_unreachable = true;
                                     next
                                 }
-                                None => return self.none_found(now),
+                                None => return self.fail_without_credentials(now),
                             }
                         }
                     }
                 }
-                (Target::Region, RegionSource::Known(_)) | (Target::Provider(_), RegionSource::Imds(_)) => self.first(),
+                (Lookup::Region, RegionSource::Known(_)) | (Lookup::Provider(_), RegionSource::Imds(_)) => self.first(),
             };
         }
     }
 
-    /// Returns who is asked after a provider that has none: the next, but for the one that is kept to.
-    fn after(&self, at: usize) -> Option<Target> {
-        let is_kept_to = self.chosen.is_some_and(|chosen| at >= chosen);
-        (!is_kept_to).then(|| Target::Provider(at.saturating_add(1)))
+    /// Returns the lookup after a provider without credentials: the next provider, or none after the chosen one.
+    fn after(&self, index: usize) -> Option<Lookup> {
+        let is_last = self.chosen.is_some_and(|chosen| index >= chosen);
+        (!is_last).then(|| Lookup::Provider(index.saturating_add(1)))
     }
 
-    fn none_found(&mut self, now: Now) {
-        let reason = format!("none found; looked for [{}]", self.missing.join("; "));
-        self.fail(Failure { reason, again: Again::Soon }, now);
+    fn fail_without_credentials(&mut self, now: Now) {
+        let reason = format!("no provider has credentials: {}", self.missing.join("; "));
+        self.fail(ProviderFailure { reason, retry: RetryPolicy::Soon }, now);
     }
 
-    fn take(&mut self, at: usize, set: Set, now: Now) {
-        let Set { credentials, expires, outlives_expiry, is_expiry_unread } = set;
-        if is_expiry_unread && !std::mem::replace(&mut self.has_logged_expiry, true) {
-            let provider = self.providers.get(at).map_or("", Provider::name);
+    fn handle_set(&mut self, index: usize, set: CredentialSet, now: Now) {
+        let CredentialSet { credentials, expires, outlives_expiry, has_invalid_expiry } = set;
+        if has_invalid_expiry && !std::mem::replace(&mut self.has_logged_expiry, true) {
+            let provider = self.providers.get(index).map_or("", Provider::name);
             self.notices.push_back(Notice::ExpiryUnread { provider });
         }
         let Some(region) = self.region.region() else { return };
         let signer = match SigningScope::new(region.as_str(), "monitoring") {
             Ok(scope) => Signer::new(credentials, scope),
-            Err(error) => return self.fail(Failure { reason: error.to_string(), again: Again::Late }, now),
+            Err(error) => {
+                return self.fail(ProviderFailure { reason: error.to_string(), retry: RetryPolicy::Later }, now);
+            }
         };
-        let is_refreshable = self.providers.get(at).is_some_and(Provider::is_refreshable);
+        let is_refreshable = self.providers.get(index).is_some_and(Provider::is_refreshable);
         let (used_until, refresh) = match expires.map(|expires| (expires, remaining(expires, now.wall))) {
-            None if is_refreshable => (None, Refresh::After(now.steady.saturating_add(REREAD))),
-            None if self.is_unreached => (None, Refresh::After(now.steady.saturating_add(REREAD))),
+            None if is_refreshable => (None, Refresh::After(now.steady.saturating_add(DEFAULT_REFRESH_INTERVAL))),
+            None if self.has_unreachable => (None, Refresh::After(now.steady.saturating_add(DEFAULT_REFRESH_INTERVAL))),
             None => (None, Refresh::Never),
             Some((expires, Some(remaining))) => {
-                let early = EARLY.min(remaining / 2);
+                let early = REFRESH_BUFFER.min(remaining / 2);
                 let early = early.saturating_add(self.random.below(early / 4));
-                let wait = remaining.saturating_sub(early).max(LEAST);
+                let wait = remaining.saturating_sub(early).max(MIN_REFRESH_DELAY);
                 let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
                 ((!outlives_expiry).then_some(expires), Refresh::At(now.wall.shifted(wait)))
             }
-            // Expired when it came, by a clock that may be wrong: AWS is to judge, and its answer corrects the clock.
+            // The set was already expired, but the clock may be wrong. AWS decides, and its response corrects the
+            // clock.
             Some((_, None)) => {
-                let wait = if outlives_expiry { EARLY } else { AGAIN };
+                let wait = if outlives_expiry { REFRESH_BUFFER } else { EXPIRED_REFRESH_INTERVAL };
                 let wait = wait.saturating_add(self.random.below(wait / 4));
                 (None, Refresh::After(now.steady.saturating_add(wait)))
             }
         };
-        self.use_(at, Some(Box::new(signer)), used_until, refresh, now);
+        self.install(index, Some(Box::new(signer)), used_until, refresh, now);
     }
 
-    fn use_(&mut self, at: usize, signer: Option<Box<Signer>>, expires: Option<Timestamp>, refresh: Refresh, now: Now) {
+    fn install(
+        &mut self,
+        index: usize,
+        signer: Option<Box<Signer>>,
+        expires: Option<Timestamp>,
+        refresh: Refresh,
+        now: Now,
+    ) {
         self.failures = 0;
-        let is_refreshable = self.providers.get(at).is_some_and(Provider::is_refreshable);
-        let is_same = self.chosen == Some(at) && !is_refreshable;
+        let is_refreshable = self.providers.get(index).is_some_and(Provider::is_refreshable);
+        let is_same = self.chosen == Some(index) && !is_refreshable;
         if let Some(in_use) = self.in_use.as_mut().filter(|_| is_same) {
             in_use.refresh = refresh;
             return;
         }
-        self.chosen = Some(at);
+        self.chosen = Some(index);
         let id = SetId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.in_use = Some(InUse { id, signer, expires, refresh, is_proven: false });
-        if let Some(provider) = self.providers.get(at).filter(|provider| provider.is_refreshable()) {
+        self.in_use = Some(InUse { id, signer, expires, refresh, was_accepted: false });
+        if let Some(provider) = self.providers.get(index).filter(|provider| provider.is_refreshable()) {
             let remaining = expires.and_then(|expires| remaining(expires, now.wall));
             self.notices.push_back(Notice::CredentialsLoaded { provider: provider.name(), remaining });
         }
     }
 
-    fn fail(&mut self, Failure { reason, again }: Failure, now: Now) {
-        let longest = match again {
-            Again::Soon => doubled(LEAST, self.failures).min(MAX_DELAY),
-            Again::Late => doubled(LATE_FIRST, self.failures).min(LATE),
+    fn fail(&mut self, ProviderFailure { reason, retry }: ProviderFailure, now: Now) {
+        let longest = match retry {
+            RetryPolicy::Soon => doubled(FIRST_RETRY_DELAY, self.failures).min(MAX_RETRY_DELAY),
+            RetryPolicy::Later => doubled(FIRST_LATER_RETRY_DELAY, self.failures).min(MAX_LATER_RETRY_DELAY),
         };
         self.failures = self.failures.saturating_add(1);
         let delay = (longest / 2).saturating_add(self.random.below(longest / 2));
@@ -381,7 +402,7 @@ fn doubled(time: Duration, times: u32) -> Duration {
     time.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
 }
 
-/// How long it is until then.
+/// Returns the time until `expires`, or `None` if it has passed.
 fn remaining(expires: Timestamp, now: Timestamp) -> Option<Duration> {
     let millis = u64::try_from(expires.millis_since(now)).ok()?;
     (millis > 0).then(|| Duration::from_millis(millis))

@@ -5,45 +5,47 @@ use std::fmt;
 use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
-    Call, Response, document,
-    file::{File, is_safe_path, is_token},
-    provider::{Environment, Found, Provider, Step, variable},
+    Call, Provider, Response, document,
+    file::{ServedFile, is_safe_path, is_token},
     raw::file_of,
+    step::{Environment, ProviderSetup, ProviderStep, variable},
 };
 
 object! {
-    /// The credentials endpoint of ECS and of EKS Pod Identity. What is not given here is taken from the environment
+    /// The credentials endpoint of ECS or EKS Pod Identity. Keys that are absent here default to the environment
     /// variables that ECS and EKS set.
     pub struct RawContainer {
         /// `container`
         provider: String,
-        /// The Envoy cluster that leads to the endpoint. Required.
+        /// The Envoy cluster of the endpoint. Required.
         cluster: String,
-        /// The endpoint's path on 169.254.170.2. Default: `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`. It goes before
-        /// `full_uri`.
+        /// The path of the endpoint on 169.254.170.2. It takes precedence over `full_uri`. Default:
+        /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
         relative_uri: Secret,
-        /// The endpoint: `https`, or `http` on 169.254.170.2, 169.254.170.23, [fd00:ec2::23] or a loopback address.
-        /// Default: `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+        /// The URI of the endpoint: `https`, or `http` on 169.254.170.2, 169.254.170.23, [fd00:ec2::23] or a loopback
+        /// address. Default: `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
         full_uri: Secret,
-        /// What is sent as `authorization`. Default: `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+        /// The value of the `authorization` header. Default: `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
         authorization_token: Secret,
-        /// The file that has it, read before each request. Default: `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. It goes
-        /// before `authorization_token`.
+        /// A file with the value of the `authorization` header, read before each request. It takes precedence over
+        /// `authorization_token`. Default: `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`.
         authorization_token_file: String,
-        /// The Envoy cluster that leads to the file server. Required with a file.
+        /// The Envoy cluster of the file server. Required with a file.
         file_cluster: String,
     }
 }
 
-/// Where ECS's agent listens.
+/// The host of the ECS agent.
 const ECS_AUTHORITY: &str = "169.254.170.2";
 
-/// Hosts that are asked without TLS, beside loopback addresses: a token would reach others readable on the way.
+/// Hosts that may be used without TLS, besides loopback addresses. A token sent to any other host could be read on the
+/// way.
 const PLAIN_HOSTS: [&str; 3] = [ECS_AUTHORITY, "169.254.170.23", "[fd00:ec2::23]"];
 
-/// Asks a container's credentials endpoint. Its `Debug` shows neither token nor path, which is as good as a token in ECS.
+/// Fetches credentials from a container credentials endpoint. `Debug` shows neither the token nor the path, which is a
+/// secret in ECS.
 #[derive(Clone)]
-pub struct Container {
+pub struct ContainerProvider {
     cluster: String,
     endpoint: Endpoint,
     authorization: Authorization,
@@ -61,7 +63,7 @@ struct Endpoint {
 enum Authorization {
     None,
     Token(Secret),
-    File(File),
+    File(ServedFile),
 }
 
 #[derive(Clone, Copy)]
@@ -76,13 +78,13 @@ impl RawContainer {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<Found> {
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.cluster.required(at("cluster"), faults);
         let given = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
         let relative = given(self.relative_uri.optional(at("relative_uri"), faults));
         let full = given(self.full_uri.optional(at("full_uri"), faults));
-        // What the configuration says goes before all that the environment does.
+        // Any configured key takes precedence over all environment variables.
         let (relative, full) = match (relative, full) {
             (None, None) => (
                 variable(environment, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
@@ -104,9 +106,9 @@ impl RawContainer {
             (Some(path), _) => (Endpoint::relative(path), "relative_uri"),
             (None, Some(uri)) => (Endpoint::full(&uri), "full_uri"),
             (None, None) => {
-                return Some(Found::Nothing(
-                    "neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor AWS_CONTAINER_CREDENTIALS_FULL_URI is among the \
-                     variables that vm_config.environment_variables hands over"
+                return Some(ProviderSetup::Missing(
+                    "vm_config.environment_variables passes neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor \
+                     AWS_CONTAINER_CREDENTIALS_FULL_URI to the VM"
                         .to_owned(),
                 ));
             }
@@ -120,21 +122,25 @@ impl RawContainer {
                 Some(Authorization::Token(Secret::new(token.trim_end())))
             }
             (None, Some(_)) => {
-                faults.add(at("authorization_token"), "must be printable and on one line");
+                faults.add(at("authorization_token"), "must be one line of printable ASCII");
                 None
             }
             (None, None) => Some(Authorization::None),
         };
-        let container =
-            Container { cluster: cluster?, endpoint: endpoint?, authorization: authorization?, stage: Stage::Keys };
-        Some(Found::Provider(Provider::Container(container)))
+        let container = ContainerProvider {
+            cluster: cluster?,
+            endpoint: endpoint?,
+            authorization: authorization?,
+            stage: Stage::Keys,
+        };
+        Some(ProviderSetup::Provider(Provider::Container(container)))
     }
 }
 
 impl Endpoint {
     fn relative(path: String) -> Result<Self, &'static str> {
-        if !is_good_path(&path) {
-            return Err("must start with \"/\", and have no \"..\", spaces or line breaks");
+        if !is_valid_path(&path) {
+            return Err("must start with \"/\" and must not contain \"..\", \"#\", spaces or line breaks");
         }
         Ok(Self { scheme: "http", authority: ECS_AUTHORITY.to_owned(), path })
     }
@@ -147,32 +153,34 @@ impl Endpoint {
         };
         let (authority, path) = match rest.find(['/', '?', '#']).and_then(|at| rest.split_at_checked(at)) {
             Some((authority, path)) if path.starts_with('/') => (authority, path),
-            Some(_) => return Err("must have a path before its query, and no fragment"),
+            Some(_) => return Err("must have a path before the query, and no fragment"),
             None => (rest, "/"),
         };
         let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
         if authority.is_empty() || !authority.bytes().all(is_host_byte) {
-            return Err("must have a host, with or without a port");
+            return Err("must have a host, optionally with a port");
         }
-        if !is_good_path(path) {
-            return Err("must have no \"..\", fragment, spaces or line breaks in its path");
+        if !is_valid_path(path) {
+            return Err("must not contain \"..\", a fragment, spaces or line breaks in its path");
         }
         if scheme == "http" && !is_plain_host(authority) {
-            return Err("must be https, or be at 169.254.170.2, 169.254.170.23, [fd00:ec2::23] or a loopback address");
+            return Err(
+                "must use https unless the host is 169.254.170.2, 169.254.170.23, [fd00:ec2::23] or a loopback address",
+            );
         }
         Ok(Self { scheme, authority: authority.to_owned(), path: path.to_owned() })
     }
 }
 
-/// A path with or without a query.
-fn is_good_path(path: &str) -> bool {
+/// Returns true if a path, optionally with a query, is safe to request.
+fn is_valid_path(path: &str) -> bool {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_query_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
     path.starts_with('/') && is_safe_path(path) && query.bytes().all(is_query_byte)
 }
 
 fn is_plain_host(authority: &str) -> bool {
-    // A bracketed address has colons of its own.
+    // A bracketed IPv6 address contains colons.
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => host,
         _ => authority,
@@ -183,24 +191,24 @@ fn is_plain_host(authority: &str) -> bool {
     is_loopback || PLAIN_HOSTS.contains(&host)
 }
 
-impl Container {
-    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+impl ContainerProvider {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> ProviderStep {
         match (answer, self.stage, &self.authorization) {
-            (None, _, Authorization::None) => self.ask(None),
-            (None, _, Authorization::Token(token)) => self.ask(Some(token.clone())),
+            (None, _, Authorization::None) => self.request(None),
+            (None, _, Authorization::Token(token)) => self.request(Some(token.clone())),
             (None, _, Authorization::File(file)) => {
                 self.stage = Stage::Token;
-                Step::Call(file.read())
+                ProviderStep::Call(file.read())
             }
             (Some(answer), Stage::Token, Authorization::File(file)) => match file.token(answer) {
-                Ok(token) => self.ask(Some(Secret::new(token))),
-                Err(reason) => Step::soon(reason),
+                Ok(token) => self.request(Some(Secret::new(token))),
+                Err(reason) => ProviderStep::soon(reason),
             },
-            (Some(answer), _, _) => self.answered(answer),
+            (Some(answer), _, _) => self.handle_response(answer),
         }
     }
 
-    fn ask(&mut self, token: Option<Secret>) -> Step {
+    fn request(&mut self, token: Option<Secret>) -> ProviderStep {
         self.stage = Stage::Keys;
         let Endpoint { scheme, authority, path } = &self.endpoint;
         let mut call = Call::near(&self.cluster, "GET", authority, path).with("accept", "application/json");
@@ -209,29 +217,30 @@ impl Container {
                 (*scheme).clone_into(value);
             }
         }
-        Step::Call(match token {
+        ProviderStep::Call(match token {
             Some(token) => call.with("authorization", token.expose()),
             None => call,
         })
     }
 
-    /// Every answer but a good one may be another the next time; the agent says 503 until it has the role's credentials.
-    fn answered(&self, answer: &Response) -> Step {
+    /// Reads the response of the endpoint. Every failure may be temporary: the agent responds with 503 until it has the
+    /// role's credentials.
+    fn handle_response(&self, answer: &Response) -> ProviderStep {
         let reason = match answer {
             Response::Complete { status: 200, body, .. } => match document::set(body) {
-                Ok(set) => return Step::Ready(set),
+                Ok(set) => return ProviderStep::Ready(set),
                 Err(reason) => reason,
             },
-            Response::Complete { status, body, .. } => format!("it answered {status}{}", document::code(body)),
+            Response::Complete { status, body, .. } => format!("status {status}{}", document::code(body)),
             Response::Missing(reason) => reason.clone(),
         };
-        Step::soon(format!("{} through cluster \"{}\": {reason}", self.endpoint.authority, self.cluster))
+        ProviderStep::soon(format!("{} through cluster \"{}\": {reason}", self.endpoint.authority, self.cluster))
     }
 }
 
-impl fmt::Debug for Container {
+impl fmt::Debug for ContainerProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Container").field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("ContainerProvider").field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }
 
@@ -240,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_these_hosts_are_asked_without_tls() {
+    fn only_local_hosts_are_used_without_tls() {
         let allowed = [
             "http://169.254.170.2/v2/credentials/x",
             "http://169.254.170.23/v1/credentials",
@@ -280,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_goes_up_nowhere_and_splits_no_header() {
+    fn paths_with_dots_and_control_characters_are_refused() {
         for path in ["", "v2", "/../x", "/v2/../x", "/v2/%2e%2e/x", "/a b", "/a\r\nb", "/a#b"] {
             assert!(Endpoint::relative(path.to_owned()).is_err(), "{path}");
             assert!(Endpoint::full(&format!("http://127.0.0.1{path}")).is_err() || path.is_empty(), "{path}");

@@ -4,13 +4,13 @@ use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
-    Set,
-    provider::{Environment, Found, Provider, variable},
+    CredentialSet, Provider,
+    step::{Environment, ProviderSetup, variable},
 };
 
 object! {
-    /// Keys from environment variables: `ACPW_AWS_ACCESS_KEY_ID`, `ACPW_AWS_SECRET_ACCESS_KEY` and
-    /// `ACPW_AWS_SESSION_TOKEN`, else the three without `ACPW_`.
+    /// Keys from the environment variables `ACPW_AWS_ACCESS_KEY_ID`, `ACPW_AWS_SECRET_ACCESS_KEY` and
+    /// `ACPW_AWS_SESSION_TOKEN`, or otherwise from those without `ACPW_`.
     pub struct RawEnvironment {
         /// `environment`
         provider: String,
@@ -23,13 +23,17 @@ impl RawEnvironment {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<Found> {
+    ) -> Option<ProviderSetup> {
         Self::find(path, environment, faults)
     }
 
-    /// Returns the keys in the environment. The variables of one prefix belong together: a token of the one is never put to a key
-    /// of the other.
-    pub(crate) fn find(path: &str, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Found> {
+    /// Returns the keys in the environment. The variables of a prefix belong together; a token is never combined with a
+    /// key of the other prefix.
+    pub(crate) fn find(
+        path: &str,
+        environment: Environment<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<ProviderSetup> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
             let (id, secret) = match (part("ACCESS_KEY_ID"), part("SECRET_ACCESS_KEY")) {
@@ -40,21 +44,23 @@ impl RawEnvironment {
                         Some(_) => ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"),
                         None => ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID"),
                     };
-                    faults.add(path, format_args!("{prefix}{given} is given, but {prefix}{missing} is not"));
+                    faults.add(path, format_args!("{prefix}{given} is set but {prefix}{missing} is not; set both"));
                     return None;
                 }
             };
             match Credentials::new(&id, &secret, part("SESSION_TOKEN").as_deref()) {
-                Ok(credentials) => return Some(Found::Provider(Provider::Environment(Set::lasting(credentials)))),
+                Ok(credentials) => {
+                    return Some(ProviderSetup::Provider(Provider::Environment(CredentialSet::lasting(credentials))));
+                }
                 Err(error) => {
                     faults.add(path, format_args!("{prefix}…: {error}"));
                     return None;
                 }
             }
         }
-        Some(Found::Nothing(
-            "neither ACPW_AWS_ACCESS_KEY_ID and ACPW_AWS_SECRET_ACCESS_KEY nor AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY are among the variables that vm_config.environment_variables hands over"
+        Some(ProviderSetup::Missing(
+            "vm_config.environment_variables passes neither ACPW_AWS_ACCESS_KEY_ID and ACPW_AWS_SECRET_ACCESS_KEY nor \
+             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to the VM"
                 .to_owned(),
         ))
     }

@@ -1,59 +1,59 @@
-//! When credentials expire, in the forms in which it is written.
+//! Parses the expiry of credentials.
 
 use acpw_metric::{Timestamp, datetime::parse_iso_8601};
 use serde_json::Value;
 
-/// From this number on, an epoch number has milliseconds: in seconds it is the year 5138.
+/// The smallest number that is read as milliseconds since the epoch. As seconds it would be in the year 5138.
 const MILLIS_FROM: f64 = 1e11;
 
-/// Earlier than this, nothing expires: AWS is younger.
+/// The earliest valid expiry, which is before AWS existed.
 const EARLIEST: Timestamp = Timestamp::from_secs(1_000_000_000);
 
-/// What a document says about the expiry of a set.
+/// The expiry of a set according to a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expiration {
-    /// Nothing.
+    /// The document has none.
     Absent,
-    /// A time.
+    /// The set expires at this time.
     At(Timestamp),
-    /// Something that is not read as a time. It counts as nothing, and is logged.
-    Unread,
+    /// The value is not a valid time. It is treated as absent, and logged.
+    Invalid,
 }
 
 impl Expiration {
-    /// Reads the value of a JSON document.
+    /// Parses a value of a JSON document.
     pub(crate) fn of_json(value: Option<&Value>) -> Self {
         match value {
             None | Some(Value::Null) => Self::Absent,
             Some(Value::String(text)) => Self::of_text(text),
-            Some(Value::Number(number)) => number.as_f64().and_then(of_epoch).map_or(Self::Unread, Self::At),
-            Some(_) => Self::Unread,
+            Some(Value::Number(number)) => number.as_f64().and_then(of_epoch).map_or(Self::Invalid, Self::At),
+            Some(_) => Self::Invalid,
         }
     }
 
-    /// Reads text: ISO 8601, extended or basic, with any zone or none (UTC then), or a number of seconds or milliseconds since
-    /// the epoch.
+    /// Parses a text: an extended or basic ISO 8601 time, which is UTC unless it has an offset, or a number of seconds
+    /// or milliseconds since the epoch.
     pub(crate) fn of_text(text: &str) -> Self {
         let text = text.trim();
         if text.is_empty() {
             return Self::Absent;
         }
         let time = of_number(text).or_else(|| of_iso_8601(text)).filter(|time| *time >= EARLIEST);
-        time.map_or(Self::Unread, Self::At)
+        time.map_or(Self::Invalid, Self::At)
     }
 
-    /// Returns the time, when there is one.
+    /// Returns the time, if it is known.
     pub(crate) fn time(self) -> Option<Timestamp> {
         match self {
             Self::At(time) => Some(time),
-            Self::Absent | Self::Unread => None,
+            Self::Absent | Self::Invalid => None,
         }
     }
 }
 
 fn of_number(text: &str) -> Option<Timestamp> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    // ISO 8601's date alone has eight digits, which no expiry in seconds has.
+    // Eight digits are an ISO 8601 date. An expiry in seconds has more.
     if is_number && text.len() > 8 { of_epoch(text.parse().ok()?) } else { None }
 }
 
@@ -63,11 +63,11 @@ fn of_epoch(number: f64) -> Option<Timestamp> {
     (millis.is_finite() && time >= EARLIEST).then_some(time)
 }
 
-/// Reads a date and a time of ISO 8601. Some tools write `UTC` or `GMT` for the zone.
+/// Parses an ISO 8601 date with a time. Some tools append `UTC` or `GMT`.
 fn of_iso_8601(text: &str) -> Option<Timestamp> {
     let named = ["UTC", "GMT", "utc", "gmt"].iter().find_map(|zone| text.strip_suffix(zone));
     let text = named.map_or(text, str::trim_end);
-    // A date alone does not say when in the day.
+    // A date without a time is ambiguous.
     if text.len() <= "YYYY-MM-DD".len() {
         return None;
     }
@@ -83,7 +83,7 @@ mod tests {
     const TIME: u64 = 1_795_861_800;
 
     #[test]
-    fn every_form_is_read() {
+    fn every_format_is_parsed() {
         for text in [
             "2026-11-28T10:30:00Z",
             "2026-11-28T10:30:00+0000",
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_told_apart_from_nothing() {
+    fn invalid_and_absent_values_are_distinguished() {
         for text in
             ["later", "2026-13-01T00:00:00Z", "12", "20261128", "2026-11-28", "-1", "1e9", "0001-01-01T00:00:00Z"]
         {
-            assert_eq!(Expiration::of_text(text), Expiration::Unread, "{text}");
+            assert_eq!(Expiration::of_text(text), Expiration::Invalid, "{text}");
         }
         for value in [serde_json::json!(true), serde_json::json!({}), serde_json::json!(-1), serde_json::json!(7)] {
-            assert_eq!(Expiration::of_json(Some(&value)), Expiration::Unread, "{value}");
+            assert_eq!(Expiration::of_json(Some(&value)), Expiration::Invalid, "{value}");
         }
         assert_eq!(Expiration::of_json(Some(&Value::Null)), Expiration::Absent);
         assert_eq!((Expiration::of_json(None), Expiration::of_text(" ")), (Expiration::Absent, Expiration::Absent));
@@ -126,13 +126,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(text in ".*|[0-9TZ:.+ -]{0,30}", number: f64) {
-            let _ = Expiration::of_text(&text);
-            let _ = Expiration::of_json(Some(&number.into()));
+        fn any_valid_expiry_is_after_the_earliest_one(text in ".*|[0-9TZ:.+ -]{0,30}", number: f64) {
+            for expiration in [Expiration::of_text(&text), Expiration::of_json(Some(&number.into()))] {
+                prop_assert!(expiration.time().is_none_or(|time| time >= EARLIEST));
+            }
         }
 
         #[test]
-        fn what_is_written_is_read(seconds in 1_000_000_000i64..4_000_000_000, offset in -12i32..13) {
+        fn times_formatted_by_chrono_are_parsed(seconds in 1_000_000_000i64..4_000_000_000, offset in -12i32..13) {
             let zone = chrono::FixedOffset::east_opt(offset * 3_600).unwrap();
             let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap().with_timezone(&zone);
             let expected = Expiration::At(Timestamp::from_secs(seconds as u64));

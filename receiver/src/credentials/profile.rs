@@ -1,10 +1,10 @@
-//! Profiles in the shared credentials file and the shared config file, as AWS's SDKs read them.
+//! Parses profiles in the shared credentials file and the shared config file as AWS SDKs do.
 
 use std::fmt;
 
 use acpw_config::Secret;
 
-/// Which of the two files it is: they write the names of profiles differently.
+/// The kind of file. The names of profiles are written differently in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// `[name]`
@@ -13,7 +13,7 @@ pub enum FileKind {
     Config,
 }
 
-/// The keys of a profile, those it has. `Debug` shows no secret.
+/// The keys of a profile. `Debug` shows no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// `aws_access_key_id`
@@ -24,12 +24,12 @@ pub struct Profile {
     pub session_token: Option<Secret>,
 }
 
-/// A line that no such file has. Nothing of it is shown.
+/// An invalid line. The error does not show its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProfileError {
-    /// The line's number, from 1.
+    /// The line number, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// A description of what is wrong.
     pub fault: &'static str,
 }
 
@@ -41,17 +41,17 @@ impl fmt::Display for ProfileError {
 
 impl std::error::Error for ProfileError {}
 
-/// Space as these files have it: other white space is part of a name or value.
+/// The white space in these files. Other white space is part of a name or value.
 const SPACE: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
 
-/// The profile of this name; none when there is no such profile. Profiles of one name are merged, the last value wins; in
-/// the config file `[profile default]` replaces `[default]`.
+/// Returns the profile with this name, or `None` if there is none. Profiles with the same name are merged, and the last
+/// value of a key wins. In the config file, `[profile default]` replaces `[default]`.
 ///
 /// # Errors
-/// The first line that is wrong, be it in this profile or in another one: a file that is half understood is not used.
-pub fn find(text: &str, kind: FileKind, name: &str) -> Result<Option<Profile>, ProfileError> {
-    let mut reader = Reader { kind, name, found: None, is_prefixed: false, place: Place::Nowhere };
+/// The first invalid line, in any profile. A partly valid file is not used.
+pub fn find_profile(text: &str, kind: FileKind, name: &str) -> Result<Option<Profile>, ProfileError> {
+    let mut reader = Parser { kind, name, found: None, is_prefixed: false, position: Position::Start };
     for (index, line) in text.lines().enumerate() {
         reader.line(line).map_err(|fault| ProfileError { line: index.saturating_add(1), fault })?;
     }
@@ -67,19 +67,19 @@ type Values = [Option<String>; 3];
 
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
-struct Reader<'a> {
+struct Parser<'a> {
     kind: FileKind,
     name: &'a str,
     found: Option<Values>,
-    /// Whether what was found is `[profile default]`, which `[default]` does not add to.
+    /// True if `[profile default]` was found, with which `[default]` is not merged.
     is_prefixed: bool,
-    place: Place,
+    position: Position,
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum Position {
     /// Before the first section.
-    Nowhere,
+    Start,
     Section {
         is_wanted: bool,
         property: Option<Property>,
@@ -88,13 +88,13 @@ enum Place {
 
 #[derive(Clone, Copy)]
 struct Property {
-    /// Its place among [`KEYS`], when it is one of them.
+    /// The index in [`KEYS`], if it is one of them.
     key: Option<usize>,
-    /// An empty value is followed by properties of its own.
+    /// True if the value is empty. Indented lines after it are nested properties.
     has_parts: bool,
 }
 
-impl Reader<'_> {
+impl Parser<'_> {
     fn line(&mut self, line: &str) -> Result<(), &'static str> {
         if line.trim_matches(SPACE).is_empty() || line.starts_with(COMMENT) {
             Ok(())
@@ -129,12 +129,12 @@ impl Reader<'_> {
         if is_wanted {
             self.found.get_or_insert_default();
         }
-        self.place = Place::Section { is_wanted, property: None };
+        self.position = Position::Section { is_wanted, property: None };
         Ok(())
     }
 
     fn property(&mut self, line: &str) -> Result<(), &'static str> {
-        let Place::Section { is_wanted, property } = &mut self.place else {
+        let Position::Section { is_wanted, property } = &mut self.position else {
             return Err("a property must be within a profile");
         };
         let (name, value) = parts(line)?;
@@ -146,12 +146,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// An indented line continues the value above it.
+    /// Handles an indented line, which continues the value above it.
     fn continuation(&mut self, line: &str) -> Result<(), &'static str> {
-        let (is_wanted, property) = match self.place {
-            Place::Nowhere => return Err("a property must be within a profile"),
-            Place::Section { property: None, .. } => return Err("an indented line must follow a property"),
-            Place::Section { is_wanted, property: Some(property) } => (is_wanted, property),
+        let (is_wanted, property) = match self.position {
+            Position::Start => return Err("a property must be within a profile"),
+            Position::Section { property: None, .. } => return Err("an indented line must follow a property"),
+            Position::Section { is_wanted, property: Some(property) } => (is_wanted, property),
         };
         if property.has_parts {
             parts(line)?;
@@ -168,7 +168,7 @@ fn slot(found: &mut Option<Values>, key: Option<usize>) -> Option<&mut Option<St
     found.as_mut()?.get_mut(key?)
 }
 
-/// Name and value of a property, without the comment after them.
+/// Splits a property into its name and value, without a trailing comment.
 fn parts(line: &str) -> Result<(&str, &str), &'static str> {
     let line = without_comment(line.trim_matches(SPACE)).trim_matches(SPACE);
     let (name, value) = line.split_once('=').ok_or("a property must have an =")?;
@@ -176,7 +176,7 @@ fn parts(line: &str) -> Result<(&str, &str), &'static str> {
     if name.is_empty() { Err("a property must have a name") } else { Ok((name, value.trim_matches(SPACE))) }
 }
 
-/// A comment after a value begins after white space; without it, it is part of the value.
+/// Removes a trailing comment. It must follow white space; otherwise it is part of the value.
 fn without_comment(line: &str) -> &str {
     let mut is_after_space = false;
     for (index, c) in line.char_indices() {
@@ -193,11 +193,11 @@ mod tests {
     use super::*;
 
     fn id(text: &str, kind: FileKind, name: &str) -> Result<Option<String>, ProfileError> {
-        find(text, kind, name).map(|profile| profile.and_then(|profile| profile.access_key_id))
+        find_profile(text, kind, name).map(|profile| profile.and_then(|profile| profile.access_key_id))
     }
 
     #[test]
-    fn names_are_written_as_each_file_writes_them() {
+    fn each_kind_of_file_has_its_own_syntax_for_names() {
         let text = "[a]\naws_access_key_id=1\n[profile b]\naws_access_key_id=2\n[ default ]\naws_access_key_id=3\n\
             [sso-session d]\naws_access_key_id=4\n[\re]\naws_access_key_id=5\n";
         let found = |kind| ["a", "b", "default", "d", "profile b", "e"].map(|name| id(text, kind, name).unwrap());
@@ -212,13 +212,13 @@ mod tests {
             "[default]\naws_access_key_id=1\n[profile default]\naws_session_token=t",
             "[profile default]\naws_session_token=t\n[default]\naws_access_key_id=1",
         ] {
-            let profile = find(text, FileKind::Config, "default").unwrap().unwrap();
+            let profile = find_profile(text, FileKind::Config, "default").unwrap().unwrap();
             assert_eq!((profile.access_key_id, profile.session_token), (None, Some(Secret::new("t"))), "{text}");
         }
     }
 
     #[test]
-    fn a_fault_has_its_line_and_shows_nothing_of_it() {
+    fn an_error_has_the_line_number_but_not_the_text() {
         let cases = [
             ("secret=1", 1, "a property must be within a profile"),
             ("\n  secret", 2, "a property must be within a profile"),
@@ -229,7 +229,7 @@ mod tests {
             ("[a]\ns3 =\n  secret", 3, "a property must have an ="),
         ];
         for (text, line, fault) in cases {
-            let error = find(text, FileKind::Credentials, "b").unwrap_err();
+            let error = find_profile(text, FileKind::Credentials, "b").unwrap_err();
             assert_eq!(error, ProfileError { line, fault }, "{text}");
             assert!(!format!("{error} {error:?}").contains("secret"));
         }

@@ -1,80 +1,38 @@
-//! What all providers have in common.
-
-use acpw_metric::Timestamp;
+//! The providers of credentials.
 
 use super::{
-    Call, Response, Set, assume_role::AssumeRole, container::Container, imds::Imds, shared_file::SharedFile,
+    CredentialSet, Response,
+    assume_role::AssumeRole,
+    container::ContainerProvider,
+    imds::Imds,
+    shared_file::SharedFile,
+    step::{ProviderContext, ProviderStep},
     web_identity::WebIdentity,
 };
-use crate::endpoint::Region;
 
-/// Where credentials come from. `Debug` shows no secret.
+/// A provider of credentials. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub enum Provider {
-    /// The configuration.
-    Static(Set),
-    /// Environment variables.
-    Environment(Set),
-    /// The container agent of ECS, or EKS Pod Identity's.
-    Container(Container),
+    /// Keys from the configuration.
+    Static(CredentialSet),
+    /// Keys from environment variables.
+    Environment(CredentialSet),
+    /// The credentials endpoint of ECS or EKS Pod Identity.
+    Container(ContainerProvider),
     /// EC2's metadata service.
     Imds(Imds),
-    /// A web identity's token, exchanged by STS.
+    /// STS's AssumeRoleWithWebIdentity with a token from a file.
     WebIdentity(WebIdentity),
     /// The shared credentials file.
     SharedFile(SharedFile),
-    /// A role that STS gives to the credentials of another provider.
+    /// STS's AssumeRole with the credentials of another provider.
     AssumeRole(Box<AssumeRole>),
-    /// None: Envoy signs.
+    /// No credentials: Envoy signs requests.
     Envoy,
 }
 
-/// What a provider says, given the last answer.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// It wants this sent, and to be asked again with what comes back.
-    Call(Call),
-    /// Here they are.
-    Ready(Set),
-    /// Requests go unsigned.
-    Unsigned,
-    /// It has none to give, for this reason; the next provider is asked.
-    NotLoaded(String),
-    /// Nothing answers where it asks, for this reason. It may have none, or not be reached yet: the next provider is asked, and
-    /// this one again later.
-    Unreachable(String),
-    /// It should have some and could not get them.
-    Failed(Failure),
-}
-
-/// Why there are no credentials, in words that show no secret, and when to try again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) reason: String,
-    pub(crate) again: Again,
-}
-
-/// When what has failed is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// Soon, and less often the longer it fails.
-    Soon,
-    /// Late, though a few times soon: it fails until somebody changes something, which may be under way. IAM shows a change
-    /// some seconds later.
-    Late,
-}
-
-/// What a provider may need to know.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances<'a> {
-    /// The corrected time.
-    pub(crate) now: Timestamp,
-    /// The region whose STS is asked.
-    pub(crate) region: &'a Region,
-}
-
 impl Provider {
-    /// Its name in the configuration.
+    /// Returns the provider's name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Static(_) => "static",
@@ -88,20 +46,20 @@ impl Provider {
         }
     }
 
-    /// Goes on with the answer to its last call; without one, it starts from the beginning.
-    pub(crate) fn step(&mut self, answer: Option<&Response>, circumstances: Circumstances<'_>) -> Step {
+    /// Continues with the response to the last call, or restarts if there is none.
+    pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match self {
-            Self::Static(set) | Self::Environment(set) => Step::Ready(set.clone()),
+            Self::Static(set) | Self::Environment(set) => ProviderStep::Ready(set.clone()),
             Self::Container(container) => container.step(answer),
             Self::Imds(imds) => imds.step(answer),
-            Self::WebIdentity(web_identity) => web_identity.step(answer, circumstances),
+            Self::WebIdentity(web_identity) => web_identity.step(answer, context),
             Self::SharedFile(shared_file) => shared_file.step(answer),
-            Self::AssumeRole(assume_role) => assume_role.step(answer, circumstances),
-            Self::Envoy => Step::Unsigned,
+            Self::AssumeRole(assume_role) => assume_role.step(answer, context),
+            Self::Envoy => ProviderStep::Unsigned,
         }
     }
 
-    /// Whether it can give other credentials than it has given.
+    /// Returns true if the provider can return other credentials than before.
     pub(crate) fn is_refreshable(&self) -> bool {
         match self {
             Self::Static(_) | Self::Environment(_) | Self::Envoy => false,
@@ -111,7 +69,7 @@ impl Provider {
         }
     }
 
-    /// The cluster of EC2's metadata service, if it asks that.
+    /// Returns the cluster of the EC2 metadata service if the provider uses it.
     pub(crate) fn imds_cluster(&self) -> Option<&str> {
         match self {
             Self::Imds(imds) => Some(imds.cluster()),
@@ -119,28 +77,4 @@ impl Provider {
             _ => None,
         }
     }
-}
-
-impl Step {
-    /// A failure that is tried again soon.
-    pub(crate) fn soon(reason: impl Into<String>) -> Self {
-        Self::Failed(Failure { reason: reason.into(), again: Again::Soon })
-    }
-}
-
-/// What a part of the configuration makes.
-#[derive(Debug)]
-pub enum Found {
-    /// A provider.
-    Provider(Provider),
-    /// None: what it would need is not there. This says what was looked for, and where.
-    Nothing(String),
-}
-
-/// The environment of the module.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// A variable that is set and not empty.
-pub(crate) fn variable(environment: Environment<'_>, name: &str) -> Option<String> {
-    environment(name).filter(|value| !value.is_empty())
 }

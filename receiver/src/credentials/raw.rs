@@ -1,4 +1,4 @@
-//! The key `credentials` of the configuration: a provider, or a list of them in the order in which they are asked.
+//! Validates the key `credentials` of the configuration: a provider, or a list of providers to try in this order.
 
 use acpw_config::{Field, FromJson, Object, ValidationErrors};
 use serde_json::{Map, Value};
@@ -8,24 +8,25 @@ use super::{
     assume_role::RawAssumeRole,
     container::RawContainer,
     environment::RawEnvironment,
-    file::File,
+    file::ServedFile,
     imds::RawImds,
-    provider::{Environment, Found},
     shared_file::RawSharedFile,
     static_keys::RawStatic,
+    step::{Environment, ProviderSetup},
     sts::Sts,
     web_identity::RawWebIdentity,
 };
 
 acpw_config::object! {
-    /// Envoy signs: requests go out unsigned, and the cluster's `aws_request_signing` filter signs them.
+    /// Envoy signs requests. The receiver sends them unsigned, and the cluster's `aws_request_signing` filter signs
+    /// them.
     pub struct RawEnvoy {
         /// `envoy`
         provider: String,
     }
 }
 
-/// All names of providers.
+/// The names of all providers.
 const NAMES: &str = "static, environment, container, imds, web_identity, shared_file, assume_role, envoy";
 
 /// One provider or several.
@@ -47,29 +48,30 @@ impl FromJson for RawProviders {
 }
 
 impl RawProviders {
-    /// The providers that have what they need, in their order. When none has, that is a fault, and tells what was looked
-    /// for and where.
+    /// Validates the providers and returns those that can be used, in their order. It is a fault if there are none; the
+    /// message has the reason for each.
     pub(crate) fn check(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Vec<Provider>> {
         const KEY: &str = "credentials";
         let mut providers = Vec::new();
         let mut missing = Vec::new();
-        let mut is_good = true;
+        let mut is_valid = true;
         for (index, raw) in self.providers.into_iter().enumerate() {
             let path = if self.is_list { format!("{KEY}[{index}]") } else { KEY.to_owned() };
             match raw.required(&path, faults).and_then(|raw| raw.check(&path, environment, faults)) {
-                Some(Found::Provider(provider)) => providers.push(provider),
-                Some(Found::Nothing(reason)) => missing.push(format!("{path}: {reason}")),
-                None => is_good = false,
+                Some(ProviderSetup::Provider(provider)) => providers.push(provider),
+                Some(ProviderSetup::Missing(reason)) => missing.push(format!("{path}: {reason}")),
+                None => is_valid = false,
             }
         }
-        if is_good && providers.is_empty() {
-            faults.add(KEY, format_args!("none found; looked for [{}]", missing.join("; ")));
+        if is_valid && providers.is_empty() {
+            let reasons = if missing.is_empty() { "the list is empty".to_owned() } else { missing.join("; ") };
+            faults.add(KEY, format_args!("no provider can be used: {reasons}"));
         }
         Some(providers)
     }
 }
 
-/// One provider: an object whose `provider` says which.
+/// A provider: an object whose key `provider` names it.
 pub struct RawProvider(Map<String, Value>);
 
 impl FromJson for RawProvider {
@@ -84,13 +86,13 @@ impl FromJson for RawProvider {
 }
 
 impl RawProvider {
-    /// What it makes; nothing when it is at fault.
+    /// Validates a provider. Returns `None` if it is invalid.
     pub(crate) fn check(
         self,
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<Found> {
+    ) -> Option<ProviderSetup> {
         let name = self.0.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
         match name.as_str() {
             "static" => self.read::<RawStatic>(path, faults)?.check(path, faults),
@@ -100,15 +102,15 @@ impl RawProvider {
             "web_identity" => self.read::<RawWebIdentity>(path, faults)?.check(path, environment, faults),
             "shared_file" => self.read::<RawSharedFile>(path, faults)?.check(path, environment, faults),
             "assume_role" => self.read::<RawAssumeRole>(path, faults)?.check(path, environment, faults),
-            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| Found::Provider(Provider::Envoy)),
+            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| ProviderSetup::Provider(Provider::Envoy)),
             "" => {
-                faults.add(format_args!("{path}.provider"), format_args!("is required; one of {NAMES}"));
+                faults.add(format_args!("{path}.provider"), format_args!("is required; use one of {NAMES}"));
                 None
             }
             other => {
                 let other = other.escape_default();
-                faults
-                    .add(format_args!("{path}.provider"), format_args!("\"{other}\" is not known; known are {NAMES}"));
+                let message = format_args!("unknown provider \"{other}\"; use one of {NAMES}");
+                faults.add(format_args!("{path}.provider"), message);
                 None
             }
         }
@@ -121,27 +123,27 @@ impl RawProvider {
     }
 }
 
-/// A file to be read through a cluster, or the faults that it has. `key` is where its path stands, or would.
+/// Validates a file and the cluster of its file server. `key` is the key of the file's path.
 pub(crate) fn file_of(
     cluster: Option<String>,
     file: &str,
     key: &str,
     path: &str,
     faults: &mut ValidationErrors,
-) -> Option<File> {
-    let file = File::new(cluster.as_deref().unwrap_or_default(), file);
+) -> Option<ServedFile> {
+    let file = ServedFile::new(cluster.as_deref().unwrap_or_default(), file);
     let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
     if cluster.is_none() {
         faults.add(
             format_args!("{path}.file_cluster"),
-            "is required: a module reads files through an Envoy cluster that leads to a file server on a Unix socket",
+            "is required: modules read files through an Envoy cluster of a file server on a Unix socket",
         );
         return None;
     }
     file
 }
 
-/// What both ways to a role have.
+/// Keys that `assume_role` and `web_identity` share.
 pub(crate) struct RoleKeys {
     pub(crate) cluster: Field<String>,
     pub(crate) sts_host: Field<String>,
@@ -149,7 +151,7 @@ pub(crate) struct RoleKeys {
 }
 
 impl RoleKeys {
-    /// The way to STS, the role, and the session's name.
+    /// Validates the keys. Returns STS, the role's ARN and the session name.
     pub(crate) fn check(
         self,
         role_arn: String,
@@ -162,16 +164,17 @@ impl RoleKeys {
         let session_name = self.session_name.unwrap_or_else(|| DEFAULT_SESSION_NAME.to_owned());
         let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
         if !(2..=64).contains(&session_name.len()) || !session_name.bytes().all(is_name_byte) {
-            let message = "must be 2 to 64 letters, digits and characters of \"_+=,.@-\"";
+            let message = "must be 2 to 64 letters, digits or characters of \"_+=,.@-\"";
             faults.add(format_args!("{path}.session_name"), message);
         }
         let is_arn = role_arn.starts_with("arn:") && role_arn.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_arn && !role_arn.is_empty() {
-            let message = "must be a role's ARN, such as arn:aws:iam::123456789012:role/NAME";
+            let message = "must be the ARN of a role, such as arn:aws:iam::123456789012:role/NAME";
             faults.add(format_args!("{path}.role_arn"), message);
         }
         if let Some(host) = host.as_deref().filter(|host| !crate::config::is_host(host)) {
-            let message = format!("\"{}\" is not a host", host.escape_default());
+            let message =
+                format!("must be a host name or address, optionally with a port, got \"{}\"", host.escape_default());
             faults.add(format_args!("{path}.sts_host"), message);
         }
         Some((Sts { cluster: cluster?, host }, role_arn, session_name))
@@ -217,7 +220,7 @@ mod schema {
         }
     }
 
-    /// A provider's schema, with its name as the only one it can have.
+    /// Returns the schema of a provider with its name as a constant.
     fn one<T: JsonSchema>(name: &str, generator: &mut SchemaGenerator) -> Schema {
         let mut schema = T::json_schema(generator);
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {

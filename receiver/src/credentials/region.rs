@@ -1,31 +1,31 @@
-//! Where the region is known from.
+//! Determines the region.
 
 use acpw_config::ValidationErrors;
 
 use super::{
     Call, Response,
-    imds::Session,
-    provider::{Environment, variable},
+    imds::ImdsSession,
+    step::{Environment, variable},
 };
 use crate::endpoint::Region;
 
-/// The region, or who is to be asked for it.
+/// The source of the region.
 #[derive(Clone, Debug)]
 pub enum RegionSource {
-    /// The configuration or the environment has told it.
+    /// The region is known from the configuration or the environment.
     Known(Region),
-    /// EC2's metadata service is to tell it.
-    Imds(Lookup),
+    /// The region must be looked up in the EC2 metadata service.
+    Imds(RegionLookup),
 }
 
-/// A question for the metadata service.
+/// A lookup of the region in the EC2 metadata service.
 #[derive(Clone, Debug)]
-pub struct Lookup {
-    session: Session,
-    is_open: bool,
+pub struct RegionLookup {
+    session: ImdsSession,
+    has_token: bool,
 }
 
-/// What a lookup says, given the last answer.
+/// The result of a lookup's step.
 pub(crate) enum RegionStep {
     Call(Call),
     Found(Region),
@@ -33,8 +33,9 @@ pub(crate) enum RegionStep {
 }
 
 impl RegionSource {
-    /// The configured region, else that of `AWS_REGION`, else that of `AWS_DEFAULT_REGION`, else the instance's own where
-    /// a provider leads to EC2's metadata service. None of them is a fault: a guess would publish to the wrong place.
+    /// Returns the configured region, or that of `AWS_REGION`, or that of `AWS_DEFAULT_REGION`, or a lookup of the
+    /// instance's region if a provider uses the EC2 metadata service. Without any of these it is a fault, because a
+    /// guess would publish to the wrong region.
     pub(crate) fn new(
         configured: Option<String>,
         environment: Environment<'_>,
@@ -55,19 +56,21 @@ impl RegionSource {
                     None
                 }
             },
-            (None, Some(cluster)) => Some(Self::Imds(Lookup { session: Session::new(cluster), is_open: false })),
+            (None, Some(cluster)) => {
+                Some(Self::Imds(RegionLookup { session: ImdsSession::new(cluster), has_token: false }))
+            }
             (None, None) => {
                 faults.add(
                     KEY,
-                    "is required: give it here, or in AWS_REGION or AWS_DEFAULT_REGION among \
-                     vm_config.environment_variables, or have the provider imds among credentials",
+                    "is required: set it here, set AWS_REGION or AWS_DEFAULT_REGION in vm_config.environment_variables, or \
+                     add the provider imds to credentials",
                 );
                 None
             }
         }
     }
 
-    /// The region, once it is known.
+    /// Returns the region, once it is known.
     pub fn region(&self) -> Option<&Region> {
         match self {
             Self::Known(region) => Some(region),
@@ -76,25 +79,25 @@ impl RegionSource {
     }
 }
 
-impl Lookup {
+impl RegionLookup {
     pub(crate) fn step(&mut self, answer: Option<&Response>) -> RegionStep {
         let Some(answer) = answer else {
-            self.is_open = false;
-            return RegionStep::Call(self.session.open());
+            self.has_token = false;
+            return RegionStep::Call(self.session.request_token());
         };
-        if !self.is_open {
-            return match self.session.opened(answer) {
+        if !self.has_token {
+            return match self.session.handle_token(answer) {
                 Ok(()) => {
-                    self.is_open = true;
-                    RegionStep::Call(self.session.read("/latest/meta-data/placement/region"))
+                    self.has_token = true;
+                    RegionStep::Call(self.session.request("/latest/meta-data/placement/region"))
                 }
                 Err(reason) => RegionStep::Failed(reason),
             };
         }
         match self.session.text(answer).map(|text| Region::new(text.unwrap_or_default().trim())) {
             Ok(Ok(region)) => RegionStep::Found(region),
-            // What else it may be is not told: it may be a secret.
-            Ok(Err(_)) => RegionStep::Failed("the metadata service answered with what is no region's name".to_owned()),
+            // The response is not shown, because it may contain a secret.
+            Ok(Err(_)) => RegionStep::Failed("the metadata service returned an invalid region".to_owned()),
             Err(reason) => RegionStep::Failed(reason),
         }
     }

@@ -1,37 +1,38 @@
-//! The provider `shared_file`: a profile in the shared credentials file, read anew at each refresh.
+//! The provider `shared_file`: a profile in the shared credentials file, which is read at each refresh.
 
 use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
-    Response, Set,
-    file::File,
-    profile::{FileKind, Profile, find},
-    provider::{Environment, Found, Provider, Step, variable},
+    CredentialSet, Provider, Response,
+    file::ServedFile,
+    profile::{FileKind, Profile, find_profile},
     raw::file_of,
+    step::{Environment, ProviderSetup, ProviderStep, variable},
 };
 
 object! {
-    /// A profile in the shared credentials file, else in the shared config file.
+    /// A profile in the shared credentials file, or otherwise in the shared config file.
     pub struct RawSharedFile {
         /// `shared_file`
         provider: String,
-        /// The Envoy cluster that leads to the file server. Required.
+        /// The Envoy cluster of the file server. Required.
         file_cluster: String,
-        /// The credentials file. Default: `AWS_SHARED_CREDENTIALS_FILE`, else `.aws/credentials` in `HOME`.
+        /// The path of the credentials file. Default: `AWS_SHARED_CREDENTIALS_FILE`, or `.aws/credentials` in `HOME`.
         credentials_file: String,
-        /// The config file, where the credentials file has not the profile. Default: `AWS_CONFIG_FILE`; none otherwise.
+        /// The path of the config file, which is read if the credentials file lacks the profile. Default:
+        /// `AWS_CONFIG_FILE`, or none.
         config_file: String,
-        /// The profile. Default: `AWS_PROFILE`, else `default`.
+        /// The name of the profile. Default: `AWS_PROFILE`, or `default`.
         profile: String,
     }
 }
 
-/// Reads a profile. `Debug` shows no secret.
+/// Reads the keys of a profile. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct SharedFile {
-    credentials_file: File,
-    config_file: Option<File>,
+    credentials_file: ServedFile,
+    config_file: Option<ServedFile>,
     profile: String,
     reads: FileKind,
 }
@@ -42,7 +43,7 @@ impl RawSharedFile {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<Found> {
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.file_cluster.optional(at("file_cluster"), faults);
         let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));
@@ -54,9 +55,9 @@ impl RawSharedFile {
         let credentials_file =
             credentials_file.or_else(|| variable(environment, "AWS_SHARED_CREDENTIALS_FILE")).or_else(home);
         let Some(credentials_file) = credentials_file else {
-            return Some(Found::Nothing(
-                "neither credentials_file, AWS_SHARED_CREDENTIALS_FILE nor HOME is given, here or among the variables \
-                 that vm_config.environment_variables hands over"
+            return Some(ProviderSetup::Missing(
+                "credentials_file is not set, and vm_config.environment_variables passes neither \
+                 AWS_SHARED_CREDENTIALS_FILE nor HOME to the VM"
                     .to_owned(),
             ));
         };
@@ -68,45 +69,45 @@ impl RawSharedFile {
         let profile = profile.unwrap_or_else(|| "default".to_owned());
         let reads = FileKind::Credentials;
         let shared_file = SharedFile { credentials_file: credentials_file?, config_file, profile, reads };
-        Some(Found::Provider(Provider::SharedFile(shared_file)))
+        Some(ProviderSetup::Provider(Provider::SharedFile(shared_file)))
     }
 }
 
 impl SharedFile {
-    pub(crate) fn step(&mut self, answer: Option<&Response>) -> Step {
+    pub(crate) fn step(&mut self, answer: Option<&Response>) -> ProviderStep {
         let Some(answer) = answer else {
             self.reads = FileKind::Credentials;
-            return Step::Call(self.credentials_file.read());
+            return ProviderStep::Call(self.credentials_file.read());
         };
         let file = match (self.reads, &self.config_file) {
             (FileKind::Config, Some(file)) => file,
             _ => &self.credentials_file,
         };
         let found = match file.content(answer) {
-            Ok(Some(text)) => find(text, self.reads, &self.profile).map_err(|error| error.to_string()),
+            Ok(Some(text)) => find_profile(text, self.reads, &self.profile).map_err(|error| error.to_string()),
             Ok(None) => Ok(None),
-            Err(reason) => return Step::soon(reason),
+            Err(reason) => return ProviderStep::soon(reason),
         };
         let found = found.and_then(|profile| profile.map_or(Ok(None), |profile| set(&profile)));
         match (found, self.reads, &self.config_file) {
-            (Ok(Some(set)), ..) => Step::Ready(set),
-            (Err(reason), ..) => Step::soon(format!("{}, profile {}: {reason}", file.path(), self.profile)),
+            (Ok(Some(set)), ..) => ProviderStep::Ready(set),
+            (Err(reason), ..) => ProviderStep::soon(format!("{}, profile {}: {reason}", file.path(), self.profile)),
             (Ok(None), FileKind::Credentials, Some(config_file)) => {
                 self.reads = FileKind::Config;
-                Step::Call(config_file.read())
+                ProviderStep::Call(config_file.read())
             }
-            (Ok(None), ..) => Step::NotLoaded(self.not_found()),
+            (Ok(None), ..) => ProviderStep::NotLoaded(self.not_found()),
         }
     }
 
     fn not_found(&self) -> String {
         let or_config = self.config_file.as_ref().map(|file| format!(" or {}", file.path())).unwrap_or_default();
-        format!("no keys of the profile {} in {}{or_config}", self.profile, self.credentials_file.path())
+        format!("no keys for profile {} in {}{or_config}", self.profile, self.credentials_file.path())
     }
 }
 
-/// The keys of a profile, if it has any. An empty value is as none.
-fn set(profile: &Profile) -> Result<Option<Set>, String> {
+/// Returns the keys of a profile as a set, or `None` if it has no keys. An empty value counts as absent.
+fn set(profile: &Profile) -> Result<Option<CredentialSet>, String> {
     let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let id = filled(profile.access_key_id.clone());
@@ -118,5 +119,23 @@ fn set(profile: &Profile) -> Result<Option<Set>, String> {
     };
     let token = filled(secret(&profile.session_token));
     let credentials = Credentials::new(&id, &key, token.as_deref()).map_err(|error| error.to_string())?;
-    Ok(Some(Set::lasting(credentials)))
+    Ok(Some(CredentialSet::lasting(credentials)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_needs_both_keys_or_none() {
+        let profile = |id: &str, secret: &str| Profile {
+            access_key_id: Some(id.to_owned()),
+            secret_access_key: Some(Secret::new(secret)),
+            session_token: None,
+        };
+        assert!(set(&profile("", "")).unwrap().is_none());
+        assert_eq!(set(&profile("A", "s")).unwrap().unwrap().credentials.access_key_id(), "A");
+        assert_eq!(set(&profile("A", "")).unwrap_err(), "aws_secret_access_key is missing");
+        assert_eq!(set(&profile("", "s")).unwrap_err(), "aws_access_key_id is missing");
+    }
 }

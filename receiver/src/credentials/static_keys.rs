@@ -3,20 +3,16 @@
 use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::{Credentials, SigningFieldError};
 
-use super::{
-    Set,
-    provider::{Found, Provider},
-    seed::part_of,
-};
+use super::{CredentialSet, Provider, legacy_keys::part_of, step::ProviderSetup};
 
 object! {
-    /// Keys as they stand here. They are never fetched anew.
+    /// Keys in the configuration. They are never refreshed.
     pub struct RawStatic {
         /// `static`
         provider: String,
-        /// The access key's ID. Required.
+        /// The access key ID. Required.
         access_key_id: String,
-        /// The access key's secret. Required.
+        /// The secret access key. Required.
         secret_access_key: Secret,
         /// The session token of temporary credentials.
         session_token: Secret,
@@ -24,12 +20,12 @@ object! {
 }
 
 impl RawStatic {
-    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<Found> {
+    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<ProviderSetup> {
         let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
         let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
         let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
         match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
-            Ok(credentials) => Some(Found::Provider(Provider::Static(Set::lasting(credentials)))),
+            Ok(credentials) => Some(ProviderSetup::Provider(Provider::Static(CredentialSet::lasting(credentials)))),
             Err(error) => {
                 let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
                 faults.add(format_args!("{path}.{}", part_of(field)), error);

@@ -1,4 +1,4 @@
-//! AWS's Security Token Service: calls in the Query protocol and their answers in XML.
+//! Calls AWS's Security Token Service in the Query protocol and reads its XML responses.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use acpw_sigv4::Credentials;
 use percent_encoding::utf8_percent_encode;
 
 use super::{
-    Call, Response, Set,
+    Call, CredentialSet, Response,
     document::printable_code,
     expiration::Expiration,
-    provider::{Again, Failure, Step},
+    step::{ProviderFailure, ProviderStep, RetryPolicy},
 };
 use crate::{
     endpoint::Region,
@@ -21,24 +21,24 @@ use crate::{
 const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most characters of a message that are told.
+/// The maximum number of characters of an error message in the log.
 const MESSAGE_LIMIT: usize = 300;
 
-/// The way to STS.
+/// The cluster and the host of STS.
 #[derive(Clone, Debug)]
 pub(crate) struct Sts {
     pub(crate) cluster: String,
-    /// Where it is not the region's.
+    /// The host, if it is not the region's default.
     pub(crate) host: Option<String>,
 }
 
 impl Sts {
-    /// The host that is asked.
+    /// Returns the host for a region.
     pub(crate) fn host(&self, region: &Region) -> String {
         self.host.clone().unwrap_or_else(|| region.sts_host())
     }
 
-    /// An unsigned call of an operation.
+    /// Returns an unsigned call of an operation.
     pub(crate) fn call(&self, region: &Region, operation: &str, parameters: &[(&str, &str)]) -> Call {
         let mut body = format!("Action={operation}&Version=2011-06-15");
         for (name, value) in parameters {
@@ -61,27 +61,27 @@ impl Sts {
         }
     }
 
-    /// The set in an answer. `sent` is the secret in the call's body, if there was one: a message that repeats it is not
-    /// told.
-    pub(crate) fn read(&self, answer: &Response, sent: Option<&Secret>) -> Step {
+    /// Reads the set in a response. `sent` is the secret in the body of the call, if there was one. A message that
+    /// contains it is not shown.
+    pub(crate) fn read(&self, answer: &Response, sent: Option<&Secret>) -> ProviderStep {
         let (status, body) = match answer {
             Response::Complete { status, body, .. } => (*status, String::from_utf8_lossy(body)),
-            Response::Missing(reason) => return Step::soon(self.because(reason)),
+            Response::Missing(reason) => return ProviderStep::soon(self.error(reason)),
         };
         if status == 200 {
             return match set(&body) {
-                Ok(set) => Step::Ready(set),
-                Err(reason) => Step::soon(self.because(&reason)),
+                Ok(set) => ProviderStep::Ready(set),
+                Err(reason) => ProviderStep::soon(self.error(&reason)),
             };
         }
         let code = printable_code(element(&body, "Code").unwrap_or_default());
         let message = unescaped(element(&body, "Message").unwrap_or_default());
-        // With a refused signature AWS repeats the string to sign, and with it the session token.
+        // If a signature is refused, AWS repeats the canonical string, which contains the session token.
         let message = message.split("The Canonical String").next().unwrap_or_default().trim();
-        let told = if sent.is_some_and(|sent| message.contains(sent.expose())) { "" } else { message };
-        let told: String = told.chars().take(MESSAGE_LIMIT).collect();
-        let again = match code.strip_suffix("Exception").unwrap_or(&code) {
-            // Another attempt, another time on the clock or another token may do.
+        let shown = if sent.is_some_and(|sent| message.contains(sent.expose())) { "" } else { message };
+        let shown: String = shown.chars().take(MESSAGE_LIMIT).collect();
+        let retry = match code.strip_suffix("Exception").unwrap_or(&code) {
+            // A retry, a corrected clock or a new token may succeed.
             "IDPCommunicationError"
             | "InvalidIdentityToken"
             | "ExpiredToken"
@@ -90,26 +90,26 @@ impl Sts {
             | "RequestLimitExceeded"
             | "SignatureDoesNotMatch"
             | "RequestExpired"
-            | "InvalidClientTokenId" => Again::Soon,
-            _ if status == 429 || status >= 500 => Again::Soon,
-            _ => Again::Late,
+            | "InvalidClientTokenId" => RetryPolicy::Soon,
+            _ if status == 429 || status >= 500 => RetryPolicy::Soon,
+            _ => RetryPolicy::Later,
         };
-        Step::Failed(Failure { reason: self.because(&format!("{status} {code} {told}")), again })
+        ProviderStep::Failed(ProviderFailure { reason: self.error(&format!("{status} {code} {shown}")), retry })
     }
 
-    fn because(&self, reason: &str) -> String {
+    fn error(&self, reason: &str) -> String {
         format!("STS through cluster \"{}\": {reason}", self.cluster)
     }
 }
 
-/// The credentials in an answer.
-fn set(xml: &str) -> Result<Set, String> {
-    let inner = element(xml, "Credentials").ok_or("the answer has no Credentials")?;
-    let text = |name: &str| element(inner, name).map(unescaped).ok_or_else(|| format!("the answer has no {name}"));
+/// Reads the set in a successful response.
+fn set(xml: &str) -> Result<CredentialSet, String> {
+    let inner = element(xml, "Credentials").ok_or("the response has no Credentials")?;
+    let text = |name: &str| element(inner, name).map(unescaped).ok_or_else(|| format!("the response has no {name}"));
     let (id, secret, token) = (text("AccessKeyId")?, text("SecretAccessKey")?, text("SessionToken")?);
     let credentials = Credentials::new(&id, &secret, Some(&token)).map_err(|error| error.to_string())?;
     let expiration = element(inner, "Expiration").map_or(Expiration::Absent, Expiration::of_text);
-    Ok(Set::expiring(credentials, expiration))
+    Ok(CredentialSet::expiring(credentials, expiration))
 }
 
 #[cfg(test)]
@@ -122,18 +122,18 @@ mod tests {
         Sts { cluster: "sts".to_owned(), host: None }
     }
 
-    fn read(status: u16, body: &str) -> Step {
+    fn read(status: u16, body: &str) -> ProviderStep {
         sts().read(
             &Response::Complete { status, body: body.as_bytes().to_vec(), date: None },
             Some(&Secret::new("sent-secret")),
         )
     }
 
-    fn failure(status: u16, code: &str, message: &str) -> Failure {
+    fn failure(status: u16, code: &str, message: &str) -> ProviderFailure {
         let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
         let body = format!("<ErrorResponse xmlns=\"x\"><Error>{error}</Error><RequestId>i</RequestId></ErrorResponse>");
         match read(status, &body) {
-            Step::Failed(failure) => failure,
+            ProviderStep::Failed(failure) => failure,
             other => panic!("{other:?}"),
         }
     }
@@ -148,31 +148,32 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_tried_soon_and_what_will_not_late() {
+    fn temporary_errors_are_retried_soon_and_others_later() {
         let cases = [
-            (400, "IDPCommunicationError", Again::Soon),
-            (400, "InvalidIdentityToken", Again::Soon),
-            (400, "ExpiredTokenException", Again::Soon),
-            (403, "SignatureDoesNotMatch", Again::Soon),
-            (500, "InternalFailure", Again::Soon),
-            (503, "", Again::Soon),
-            (429, "", Again::Soon),
-            (400, "Throttling", Again::Soon),
-            (403, "AccessDenied", Again::Late),
-            (403, "IDPRejectedClaim", Again::Late),
-            (400, "MalformedPolicyDocument", Again::Late),
-            (400, "ValidationError", Again::Late),
+            (400, "IDPCommunicationError", RetryPolicy::Soon),
+            (400, "InvalidIdentityToken", RetryPolicy::Soon),
+            (400, "ExpiredTokenException", RetryPolicy::Soon),
+            (403, "SignatureDoesNotMatch", RetryPolicy::Soon),
+            (500, "InternalFailure", RetryPolicy::Soon),
+            (503, "", RetryPolicy::Soon),
+            (429, "", RetryPolicy::Soon),
+            (400, "Throttling", RetryPolicy::Soon),
+            (403, "AccessDenied", RetryPolicy::Later),
+            (403, "IDPRejectedClaim", RetryPolicy::Later),
+            (400, "MalformedPolicyDocument", RetryPolicy::Later),
+            (400, "ValidationError", RetryPolicy::Later),
         ];
-        for (status, code, again) in cases {
-            assert_eq!(failure(status, code, "m").again, again, "{code}");
+        for (status, code, retry) in cases {
+            assert_eq!(failure(status, code, "m").retry, retry, "{code}");
         }
     }
 
     #[test]
-    fn a_message_is_told_without_secrets() {
-        let told =
+    fn messages_are_shown_without_secrets() {
+        let reason =
             failure(403, "AccessDenied", "User: &quot;a&quot; is not authorized to perform: sts:AssumeRole").reason;
-        assert!(told.ends_with("403 AccessDenied User: \"a\" is not authorized to perform: sts:AssumeRole"), "{told}");
+        let expected = "403 AccessDenied User: \"a\" is not authorized to perform: sts:AssumeRole";
+        assert!(reason.ends_with(expected), "{reason}");
         assert!(!failure(400, "InvalidIdentityToken", "bad: sent-secret").reason.contains("sent-secret"));
         let mismatch = "No match. The Canonical String for this request should have been 'x-amz-security-token:TOKEN'";
         assert!(!failure(403, "SignatureDoesNotMatch", mismatch).reason.contains("TOKEN"));
@@ -180,30 +181,30 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_credentials_names_what_is_missing() {
+    fn missing_elements_are_named() {
         for (body, missing) in [
-            ("", "the answer has no Credentials"),
-            ("<Credentials><AccessKeyId>AKID</AccessKeyId></Credentials>", "the answer has no SecretAccessKey"),
-            ("<Credentials><AccessKeyId>AKID", "the answer has no Credentials"),
+            ("", "the response has no Credentials"),
+            ("<Credentials><AccessKeyId>AKID</AccessKeyId></Credentials>", "the response has no SecretAccessKey"),
+            ("<Credentials><AccessKeyId>AKID", "the response has no Credentials"),
         ] {
-            let Step::Failed(failure) = read(200, body) else { panic!("{body}") };
+            let ProviderStep::Failed(failure) = read(200, body) else { panic!("{body}") };
             assert!(failure.reason.ends_with(missing), "{}", failure.reason);
         }
     }
 
     proptest! {
         #[test]
-        fn any_answer_is_read_and_shows_no_secret(status in 0u16..1_000, text in "[ -~]{0,200}") {
+        fn no_message_shows_the_sent_secret(status in 0u16..1_000, text in "[ -~]{0,200}") {
             let error = format!("<Error><Code>{text}</Code><Message>{text} sent-secret</Message></Error>");
             for body in [&text, &error] {
-                if let Step::Failed(failure) = read(status, body) {
+                if let ProviderStep::Failed(failure) = read(status, body) {
                     prop_assert!(!failure.reason.contains("sent-secret"), "{}", failure.reason);
                 }
             }
         }
 
         #[test]
-        fn forms_are_read_back_as_they_were(value in "\\PC{0,40}") {
+        fn parameters_survive_form_encoding(value in "\\PC{0,40}") {
             let call = sts().call(&Region::new("us-east-1").unwrap(), "A", &[("V", &value)]);
             let read: Vec<(String, String)> = form_urlencoded::parse(&call.body).into_owned().collect();
             prop_assert_eq!(&read[2], &("V".to_owned(), value));

@@ -1,47 +1,48 @@
-//! The provider `web_identity`: STS's AssumeRoleWithWebIdentity with a token from a file, as EKS gives it to a service
-//! account (IRSA).
+//! The provider `web_identity`: STS's AssumeRoleWithWebIdentity with a token from a file, as EKS provides it for a
+//! service account (IRSA).
 
 use std::fmt;
 
 use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
-    Response,
-    file::File,
-    provider::{Circumstances, Environment, Found, Provider, Step, variable},
+    Provider, Response,
+    file::ServedFile,
     raw::{RoleKeys, file_of},
+    step::{Environment, ProviderContext, ProviderSetup, ProviderStep, variable},
     sts::Sts,
 };
 
 object! {
-    /// A role for a web identity, such as a service account of EKS. What is not given here is taken from the environment
+    /// A role for a web identity, such as an EKS service account. Keys that are absent here default to the environment
     /// variables that EKS sets.
     pub struct RawWebIdentity {
         /// `web_identity`
         provider: String,
-        /// The Envoy cluster that leads to STS. Required.
+        /// The Envoy cluster of STS. Required.
         cluster: String,
-        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or as the region's partition has it.
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or the region's host in other partitions.
         sts_host: String,
-        /// The role. Default: `AWS_ROLE_ARN`.
+        /// The ARN of the role. Default: `AWS_ROLE_ARN`.
         role_arn: String,
-        /// The session's name. Default: `AWS_ROLE_SESSION_NAME`, else `acpw`.
+        /// The session name. Default: `AWS_ROLE_SESSION_NAME`, or `acpw`.
         session_name: String,
-        /// The file that has the identity's token, read at each refresh. Default: `AWS_WEB_IDENTITY_TOKEN_FILE`.
+        /// The path of the file with the identity's token, which is read at each refresh. Default:
+        /// `AWS_WEB_IDENTITY_TOKEN_FILE`.
         token_file: String,
-        /// The Envoy cluster that leads to the file server. Required.
+        /// The Envoy cluster of the file server. Required.
         file_cluster: String,
     }
 }
 
-/// Exchanges the token in a file for credentials of a role. `Debug` shows no token.
+/// Exchanges a token in a file for credentials of a role. `Debug` shows no token.
 #[derive(Clone)]
 pub struct WebIdentity {
     sts: Sts,
     role_arn: String,
     session_name: String,
-    file: File,
-    /// The token that STS was asked with.
+    file: ServedFile,
+    /// The token sent to STS.
     token: Option<Secret>,
 }
 
@@ -51,7 +52,7 @@ impl RawWebIdentity {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<Found> {
+    ) -> Option<ProviderSetup> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.optional(at("role_arn"), faults).or_else(|| variable(environment, "AWS_ROLE_ARN"));
         let session_name = self.session_name.optional(at("session_name"), faults);
@@ -63,28 +64,31 @@ impl RawWebIdentity {
         let (role_arn, token_file) = match (role_arn, token_file) {
             (Some(role_arn), Some(token_file)) => (role_arn, token_file),
             (role_arn, _) => {
-                let missing = if role_arn.is_none() {
-                    "neither role_arn nor AWS_ROLE_ARN"
-                } else {
-                    "neither token_file nor AWS_WEB_IDENTITY_TOKEN_FILE"
+                let (key, variable) = match role_arn {
+                    None => ("role_arn", "AWS_ROLE_ARN"),
+                    Some(_) => ("token_file", "AWS_WEB_IDENTITY_TOKEN_FILE"),
                 };
-                return Some(Found::Nothing(format!(
-                    "{missing} is given, here or among the variables that vm_config.environment_variables hands over"
+                return Some(ProviderSetup::Missing(format!(
+                    "{key} is not set, and vm_config.environment_variables does not pass {variable} to the VM"
                 )));
             }
         };
         let file = file_of(file_cluster, &token_file, "token_file", path, faults);
         let (sts, role_arn, session_name) = keys.check(role_arn, path, faults)?;
         let web_identity = WebIdentity { sts, role_arn, session_name, file: file?, token: None };
-        Some(Found::Provider(Provider::WebIdentity(web_identity)))
+        Some(ProviderSetup::Provider(Provider::WebIdentity(web_identity)))
     }
 }
 
 impl WebIdentity {
-    /// The kubelet replaces the token before it expires, so every refresh begins with the file.
-    pub(crate) fn step(&mut self, answer: Option<&Response>, Circumstances { region, .. }: Circumstances<'_>) -> Step {
+    /// Performs a step. Every refresh starts with the file, because the kubelet replaces the token before it expires.
+    pub(crate) fn step(
+        &mut self,
+        answer: Option<&Response>,
+        ProviderContext { region, .. }: ProviderContext<'_>,
+    ) -> ProviderStep {
         match (answer, self.token.take()) {
-            (None, _) => Step::Call(self.file.read()),
+            (None, _) => ProviderStep::Call(self.file.read()),
             (Some(answer), None) => match self.file.token(answer) {
                 Ok(token) => {
                     let parameters = [
@@ -94,9 +98,9 @@ impl WebIdentity {
                     ];
                     let call = self.sts.call(region, "AssumeRoleWithWebIdentity", &parameters);
                     self.token = Some(Secret::new(token));
-                    Step::Call(call)
+                    ProviderStep::Call(call)
                 }
-                Err(reason) => Step::soon(reason),
+                Err(reason) => ProviderStep::soon(reason),
             },
             (Some(answer), Some(token)) => self.sts.read(answer, Some(&token)),
         }

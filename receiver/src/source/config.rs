@@ -1,4 +1,4 @@
-//! The keys of the configuration that name sources.
+//! The configuration keys of sources.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use acpw_config::{Field, Object, ValidationErrors};
 
 use super::{Publish, Reader, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape};
 
-/// Gives the value of an environment variable.
+/// Returns the value of an environment variable.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What all sources have.
+/// Settings of every source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceConfig {
-    /// The path of its key in the configuration.
+    /// The path of the source's key in the configuration.
     pub name: String,
-    /// The Envoy cluster that leads to it.
+    /// The Envoy cluster of the source.
     pub cluster: String,
     /// The `:authority` of requests.
     pub authority: String,
-    /// How often it is asked.
+    /// The time between two rounds.
     pub interval: Duration,
-    /// How long it may take to answer.
+    /// The time limit for a response.
     pub timeout: Duration,
-    /// As many bytes of an answer as are taken in; one that is longer is refused.
+    /// The maximum size of a response in bytes. A longer one is refused.
     pub answer_limit: usize,
-    /// When its data are published.
+    /// When to publish the data.
     pub publish: Publish,
 }
 
-/// The keys of the configuration that name sources.
+/// The raw values of the keys that configure sources.
 #[derive(Default)]
 pub struct RawSources {
     /// The key `ecs_task`.
@@ -40,7 +40,7 @@ pub struct RawSources {
 }
 
 impl RawSources {
-    /// The sources, in the order of the keys.
+    /// Validates the keys and returns the sources in the order of the keys.
     pub(crate) fn check(
         self,
         environment: Environment<'_>,

@@ -1,30 +1,30 @@
-//! Failures of sources, in words that say what to change.
+//! Explains failures of sources and how to fix them.
 
 use std::time::Duration;
 
 use super::SourceConfig;
 
-/// A hint for ports that speak TLS.
-const TLS: &str = "; if the port speaks TLS, give the cluster a transport_socket";
+/// A hint for ports that use TLS.
+const TLS: &str = "; if the port uses TLS, configure a transport_socket for the cluster";
 
-/// Envoy measures a timeout from the beginning of its own loop, which may be this much earlier than
-/// the request.
+/// The tolerance when comparing with the timeout. Envoy measures it from the start of its event loop iteration, which
+/// may be this much earlier than the request.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// Explains why there is no answer, `waited` after the request.
+/// Explains why there is no response. `waited` is the time since the request.
 pub(super) fn explain(reason: &str, config: &SourceConfig, waited: Duration) -> String {
     let hint = tls_hint(reason);
     match reason {
         _ if waited.saturating_add(SLACK) >= config.timeout => {
-            format!("no whole answer within {} ms: {reason}", config.timeout.as_millis())
+            format!("no complete response within {} ms: {reason}", config.timeout.as_millis())
         }
-        "the answer broke off" => format!("the connection was closed within the answer{TLS}"),
+        "the answer broke off" => format!("the connection was closed before the response was complete{TLS}"),
         _ if reason.starts_with("the answer is longer than") => format!("{reason}; raise answer_limit_bytes"),
         _ => format!("{reason}{hint}"),
     }
 }
 
-/// Returns a hint where a text looks as if a port that speaks TLS was asked without it.
+/// Returns a hint if the text suggests a plain HTTP request to a port that uses TLS.
 pub(super) fn tls_hint(text: &str) -> &'static str {
     let text = text.to_ascii_lowercase();
     let is_refused = text.contains("https") && (text.contains("http request") || text.contains("plain"));
@@ -38,7 +38,7 @@ mod tests {
     use crate::source::Publish;
 
     #[test]
-    fn failures_say_what_to_change() {
+    fn failures_explain_how_to_fix_them() {
         let config = SourceConfig {
             name: "scrape[0]".to_owned(),
             cluster: "app".to_owned(),
@@ -49,15 +49,20 @@ mod tests {
             publish: Publish::Interval,
         };
         let explained = |reason: &str, millis| explain(reason, &config, Duration::from_millis(millis));
-        let stalled = "no whole answer within 1000 ms: upstream request timeout";
+        let stalled = "no complete response within 1000 ms: upstream request timeout";
         assert_eq!(explained("upstream request timeout", 950), stalled);
         assert_eq!(explained("upstream request timeout", 949), "upstream request timeout");
-        assert_eq!(explained("the answer broke off", 1_001), "no whole answer within 1000 ms: the answer broke off");
+        assert_eq!(
+            explained("the answer broke off", 1_001),
+            "no complete response within 1000 ms: the answer broke off"
+        );
         let tls = [
             "the answer broke off",
             "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
             "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
         ];
+        let closed = "the connection was closed before the response was complete";
+        assert_eq!(explained("the answer broke off", 5), [closed, TLS].concat());
         for reason in tls {
             assert!(explained(reason, 5).ends_with(TLS), "{reason}");
         }

@@ -1,6 +1,6 @@
-//! Headers of a source's answer.
+//! The headers of a source's response.
 
-/// The headers of an answer that say how its body is to be read.
+/// The response headers that determine how to read the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// `content-type`, in lower case.
@@ -11,12 +11,12 @@ pub struct Head {
     pub location: String,
     /// `content-length`.
     pub content_length: Option<usize>,
-    /// Whether `transfer-encoding` says that the body comes in chunks, the last of which is marked.
+    /// True if `transfer-encoding` is chunked, in which case the last chunk marks the end of the body.
     pub is_chunked: bool,
 }
 
 impl Head {
-    /// Reads an answer's headers: `header` returns the value of a lower-case name.
+    /// Reads the headers of a response. `header` returns the value of a lower-case name.
     pub fn new(header: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
         let text = |name: &str| {
             let value = header(name).and_then(|value| String::from_utf8(value).ok());
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_read() {
+    fn headers_are_normalized() {
         let headers: [(&[u8], &[u8]); 7] = [
             (b":status", b"200"),
             (b"content-type", b"Text/Plain; version=0.0.4"),

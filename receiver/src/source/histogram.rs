@@ -1,65 +1,63 @@
-//! Buckets with bounds of someone else's choice, as a distribution.
+//! Converts histogram buckets with arbitrary bounds into a distribution.
 
 use acpw_metric::{Distribution, quota::MAX_VALUES_PER_DATUM};
 
-/// By how much, of itself, a sum may be off that is the same but for rounding.
+/// The relative difference of two sums that differ only by rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// Values between two bounds.
+/// The values added to a bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slice {
-    /// The bound of the bucket below, which does not belong to this one.
+pub struct BucketDelta {
+    /// The lower bound, exclusive.
     pub lower: f64,
-    /// The bucket's bound, +Inf for the last.
+    /// The upper bound, inclusive; +Inf for the last bucket.
     pub upper: f64,
-    /// How many values, at least one.
+    /// The number of values, at least one.
     pub count: u64,
 }
 
-/// Returns the distribution of the values in these buckets, which are in ascending order, with
-/// their sum. Returns `None` if there are no values, or too large ones.
+/// Returns the distribution of the values in these buckets, which must ascend, with the given sum. Returns `None` if
+/// there are no values or if they are too large.
 ///
-/// The count is exact, and so is a sum that values in these buckets can have. Targets whose sum is
-/// an estimate itself, such as Envoy, say others: such a sum becomes the nearest one that is
-/// possible. Without a sum (NaN) it is estimated, with all values in the middle of their buckets,
-/// and at the highest bound if they are above it.
+/// The count is exact, and so is the sum if it is possible for these buckets. A target may report an impossible sum if
+/// it estimates it, as Envoy does; the nearest possible sum replaces it. A missing sum (NaN) is estimated: values are
+/// in the middle of their buckets, and values above the highest bound are at that bound.
 ///
-/// One value in each bucket stands for all of them, so no value is off by more than its bucket is
-/// wide. Minimum and maximum are such values too. The sum says where in their buckets they are:
-/// values above the highest bound are what the sum leaves for them when all others are in the
-/// middle of their buckets; without such values, all are at the share of the width of their buckets
-/// that gives the sum.
-pub fn distribution(slices: &[Slice], sum: f64) -> Option<Distribution> {
-    let over = slices.last().filter(|last| last.upper.is_infinite());
-    let finite = slices.get(..slices.len().saturating_sub(usize::from(over.is_some())))?;
+/// One value represents all values of a bucket, so the error of a value is at most the width of its bucket. The minimum
+/// and maximum are such values too. The sum determines where in their buckets the values are. Values above the highest
+/// bound make up the rest of the sum when all others are in the middle of their buckets. Without such values, all are
+/// at the same fraction of the width of their buckets.
+pub fn distribution(deltas: &[BucketDelta], sum: f64) -> Option<Distribution> {
+    let over = deltas.last().filter(|last| last.upper.is_infinite());
+    let finite = deltas.get(..deltas.len().saturating_sub(usize::from(over.is_some())))?;
     let (mut lowest, mut width) = (0.0, 0.0);
     for slice in finite {
-        let Slice { lower, upper, count } = *slice;
+        let BucketDelta { lower, upper, count } = *slice;
         lowest += lower * count as f64;
         width += (upper - lower) * count as f64;
     }
     let is_known = sum.is_finite();
-    let over = over.map(|Slice { lower, count, .. }| {
+    let over = over.map(|BucketDelta { lower, count, .. }| {
         let count = *count as f64;
         let mean = (sum - lowest - width / 2.0) / count;
-        // Without any finite bound, and without a sum, there is nothing to go by.
+        // Without a sum, the lower bound is the only estimate; it may be infinite, in which case there is none.
         let value = if is_known { mean.max(*lower) } else { *lower };
         (value, value * count)
     });
     let over_sum = over.map_or(0.0, |(_, sum)| sum);
     let rest = if is_known { sum - over_sum - lowest } else { width / 2.0 };
-    // Not clamp(), whose panic would bring the formatting of doubles along.
+    // clamp() can panic, and its message would add the formatting of floats to the module.
     let rest = if rest < width { rest.max(0.0) } else { width };
     let share = if width > 0.0 { rest / width } else { 0.0 };
     let mut distribution = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
-    for Slice { lower, upper, count } in slices {
+    for BucketDelta { lower, upper, count } in deltas {
         let value = if upper.is_infinite() { over?.0 } else { lower + (upper - lower) * share };
         if !distribution.record_n(value, *count) {
             return None;
         }
     }
     let possible = lowest + rest + over_sum;
-    // A possible sum is kept to the last bit.
+    // A possible sum is preserved exactly.
     let is_possible = (possible - sum).abs() <= (sum.abs() + lowest.abs() + width) * ROUNDING;
     let (min, max) = (distribution.min(), distribution.max());
     distribution.with_statistics(if is_possible { sum } else { possible }, min, max)
@@ -71,18 +69,18 @@ mod tests {
 
     use super::*;
 
-    fn slices(counts: &[(f64, f64, u64)]) -> Vec<Slice> {
-        counts.iter().map(|(lower, upper, count)| Slice { lower: *lower, upper: *upper, count: *count }).collect()
+    fn deltas(counts: &[(f64, f64, u64)]) -> Vec<BucketDelta> {
+        counts.iter().map(|(lower, upper, count)| BucketDelta { lower: *lower, upper: *upper, count: *count }).collect()
     }
 
     fn values(counts: &[(f64, f64, u64)], sum: f64) -> Option<Vec<(f64, u64)>> {
-        let distribution = distribution(&slices(counts), sum)?;
+        let distribution = distribution(&deltas(counts), sum)?;
         assert_eq!(distribution.sum(), sum);
         Some(distribution.values().collect())
     }
 
     #[test]
-    fn the_sum_tells_where_in_their_buckets_values_are() {
+    fn the_sum_determines_where_values_are_in_their_buckets() {
         let buckets = [(0.0, 1.0, 2), (1.0, 3.0, 1)];
         assert_eq!(values(&buckets, 3.0), Some(vec![(0.5, 2), (2.0, 1)]));
         assert_eq!(values(&buckets, 1.0), Some(vec![(0.0, 2), (1.0, 1)]));
@@ -91,28 +89,28 @@ mod tests {
     }
 
     #[test]
-    fn values_above_the_highest_bound_are_what_the_sum_leaves() {
+    fn values_above_the_highest_bound_make_up_the_rest_of_the_sum() {
         let inf = f64::INFINITY;
         assert_eq!(values(&[(0.0, 1.0, 2), (1.0, inf, 2)], 21.0), Some(vec![(0.5, 2), (10.0, 2)]));
-        // Less than the bound is left: the others are lower in their buckets.
+        // The rest is less than the bound, so the others are lower in their buckets.
         assert_eq!(values(&[(0.0, 1.0, 2), (1.0, inf, 2)], 2.5), Some(vec![(0.25, 2), (1.0, 2)]));
         assert_eq!(values(&[(f64::NEG_INFINITY, inf, 4)], -8.0), Some(vec![(-2.0, 4)]));
     }
 
     #[test]
-    fn a_sum_that_cannot_be_becomes_the_nearest_that_can() {
-        let sum_of = |counts: &[(f64, f64, u64)], sum| Some(distribution(&slices(counts), sum)?.sum());
+    fn an_impossible_sum_becomes_the_nearest_possible_one() {
+        let sum_of = |counts: &[(f64, f64, u64)], sum| Some(distribution(&deltas(counts), sum)?.sum());
         assert_eq!(sum_of(&[(0.0, 1.0, 2)], 2.1), Some(2.0));
         assert_eq!(sum_of(&[(0.0, 1.0, 2)], -0.1), Some(0.0));
         assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 1)], 0.9), Some(1.0));
-        // Rounding of a target that has added up for long is no contradiction.
+        // A rounding error that a target has accumulated is accepted.
         assert_eq!(sum_of(&[(0.0, 1e6, 2)], 2e6 + 1e-7), Some(2e6 + 1e-7));
         assert_eq!(sum_of(&[], 0.0), None);
     }
 
     #[test]
     fn a_missing_sum_is_estimated() {
-        let sum_of = |counts: &[(f64, f64, u64)]| Some(distribution(&slices(counts), f64::NAN)?.sum());
+        let sum_of = |counts: &[(f64, f64, u64)]| Some(distribution(&deltas(counts), f64::NAN)?.sum());
         assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, 3.0, 1)]), Some(3.0));
         assert_eq!(sum_of(&[(0.0, 1.0, 2), (1.0, f64::INFINITY, 3)]), Some(4.0));
         assert_eq!(sum_of(&[(f64::NEG_INFINITY, f64::INFINITY, 3)]), None);
@@ -120,14 +118,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn count_and_sum_are_exact_and_each_value_lies_in_its_bucket(
+        fn count_and_sum_are_exact_and_each_value_is_in_its_bucket(
             samples in prop::collection::vec(0u32..40_000, 1..200)
         ) {
             let bounds = [0.0, 5.0, 10.0, 25.0, 100.0, 1_000.0, 30_000.0, f64::INFINITY];
             let samples: Vec<f64> = samples.into_iter().map(|sample| f64::from(sample) / 4.0).collect();
-            let mut counted: Vec<Slice> = bounds
+            let mut counted: Vec<BucketDelta> = bounds
                 .windows(2)
-                .map(|pair| Slice { lower: pair[0], upper: pair[1], count: 0 })
+                .map(|pair| BucketDelta { lower: pair[0], upper: pair[1], count: 0 })
                 .collect();
             for sample in &samples {
                 let slice = counted.iter_mut().find(|slice| *sample <= slice.upper).unwrap();

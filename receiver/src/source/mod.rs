@@ -1,16 +1,20 @@
-//! What the receiver asks for data: the task's container stats, Prometheus endpoints and Envoy's own stats.
+//! Sources that the receiver polls for data: ECS container stats, Prometheus endpoints and Envoy's own stats.
 //!
-//! The walk of an answer: [`Sources::poll_call`] → Envoy's callout → [`Sources::handle_answer`], which only keeps the body →
-//! [`Sources::poll_data`], which reads a part of it a tick and gives what was measured → the publisher. A target that
-//! hangs, fails or lies costs nothing but its own data: it has one request under way at a time, its answer, its series and
-//! the work of a tick are bounded, and what cannot be right is a gap that is counted, never a value.
+//! A response takes this path: [`Sources::poll_call`] → Envoy's callout → [`Sources::handle_answer`], which only stores
+//! the body → [`Sources::poll_data`], which parses a part of it per tick and returns data → the publisher.
+//!
+//! A round is one poll of a source, which may take several requests. A source that hangs, fails or lies affects only
+//! its own data: it has one request in flight at a time, and the size of its response, its series and the work per tick
+//! are bounded. An implausible value is dropped and counted as a gap; it is never published.
 
+pub mod change;
 pub mod collector;
-pub mod difference;
 pub mod ecs;
 pub mod envoy;
 pub mod histogram;
-pub mod poll;
+pub mod name_pattern;
+pub mod poll_schedule;
+pub mod raw_rule;
 pub mod reading;
 pub mod rule;
 pub mod scrape;
@@ -18,9 +22,9 @@ pub mod scrape;
 mod config;
 mod failure;
 mod head;
-mod key;
-mod nearest;
 mod remark;
+mod shared_keys;
+mod similar_names;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -28,38 +32,38 @@ use acpw_metric::{Accumulator, Now};
 
 pub use config::{RawSources, SourceConfig};
 pub use head::Head;
-use poll::Poll;
+use poll_schedule::PollSchedule;
 
 use crate::{
     call::{Call, Response},
     notice::Notice,
 };
 
-/// How many bytes of answers are read in one tick. Of the shortest lines of a Prometheus endpoint that is 2 ms of native code
-/// on a server's core, and some 5 ms in V8.
+/// The number of response bytes to parse per tick. For the shortest lines of a Prometheus endpoint this takes 2 ms of
+/// native code on a server's core, and about 5 ms in V8.
 pub const TICK_BYTES: usize = 64 * 1024;
 
-/// A source's place in the configuration.
+/// Identifies a source by its position in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceId(usize);
 
-/// What happened with all sources since the start.
+/// Counters of all sources since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceCounts {
-    /// Answers that were read.
+    /// Responses that were read.
     pub answers: u64,
-    /// Requests without an answer, and answers that are not what was asked for.
+    /// Requests without a response, and responses that cannot be used.
     pub failed: u64,
-    /// Values that could not be had: the first of a counter, one that went back, one that is no number.
+    /// Values that are missing, such as the first of a counter, one of a counter that went back, or an invalid number.
     pub gaps: u64,
-    /// Series left out because a source has more than its limit.
+    /// Series ignored because a source has more than its limit.
     pub over_limit: u64,
-    /// Lines of Prometheus endpoints that could not be read.
+    /// Lines of Prometheus endpoints that could not be parsed.
     pub skipped_lines: u64,
 }
 
 impl SourceCounts {
-    /// Adds what was counted elsewhere.
+    /// Adds other counters to these.
     fn add(&mut self, more: Self) {
         let Self { answers, failed, gaps, over_limit, skipped_lines } = more;
         self.answers = self.answers.saturating_add(answers);
@@ -70,22 +74,22 @@ impl SourceCounts {
     }
 }
 
-/// What a source has measured.
+/// Data of a source.
 #[derive(Debug)]
 pub struct Data {
-    /// The data, stamped by the time that was told.
+    /// The data, with the timestamp of the response.
     pub data: Accumulator,
-    /// When they are published.
+    /// When to publish the data.
     pub publish: Publish,
 }
 
-/// When data are published.
+/// When to publish data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Publish {
-    /// With everything else, once an interval.
+    /// With all other data, once per `publish_interval_millisecond`.
     #[default]
     Interval,
-    /// As soon as they are there.
+    /// Immediately.
     Now,
 }
 
@@ -97,19 +101,19 @@ pub struct Sources {
     notices: VecDeque<Notice>,
 }
 
-/// One of them.
+/// A configured source and its state.
 #[derive(Debug)]
 struct Source {
     config: SourceConfig,
-    poll: Poll,
+    poll: PollSchedule,
     reader: Reader,
-    /// When it was last asked, by the steady clock.
-    asked: Duration,
-    /// Since when its answers are not what they should be.
+    /// The time of the last request, by the steady clock.
+    requested_at: Duration,
+    /// True if the last round failed.
     is_failing: bool,
 }
 
-/// What knows the requests of a round and understands their answers.
+/// Creates the requests of a round and parses their responses.
 #[derive(Debug)]
 pub enum Reader {
     /// A task's container stats.
@@ -121,7 +125,7 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// The path of the next request of this round; nothing when the round has come to its end.
+    /// Returns the path of the next request in this round, or `None` at the end of the round.
     fn next_path(&mut self) -> Option<String> {
         match self {
             Self::Ecs(reader) => reader.next_path(),
@@ -130,8 +134,10 @@ impl Reader {
         }
     }
 
-    /// Keeps the body of an answer that arrived now, `waited` after it was asked for. The error says why it is not what was
-    /// asked for, and ends the round.
+    /// Stores the body of a response, to be parsed by [`read`](Self::read). It arrived `waited` after it was requested.
+    ///
+    /// # Errors
+    /// The reason why the response cannot be used. The round has ended.
     fn handle_answer(&mut self, head: &Head, answer: Response, waited: Duration, now: Now) -> Result<(), String> {
         match self {
             Self::Ecs(reader) => reader.handle_answer(answer, now),
@@ -140,7 +146,7 @@ impl Reader {
         }
     }
 
-    /// Whether there is something to read.
+    /// Returns true if there is a response to parse.
     fn is_reading(&self) -> bool {
         match self {
             Self::Ecs(reader) => reader.is_reading(),
@@ -149,7 +155,7 @@ impl Reader {
         }
     }
 
-    /// The next remark for the operator, if there is one.
+    /// Returns the next remark for the operator, if there is one.
     fn poll_remark(&mut self) -> Option<String> {
         match self {
             Self::Ecs(reader) => reader.poll_remark(),
@@ -158,7 +164,10 @@ impl Reader {
         }
     }
 
-    /// Reads on for about `budget` bytes, takes from it what was read, and adds what was measured to `data`.
+    /// Parses about `budget` bytes, subtracts their number from it, and adds measurements to `data`.
+    ///
+    /// # Errors
+    /// The reason why the response cannot be used. The round has ended.
     fn read(&mut self, budget: &mut usize, data: &mut Accumulator, counts: &mut SourceCounts) -> Result<(), String> {
         match self {
             Self::Ecs(reader) => reader.read(budget, data, counts),
@@ -169,26 +178,26 @@ impl Reader {
 }
 
 impl Sources {
-    /// Sources that have not been asked yet.
+    /// Creates sources that have not been polled.
     pub fn new(configs: Vec<(SourceConfig, Reader)>) -> Self {
         let source = |(config, reader): (SourceConfig, Reader)| {
-            let poll = Poll::new(config.interval);
-            Source { config, poll, reader, asked: Duration::ZERO, is_failing: false }
+            let poll = PollSchedule::new(config.interval);
+            Source { config, poll, reader, requested_at: Duration::ZERO, is_failing: false }
         };
         Self { sources: configs.into_iter().map(source).collect(), ..Self::default() }
     }
 
-    /// The next request to send now, if there is one. To be called on a tick, until there is none.
+    /// Returns the next request to send now. Call it on every tick, until it returns `None`.
     pub fn poll_call(&mut self, now: Now) -> Option<(SourceId, Call)> {
         for (index, source) in self.sources.iter_mut().enumerate() {
-            let is_idle = !source.poll.is_asking() && !source.reader.is_reading();
+            let is_idle = !source.poll.is_waiting() && !source.reader.is_reading();
             if !is_idle || !(source.poll.is_in_round() || source.poll.begin(now)) {
                 continue;
             }
             match source.reader.next_path() {
                 Some(path) => {
-                    source.poll.asked();
-                    source.asked = now.steady;
+                    source.poll.mark_sent();
+                    source.requested_at = now.steady;
                     let SourceConfig { cluster, authority, timeout, .. } = &source.config;
                     let call = Call { timeout: *timeout, ..Call::near(cluster, "GET", authority, &path) };
                     let call = match &source.reader {
@@ -203,15 +212,15 @@ impl Sources {
         None
     }
 
-    /// How many bytes of a source's answer are taken in; one more is to be read, to see that there are more.
+    /// Returns the maximum size of a source's response in bytes. Read one byte more, to detect a longer one.
     pub fn answer_limit(&self, id: SourceId) -> usize {
         self.sources.get(id.0).map_or(0, |source| source.config.answer_limit)
     }
 
-    /// Takes in that a request could not be dispatched, and why.
+    /// Handles a request that could not be dispatched, for this reason.
     pub fn handle_undispatched(&mut self, id: SourceId, reason: &str, now: Now) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
-        source.poll.answered();
+        source.poll.mark_answered();
         let reason = format!("cluster_name \"{}\": {reason}", source.config.cluster);
         if let Err(reason) =
             source.reader.handle_answer(&Head::default(), Response::Missing(reason), Duration::ZERO, now)
@@ -220,16 +229,16 @@ impl Sources {
         }
     }
 
-    /// Takes in an answer of whose headers nothing is known. `now` stamps its data.
+    /// Handles a response without known headers. Its data gets the timestamp `now`.
     pub fn handle_answer(&mut self, id: SourceId, answer: Response, now: Now) {
         self.handle_answer_with(id, &Head::default(), answer, now);
     }
 
-    /// Takes in an answer with its headers. `now` stamps its data.
+    /// Handles a response with its headers. Its data gets the timestamp `now`.
     pub fn handle_answer_with(&mut self, id: SourceId, head: &Head, answer: Response, now: Now) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
-        source.poll.answered();
-        let waited = now.steady.saturating_sub(source.asked);
+        source.poll.mark_answered();
+        let waited = now.steady.saturating_sub(source.requested_at);
         let answer = match answer {
             Response::Missing(reason) => Response::Missing(failure::explain(&reason, &source.config, waited)),
             answer => answer,
@@ -239,8 +248,9 @@ impl Sources {
         }
     }
 
-    /// Reads a part of the answers that are there, and gives what they say. To be called once a tick. Each has its share of
-    /// the tick's bytes: a large answer keeps no other from being read.
+    /// Parses a part of the stored responses and returns their data. Call it once per tick.
+    ///
+    /// All responses share [`TICK_BYTES`] equally, so a large one does not delay the others.
     pub fn poll_data(&mut self) -> Vec<Data> {
         let reading = self.sources.iter().filter(|source| source.reader.is_reading()).count();
         let share = TICK_BYTES / reading.max(1);
@@ -266,12 +276,12 @@ impl Sources {
         all
     }
 
-    /// What happened since the start.
+    /// Returns the counters since the start.
     pub fn counts(&self) -> SourceCounts {
         self.counts
     }
 
-    /// The next thing an operator is to be told.
+    /// Returns the next notice for the operator.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
@@ -284,7 +294,7 @@ impl Sources {
         }
     }
 
-    /// Ends the round; the next one begins at its time.
+    /// Ends a failed round. The next round begins on schedule.
     fn fail(&mut self, id: SourceId, reason: String) {
         let Some(source) = self.sources.get_mut(id.0) else { return };
         source.poll.end();

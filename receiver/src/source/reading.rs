@@ -1,138 +1,136 @@
-//! Series as a target describes them, in Prometheus' terms.
+//! Series of a Prometheus target, in Prometheus' terms.
 
 use std::borrow::Cow;
 
-/// One label.
+/// A label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label<'a> {
-    /// Its name.
+    /// The name.
     pub name: Cow<'a, str>,
-    /// Its value.
+    /// The value.
     pub value: Cow<'a, str>,
 }
 
-/// One line about a series. A counter or gauge has one, and a histogram one for each of its parts.
+/// One line about a series. A counter or gauge has one line, a histogram one per part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading<'a> {
-    /// The name that rules match: a counter's with its `_total`, a histogram's or summary's without
-    /// `_bucket`, `_count` and `_sum`.
+    /// The name that rules match: with `_total` for a counter, without `_bucket`, `_count` and `_sum` for a histogram
+    /// or summary.
     pub name: &'a str,
-    /// Its labels, without `le`.
+    /// The labels, except `le`.
     pub labels: &'a [Label<'a>],
     /// The kind of the series.
-    pub kind: Kind,
+    pub kind: SeriesKind,
     /// The part of the series that the line is about.
     pub part: Part,
 }
 
 /// The kind of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A total since the series began.
+pub enum SeriesKind {
+    /// A total since the series started.
     Counter,
-    /// A level.
+    /// A current value.
     Gauge,
-    /// A number whose kind the target does not say.
+    /// A number of unknown type.
     Untyped,
-    /// Counts of values by their bounds since the series began.
+    /// Counts of values per bucket since the series started.
     Histogram,
-    /// A count and a sum of values since the series began.
+    /// A count and a sum of values since the series started.
     Summary,
 }
 
-/// A part of a series. A number that cannot be read is NaN.
+/// A part of a series. An invalid number is NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Part {
     /// The value of a counter, a gauge, or a series without a type.
     Value(f64),
     /// A bucket of a histogram.
-    Bucket(Bucket),
+    CumulativeBucket(CumulativeBucket),
     /// The number of values of a histogram or summary.
     Count(f64),
-    /// The sum of these values.
+    /// The sum of the values of a histogram or summary.
     Sum(f64),
-    /// The time at which the series began, in seconds since the Unix epoch.
+    /// The time at which the series started, in seconds since the epoch.
     Created(f64),
 }
 
 /// A whole series at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// A total since the series began.
+    /// A total since the series started.
     Counter(f64),
-    /// A level.
+    /// A current value.
     Gauge(f64),
-    /// Counts of values by their bounds since the series began.
+    /// Counts of values per bucket since the series started.
     Histogram {
-        /// Bounds, ascending; the last bucket may be +Inf or not.
-        buckets: &'a [Bucket],
+        /// The buckets in ascending order. The +Inf bucket is optional.
+        buckets: &'a [CumulativeBucket],
         /// The number of values.
         count: f64,
-        /// Their sum; NaN if the target does not say it.
+        /// The sum of the values, NaN if unknown.
         sum: f64,
     },
-    /// A count and a sum of values since the series began.
+    /// A count and a sum of values since the series started.
     Summary {
         /// The number of values.
         count: f64,
-        /// Their sum.
+        /// The sum of the values.
         sum: f64,
     },
 }
 
 /// A bucket of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bucket {
-    /// Its upper bound, Prometheus' `le`: it belongs to the bucket.
+pub struct CumulativeBucket {
+    /// The inclusive upper bound (`le`).
     pub upper: f64,
-    /// The number of values not above it; those of lower buckets are among them.
+    /// The number of values up to the bound, including those of lower buckets.
     pub cumulative: f64,
 }
 
-/// A line of an answer that cannot be read.
+/// A line of a response that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skipped<'a> {
-    /// Its number, from 1.
+    /// The line number, from 1.
     pub number: u64,
-    /// The name that rules match, if the line has a readable one.
+    /// The name that rules match, if the line has a valid one.
     pub name: Option<&'a str>,
-    /// Whether the series is known and was handed over without a number.
+    /// True if only the number is invalid. The series was passed to [`Sink::accept`] with NaN.
     pub is_series_known: bool,
-    /// The reason, such as `is no bucket`.
+    /// The reason, as in "because it is not UTF-8".
     pub reason: &'a str,
-    /// The beginning of the line.
+    /// The start of the line.
     pub text: &'a str,
 }
 
-/// Which rules want a metric.
+/// The rules that match a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// None does.
+    /// No rule matches.
     No,
-    /// Only rules with a `*` in their names.
+    /// Only rules with `*` match.
     ByPattern,
-    /// A rule that has exactly this name.
+    /// A rule has exactly this name.
     ByName,
 }
 
-/// Takes what is read of an answer, line by line.
+/// Receives the parsed lines of a response.
 pub trait Sink {
-    /// Returns whether a rule wants metrics of this name.
+    /// Returns which rules match metrics of this name.
     fn wants(&mut self, name: &str) -> Wanted;
 
-    /// Takes a line about a series of a metric that is wanted.
-    fn take(&mut self, reading: &Reading<'_>);
+    /// Receives a line about a series of a wanted metric.
+    fn accept(&mut self, reading: &Reading<'_>);
 
-    /// Takes note of a line that cannot be read, and is of a wanted metric or of nobody knows
-    /// which.
+    /// Receives a line that cannot be parsed and may belong to a wanted metric.
     fn skip(&mut self, skipped: &Skipped<'_>);
 
-    /// Takes note of the time at which the process that answers has started, in seconds since the
-    /// Unix epoch.
-    fn take_process_start(&mut self, seconds: f64);
+    /// Receives the start time of the target's process, in seconds since the epoch.
+    fn set_process_start(&mut self, seconds: f64);
 
-    /// Returns the work that the calls since the last one of this function have made, as the number
-    /// of bytes that could have been read in the same time.
+    /// Returns the cost of the calls since the last call of this function, as the number of bytes that could have been
+    /// parsed in the same time.
     fn take_work(&mut self) -> usize {
         0
     }

@@ -1,8 +1,8 @@
-//! Remarks of a source for the operator.
+//! Remarks about a source for the operator.
 
 use std::collections::VecDeque;
 
-/// Lines about what an operator can change, each kind once in the life of a receiver.
+/// Log lines about problems that the operator can fix. Each kind is logged once in the lifetime of a receiver.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
     made: Vec<&'static str>,
@@ -10,7 +10,7 @@ pub(super) struct Remarks {
 }
 
 impl Remarks {
-    /// Adds a remark, unless there has been one of its kind.
+    /// Adds a remark unless there was already one of its kind.
     pub(super) fn once(&mut self, kind: &'static str, remark: impl FnOnce() -> String) {
         if !self.made.contains(&kind) {
             self.made.push(kind);
@@ -18,12 +18,12 @@ impl Remarks {
         }
     }
 
-    /// Returns whether there has been a remark of a kind.
+    /// Returns true if there was a remark of this kind.
     pub(super) fn has_made(&self, kind: &str) -> bool {
         self.made.contains(&kind)
     }
 
-    /// Takes the next remark that has not been taken yet.
+    /// Returns the next pending remark.
     pub(super) fn poll(&mut self) -> Option<String> {
         self.pending.pop_front()
     }

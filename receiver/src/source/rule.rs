@@ -1,163 +1,66 @@
-//! Which metrics of a target are published, and as what.
+//! Rules that select the metrics of a target to publish.
 
-use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors};
 use acpw_metric::{DimensionName, DimensionValue, Dimensions, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
-    config::Environment,
-    key::{check_dimension_count, resolution, unit_and_scale},
-    reading::{Kind, Label},
+    name_pattern::NamePattern,
+    reading::{Label, SeriesKind},
 };
 
-/// The most rules of a source.
-pub const MAX_RULES: usize = 1_000;
-
-acpw_config::object! {
-    /// Which metrics of a target are published, and as what. A metric is published by every rule that matches its name.
-    pub struct RawRule {
-        /// The metrics' name at the target, in which each `*` stands for any number of characters: that of a counter with its
-        /// `_total`, that of a histogram or summary without `_bucket`, `_count` and `_sum`. Required.
-        metric: String,
-        /// The name in CloudWatch. Metrics that are given the same one here are published together. Default: the one at the
-        /// target.
-        name: String,
-        /// The unit in CloudWatch. Default: `Seconds` where the target's name ends with `_seconds`, `Bytes` where with
-        /// `_bytes`, `_total` aside; else `Count` for counters and `None` for everything else.
-        unit: String,
-        /// What values are multiplied by, such as 1000 for milliseconds of seconds; needs `unit`. Default: 1.
-        scale: f64,
-        /// Dimensions by their names: a text that is always the same, or an object that tells where the value comes from.
-        /// Series that differ only in other labels are published together. They are added to the target's own. Default: none.
-        dimensions: Members<ShortOr<RawRuleDimension>>,
-        /// What becomes of gauges that are published together: `sum` adds them up; `samples` makes each a sample, so that
-        /// their minimum, average and maximum can be had. Default: `sum`.
-        combine: String,
-        /// `counter` or `gauge`: what single values are, whatever the target says. Default: what the target says, and
-        /// `gauge` where it says nothing.
-        metric_type: String,
-        /// The length of CloudWatch's periods in seconds: 60 or, for high resolution, 1. Default: 60.
-        storage_resolution: u64,
-    }
-}
-
-acpw_config::object! {
-    /// Where the value of a dimension comes from: exactly one of the keys besides `default`.
-    pub struct RawRuleDimension {
-        /// A text that is always the same.
-        value: String,
-        /// A variable of `vm_config.environment_variables`, read once.
-        environment: String,
-        /// A label of the metric.
-        label: String,
-        /// The value where there is no such label or variable. Default: series without it are not published by this rule.
-        default: String,
-    }
-}
-
-/// Which metrics of a target are published, and as what.
+/// Selects metrics of a target and defines how they are published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// The names of the metrics.
-    pub metric: Pattern,
-    /// The name in CloudWatch; the metric's own when there is none.
+    pub metric: NamePattern,
+    /// The name in CloudWatch. `None` keeps the metric's name.
     pub name: Option<MetricName>,
-    /// The unit in CloudWatch; what the metric's name tells when there is none.
+    /// The unit in CloudWatch. `None` derives it from the metric's name.
     pub unit: Option<Unit>,
-    /// What values are multiplied by, above zero.
+    /// The factor for values, greater than zero.
     pub scale: f64,
-    /// The length of CloudWatch's periods.
+    /// The storage resolution in CloudWatch.
     pub resolution: StorageResolution,
     /// The dimensions.
-    pub dimensions: Vec<(DimensionName, Source)>,
-    /// What becomes of several gauges of the same series in CloudWatch.
+    pub dimensions: Vec<(DimensionName, DimensionSource)>,
+    /// How to combine gauges that have the same series in CloudWatch.
     pub combine: Combine,
-    /// What single values are, where the target is not to be asked.
-    pub single: Option<Single>,
+    /// The type of single values, overriding the type that the target declares.
+    pub single: Option<ValueType>,
 }
 
-/// Where the value of a dimension comes from.
+/// The source of a dimension's value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    /// It is always the same.
+pub enum DimensionSource {
+    /// A constant.
     Constant(DimensionValue),
-    /// From a label, or else it is the default; without one, a series without the label is none of the rule's.
+    /// A label, with a default for series without it. Without a default, the rule does not apply to such series.
     Label(String, Option<DimensionValue>),
 }
 
-/// What becomes of several gauges of the same series in CloudWatch.
+/// How to combine gauges that have the same series in CloudWatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Combine {
     /// Their sum is one sample.
     #[default]
     Sum,
-    /// Each is a sample.
+    /// Each value is a sample.
     Samples,
 }
 
-/// What a single value is.
+/// The type of a single value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Single {
-    /// How much there was since the series began.
+pub enum ValueType {
+    /// A total since the series started.
     Counter,
-    /// How much there is.
+    /// A current value.
     Gauge,
 }
 
-/// A name in which each `*` stands for any number of characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    text: String,
-    /// The text between the stars.
-    parts: Vec<String>,
-}
-
-impl Pattern {
-    /// Returns the pattern as it is written.
-    pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), parts: text.split('*').map(str::to_owned).collect() }
-    }
-
-    /// Returns the pattern as it is written.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Returns whether it is one name.
-    pub fn is_name(&self) -> bool {
-        self.parts.len() == 1
-    }
-
-    /// Returns whether a name matches the pattern.
-    pub fn matches(&self, name: &str) -> bool {
-        let [start, middle @ .., end] = self.parts.as_slice() else { return self.text == name };
-        let name = name.as_bytes().strip_prefix(start.as_bytes()).and_then(|rest| rest.strip_suffix(end.as_bytes()));
-        let Some(mut name) = name else { return false };
-        for part in middle {
-            // The first place where a part can be leaves the most for the others.
-            let Some(after) = after(name, part.as_bytes()) else { return false };
-            name = after;
-        }
-        true
-    }
-}
-
-/// Returns the text after the first `part` in it. Names are short: a searcher that prepares itself takes longer.
-fn after<'a>(mut text: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
-    let Some((first, _)) = part.split_first() else { return Some(text) };
-    loop {
-        text = text.get(text.iter().position(|byte| byte == first)?..)?;
-        match text.strip_prefix(part) {
-            Some(after) => return Some(after),
-            None => text = text.get(1..)?,
-        }
-    }
-}
-
 impl Rule {
-    /// A rule for metrics of these names that changes nothing about them.
+    /// Creates a rule that publishes metrics of these names unchanged.
     pub fn new(metric: &str) -> Self {
         Self {
-            metric: Pattern::new(metric),
+            metric: NamePattern::new(metric),
             name: None,
             unit: None,
             scale: 1.0,
@@ -168,36 +71,37 @@ impl Rule {
         }
     }
 
-    /// Returns the kind that series of a kind have by this rule.
-    pub fn kind_of(&self, kind: Kind) -> Kind {
+    /// Returns the kind of a series under this rule, given its declared kind.
+    pub fn kind_of(&self, kind: SeriesKind) -> SeriesKind {
         match (self.single, kind) {
-            (_, Kind::Histogram | Kind::Summary) => kind,
-            (Some(Single::Counter), _) | (None, Kind::Counter) => Kind::Counter,
-            (Some(Single::Gauge), _) | (None, Kind::Gauge | Kind::Untyped) => Kind::Gauge,
+            (_, SeriesKind::Histogram | SeriesKind::Summary) => kind,
+            (Some(ValueType::Counter), _) | (None, SeriesKind::Counter) => SeriesKind::Counter,
+            (Some(ValueType::Gauge), _) | (None, SeriesKind::Gauge | SeriesKind::Untyped) => SeriesKind::Gauge,
         }
     }
 
-    /// Returns the metric under which series of a name and a kind are published, or `None` if CloudWatch takes no such name.
-    pub fn published(&self, name: &str, kind: Kind) -> Option<Metric> {
+    /// Returns the metric in CloudWatch for series of this name and kind, or `None` if CloudWatch does not accept the
+    /// name.
+    pub fn published(&self, name: &str, kind: SeriesKind) -> Option<Metric> {
         let base = name.strip_suffix("_total").unwrap_or(name);
         let unit = self.unit.unwrap_or(match kind {
             _ if base.ends_with("_seconds") => Unit::SECONDS,
             _ if base.ends_with("_bytes") => Unit::BYTES,
-            Kind::Counter => Unit::COUNT,
-            Kind::Gauge | Kind::Untyped | Kind::Histogram | Kind::Summary => Unit::NONE,
+            SeriesKind::Counter => Unit::COUNT,
+            SeriesKind::Gauge | SeriesKind::Untyped | SeriesKind::Histogram | SeriesKind::Summary => Unit::NONE,
         });
         let name = self.name.clone().or_else(|| MetricName::new(name).ok())?;
         Some(Metric { name, unit, resolution: self.resolution })
     }
 
-    /// The dimensions of a series with these labels, what CloudWatch cannot store in them percent-encoded; nothing when one
-    /// is missing.
+    /// Returns the dimensions of a series with these labels, or `None` if one is missing. Characters that CloudWatch
+    /// does not accept are percent-encoded.
     pub fn dimensions_of(&self, labels: &[Label<'_>]) -> Option<Dimensions> {
         let mut dimensions = Vec::with_capacity(self.dimensions.len());
         for (name, source) in &self.dimensions {
             let value = match source {
-                Source::Constant(value) => value.clone(),
-                Source::Label(label, default) => {
+                DimensionSource::Constant(value) => value.clone(),
+                DimensionSource::Label(label, default) => {
                     let mut text = Vec::new();
                     let label = labels.iter().find(|known| known.name == *label);
                     match label {
@@ -214,273 +118,31 @@ impl Rule {
     }
 }
 
-/// The key `rules` of a source; `fixed` dimensions are those of all rules.
-pub(super) fn rules(
-    raw: Field<Vec<Field<RawRule>>>,
-    fixed: &[(DimensionName, Source)],
-    path: &str,
-    environment: Environment<'_>,
-    faults: &mut ValidationErrors,
-) -> Vec<Rule> {
-    let Some(raw) = raw.required(path, faults) else { return Vec::new() };
-    if !(1..=MAX_RULES).contains(&raw.len()) {
-        faults.add(path, format_args!("must have 1 to {MAX_RULES} rules"));
-    }
-    let mut rules = Vec::with_capacity(raw.len());
-    for (index, raw) in raw.into_iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let rule = raw.required(&path, faults).and_then(|raw| raw.check(fixed, &path, environment, faults));
-        rules.extend(rule);
-    }
-    rules
-}
-
-impl RawRule {
-    fn check(
-        self,
-        fixed: &[(DimensionName, Source)],
-        path: &str,
-        environment: Environment<'_>,
-        faults: &mut ValidationErrors,
-    ) -> Option<Rule> {
-        self.check_keys(path, faults);
-        let key = |key: &str| [path, ".", key].concat();
-        let metric = self.metric.required(key("metric"), faults);
-        if metric.as_deref() == Some("") {
-            faults.add(key("metric"), "must not be empty");
-        }
-        let name = self.name.optional(key("name"), faults);
-        let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
-        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
-        if scale.is_some() && unit.is_none() {
-            faults.add(key("unit"), "is required where there is a scale");
-        }
-        let resolution =
-            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
-        let combine = match self.combine.optional(key("combine"), faults).as_deref() {
-            None | Some("sum") => Combine::Sum,
-            Some("samples") => Combine::Samples,
-            Some(_) => {
-                faults.add(key("combine"), "must be \"sum\" or \"samples\"");
-                Combine::Sum
-            }
-        };
-        let single = match self.metric_type.optional(key("metric_type"), faults).as_deref() {
-            None => None,
-            Some("counter") => Some(Single::Counter),
-            Some("gauge") => Some(Single::Gauge),
-            Some(_) => {
-                faults.add(key("metric_type"), "must be \"counter\" or \"gauge\"");
-                None
-            }
-        };
-        let path = key("dimensions");
-        let mut dimensions = dimensions(self.dimensions, &path, environment, faults);
-        for (name, source) in fixed {
-            match dimensions.iter().any(|(known, _)| known == name) {
-                true => faults.add(&path, format_args!("\"{name}\" is one of all rules already")),
-                false => dimensions.push((name.clone(), source.clone())),
-            }
-        }
-        check_dimension_count(dimensions.len(), &path, faults);
-        let metric = Pattern::new(&metric?);
-        let scale = scale.unwrap_or(1.0);
-        Some(Rule { metric, name, unit, scale, resolution, dimensions, combine, single })
-    }
-}
-
-/// Dimensions as they are written.
-pub(super) fn dimensions(
-    raw: Field<Members<ShortOr<RawRuleDimension>>>,
-    path: &str,
-    environment: Environment<'_>,
-    faults: &mut ValidationErrors,
-) -> Vec<(DimensionName, Source)> {
-    let mut dimensions = Vec::new();
-    for (name, raw) in raw.optional(path, faults).unwrap_or_default().0 {
-        let path = format!("{path}.{}", name.escape_default());
-        let name = faults.checked(&path, DimensionName::new(&name));
-        let source = match raw.required(&path, faults) {
-            Some(ShortOr::Short(text)) => faults.checked(&path, DimensionValue::new(&text)).map(Source::Constant),
-            Some(ShortOr::Full(raw)) => raw.check(&path, environment, faults),
-            None => None,
-        };
-        dimensions.extend(name.zip(source));
-    }
-    dimensions
-}
-
-impl RawRuleDimension {
-    fn check(self, path: &str, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Source> {
-        self.check_keys(path, faults);
-        let key = |key: &str| [path, ".", key].concat();
-        let default = self.default.optional(key("default"), faults);
-        let default = default.and_then(|text| faults.checked(key("default"), DimensionValue::new(&text)));
-        let value = self.value.optional(key("value"), faults);
-        let variable = self.environment.optional(key("environment"), faults);
-        let label = self.label.optional(key("label"), faults);
-        match (value, variable, label) {
-            (Some(value), None, None) => {
-                faults.checked(key("value"), DimensionValue::new(&value)).map(Source::Constant)
-            }
-            (None, Some(variable), None) => match (environment(&variable), default) {
-                (Some(value), _) => {
-                    faults.checked(key("environment"), DimensionValue::new(&value)).map(Source::Constant)
-                }
-                (None, Some(default)) => Some(Source::Constant(default)),
-                (None, None) => {
-                    let name = variable.escape_default();
-                    let message =
-                        format!("the environment variable \"{name}\" is not set for this VM and has no default");
-                    faults.add(key("environment"), message);
-                    None
-                }
-            },
-            (None, None, Some(label)) => Some(Source::Label(label, default)),
-            _ => {
-                faults.add(path, "needs exactly one of value, environment and label");
-                None
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use acpw_config::FromJson;
-
     use super::*;
 
-    fn read(document: serde_json::Value) -> (Vec<Rule>, Vec<String>) {
-        let mut faults = ValidationErrors::default();
-        let environment = |name: &str| (name == "SERVICE").then(|| "images".to_owned());
-        let fixed = [(DimensionName::new("Fixed").unwrap(), Source::Constant(DimensionValue::new("f").unwrap()))];
-        let rules = rules(Field::from_json(document), &fixed, "rules", &environment, &mut faults);
-        (rules, faults.lines().collect())
-    }
-
-    fn labels<'a>(labels: &[(&'a str, &'a str)]) -> Vec<Label<'a>> {
-        labels.iter().map(|(name, value)| Label { name: (*name).into(), value: (*value).into() }).collect()
-    }
-
     #[test]
-    fn a_star_stands_for_any_number_of_characters() {
-        for (pattern, name, is_match) in [
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("*", "", true),
-            ("*", "anything", true),
-            ("a*", "a", true),
-            ("a*a", "a", false),
-            ("a*a", "aa", true),
-            ("*b", "aab", true),
-            ("*b", "aba", false),
-            ("a*b*c", "a1b2c", true),
-            ("a*b*c", "a1b2", false),
-            ("a*b*c", "abbcbc", true),
-            ("*ab*ab*", "xabab", true),
-            ("*ab*ab*", "xabb", false),
-            ("a**c", "abc", true),
-        ] {
-            assert_eq!(Pattern::new(pattern).matches(name), is_match, "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn a_rule_says_what_a_metric_is_published_as() {
-        let (rules, faults) = read(serde_json::json!([
-            {"metric": "buffer_size_bytes", "name": "BufferSize", "dimensions": {
-                "BufferType": {"label": "type"}, "ServiceName": {"environment": "SERVICE"}, "Stage": "prod",
-                "Zone": {"label": "zone", "default": "none"}, "Of": {"environment": "ABSENT", "default": "d"}
-            }},
-            {"metric": "x_seconds_total", "scale": 1000, "unit": "Milliseconds", "storage_resolution": 1,
-             "combine": "samples", "metric_type": "counter"}
-        ]));
-        assert_eq!(faults, Vec::<String>::new());
-        let metric = rules[0].published("buffer_size_bytes", Kind::Gauge).unwrap();
-        assert_eq!((metric.name.as_str(), metric.unit), ("BufferSize", Unit::BYTES));
-        let dimensions = rules[0].dimensions_of(&labels(&[("type", "downlo\u{e4}d"), ("other", "o")])).unwrap();
-        let expected = [
-            ("BufferType", "downlo%C3%A4d"),
-            ("Fixed", "f"),
-            ("Of", "d"),
-            ("ServiceName", "images"),
-            ("Stage", "prod"),
-            ("Zone", "none"),
-        ];
-        assert_eq!(dimensions.iter().collect::<Vec<_>>(), expected);
-        assert_eq!(rules[0].dimensions_of(&labels(&[("other", "o")])), None);
-        assert_eq!(rules[0].dimensions_of(&labels(&[("type", " ")])), None);
-        let metric = rules[1].published("x_seconds_total", Kind::Counter).unwrap();
-        assert_eq!((metric.name.as_str(), metric.unit), ("x_seconds_total", Unit::MILLISECONDS));
-        assert_eq!(
-            (metric.resolution, rules[1].scale, rules[1].combine),
-            (StorageResolution::High, 1e3, Combine::Samples)
-        );
-    }
-
-    #[test]
-    fn units_follow_from_names() {
+    fn units_are_derived_from_names() {
         let unit = |name, kind| Rule::new("*").published(name, kind).unwrap().unit;
-        assert_eq!(unit("a_seconds_total", Kind::Counter), Unit::SECONDS);
-        assert_eq!(unit("a_bytes", Kind::Gauge), Unit::BYTES);
-        assert_eq!(unit("a_total", Kind::Counter), Unit::COUNT);
-        assert_eq!(unit("a_total", Kind::Gauge), Unit::NONE);
-        assert_eq!(Rule::new("*").published(&"x".repeat(256), Kind::Gauge), None);
+        assert_eq!(unit("a_seconds_total", SeriesKind::Counter), Unit::SECONDS);
+        assert_eq!(unit("a_bytes", SeriesKind::Gauge), Unit::BYTES);
+        assert_eq!(unit("a_total", SeriesKind::Counter), Unit::COUNT);
+        assert_eq!(unit("a_total", SeriesKind::Gauge), Unit::NONE);
+        assert_eq!(Rule::new("*").published(&"x".repeat(256), SeriesKind::Gauge), None);
     }
 
     #[test]
-    fn types_are_those_of_the_rule_then_of_the_target_then_gauges() {
+    fn the_rules_type_precedes_the_targets_and_untyped_series_are_gauges() {
         let mut rule = Rule::new("*");
-        assert_eq!(rule.kind_of(Kind::Untyped), Kind::Gauge);
-        assert_eq!(rule.kind_of(Kind::Counter), Kind::Counter);
-        for (single, kind) in [(Single::Counter, Kind::Counter), (Single::Gauge, Kind::Gauge)] {
+        assert_eq!(rule.kind_of(SeriesKind::Untyped), SeriesKind::Gauge);
+        assert_eq!(rule.kind_of(SeriesKind::Counter), SeriesKind::Counter);
+        for (single, kind) in [(ValueType::Counter, SeriesKind::Counter), (ValueType::Gauge, SeriesKind::Gauge)] {
             rule.single = Some(single);
-            for of in [Kind::Untyped, Kind::Counter, Kind::Gauge] {
+            for of in [SeriesKind::Untyped, SeriesKind::Counter, SeriesKind::Gauge] {
                 assert_eq!(rule.kind_of(of), kind);
             }
-            assert_eq!(rule.kind_of(Kind::Summary), Kind::Summary);
+            assert_eq!(rule.kind_of(SeriesKind::Summary), SeriesKind::Summary);
         }
-    }
-
-    #[test]
-    fn every_fault_is_told_with_its_path() {
-        let (_, faults) = read(serde_json::json!([
-            {"name": "", "unit": "Furlongs", "scale": 0, "combine": "max", "metric_type": "info", "storage_resolution": 5,
-             "dimensions": {":x": "y", "A": "", "B": {}, "C": {"environment": "NO"}, "D": {"label": 5}, "Fixed": "g"}},
-            {"metric": "a", "scale": 2, "nmae": "b"},
-            7
-        ]));
-        let starts = [
-            "rules[0].metric: is required",
-            "rules[0].name: must have at least one character",
-            "rules[0].unit: CloudWatch has no unit \"Furlongs\"",
-            "rules[0].scale: must be above 0",
-            "rules[0].unit: is required where there is a scale",
-            "rules[0].storage_resolution: must be 1 or 60",
-            "rules[0].combine: must be",
-            "rules[0].metric_type: must be",
-            "rules[0].dimensions.:x: must not start with",
-            "rules[0].dimensions.A: must have at least one character",
-            "rules[0].dimensions.B: needs exactly one of",
-            "rules[0].dimensions.C.environment: the environment variable \"NO\" is not set",
-            "rules[0].dimensions.D.label: must be a string",
-            "rules[0].dimensions.D: needs exactly one of",
-            "rules[0].dimensions: \"Fixed\" is one of all rules already",
-            "rules[1].nmae: unknown key",
-            "rules[1].unit: is required where there is a scale",
-            "rules[2]: must be an object",
-        ];
-        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-        for (fault, start) in faults.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault} {start}");
-        }
-        assert_eq!(read(serde_json::json!(null)).1, ["rules: is required"]);
-        assert_eq!(read(serde_json::json!([])).1, ["rules: must have 1 to 1000 rules"]);
-        for (rules, is_good) in [(MAX_RULES - 1, true), (MAX_RULES, true), (MAX_RULES + 1, false)] {
-            let faults = read(vec![serde_json::json!({"metric": "a"}); rules].into()).1;
-            assert_eq!(faults.is_empty(), is_good, "{rules}");
-        }
-        assert!(f64::from_json(serde_json::json!(1)).is_some());
     }
 }

@@ -1,10 +1,11 @@
-//! One field of one container's stats is changed: only what depends on it changes, or is a gap, and no value is impossible.
+//! Mutates one field of a container's stats, and checks that only values that depend on it change or are gaps, and that
+//! no value is impossible.
 
 use serde_json::{Value, json};
 
-use super::scene::{Agent, Scene, Told, good};
+use super::scene::{Agent, Scene, Values, good};
 
-/// The paths of all members of a document, and of the first item of each list.
+/// Collects the paths of all members of a document and of the first item of each list.
 fn paths(document: &Value, path: &str, all: &mut Vec<String>) {
     let mut step = |key: &str, child: &Value| {
         let path = format!("{path}/{key}");
@@ -18,7 +19,7 @@ fn paths(document: &Value, path: &str, all: &mut Vec<String>) {
     }
 }
 
-/// What a field may become.
+/// Returns mutations of a value.
 fn mutated(value: &Value) -> Vec<Value> {
     let mut all = vec![json!(null), json!({}), json!([]), json!("x"), json!(-1), json!(0), json!(1), json!(1.5)];
     all.extend([json!(u64::MAX), json!(i64::MAX), json!(1e300)]);
@@ -30,7 +31,7 @@ fn mutated(value: &Value) -> Vec<Value> {
     }
     if value.is_string() {
         all.extend(["0001-01-01T00:00:00Z", "1970-01-01T00:00:01Z", "9999-12-31T23:59:59Z"].map(Value::from));
-        // Around the times of the readings.
+        // Times around those of the stats.
         all.extend(
             ["10:00:01Z", "10:00:02.9Z", "10:00:03.412771348Z", "10:00:09Z"]
                 .map(|time| format!("2026-11-20T{time}").into()),
@@ -39,7 +40,7 @@ fn mutated(value: &Value) -> Vec<Value> {
     all
 }
 
-/// The metrics that depend on a field.
+/// Returns true if a metric depends on the field.
 fn depends(path: &str, metric: &str) -> bool {
     let starts = |start: &str| path.starts_with(start);
     match metric {
@@ -51,8 +52,8 @@ fn depends(path: &str, metric: &str) -> bool {
     }
 }
 
-/// Runs a task for as many seconds as there are documents. `change` may change the one of a second.
-fn play(agent: &Agent, seconds: &[Value], mut change: impl FnMut(&mut Value, u64)) -> Told {
+/// Runs a task with one document per second. `change` may change the document of a second.
+fn play(agent: &Agent, seconds: &[Value], mut change: impl FnMut(&mut Value, u64)) -> Values {
     let mut scene = Scene::new(json!({ "dimension_sets": [[], ["ContainerName"]] }));
     scene.run(seconds.len() as u64, |path, millis| {
         let second = millis / 1_000;
@@ -60,16 +61,16 @@ fn play(agent: &Agent, seconds: &[Value], mut change: impl FnMut(&mut Value, u64
         change(&mut stats, second);
         if path == "/task" { good(&agent.task) } else { good(&stats) }
     });
-    scene.told
+    scene.data
 }
 
 #[test]
-fn one_field_changes_only_what_depends_on_it_and_nothing_to_the_impossible() {
+fn a_mutated_field_changes_only_values_that_depend_on_it() {
     const FIRST: u64 = 3;
     const SECONDS: u64 = 6;
     let mut played = 0;
     for recording in ["ec2-cgroup-v1", "fargate-cgroup-v2"] {
-        // A reading each second, so that each document is a new one.
+        // One reading per second, so that each document is new.
         let agent = Agent { period: 1, ..Agent::new(recording) };
         let containers = agent.task["Containers"].as_array().unwrap();
         let container = containers.iter().find(|container| container["Name"] == "web").unwrap();
@@ -82,36 +83,36 @@ fn one_field_changes_only_what_depends_on_it_and_nothing_to_the_impossible() {
         paths(&agent.recorded[id], "", &mut all);
         for path in all {
             for value in mutated(documents[FIRST as usize][id].pointer(&path).unwrap()) {
-                // In one answer, or in all from one on.
+                // The mutation is in one response, or in all further ones.
                 for last in [FIRST, SECONDS] {
-                    let told = play(&agent, &documents, |stats, second| {
+                    let actual = play(&agent, &documents, |stats, second| {
                         if (FIRST..=last).contains(&second) {
                             *stats[id].pointer_mut(&path).unwrap() = value.clone();
                         }
                     });
                     played += 1;
                     let case = || format!("{recording} {path} {value} until {last}");
-                    for (key, told) in &told {
+                    for (key, value) in &actual {
                         let (metric, of, second) = (key.0.as_str(), key.1.as_str(), key.2);
-                        assert!(told.is_finite() && *told >= 0.0, "{}: {key:?} {told}", case());
-                        let most = match metric {
+                        assert!(value.is_finite() && *value >= 0.0, "{}: {key:?} {value}", case());
+                        let limit = match metric {
                             "CPUUsage" => processors * 110.0,
                             "CpuUtilized" => processors * 1.1 * 1_024.0,
                             "CPUUtilization" => processors * 110.0 / agent.task["Limits"]["CPU"].as_f64().unwrap(),
                             "MemoryUtilized" if !path.contains("/limit") => 2.0 * memory * 1.1 / 1_048_576.0,
                             _ => f64::INFINITY,
                         };
-                        assert!(*told <= most * (1.0 + 1e-9), "{}: {key:?} {told} above {most}", case());
+                        assert!(*value <= limit * (1.0 + 1e-9), "{}: {key:?} {value} above {limit}", case());
                         let is_own = of.is_empty() || of == "ContainerName=web";
                         if second < FIRST || !is_own || !depends(&path, metric) {
-                            assert_eq!(unchanged.get(key), Some(told), "{}: {key:?}", case());
+                            assert_eq!(unchanged.get(key), Some(value), "{}: {key:?}", case());
                         }
                     }
-                    // What does not depend on it is there.
+                    // Values that do not depend on the field are published.
                     for key in unchanged.keys() {
                         let is_own = key.1.is_empty() || key.1 == "ContainerName=web";
                         let may_miss = key.2 >= FIRST && is_own && depends(&path, &key.0);
-                        assert!(may_miss || told.contains_key(key), "{}: no {key:?}", case());
+                        assert!(may_miss || actual.contains_key(key), "{}: no {key:?}", case());
                     }
                 }
             }

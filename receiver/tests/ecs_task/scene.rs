@@ -1,4 +1,4 @@
-//! A receiver's sources and the agent that they ask, in virtual time.
+//! Polls a simulated ECS agent in virtual time.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -7,7 +7,7 @@ use receiver::{
     Config,
     call::Response,
     notice::Notice,
-    source::{Publish, SourceCounts, Sources, ecs::MEASURES},
+    source::{Publish, SourceCounts, Sources, ecs::METRICS},
 };
 use serde_json::{Value, json};
 
@@ -16,14 +16,14 @@ pub(super) const START: u64 = 1_795_168_800;
 
 pub(super) const RECORDINGS: [&str; 4] = ["ec2-cgroup-v1", "ec2-cgroup-v2", "fargate-cgroup-v1", "fargate-cgroup-v2"];
 
-/// What is told: metric and dimensions, by the second from the start.
-pub(super) type Told = BTreeMap<(String, String, u64), f64>;
+/// Published values by metric, dimensions and second since the start.
+pub(super) type Values = BTreeMap<(String, String, u64), f64>;
 
-/// The agent of a host.
+/// A simulated ECS agent.
 pub(super) struct Agent {
     pub(super) task: Value,
     pub(super) recorded: Value,
-    /// Seconds between two readings.
+    /// The number of seconds between two readings.
     pub(super) period: u64,
 }
 
@@ -36,7 +36,7 @@ impl Agent {
         Self { task: read("task"), recorded: read("stats"), period: if recording.starts_with("ec2") { 1 } else { 10 } }
     }
 
-    /// The stats so many milliseconds after the start: the recorded ones, with counters that have grown since.
+    /// Returns the stats `millis` after the start: the recorded ones with increased counters.
     pub(super) fn stats(&self, millis: u64) -> Value {
         let mut stats = self.recorded.clone();
         for (seed, container) in (1u64..).zip(stats.as_object_mut().unwrap().values_mut()) {
@@ -49,9 +49,9 @@ impl Agent {
     }
 }
 
-/// A container's stats at a later reading.
+/// Returns the stats of a container after a number of readings.
 pub(super) fn grown(container: &Value, seed: u64, readings: u64, period: u64) -> Value {
-    // Uneven, and the same whenever it is asked.
+    // Irregular but deterministic.
     let growth = |readings: u64, most: u64| {
         (1..=readings).map(|n| (n * 7_919 + seed * 104_729) * 31 % (most * period)).sum::<u64>()
     };
@@ -88,19 +88,19 @@ pub(super) fn add(counter: &mut Value, more: u64) {
     *counter = (counter.as_u64().unwrap() + more).into();
 }
 
-/// A receiver's sources with the task's, asked and read on every tick as the receiver does it.
+/// The sources of a receiver, polled on every tick as the receiver does it.
 pub(super) struct Scene {
     pub(super) sources: Sources,
-    /// Milliseconds since the start.
+    /// The milliseconds since the start.
     pub(super) millis: u64,
-    pub(super) told: Told,
+    pub(super) data: Values,
     pub(super) requests: Vec<(u64, String)>,
     pub(super) published: Vec<Publish>,
 }
 
 impl Scene {
     pub(super) fn new(keys: Value) -> Self {
-        let mut ecs_task = json!({ "cluster_name": "ecs", "metrics": MEASURES.map(|(name, _, _)| name) });
+        let mut ecs_task = json!({ "cluster_name": "ecs", "metrics": METRICS.map(|(name, _, _)| name) });
         ecs_task.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
         let document = json!({
             "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "cloud_watch",
@@ -111,9 +111,9 @@ impl Scene {
         let config = Config::from_json(document.to_string().as_bytes(), environment).unwrap();
         Self {
             sources: Sources::new(config.sources),
-            // In the middle of a second, where rounds begin.
+            // The middle of a second, when rounds begin.
             millis: 500,
-            told: Told::new(),
+            data: Values::new(),
             requests: Vec::new(),
             published: Vec::new(),
         }
@@ -124,7 +124,8 @@ impl Scene {
         Now { wall: Timestamp::from_millis(START * 1_000 + self.millis), steady }
     }
 
-    /// Goes on for so many seconds. `answer` gives the answer to a request for a path, so many milliseconds after the start.
+    /// Runs for a number of seconds. `answer` returns the response to a request, given its path and the milliseconds
+    /// since the start.
     pub(super) fn run(&mut self, seconds: u64, mut answer: impl FnMut(&str, u64) -> Response) {
         for _ in 0..seconds * 5 {
             while let Some((id, call)) = self.sources.poll_call(self.now()) {
@@ -143,8 +144,8 @@ impl Scene {
                     for (metric, distribution) in distributions {
                         let values: Vec<_> = distribution.values().collect();
                         assert!(values.len() == 1 && distribution.values_imply_statistics(), "{distribution:?}");
-                        let place = (metric.name.to_string(), dimensions.join(","), key.start.as_secs() - START);
-                        assert_eq!(self.told.insert(place.clone(), values[0].0), None, "{place:?}");
+                        let key = (metric.name.to_string(), dimensions.join(","), key.start.as_secs() - START);
+                        assert_eq!(self.data.insert(key.clone(), values[0].0), None, "{key:?}");
                     }
                 }
             }
@@ -156,10 +157,10 @@ impl Scene {
         self.sources.counts()
     }
 
-    /// The seconds in which there are values of a metric and dimensions.
+    /// Returns the seconds in which a metric with these dimensions was published.
     pub(super) fn seconds(&self, metric: &str, dimensions: &str) -> Vec<u64> {
         let is_it = |(name, of, _): &&(String, String, u64)| name == metric && of == dimensions;
-        self.told.keys().filter(is_it).map(|(_, _, second)| *second).collect()
+        self.data.keys().filter(is_it).map(|(_, _, second)| *second).collect()
     }
 
     pub(super) fn notices(&mut self) -> Vec<String> {
@@ -175,7 +176,7 @@ pub(super) fn status(status: u16) -> Response {
     Response::Complete { status, body: b"Rate exceeded".to_vec(), date: None }
 }
 
-/// An agent's answers, as they should be.
+/// Returns the regular responses of an agent.
 pub(super) fn answers(agent: &Agent) -> impl FnMut(&str, u64) -> Response {
     |path, millis| match path {
         "/task" => good(&agent.task),

@@ -1,4 +1,4 @@
-//! One wrong line of a page changes only its own series, or leaves gaps.
+//! Mutates one line of a page and checks that only its own series changes or has gaps.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,18 @@ use receiver::source::{
 };
 use serde_json::json;
 
-use crate::{PROCESS, scene::Clock};
+use crate::{PROCESS, scene::Poller};
 
-/// The rounds, and the one in which a line is wrong.
+/// The number of rounds.
 const ROUNDS: u32 = 16;
-const WRONG: u32 = 5;
 
-/// The metrics of the page, none of which is near to another.
+/// The round in which a line is mutated.
+const MUTATED: u32 = 5;
+
+/// The metrics of the page. Their names are too different for a mutation to turn one into another.
 const METRICS: [&str; 6] = ["requests_total", "queue_depth", "took_seconds", "rpc", "untyped_thing", "process"];
 
-/// Samples and sums published so far or in a round, by series.
+/// Sample counts and sums by series.
 type Published = BTreeMap<String, (f64, f64)>;
 
 fn page(n: u32) -> String {
@@ -42,25 +44,25 @@ fn page(n: u32) -> String {
     )
 }
 
-/// Publishes the pages, of which one may be `wrong`. Returns what was published in each round.
-fn published(wrong: Option<&[u8]>) -> Vec<Published> {
+/// Publishes the pages, with `mutated` in place of one of them. Returns the series published in each round.
+fn published(mutated: Option<&[u8]>) -> Vec<Published> {
     let code = json!({ "Code": { "label": "code" } });
-    let mut clock = Clock::new(json!([{ "cluster_name": "app", "interval_millisecond": 1_000, "rules": [
+    let mut poller = Poller::new(json!([{ "cluster_name": "app", "interval_millisecond": 1_000, "rules": [
         { "metric": "requests_total", "dimensions": code },
         { "metric": "queue_depth" }, { "metric": "took_seconds" }, { "metric": "rpc" }, { "metric": "untyped_thing" },
     ] }]));
     let round = |n| {
-        let (id, _) = clock.next_call();
-        match wrong.filter(|_| n == WRONG) {
-            Some(page) => clock.answer_with(id, 200, &[], page),
-            None => clock.answer(id, &page(n)),
+        let (id, _) = poller.next_call();
+        match mutated.filter(|_| n == MUTATED) {
+            Some(page) => poller.answer_with(id, 200, &[], page),
+            None => poller.answer(id, &page(n)),
         }
-        clock.tick_for(800).into_iter().map(|(name, samples, sum)| (name, (samples, sum))).collect()
+        poller.tick_for(800).into_iter().map(|(name, samples, sum)| (name, (samples, sum))).collect()
     };
     (0..ROUNDS).map(round).collect()
 }
 
-/// Notes whether a line is skipped.
+/// Records if a line is skipped.
 struct Skips(bool);
 
 impl Sink for Skips {
@@ -68,16 +70,16 @@ impl Sink for Skips {
         if METRICS.contains(&name) { Wanted::ByName } else { Wanted::No }
     }
 
-    fn take(&mut self, _: &Reading<'_>) {}
+    fn accept(&mut self, _: &Reading<'_>) {}
 
     fn skip(&mut self, _: &Skipped<'_>) {
         self.0 = true;
     }
 
-    fn take_process_start(&mut self, _: f64) {}
+    fn set_process_start(&mut self, _: f64) {}
 }
 
-/// Returns whether a page has a line that cannot be read.
+/// Returns true if a page has an invalid line.
 fn is_skipped(page: &[u8]) -> bool {
     let mut skips = Skips(false);
     let mut exposition = Exposition::new(page.to_vec()).unwrap();
@@ -85,72 +87,71 @@ fn is_skipped(page: &[u8]) -> bool {
     skips.0
 }
 
-/// Pages with one wrong line, each with the line as it should be and as it is.
-fn wrong_pages() -> Vec<(String, Vec<u8>, Vec<u8>)> {
-    let page = page(WRONG);
+/// Returns pages with one mutated line, each with the original and the mutated line.
+fn mutated_pages() -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let page = page(MUTATED);
     let lines: Vec<_> = page.lines().collect();
     let mut pages = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
+    for (index, line) in lines.iter().enumerate() {
         let bytes = line.as_bytes();
-        let mut wrong: Vec<Vec<u8>> = vec![Vec::new(), [bytes, b"\n", bytes].concat(), [bytes, b" ?"].concat()];
-        wrong.extend((1..bytes.len()).step_by(4).map(|length| bytes[..length].to_vec()));
-        for place in (0..bytes.len()).step_by(2) {
+        let mut mutations: Vec<Vec<u8>> = vec![Vec::new(), [bytes, b"\n", bytes].concat(), [bytes, b" ?"].concat()];
+        mutations.extend((1..bytes.len()).step_by(4).map(|length| bytes[..length].to_vec()));
+        for offset in (0..bytes.len()).step_by(2) {
             for byte in [b'x', b'9', b'"', b' ', b'{', 0xe4] {
                 let mut changed = bytes.to_vec();
-                changed[place] = byte;
-                wrong.push(changed);
+                changed[offset] = byte;
+                mutations.push(changed);
             }
         }
-        for wrong in wrong {
-            let all = |at_line: usize, known: &&str| {
-                let line = if at_line == at { wrong.as_slice() } else { known.as_bytes() };
+        for mutation in mutations {
+            let line_at = |at: usize, original: &&str| {
+                let line = if at == index { mutation.as_slice() } else { original.as_bytes() };
                 [line, b"\n"].concat()
             };
-            let page: Vec<_> = lines.iter().enumerate().flat_map(|(at, line)| all(at, line)).collect();
-            pages.push(((*line).to_owned(), wrong.clone(), page));
+            let page: Vec<_> = lines.iter().enumerate().flat_map(|(at, line)| line_at(at, line)).collect();
+            pages.push(((*line).to_owned(), mutation, page));
         }
     }
     pages
 }
 
 #[test]
-fn one_wrong_line_changes_only_its_own_series() {
-    let right = published(None);
-    assert!(right.last().unwrap().len() == METRICS.len() && right[2].len() == METRICS.len(), "{right:#?}");
-    let pages = wrong_pages();
+fn one_mutated_line_changes_only_its_own_series() {
+    let expected = published(None);
+    assert!(expected.last().unwrap().len() == METRICS.len() && expected[2].len() == METRICS.len(), "{expected:#?}");
+    let pages = mutated_pages();
     assert!(pages.len() > 1_000);
     let mut skipped = 0;
-    for (line, wrong, page) in pages {
+    for (line, mutation, page) in pages {
         let own = METRICS.iter().find(|metric| line.contains(*metric)).unwrap();
-        // One that cannot be read says nothing, so even its own series may only be absent.
+        // An invalid line has no effect, so even its own series may only be missing.
         let is_skipped = is_skipped(&page);
         skipped += usize::from(is_skipped);
         let is_own = |name: &str| !is_skipped && name.starts_with(own);
-        let told = published(Some(&page));
-        let shown = format!("{line:?} as {:?}", String::from_utf8_lossy(&wrong));
+        let actual = published(Some(&page));
+        let shown = format!("{line:?} as {:?}", String::from_utf8_lossy(&mutation));
         let mut so_far = Published::new();
-        for (round, (told, right)) in told.iter().zip(&right).enumerate() {
-            for (name, (samples, sum)) in right {
+        for (round, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+            for (name, (samples, sum)) in expected {
                 let entry = so_far.entry(name.clone()).or_default();
                 (entry.0, entry.1) = (entry.0 + samples, entry.1 + sum);
-                let level = name.starts_with("queue_depth") || name.starts_with("untyped_thing");
-                let Some((told_samples, told_sum)) = told.get(name).filter(|_| !is_own(name)) else { continue };
-                if level {
-                    assert_eq!((told_samples, told_sum), (samples, sum), "{name} in round {round} with {shown}");
+                let is_gauge = name.starts_with("queue_depth") || name.starts_with("untyped_thing");
+                let Some((actual_samples, actual_sum)) = actual.get(name).filter(|_| !is_own(name)) else { continue };
+                if is_gauge {
+                    assert_eq!((actual_samples, actual_sum), (samples, sum), "{name} in round {round} with {shown}");
                     continue;
                 }
-                // Increases may be part of a later one, or lost, and are never more than there
-                // were.
-                (entry.0, entry.1) = (entry.0 - told_samples, entry.1 - told_sum);
+                // An increase may be published later or lost, but it is never exceeded.
+                (entry.0, entry.1) = (entry.0 - actual_samples, entry.1 - actual_sum);
                 assert!(entry.1 > -1e-9, "{name} in round {round} with {shown}");
             }
-            for (name, (samples, sum)) in told {
-                let is_known = right.contains_key(name) || round == 0;
+            for (name, (samples, sum)) in actual {
+                let is_known = expected.contains_key(name) || round == 0;
                 assert!(is_known || is_own(name), "{name} {samples} {sum} in round {round} with {shown}");
             }
         }
-        // It is forgotten at last.
-        assert_eq!(told.last(), right.last(), "{shown}");
+        // In the end it has no effect.
+        assert_eq!(actual.last(), expected.last(), "{shown}");
     }
     assert!(skipped > 400, "{skipped}");
 }

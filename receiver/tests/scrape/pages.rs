@@ -1,15 +1,15 @@
-//! Pages as endpoints really write them, and what is published of them.
+//! Tests pages as real endpoints write them.
 
 use serde_json::{Value, json};
 
 use crate::{
     PROCESS,
-    scene::{Clock, told},
+    scene::{Poller, datum},
 };
 
-/// An endpoint of whose metrics these rules want some.
-fn clock(rules: Value) -> Clock {
-    Clock::new(json!([{ "cluster_name": "app", "rules": rules, "interval_millisecond": 1_000 }]))
+/// Returns a poller of an endpoint with these rules.
+fn poller(rules: Value) -> Poller {
+    Poller::new(json!([{ "cluster_name": "app", "rules": rules, "interval_millisecond": 1_000 }]))
 }
 
 fn nothing() -> Vec<(String, f64, f64)> {
@@ -17,108 +17,108 @@ fn nothing() -> Vec<(String, f64, f64)> {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_costs_nothing_but_itself() {
-    let mut clock = clock(json!([{ "metric": "wanted" }, { "metric": "http.server.duration", "name": "Duration" }]));
-    let (id, _) = clock.next_call();
+fn an_invalid_line_affects_only_itself() {
+    let mut poller = poller(json!([{ "metric": "wanted" }, { "metric": "http.server.duration", "name": "Duration" }]));
+    let (id, _) = poller.next_call();
     let page = [
         b"1a 5\nlevel{n=\"\xe4\"} 1\n\xc3\xa4 1\nwanted 1\n".as_slice(),
         b"# TYPE \"http.server.duration\" histogram\n",
         b"{\"http.server.duration_bucket\",le=\"1\"} 4\n{\"other.metric\",le=\"1\"} 4\n",
         b"{\"http.server.duration_count\"} 4\n{\"http.server.duration_sum\"} 2\n",
     ];
-    clock.answer_with(id, 200, &[], &page.concat());
-    assert_eq!(clock.tick_for(400), [told("wanted None", 1.0, 1.0)]);
-    let counts = clock.sources.counts();
+    poller.answer_with(id, 200, &[], &page.concat());
+    assert_eq!(poller.tick_for(400), [datum("wanted None", 1.0, 1.0)]);
+    let counts = poller.sources.counts();
     assert_eq!((counts.answers, counts.failed, counts.skipped_lines), (1, 0, 2));
-    let expected = "scrape[0]: line 1 is skipped, since it has no name that can be read: 1a 5";
-    assert_eq!(clock.lines(), [expected]);
+    let expected = "scrape[0]: line 1 is skipped because it has no valid name: 1a 5";
+    assert_eq!(poller.lines(), [expected]);
 }
 
 #[test]
 fn quoted_names_are_published() {
-    let mut clock = clock(json!([{ "metric": "http.*", "unit": "Count" }]));
+    let mut poller = poller(json!([{ "metric": "http.*", "unit": "Count" }]));
     let page =
         |count: u32| format!("{PROCESS}# TYPE \"http.requests\" counter\n{{\"http.requests\",a=\"b\"}} {count}\n");
-    assert_eq!(clock.rounds([page(4), page(7)]), [nothing(), vec![told("http.requests Count", 1.0, 3.0)]]);
-    assert_eq!(clock.lines(), [""; 0]);
+    assert_eq!(poller.rounds([page(4), page(7)]), [nothing(), vec![datum("http.requests Count", 1.0, 3.0)]]);
+    assert_eq!(poller.lines(), [""; 0]);
 }
 
 #[test]
-fn joined_expositions_are_read_and_what_is_in_both_is_a_gap() {
-    let mut clock = clock(json!([{ "metric": "*", "unit": "None" }]));
+fn concatenated_texts_are_read_and_series_in_both_are_gaps() {
+    let mut poller = poller(json!([{ "metric": "*", "unit": "None" }]));
     let page = |both: u32| {
         format!(
             "{PROCESS}# TYPE a gauge\na 1\n# TYPE both gauge\nboth 1\n# EOF\n# TYPE b gauge\nb 2\n\
              # TYPE both gauge\nboth {both}\n# EOF\n"
         )
     };
-    let process = told("process_start_time_seconds None", 1.0, 1_787_402_159.25);
-    let expected = vec![told("a None", 1.0, 1.0), told("b None", 1.0, 2.0), process];
-    let mut published = clock.rounds([page(1), page(2)]);
+    let process = datum("process_start_time_seconds None", 1.0, 1_787_402_159.25);
+    let expected = vec![datum("a None", 1.0, 1.0), datum("b None", 1.0, 2.0), process];
+    let mut published = poller.rounds([page(1), page(2)]);
     published.iter_mut().for_each(|round| round.sort_by(|a, b| a.0.cmp(&b.0)));
     assert_eq!(published, [expected.clone(), expected]);
-    assert_eq!(clock.sources.counts().gaps, 2);
+    assert_eq!(poller.sources.counts().gaps, 2);
 }
 
 #[test]
-fn a_last_line_without_a_line_feed_is_read_if_the_answer_is_whole() {
+fn a_last_line_without_a_line_feed_is_read_if_the_response_is_complete() {
     let rules = json!([{ "metric": "a" }, { "metric": "b" }]);
-    for (headers, is_whole) in [
+    for (headers, is_complete) in [
         ([("content-length", "7")], true),
         ([("transfer-encoding", "chunked")], true),
         ([("content-length", "8")], false),
         ([("x", "y")], false),
     ] {
-        let mut clock = clock(rules.clone());
-        let (id, _) = clock.next_call();
-        clock.answer_with(id, 200, &headers, b"a 1\nb 2");
-        let expected = if is_whole { vec![told("a None", 1.0, 1.0), told("b None", 1.0, 2.0)] } else { nothing() };
-        assert_eq!(clock.tick_for(400), expected, "{headers:?}");
-        assert_eq!(clock.sources.counts().failed, u64::from(!is_whole));
+        let mut poller = poller(rules.clone());
+        let (id, _) = poller.next_call();
+        poller.answer_with(id, 200, &headers, b"a 1\nb 2");
+        let expected = if is_complete { vec![datum("a None", 1.0, 1.0), datum("b None", 1.0, 2.0)] } else { nothing() };
+        assert_eq!(poller.tick_for(400), expected, "{headers:?}");
+        assert_eq!(poller.sources.counts().failed, u64::from(!is_complete));
     }
 }
 
 #[test]
-fn counters_that_go_back_and_forth_give_no_increase() {
+fn counters_that_go_back_and_forth_are_not_published() {
     for order in [[1_000, 20], [20, 1_000]] {
-        let mut clock = clock(json!([{ "metric": "a" }]));
+        let mut poller = poller(json!([{ "metric": "a" }]));
         let pages = (0..20).map(|round: usize| format!("# TYPE a counter\na {}\n", order[round % 2] + round / 2));
-        assert_eq!(clock.rounds(pages), vec![nothing(); 20]);
-        let lines = clock.lines();
-        assert!(lines.len() == 1 && lines[0].contains("this cluster has several endpoints"), "{lines:?}");
+        assert_eq!(poller.rounds(pages), vec![nothing(); 20]);
+        let lines = poller.lines();
+        assert!(lines.len() == 1 && lines[0].contains("the cluster has several endpoints"), "{lines:?}");
     }
 }
 
 #[test]
-fn gzip_is_read_though_none_was_asked_for() {
+fn gzip_is_read_even_if_it_was_not_requested() {
     use std::io::Write as _;
 
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(b"a 1\n").unwrap();
     let body = encoder.finish().unwrap();
     for headers in [[("content-encoding", "gzip")], [("content-type", "text/plain")]] {
-        let mut clock = clock(json!([{ "metric": "a" }]));
-        let (id, _) = clock.next_call();
-        clock.answer_with(id, 200, &headers, &body);
-        assert_eq!(clock.tick_for(400), [told("a None", 1.0, 1.0)]);
+        let mut poller = poller(json!([{ "metric": "a" }]));
+        let (id, _) = poller.next_call();
+        poller.answer_with(id, 200, &headers, &body);
+        assert_eq!(poller.tick_for(400), [datum("a None", 1.0, 1.0)]);
     }
-    let mut clock = clock(json!([{ "metric": "a" }]));
-    let (id, _) = clock.next_call();
-    clock.answer_with(id, 200, &[("content-encoding", "br")], b"?");
-    assert!(clock.lines()[0].contains("the answer is compressed with br; only gzip is read"));
+    let mut poller = poller(json!([{ "metric": "a" }]));
+    let (id, _) = poller.next_call();
+    poller.answer_with(id, 200, &[("content-encoding", "br")], b"?");
+    assert!(poller.lines()[0].contains("the response is compressed with br; only gzip is supported"));
 }
 
 #[test]
-fn types_are_of_names_wherever_their_lines_stand() {
-    // All types first.
-    let mut all_first = clock(json!([{ "metric": "a_total" }]));
+fn types_apply_wherever_their_lines_are() {
+    // All types are first.
+    let mut all_first = poller(json!([{ "metric": "a_total" }]));
     let page = |total: u32| {
         format!("{PROCESS}# TYPE a_total counter\n# TYPE b gauge\n# TYPE c gauge\na_total {total}\nb 1\nc 1\n")
     };
-    assert_eq!(all_first.rounds([page(1_000), page(1_003)]), [nothing(), vec![told("a_total Count", 1.0, 3.0)]]);
+    assert_eq!(all_first.rounds([page(1_000), page(1_003)]), [nothing(), vec![datum("a_total Count", 1.0, 3.0)]]);
 
-    // The type of another family stands between.
-    let mut between = clock(json!([{ "metric": "rx_bytes_total", "name": "Received", "unit": "Bytes" }]));
+    // The type of another family is between two samples.
+    let mut between = poller(json!([{ "metric": "rx_bytes_total", "name": "Received", "unit": "Bytes" }]));
     let page = |first: u32, second: u32| {
         format!(
             "{PROCESS}# TYPE rx_bytes_total counter\nrx_bytes_total{{nic=\"a\"}} {first}\n# TYPE up gauge\nup 1\n\
@@ -126,38 +126,37 @@ fn types_are_of_names_wherever_their_lines_stand() {
         )
     };
     let published = between.rounds([page(9_000, 20), page(9_020, 23)]);
-    assert_eq!(published, [nothing(), vec![told("Received Bytes", 1.0, 23.0)]]);
+    assert_eq!(published, [nothing(), vec![datum("Received Bytes", 1.0, 23.0)]]);
 
-    // A contradiction.
-    let mut two = clock(json!([{ "metric": "x" }, { "metric": "y" }]));
+    // Two types of one family contradict each other.
+    let mut two = poller(json!([{ "metric": "x" }, { "metric": "y" }]));
     let page = |x: u32| format!("{PROCESS}# TYPE x counter\nx {x}\n# TYPE x gauge\ny 1\n");
-    let expected = vec![told("y None", 1.0, 1.0)];
+    let expected = vec![datum("y None", 1.0, 1.0)];
     assert_eq!(two.rounds([page(20), page(23), page(28)]), [expected.clone(), expected.clone(), expected]);
     assert_eq!(two.sources.counts().gaps, 3);
-    let line = "scrape[0]: line 4 is skipped, since TYPE lines contradict each other about it: x 20";
+    let line = "scrape[0]: line 4 is skipped because TYPE lines declare several types for it: x 20";
     assert_eq!(two.lines(), [line]);
 }
 
 #[test]
-fn start_times_are_no_metrics() {
+fn creation_times_are_not_published() {
     let page = |total: u32| {
         format!(
             "{PROCESS}# TYPE x_total counter\nx_total {total}\n# TYPE x_created gauge\nx_created 1.7e+09\n\
              # TYPE orders_total counter\norders_total {total}\n# TYPE orders_created gauge\norders_created 5\n"
         )
     };
-    let mut clock = clock(json!([{ "metric": "x_*" }, { "metric": "orders_created" }]));
-    let gauge = told("orders_created None", 1.0, 5.0);
-    let published = clock.rounds([page(1), page(3)]);
+    let mut poller = poller(json!([{ "metric": "x_*" }, { "metric": "orders_created" }]));
+    let gauge = datum("orders_created None", 1.0, 5.0);
+    let published = poller.rounds([page(1), page(3)]);
     assert_eq!(published[0], std::slice::from_ref(&gauge));
-    assert!(published[1].contains(&gauge) && published[1].contains(&told("x_total Count", 1.0, 2.0)), "{published:?}");
+    assert!(published[1].contains(&gauge) && published[1].contains(&datum("x_total Count", 1.0, 2.0)), "{published:?}");
     assert_eq!(published[1].len(), 2);
 }
 
 #[test]
-fn histograms_are_read_wherever_their_lines_stand() {
-    // As prometheus_client for Python writes them in multi-process mode: sums first, then buckets
-    // and counts.
+fn histograms_are_read_in_any_order_of_lines() {
+    // Python's prometheus_client in multi-process mode writes sums first, then buckets and counts.
     let page = |n: u32| {
         let mut page = format!("{PROCESS}# TYPE h histogram\n");
         let of = |n: u32, path: u32| n * (path + 1);
@@ -174,26 +173,25 @@ fn histograms_are_read_wherever_their_lines_stand() {
         }
         page
     };
-    let mut clock = clock(json!([{ "metric": "h", "dimensions": { "Path": { "label": "path" } } }]));
-    let published = clock.rounds([page(1), page(3)]);
+    let mut poller = poller(json!([{ "metric": "h", "dimensions": { "Path": { "label": "path" } } }]));
+    let published = poller.rounds([page(1), page(3)]);
     assert_eq!(published[0], []);
     let mut expected: Vec<_> = (0..40)
         .map(|path| {
             let count = f64::from(2 * (path + 1));
-            told(&format!("h Path={path} None"), count, count)
+            datum(&format!("h Path={path} None"), count, count)
         })
         .collect();
     let mut last = published[1].clone();
     expected.sort_by(|a, b| a.0.cmp(&b.0));
     last.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(last, expected);
-    assert_eq!(clock.sources.counts().gaps, 40);
+    assert_eq!(poller.sources.counts().gaps, 40);
 }
 
 #[test]
-fn counts_of_buckets_are_published_though_the_sum_is_an_estimate() {
-    // Envoy's sums are of the middles of its own buckets: three values of 5 and one of 0.5 have a
-    // sum of 16.275.
+fn histograms_are_published_even_if_the_sum_is_an_estimate() {
+    // Envoy adds up the middles of its own buckets: three values of 5 and one of 0.5 have a sum of 16.275.
     let page = |n: f64, sum: &str| {
         format!(
             "{PROCESS}# TYPE h histogram\nh_bucket{{le=\"0.5\"}} {n}\nh_bucket{{le=\"1\"}} {n}\nh_bucket{{le=\"5\"}} {}\n\
@@ -203,23 +201,23 @@ fn counts_of_buckets_are_published_though_the_sum_is_an_estimate() {
             4.0 * n
         )
     };
-    let mut clock = clock(json!([{ "metric": "h" }]));
-    let published = clock.rounds([page(0.0, "0"), page(1.0, "16.275"), page(2.0, "NaN"), page(3.0, "48.825")]);
-    // At most 0.5 + 3 × 5; without a sum, the middles of the buckets.
+    let mut poller = poller(json!([{ "metric": "h" }]));
+    let published = poller.rounds([page(0.0, "0"), page(1.0, "16.275"), page(2.0, "NaN"), page(3.0, "48.825")]);
+    // The largest possible sum is 0.5 + 3 × 5. Without a sum, it is estimated from the middles of the buckets.
     let middle = 0.25 + 3.0 * 3.0;
     let expected = [
         nothing(),
-        vec![told("h None", 4.0, 15.5)],
-        vec![told("h None", 4.0, middle)],
-        vec![told("h None", 4.0, middle)],
+        vec![datum("h None", 4.0, 15.5)],
+        vec![datum("h None", 4.0, middle)],
+        vec![datum("h None", 4.0, middle)],
     ];
     assert_eq!(published, expected);
-    assert_eq!(clock.sources.counts().gaps, 1);
+    assert_eq!(poller.sources.counts().gaps, 1);
 }
 
 #[test]
-fn openmetrics_that_was_cut_is_refused_and_a_counter_missing_once_is_not_forgotten() {
-    let mut clock = clock(json!([{ "metric": "*_total", "unit": "Count" }]));
+fn truncated_openmetrics_is_refused_and_a_counter_missing_once_continues() {
+    let mut poller = poller(json!([{ "metric": "*_total", "unit": "Count" }]));
     let openmetrics = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
     let page = |a: u32, b: Option<u32>, end: &str| {
         let b = b.map(|b| format!("b_total {b}\n")).unwrap_or_default();
@@ -228,17 +226,17 @@ fn openmetrics_that_was_cut_is_refused_and_a_counter_missing_once_is_not_forgott
     let mut published = Vec::new();
     for text in [page(1, Some(1), "# EOF\n"), page(2, None, "# EOF\n"), page(3, None, ""), page(4, Some(22), "# EOF\n")]
     {
-        let (id, _) = clock.next_call();
-        clock.answer_with(id, 200, &openmetrics, text.as_bytes());
-        published.push(clock.tick_for(800));
+        let (id, _) = poller.next_call();
+        poller.answer_with(id, 200, &openmetrics, text.as_bytes());
+        published.push(poller.tick_for(800));
     }
-    let a = |sum| told("a_total Count", 1.0, sum);
-    assert_eq!(published, [nothing(), vec![a(1.0)], nothing(), vec![a(2.0), told("b_total Count", 1.0, 21.0)]]);
-    assert_eq!(clock.sources.counts().failed, 1);
-    assert!(clock.lines()[0].contains("OpenMetrics without \"# EOF\""));
+    let a = |sum| datum("a_total Count", 1.0, sum);
+    assert_eq!(published, [nothing(), vec![a(1.0)], nothing(), vec![a(2.0), datum("b_total Count", 1.0, 21.0)]]);
+    assert_eq!(poller.sources.counts().failed, 1);
+    assert!(poller.lines()[0].contains("OpenMetrics without \"# EOF\""));
 }
 
 #[test]
-fn a_byte_order_mark_is_passed_over() {
-    assert_eq!(clock(json!([{ "metric": "a" }])).rounds(["\u{feff}a 1\n"]), [[told("a None", 1.0, 1.0)]]);
+fn a_byte_order_mark_is_ignored() {
+    assert_eq!(poller(json!([{ "metric": "a" }])).rounds(["\u{feff}a 1\n"]), [[datum("a None", 1.0, 1.0)]]);
 }

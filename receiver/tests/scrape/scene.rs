@@ -1,4 +1,4 @@
-//! Sources in virtual time.
+//! Polls sources in virtual time.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ pub(crate) fn config(scrape: Value) -> Result<Config, Vec<String>> {
     Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
 }
 
-/// Sources that tick five times a second.
-pub(crate) struct Clock {
+/// Polls sources with five ticks per second.
+pub(crate) struct Poller {
     pub(crate) sources: Sources,
     pub(crate) millis: u64,
     pub(crate) calls: Vec<(SourceId, Call)>,
 }
 
-impl Clock {
+impl Poller {
     pub(crate) fn new(scrape: Value) -> Self {
         Self { sources: Sources::new(config(scrape).unwrap().sources), millis: 0, calls: Vec::new() }
     }
@@ -41,7 +41,7 @@ impl Clock {
         self.respond(id, Response::Complete { status: 200, body: body.as_bytes().to_vec(), date: None });
     }
 
-    /// Answers with these headers.
+    /// Responds with this status, these headers and this body.
     pub(crate) fn answer_with(&mut self, id: SourceId, status: u16, headers: &[(&str, &str)], body: &[u8]) {
         let header = |name: &str| {
             let (_, value) = headers.iter().find(|(known, _)| *known == name)?;
@@ -57,8 +57,8 @@ impl Clock {
         self.sources.handle_answer(id, response, now);
     }
 
-    /// Ticks for so long; returns what was published: the namespace and name, dimension values,
-    /// samples and sum.
+    /// Ticks for `millis` and returns the published series: name with namespace, dimensions and unit, sample count and
+    /// sum.
     pub(crate) fn tick_for(&mut self, millis: u64) -> Vec<(String, f64, f64)> {
         let mut all = Accumulator::default();
         for _ in 0..millis / 200 {
@@ -70,14 +70,18 @@ impl Clock {
                 all.merge(data.data);
             }
         }
-        let told = all.iter().flat_map(|(key, dimensions, distributions)| {
+        let data = all.iter().flat_map(|(key, dimensions, distributions)| {
             let namespace = key.origin.namespace.as_ref().map(|namespace| format!("{namespace} ")).unwrap_or_default();
             let values: String = dimensions.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-            distributions.iter().map(move |(metric, told)| {
-                (format!("{namespace}{}{values} {}", metric.name, metric.unit), told.sample_count(), told.sum())
+            distributions.iter().map(move |(metric, distribution)| {
+                (
+                    format!("{namespace}{}{values} {}", metric.name, metric.unit),
+                    distribution.sample_count(),
+                    distribution.sum(),
+                )
             })
         });
-        told.collect()
+        data.collect()
     }
 
     /// Ticks until the next call.
@@ -90,9 +94,9 @@ impl Clock {
         self.calls.remove(0)
     }
 
-    /// Ticks until an answer is read, and returns what was published.
+    /// Ticks until a response is read, and returns the published series.
     pub(crate) fn read(&mut self) -> Vec<(String, f64, f64)> {
-        let ends = |clock: &Self| clock.sources.counts().answers + clock.sources.counts().failed;
+        let ends = |poller: &Self| poller.sources.counts().answers + poller.sources.counts().failed;
         let before = ends(self);
         let mut published = Vec::new();
         while ends(self) == before {
@@ -101,8 +105,7 @@ impl Clock {
         published
     }
 
-    /// Answers each of the next calls with one of these texts, and returns what was published after
-    /// each.
+    /// Responds to each of the next calls with one of these texts, and returns the series published after each.
     pub(crate) fn rounds<T: AsRef<str>>(&mut self, texts: impl IntoIterator<Item = T>) -> Vec<Vec<(String, f64, f64)>> {
         let round = |text: T| {
             let (id, _) = self.next_call();
@@ -112,8 +115,7 @@ impl Clock {
         texts.into_iter().map(round).collect()
     }
 
-    /// Returns the lines in Envoy's log since the last call of this function, as they are without a
-    /// limit.
+    /// Returns the log lines since the last call of this function, without the rate limit.
     pub(crate) fn lines(&mut self) -> Vec<String> {
         self.notices().iter().map(ToString::to_string).collect()
     }
@@ -127,6 +129,6 @@ pub(crate) fn header<'a>(call: &'a Call, name: &str) -> &'a str {
     &call.headers.iter().find(|(known, _)| *known == name).unwrap().1
 }
 
-pub(crate) fn told(name: &str, samples: f64, sum: f64) -> (String, f64, f64) {
+pub(crate) fn datum(name: &str, samples: f64, sum: f64) -> (String, f64, f64) {
     (name.to_owned(), samples, sum)
 }

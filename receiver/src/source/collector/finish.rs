@@ -1,4 +1,4 @@
-//! The end of a round: changes, and data.
+//! Finishes a round: computes changes and publishes data.
 
 use acpw_metric::{Accumulator, Distribution, quota::MAX_VALUES_PER_DATUM};
 
@@ -6,75 +6,74 @@ use super::{
     Collector,
     increase::{Increase, increase},
     process::Verdict,
-    steadiness::Movement,
+    reset_history::Movement,
 };
 use crate::source::{
-    difference::{Change, is_sound},
-    reading::Kind,
+    change::{Change, is_plausible},
+    reading::SeriesKind,
     rule::Combine,
 };
 
-/// The work of taking in the change of a series, of a bucket and of a datum, in bytes that could
-/// have been read.
+/// The cost of processing the change of a series, a bucket and a datum, as the number of bytes that could have been
+/// parsed in the same time.
 const CHANGE_WORK: usize = 16;
 const BUCKET_WORK: usize = 2;
 const DATUM_WORK: usize = 64;
 
-/// A step of finishing a round, and the index at which it goes on.
+/// A step of finishing a round, with the index at which it continues.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
-    /// Compares all series with the last round.
+pub(super) enum FinishStep {
+    /// Compares all series with the previous round.
     Compare(usize, Comparison),
-    /// Takes in their changes, and forgets those that are gone.
+    /// Processes the changes of series and removes those that are gone.
     Change(usize, Verdict),
-    /// Publishes.
+    /// Publishes the output series.
     Publish(usize),
 }
 
-/// How series have moved since the last round.
+/// A summary of how totals have changed since the previous round.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Comparison {
-    /// Totals that have ever moved.
+    /// The number of totals that have ever changed.
     moved: usize,
-    /// Those of them that have gone back now.
+    /// The number of these that have decreased in this round.
     back: usize,
-    /// Those of them that go back again and again.
+    /// The number of these that decrease repeatedly.
     flipping: usize,
 }
 
-impl Default for Step {
+impl Default for FinishStep {
     fn default() -> Self {
         Self::Compare(0, Comparison::default())
     }
 }
 
 impl Collector {
-    /// Ends the round, and adds its data to `data`. Stops when as much work is done as reading
-    /// `budget` bytes is, and subtracts it from `budget`. Returns true at the end; until then, call
-    /// it again.
+    /// Finishes the round and adds its data to `data`. Stops when `budget` is spent, and subtracts the cost from it.
+    /// Returns true when done; otherwise, call it again.
     pub fn finish(&mut self, budget: &mut usize, data: &mut Accumulator) -> bool {
         while *budget > 0 {
             let work = match self.step {
-                Step::Compare(index, comparison) => match self.compare(index, comparison) {
+                FinishStep::Compare(index, comparison) => match self.compare(index, comparison) {
                     Some(work) => work,
                     None => {
-                        self.step = Step::Change(0, self.judge(comparison));
+                        self.step = FinishStep::Change(0, self.judge(comparison));
                         1
                     }
                 },
-                Step::Change(index, verdict) => match self.change(index, verdict) {
+                FinishStep::Change(index, verdict) => match self.change(index, verdict) {
                     Some(work) => work,
                     None => {
-                        let work = self.forget_targets();
-                        self.step = Step::Publish(0);
+                        let work = self.forget_outputs();
+                        self.step = FinishStep::Publish(0);
                         work
                     }
                 },
-                Step::Publish(index) => match self.publish(index, data) {
+                FinishStep::Publish(index) => match self.publish(index, data) {
                     Some(work) => work,
                     None => {
-                        self.last = Some(self.asked);
-                        self.step = Step::default();
+                        self.last = Some(self.requested_at);
+                        self.step = FinishStep::default();
                         return true;
                     }
                 },
@@ -84,31 +83,31 @@ impl Collector {
         false
     }
 
-    /// Compares a series with the last round. Returns the work, or `None` after the last series.
+    /// Compares a series with the previous round. Returns the cost, or `None` after the last series.
     fn compare(&mut self, index: usize, mut comparison: Comparison) -> Option<usize> {
         let (_, series) = self.series.get_index_mut(index)?;
         let mut work = CHANGE_WORK;
         if series.round == self.round {
             series.parts.sort();
-            series.is_sound = series.parts.value(series.kind).as_ref().is_some_and(is_sound);
+            series.is_plausible = series.parts.value(series.kind).as_ref().is_some_and(is_plausible);
             work = work.saturating_add(series.parts.buckets().saturating_mul(BUCKET_WORK));
             if let Some(total) = series.total() {
-                let movement = series.steadiness.movement(total);
-                comparison.moved += usize::from(series.steadiness.has_moved(total));
+                let movement = series.resets.movement(total);
+                comparison.moved += usize::from(series.resets.has_moved(total));
                 comparison.back += usize::from(movement == Movement::Back);
-                comparison.flipping += usize::from(series.steadiness.is_flipping(movement));
+                comparison.flipping += usize::from(series.resets.is_flipping(movement));
             }
-        } else if series.kind == Kind::Gauge
-            && self.doubt.may_hide(series.name)
-            && let Some((_, target)) = self.targets.get_index_mut(series.target)
+        } else if series.kind == SeriesKind::Gauge
+            && self.unreadable.may_hide(series.name)
+            && let Some((_, output)) = self.outputs.get_index_mut(series.output)
         {
-            target.is_broken = true;
+            output.is_broken = true;
         }
-        self.step = Step::Compare(index.saturating_add(1), comparison);
+        self.step = FinishStep::Compare(index.saturating_add(1), comparison);
         Some(work)
     }
 
-    /// Judges which process this round's answer is of.
+    /// Judges which process this round's response is from.
     fn judge(&mut self, Comparison { moved, back, flipping }: Comparison) -> Verdict {
         for (kind, remark) in [("line", self.skipped.take()), ("unnamed line", self.skipped_unnamed.take())] {
             if let Some(remark) = remark {
@@ -120,93 +119,93 @@ impl Collector {
             Verdict::Unknown if is_most(back) => Verdict::Unsettled,
             verdict => verdict,
         };
-        if verdict == Verdict::Several || is_most(flipping) {
+        if verdict == Verdict::Alternating || is_most(flipping) {
             self.remarks.once("several", || {
-                "this cluster has several endpoints, or its one endpoint restarts again and again: counters go back and \
-                 forth, and nothing is published of them. Give each endpoint a cluster and a scrape of its own"
+                "the cluster has several endpoints, or its endpoint restarts repeatedly: counters go back and forth, and \
+                 none is published. Configure a cluster and a scrape for each endpoint"
                     .to_owned()
             });
-            return Verdict::Several;
+            return Verdict::Alternating;
         }
         if flipping > 0 {
             self.remarks.once("flipping", || {
-                "a counter goes back and forth, and nothing is published of it meanwhile. If it is a level, set metric_type \
-                 to gauge"
+                "a counter goes back and forth and is not published. If it is a gauge, set metric_type to gauge"
                     .to_owned()
             });
         }
         verdict
     }
 
-    /// Takes in the change of a series, or forgets it. Returns the work, or `None` after the last
-    /// series.
+    /// Processes the change of a series, or removes it. Returns the cost, or `None` after the last series.
     fn change(&mut self, index: usize, verdict: Verdict) -> Option<usize> {
         let (_, series) = self.series.get_index(index)?;
-        let target = series.target;
+        let output = series.output;
         let mut work = CHANGE_WORK;
         let mut next = index.saturating_add(1);
         if series.round == self.round {
             work = work.saturating_add(series.parts.buckets().saturating_mul(BUCKET_WORK));
-            self.take_change(index, verdict);
+            self.process_change(index, verdict);
         } else if series.is_missing {
             self.missing = self.missing.saturating_sub(1);
-            if let Some((_, target)) = self.targets.get_index_mut(target) {
-                target.series = target.series.saturating_sub(1);
+            if let Some((_, output)) = self.outputs.get_index_mut(output) {
+                output.series = output.series.saturating_sub(1);
             }
-            // The last one is at this index now.
+            // The last series is at this index now.
             self.series.swap_remove_index(index);
             next = index;
         } else if let Some((_, series)) = self.series.get_index_mut(index) {
             series.is_missing = true;
             self.missing = self.missing.saturating_add(1);
         }
-        self.step = Step::Change(next, verdict);
+        self.step = FinishStep::Change(next, verdict);
         Some(work)
     }
 
-    fn take_change(&mut self, index: usize, verdict: Verdict) {
+    fn process_change(&mut self, index: usize, verdict: Verdict) {
         let Some(((rule, _), series)) = self.series.get_index_mut(index) else { return };
         let Some(rule) = self.rules.get(*rule) else { return };
-        let Some((_, target)) = self.targets.get_index_mut(series.target) else { return };
+        let Some((_, output)) = self.outputs.get_index_mut(series.output) else { return };
         let round = self.last.map(|last| last.as_millis() as f64..=self.now.as_millis() as f64);
         let change = match series.kind {
-            Kind::Gauge | Kind::Untyped => {
-                target.is_broken |= rule.combine == Combine::Sum && self.doubt.is_unexplained(series.name);
-                let value = series.parts.value(series.kind).filter(|_| series.is_sound);
+            SeriesKind::Gauge | SeriesKind::Untyped => {
+                output.is_broken |= rule.combine == Combine::Sum && self.unreadable.is_unexplained(series.name);
+                let value = series.parts.value(series.kind).filter(|_| series.is_plausible);
                 match value.and_then(|value| series.previous.change(&value, false, rule.scale)) {
                     None => {
-                        target.is_broken = true;
+                        output.is_broken = true;
                         return;
                     }
                     change => change,
                 }
             }
-            Kind::Counter | Kind::Histogram | Kind::Summary => match increase(series, verdict, rule.scale, round) {
-                Increase::HeldBack => return,
-                Increase::Known(change) => Some(change),
-                Increase::Unknown => None,
-            },
+            SeriesKind::Counter | SeriesKind::Histogram | SeriesKind::Summary => {
+                match increase(series, verdict, rule.scale, round) {
+                    Increase::HeldBack => return,
+                    Increase::Known(change) => Some(change),
+                    Increase::Unknown => None,
+                }
+            }
         };
         match change {
             None => self.counts.gaps = self.counts.gaps.saturating_add(1),
             Some(Change::Nothing) => {}
-            Some(Change::Distribution(values)) => target.values.merge(&values),
-            Some(Change::Value(value)) if series.kind == Kind::Gauge && rule.combine == Combine::Samples => {
+            Some(Change::Distribution(values)) => output.values.merge(&values),
+            Some(Change::Value(value)) if series.kind == SeriesKind::Gauge && rule.combine == Combine::Samples => {
                 let mut one = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
-                target.is_broken |= !one.record(value);
-                target.values.merge(&one);
+                output.is_broken |= !one.record(value);
+                output.values.merge(&one);
             }
-            Some(Change::Value(value)) => target.sum = Some(target.sum.unwrap_or(0.0) + value),
+            Some(Change::Value(value)) => output.sum = Some(output.sum.unwrap_or(0.0) + value),
         }
     }
 
-    /// Publishes a target. Returns the work, or `None` after the last one.
+    /// Publishes an output series. Returns the cost, or `None` after the last one.
     fn publish(&mut self, index: usize, data: &mut Accumulator) -> Option<usize> {
-        let ((_, metric, dimensions), target) = self.targets.get_index_mut(index)?;
-        self.step = Step::Publish(index.saturating_add(1));
-        let values = std::mem::take(&mut target.values);
-        let sum = target.sum.take();
-        if std::mem::take(&mut target.is_broken) {
+        let ((_, metric, dimensions), output) = self.outputs.get_index_mut(index)?;
+        self.step = FinishStep::Publish(index.saturating_add(1));
+        let values = std::mem::take(&mut output.values);
+        let sum = output.sum.take();
+        if std::mem::take(&mut output.is_broken) {
             self.counts.gaps = self.counts.gaps.saturating_add(1);
             return Some(DATUM_WORK);
         }
@@ -220,26 +219,26 @@ impl Collector {
         Some(DATUM_WORK)
     }
 
-    /// Forgets targets without series, once they are half of all. Returns the work.
-    fn forget_targets(&mut self) -> usize {
-        let unused = self.targets.values().filter(|target| target.series == 0).count();
-        if unused.saturating_mul(2) < self.targets.len().max(1) {
-            return self.targets.len();
+    /// Removes output series without source series once they are half of all. Returns the cost.
+    fn forget_outputs(&mut self) -> usize {
+        let unused = self.outputs.values().filter(|output| output.series == 0).count();
+        if unused.saturating_mul(2) < self.outputs.len().max(1) {
+            return self.outputs.len();
         }
         let mut kept = 0_usize;
         let indexes: Vec<_> = self
-            .targets
+            .outputs
             .values()
-            .map(|target| {
+            .map(|output| {
                 let index = kept;
-                kept = kept.saturating_add(usize::from(target.series > 0));
+                kept = kept.saturating_add(usize::from(output.series > 0));
                 index
             })
             .collect();
-        let work = self.targets.len().saturating_add(self.series.len());
-        self.targets.retain(|_, target| target.series > 0);
+        let work = self.outputs.len().saturating_add(self.series.len());
+        self.outputs.retain(|_, output| output.series > 0);
         for series in self.series.values_mut() {
-            series.target = indexes.get(series.target).copied().unwrap_or(usize::MAX);
+            series.output = indexes.get(series.output).copied().unwrap_or(usize::MAX);
         }
         work
     }

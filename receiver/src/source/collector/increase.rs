@@ -1,27 +1,29 @@
-//! Increases of totals, as far as they are known.
+//! Computes increases of totals.
 
 use std::ops::RangeInclusive;
 
-use super::{process::Verdict, series::Series, steadiness::Movement};
-use crate::source::difference::{Change, Previous};
+use super::{process::Verdict, reset_history::Movement, series::SourceSeries};
+use crate::source::change::{Change, PreviousReading};
 
 /// The increase of a total.
 pub(super) enum Increase {
+    /// The increase is known.
     Known(Change),
-    /// It will be part of a later one.
+    /// The increase will be part of a later one.
     HeldBack,
-    /// It is a gap.
+    /// The increase is unknown, which is a gap.
     Unknown,
 }
 
-/// Takes in a total. `round` is the time since the last round, if that is known.
+/// Processes the total of a series in this round and returns its increase. `round` is the time from the previous round
+/// to this one in milliseconds since the epoch, if it is known.
 pub(super) fn increase(
-    series: &mut Series,
+    series: &mut SourceSeries,
     verdict: Verdict,
     scale: f64,
     round: Option<RangeInclusive<f64>>,
 ) -> Increase {
-    // One that cannot be true says nothing about the next.
+    // An implausible total is ignored, also when processing the next one.
     let Some(total) = series.total() else { return Increase::Unknown };
     let Some(value) = series.parts.value(series.kind) else { return Increase::Unknown };
     if verdict == Verdict::Foreign {
@@ -30,28 +32,28 @@ pub(super) fn increase(
     let created = series.parts.created();
     let is_same_series = created.is_some() && created == series.created;
     let is_other_series = created.is_some() && series.created.is_some() && !is_same_series;
-    // By the target's clock, which may be another. It is not asked of what was known to have begun
-    // then already.
+    // The creation time is by the target's clock, which may be wrong. It is ignored if the series already had it.
     let began = created.filter(|_| !is_same_series).map(|created| created * 1e3);
-    let is_new = verdict != Verdict::Several && round.zip(began).is_some_and(|(round, began)| round.contains(&began));
+    let is_new =
+        verdict != Verdict::Alternating && round.zip(began).is_some_and(|(round, began)| round.contains(&began));
     series.created = created.or(series.created);
 
-    let movement = series.steadiness.movement(total);
-    match is_new || verdict == Verdict::Another {
-        true => series.steadiness.restart(total),
-        false => series.steadiness.accept(total),
+    let movement = series.resets.movement(total);
+    match is_new || verdict == Verdict::Replaced {
+        true => series.resets.restart(total),
+        false => series.resets.accept(total),
     }
-    let is_trusted = is_same_series || (verdict == Verdict::Same && !series.steadiness.has_gone_back());
+    let is_trusted = is_same_series || (verdict == Verdict::Same && !series.resets.has_gone_back());
     let is_same_process = matches!(verdict, Verdict::Same | Verdict::Unknown);
     let is_comparable = is_same_process && !is_other_series && movement == Movement::Onward;
     if verdict == Verdict::Unsettled && !is_new {
-        series.steadiness.unsettle();
+        series.resets.unsettle();
     }
     if is_comparable
         && !is_new
-        && series.steadiness.is_unsettled()
+        && series.resets.is_unsettled()
         && !is_trusted
-        && series.previous != Previous::Nothing
+        && series.previous != PreviousReading::Nothing
     {
         return Increase::HeldBack;
     }
@@ -59,6 +61,6 @@ pub(super) fn increase(
         true => series.previous.change(&value, is_new, scale),
         false => None,
     };
-    series.previous.keep(&value);
+    series.previous.store(&value);
     change.map_or(Increase::Unknown, Increase::Known)
 }

@@ -1,79 +1,78 @@
-//! The process that answers, by the time at which it says it has started.
+//! Tracks which process responds, by the start time that it reports.
 
-/// The most start times that are remembered.
-const REMEMBERED: usize = 8;
+/// The maximum number of earlier start times to remember.
+const MAX_EARLIER: usize = 8;
 
-/// The number of answers of one process after which others are forgotten.
-const FORGOTTEN: u8 = 20;
+/// The number of consecutive responses of one process after which others are forgotten.
+const QUIET_RESPONSES: u8 = 20;
 
-/// Some client libraries derive the start from the host's boot time in whole seconds, which jitters
-/// by this much.
+/// The jitter of a start time, in seconds. Some client libraries derive it from the host's boot time in whole seconds,
+/// which varies by this much.
 const JITTER: f64 = 2.0;
 
-/// What an answer's process means for its totals.
+/// A verdict on which process a response is from, and thus how to treat its totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The target does not say which process answers, or says it for the first time.
+    /// The target does not report a start time, or reports one for the first time.
     #[default]
     Unknown,
-    /// The process that has answered before.
+    /// The same process as before.
     Same,
-    /// Another one than before, perhaps by mistake: its totals are passed over, once.
+    /// Another process than before, perhaps by mistake. Its totals are ignored once.
     Foreign,
-    /// Another one, which answers from now on: its totals are only what the next ones are compared
-    /// with.
-    Another,
-    /// Nothing says which process answers, and most totals have gone back.
+    /// Another process that responds from now on. Its totals are only the baseline for the next ones.
+    Replaced,
+    /// An unknown process, and most totals have gone back.
     Unsettled,
-    /// Several processes answer in turn.
-    Several,
+    /// Several processes respond in turn.
+    Alternating,
 }
 
-/// The processes that have answered.
+/// The processes that have responded.
 #[derive(Debug, Default)]
-pub(super) struct Process {
-    /// The start time that this answer says; the sum, if it says several.
+pub(super) struct ProcessTracker {
+    /// The start time in this response, or the sum if there are several.
     read: Option<f64>,
     current: Option<f64>,
-    /// The one that was foreign in the last answer.
+    /// The start time that was foreign in the previous response.
     candidate: Option<f64>,
     earlier: Vec<f64>,
-    /// How often a process has answered again after another one.
+    /// The number of times that a process responded again after another one.
     returns: u8,
-    /// Answers of the same process since then.
+    /// The number of responses of the same process since then.
     quiet: u8,
 }
 
-impl Process {
-    /// Begins an answer.
+impl ProcessTracker {
+    /// Begins a response.
     pub(super) fn begin(&mut self) {
         self.read = None;
     }
 
-    /// Takes in a start time that the answer says.
-    pub(super) fn take(&mut self, seconds: f64) {
+    /// Adds a start time that the response reports.
+    pub(super) fn add_start(&mut self, seconds: f64) {
         if seconds.is_finite() && seconds > 0.0 {
             self.read = Some(self.read.unwrap_or(0.0) + seconds);
         }
     }
 
-    /// Returns whether answers say which process they are of.
+    /// Returns true if responses report a start time.
     pub(super) fn is_known(&self) -> bool {
         self.current.is_some()
     }
 
-    /// Judges the answer, of which most totals `have_gone_back` or have not.
+    /// Judges the response. `have_gone_back` is true if most of its totals have gone back.
     pub(super) fn judge(&mut self, have_gone_back: bool) -> Verdict {
         let Some(read) = self.read else { return Verdict::Unknown };
         let Some(current) = self.current.filter(|_| self.returns < 2) else {
-            return self.judge_the_first(read);
+            return self.judge_first_or_alternating(read);
         };
         if is_same(read, current) {
             if self.candidate.take().is_some() {
                 self.note_return();
             }
             self.note_same();
-            return if self.returns < 2 { Verdict::Same } else { Verdict::Several };
+            return if self.returns < 2 { Verdict::Same } else { Verdict::Alternating };
         }
         self.quiet = 0;
         let is_again = self.candidate.is_some_and(|candidate| is_same(candidate, read));
@@ -83,11 +82,11 @@ impl Process {
         match () {
             () if self.returns >= 2 => {
                 self.adopt(read);
-                Verdict::Several
+                Verdict::Alternating
             }
             () if is_again || have_gone_back => {
                 self.adopt(read);
-                Verdict::Another
+                Verdict::Replaced
             }
             () => {
                 self.candidate = Some(read);
@@ -96,8 +95,8 @@ impl Process {
         }
     }
 
-    /// Judges the first answer that says a start time, and all answers of several processes.
-    fn judge_the_first(&mut self, read: f64) -> Verdict {
+    /// Judges the first response with a start time, and all responses while several processes alternate.
+    fn judge_first_or_alternating(&mut self, read: f64) -> Verdict {
         match self.current {
             None => {
                 self.current = Some(read);
@@ -105,12 +104,12 @@ impl Process {
             }
             Some(current) if is_same(read, current) => {
                 self.note_same();
-                Verdict::Several
+                Verdict::Alternating
             }
             Some(_) => {
                 self.quiet = 0;
                 self.adopt(read);
-                Verdict::Several
+                Verdict::Alternating
             }
         }
     }
@@ -120,7 +119,7 @@ impl Process {
         if let Some(old) = self.current.replace(read)
             && !self.earlier.iter().any(|earlier| is_same(*earlier, old))
         {
-            if self.earlier.len() >= REMEMBERED {
+            if self.earlier.len() >= MAX_EARLIER {
                 self.earlier.remove(0);
             }
             self.earlier.push(old);
@@ -134,7 +133,7 @@ impl Process {
 
     fn note_same(&mut self) {
         self.quiet = self.quiet.saturating_add(1);
-        if self.quiet >= FORGOTTEN {
+        if self.quiet >= QUIET_RESPONSES {
             (self.returns, self.quiet) = (0, 0);
             self.earlier.clear();
         }
@@ -154,11 +153,11 @@ mod tests {
     const B: f64 = 1_787_400_000.5;
     const C: f64 = 1_787_402_161.75;
 
-    fn verdicts(process: &mut Process, starts: &[(Option<f64>, bool)]) -> Vec<Verdict> {
+    fn verdicts(process: &mut ProcessTracker, starts: &[(Option<f64>, bool)]) -> Vec<Verdict> {
         let judge = |(start, have_gone_back): &(Option<f64>, bool)| {
             process.begin();
             if let Some(start) = start {
-                process.take(*start);
+                process.add_start(*start);
             }
             process.judge(*have_gone_back)
         };
@@ -166,25 +165,25 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_another_process() {
+    fn a_restart_replaces_the_process() {
         let [a, b] = [A, B].map(|start| (Some(start), false));
-        let mut process = Process::default();
-        // By its totals at once, or else when it answers again.
+        let mut process = ProcessTracker::default();
+        // Either immediately, if the totals went back, or when it responds again.
         let starts = [a, a, (Some(B), true), b, b, a, a];
         let expected = [
             Verdict::Unknown,
             Verdict::Same,
-            Verdict::Another,
+            Verdict::Replaced,
             Verdict::Same,
             Verdict::Same,
             Verdict::Foreign,
-            Verdict::Another,
+            Verdict::Replaced,
         ];
         assert_eq!(verdicts(&mut process, &starts), expected);
     }
 
     #[test]
-    fn one_answer_that_says_another_start_is_passed_over() {
+    fn a_single_response_with_another_start_is_foreign() {
         let a = (Some(A), false);
         let starts = [a, a, (Some(C), false), a, (None, false), a, (Some(A + 1.0), false), (Some(f64::NAN), false), a];
         let expected = [
@@ -198,17 +197,17 @@ mod tests {
             Verdict::Unknown,
             Verdict::Same,
         ];
-        assert_eq!(verdicts(&mut Process::default(), &starts), expected);
+        assert_eq!(verdicts(&mut ProcessTracker::default(), &starts), expected);
     }
 
     #[test]
-    fn processes_that_answer_in_turn_are_several_until_only_one_does() {
+    fn processes_that_respond_in_turn_alternate_until_only_one_does() {
         for starts in [[A, B, A, B], [A, B, B, A], [A, B, C, A], [A, A, B, C]] {
             for have_gone_back in [[false; 4], [false, true, false, true], [true; 4]] {
-                let mut process = Process::default();
+                let mut process = ProcessTracker::default();
                 let round: Vec<_> = starts.into_iter().map(Some).zip(have_gone_back).collect();
-                let told = verdicts(&mut process, &round.repeat(3));
-                assert_eq!(told.last(), Some(&Verdict::Several), "{starts:?} {told:?}");
+                let judged = verdicts(&mut process, &round.repeat(3));
+                assert_eq!(judged.last(), Some(&Verdict::Alternating), "{starts:?} {judged:?}");
                 let quiet = verdicts(&mut process, &[(Some(A), false); 30]);
                 assert_eq!(quiet.last(), Some(&Verdict::Same), "{quiet:?}");
             }

@@ -1,30 +1,30 @@
-//! Rules that publish nothing, and labels that nothing has.
+//! Detects rules that match no metric and labels that no series has.
 
 use super::super::{
-    nearest::is_near,
     reading::Label,
-    rule::{Rule, Source},
+    rule::{DimensionSource, Rule},
+    similar_names::is_similar,
 };
 
-/// The most rules that a remark names.
-const NAMED: usize = 3;
+/// The maximum number of faults in a remark.
+const MAX_FAULTS: usize = 3;
 
-/// What the first answer had for a rule.
+/// The matches of a rule in the first response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RuleUse {
-    /// A metric that it matches, and the labels of one series.
+    /// A metric that matches, with the labels of one series.
     example: Option<(String, Vec<String>)>,
-    /// Whether there were lines of a metric that it matches, though they could not be read.
+    /// True if lines with a matching name could not be parsed.
     is_named: bool,
-    /// A bit for each of its dimensions whose label a series has.
+    /// A bit for each dimension of the rule, set if a series has its label.
     labels: u32,
 }
 
 impl RuleUse {
-    /// Takes in a series that the rule matches.
+    /// Records a series that matches the rule.
     pub(super) fn note(&mut self, rule: &Rule, name: &str, labels: &[Label<'_>]) {
         for (index, (_, source)) in (0..u32::BITS).zip(&rule.dimensions) {
-            if matches!(source, Source::Label(label, _) if labels.iter().any(|known| known.name == *label)) {
+            if matches!(source, DimensionSource::Label(label, _) if labels.iter().any(|known| known.name == *label)) {
                 self.labels |= 1_u32 << index;
             }
         }
@@ -34,42 +34,44 @@ impl RuleUse {
         }
     }
 
-    /// Takes in a line of a metric that the rule matches, which could not be read.
+    /// Records a line that could not be parsed and whose name matches the rule.
     pub(super) fn note_name(&mut self) {
         self.is_named = true;
     }
 
-    /// Returns whether there was a metric that the rule matches.
+    /// Returns true if a metric matches the rule.
     pub(super) fn has_matched(&self) -> bool {
         self.example.is_some() || self.is_named
     }
 
-    /// Returns a sentence about a label that no series has. A label that has a default may well be
-    /// absent, unless one of nearly the same name is there.
+    /// Returns a sentence about a label that no series has. A label with a default may be absent, unless a similar
+    /// label exists.
     fn fault(&self, index: usize, rule: &Rule) -> Option<String> {
         let (name, labels) = self.example.as_ref()?;
-        let (dimension, label, near) =
+        let (dimension, label, similar) =
             (0..u32::BITS).zip(&rule.dimensions).find_map(|(bit, (dimension, source))| {
-                let Source::Label(label, default) = source else { return None };
-                let near = labels.iter().find(|known| is_near(label, known));
-                let is_fault = self.labels & (1_u32 << bit) == 0 && (default.is_none() || near.is_some());
-                is_fault.then_some((dimension, label, near))
+                let DimensionSource::Label(label, default) = source else { return None };
+                let similar = labels.iter().find(|known| is_similar(label, known));
+                let is_fault = self.labels & (1_u32 << bit) == 0 && (default.is_none() || similar.is_some());
+                is_fault.then_some((dimension, label, similar))
             })?;
-        let what = match near {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None if labels.is_empty() => "they have no labels".to_owned(),
-            None => format!("they have {}", labels.join(", ")),
+        let hint = match similar {
+            Some(similar) => format!("did you mean \"{similar}\"?"),
+            None if labels.is_empty() => "it has no labels".to_owned(),
+            None => format!("its labels are {}", labels.join(", ")),
         };
-        Some(format!("rules[{index}].dimensions.{dimension}: no series of \"{name}\" has a label \"{label}\"; {what}"))
+        Some(format!(
+            "rules[{index}].dimensions.{dimension}: no series of \"{name}\" has the label \"{label}\"; {hint}"
+        ))
     }
 }
 
-/// Returns a remark about labels that no series has, if there are such.
+/// Returns a remark about labels that no series has, if there are any.
 pub(super) fn missing_labels(rules: &[Rule], uses: &[RuleUse]) -> Option<String> {
     let faults = (0..).zip(rules).zip(uses).filter_map(|((index, rule), used)| used.fault(index, rule));
-    let mut faults: Vec<_> = faults.take(NAMED.saturating_add(1)).collect();
-    let has_more = faults.len() > NAMED;
-    faults.truncate(NAMED);
+    let mut faults: Vec<_> = faults.take(MAX_FAULTS.saturating_add(1)).collect();
+    let has_more = faults.len() > MAX_FAULTS;
+    faults.truncate(MAX_FAULTS);
     let more = if has_more { "; and others" } else { "" };
     (!faults.is_empty()).then(|| faults.join("; ") + more)
 }

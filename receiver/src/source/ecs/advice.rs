@@ -1,39 +1,41 @@
-//! Remarks about a configuration that does not fit the task.
+//! Remarks about a configuration that does not match the task.
 
 use std::time::Duration;
 
 use super::{
     config::Settings,
     dimension::EcsDimension,
-    measure::Measure,
+    metric::EcsMetric,
     task::{Container, Task},
 };
 use crate::source::remark::Remarks;
 
-/// The kind of the remark about `container_name`.
+/// The kind of remark about `container_name`.
 pub(super) const CONTAINER_NAME: &str = "container_name";
 
-/// How long a container may be missing before a remark is made: one that waits for Envoy to be healthy is listed later.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that a container may be missing before it is remarked on. A container that waits for Envoy to be healthy is
+/// listed later.
+const GRACE_PERIOD: Duration = Duration::from_secs(30);
 
 impl Settings {
-    /// Returns whether the task has no container of the configured name.
+    /// Returns true if the task has no container with the configured name.
     pub(super) fn lacks_container(&self, task: &Task) -> bool {
-        let is_it = |container: &Container, name: &str| container.name.as_ref().is_some_and(|own| own.as_str() == name);
+        let has_name =
+            |container: &Container, name: &str| container.name.as_ref().is_some_and(|own| own.as_str() == name);
         let named = self.container.as_deref();
-        named.is_some_and(|name| !task.containers.iter().any(|container| is_it(container, name)))
+        named.is_some_and(|name| !task.containers.iter().any(|container| has_name(container, name)))
     }
 
-    /// Remarks on what can have no values in this task. `missing` is for how long there has been no container of the
-    /// configured name.
+    /// Adds remarks about metrics that can have no values in this task. `missing` is the time since which the task has
+    /// had no container with the configured name.
     pub(super) fn advise(&self, task: &Task, missing: Option<Duration>, remarks: &mut Remarks) {
-        if let Some(name) = self.container.as_deref().filter(|_| missing.is_some_and(|time| time >= PATIENCE)) {
+        if let Some(name) = self.container.as_deref().filter(|_| missing.is_some_and(|time| time >= GRACE_PERIOD)) {
             remarks.once(CONTAINER_NAME, || {
                 let names = task.containers.iter().filter_map(|container| container.name.as_ref());
                 let names: Vec<_> = names.map(|name| format!("{:?}", name.as_str())).collect();
                 format!(
-                    "container_name: the task has no container {name:?}; it has {}. CPUUsage and dimension_sets with \
-                     ContainerName have no values until it has one of that name",
+                    "container_name: the task has no container {name:?}; its containers are {}. CPUUsage and dimension sets \
+                     with ContainerName have no values until a container has that name",
                     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
                 )
             });
@@ -53,7 +55,8 @@ impl Settings {
                 let pair = |dimension: EcsDimension| Some(format!("{}={}", dimension.name(), known(dimension)?.as_str()));
                 let others: Vec<_> = EcsDimension::ALL.into_iter().filter_map(pair).collect();
                 format!(
-                    "dimension_sets: the task metadata has no {}, so sets with it have no values. {} what the task has: {}",
+                    "dimension_sets: the task metadata has no {}, so sets with it have no values. {} the dimensions that the \
+                     task has: {}",
                     dimension.name(),
                     if dimension == EcsDimension::ServiceName { "Set service_name, or use" } else { "Use" },
                     others.join(", ")
@@ -63,12 +66,12 @@ impl Settings {
         let is_of_task = self.sets.iter().any(|set| !set.contains(&EcsDimension::ContainerName));
         for (measure, name) in &self.metrics {
             let (limit, key, instead) = match measure {
-                Measure::CpuUtilization if task.limits.vcpu.is_none() => ("CPU", "cpu", ", or publish CpuUtilized"),
-                Measure::MemoryUtilization if task.limits.memory_mib.is_none() => {
+                EcsMetric::CpuUtilization if task.limits.vcpu.is_none() => ("CPU", "cpu", ", or publish CpuUtilized"),
+                EcsMetric::MemoryUtilization if task.limits.memory_mib.is_none() => {
                     ("memory", "memory", ", or publish MemoryUtilized")
                 }
-                Measure::CpuReserved if task.limits.vcpu.is_none() && is_of_task => ("CPU", "cpu", ""),
-                Measure::MemoryReserved if task.limits.memory_mib.is_none() && is_of_task => ("memory", "memory", ""),
+                EcsMetric::CpuReserved if task.limits.vcpu.is_none() && is_of_task => ("CPU", "cpu", ""),
+                EcsMetric::MemoryReserved if task.limits.memory_mib.is_none() && is_of_task => ("memory", "memory", ""),
                 _ => continue,
             };
             let kind = if limit == "CPU" { "CPU limit" } else { "memory limit" };

@@ -1,4 +1,4 @@
-//! The key `ecs_task` of the configuration.
+//! Validates the key `ecs_task` of the configuration.
 
 use std::time::Duration;
 
@@ -8,77 +8,77 @@ use acpw_metric::{DimensionValue, MetricName, Namespace, StorageResolution};
 use super::{
     EcsTask,
     dimension::EcsDimension,
-    measure::{MEASURES, Measure},
+    metric::{EcsMetric, METRICS},
 };
 use crate::{
     config::is_host,
     source::{
         Publish, Reader, SourceConfig,
         config::Environment,
-        key::{namespace, resolution},
+        shared_keys::{namespace, resolution},
     },
 };
 
 object! {
-    /// The container stats of the Amazon ECS task that Envoy runs in, by its task metadata endpoint, version 4.
+    /// Container stats of the Amazon ECS task that Envoy runs in, from the task metadata endpoint version 4.
     pub struct RawEcsTask {
-        /// The name of the Envoy cluster that leads to the endpoint: 169.254.170.2, port 80. Required.
+        /// The name of the Envoy cluster of the endpoint, 169.254.170.2 port 80. Required.
         cluster_name: String,
-        /// The endpoint's base. Default: the environment variable `ECS_CONTAINER_METADATA_URI_V4`, which ECS sets.
+        /// The base URI of the endpoint. Default: the environment variable `ECS_CONTAINER_METADATA_URI_V4`, which ECS
+        /// sets.
         metadata_uri: String,
-        /// How often it is asked, 1,000 to 60,000. Default: 1000.
+        /// The time between two polls, 1,000 to 60,000. Default: 1000.
         interval_millisecond: u64,
-        /// The container, by its name in the task definition, that CPUUsage and sets with `ContainerName` are about. Default:
-        /// every container.
+        /// The container whose values CPUUsage and sets with `ContainerName` have, by its name in the task definition.
+        /// Default: all containers.
         container_name: String,
-        /// What is published: names of metrics. Default: `["CPUUsage", "CPUUtilization", "MemoryUtilization"]`.
+        /// The names of the metrics to publish. Default: `["CPUUsage", "CPUUtilization", "MemoryUtilization"]`.
         metrics: Vec<Field<String>>,
-        /// The sets of dimensions under which each metric is published: up to 8 lists of `ClusterName`, `ServiceName`,
-        /// `TaskDefinitionFamily` and `ContainerName`. A set with `ContainerName` has each container's values, any other the
-        /// task's. Default: `[["ClusterName", "ServiceName"]]`.
+        /// The dimension sets to publish each metric with: up to 8 lists of `ClusterName`, `ServiceName`,
+        /// `TaskDefinitionFamily` and `ContainerName`. A set with `ContainerName` has the values of each container, any
+        /// other set those of the task. Default: `[["ClusterName", "ServiceName"]]`.
         dimension_sets: Vec<Field<Vec<Field<String>>>>,
-        /// The value of `ServiceName` where the endpoint tells none. A set of `dimension_sets` must have `ServiceName`.
-        /// Default: sets with `ServiceName` are left out then.
+        /// The value of `ServiceName` if the endpoint does not report one. Default: sets with `ServiceName` are then
+        /// not published.
         service_name: String,
         /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
-        /// The length in seconds of the periods in which CloudWatch keeps them, 1 or 60. Default: 1.
+        /// The storage resolution in seconds, 1 or 60. Default: 1.
         storage_resolution: u64,
-        /// Whether values are published as soon as they are there, and not once in `publish_interval_millisecond`.
-        /// Default: false.
+        /// If true, publishes values immediately instead of once per `publish_interval_millisecond`. Default: false.
         publish_immediately: bool,
     }
 }
 
-/// The most sets: CloudWatch bills each metric in each of them.
+/// The maximum number of sets. CloudWatch bills each metric in each set.
 const MAX_SETS: usize = 8;
 
-/// As much of an answer as is taken in. A container's stats are some 5 KiB, and ECS allows ten containers.
+/// The maximum size of a response in bytes. The stats of a container take about 5 KiB, and ECS allows ten containers.
 const ANSWER_LIMIT: usize = 128 * 1024;
 
-/// How long an answer may take: it comes from this host.
+/// The time limit for a response, which comes from this host.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 const URI_VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
-/// What is measured, and how it is published.
+/// What to measure and how to publish it.
 #[derive(Debug)]
 pub struct Settings {
-    /// The path of the endpoint's base, without a slash at its end.
+    /// The path of the base URI, without a trailing slash.
     pub base: String,
-    /// How often it is asked.
+    /// The time between two polls.
     pub interval: Duration,
-    /// The container that container metrics are about; every one otherwise.
+    /// The container whose values container metrics have. `None` selects all.
     pub container: Option<String>,
-    /// Each metric once.
-    pub metrics: Vec<(Measure, MetricName)>,
-    /// Each set once.
+    /// The metrics, without duplicates.
+    pub metrics: Vec<(EcsMetric, MetricName)>,
+    /// The dimension sets, without duplicates.
     pub sets: Vec<Vec<EcsDimension>>,
-    /// What the service is called where the endpoint does not tell.
+    /// The service name to use if the endpoint does not report one.
     pub service: Option<DimensionValue>,
-    /// The namespace, where it is not the receiver's.
+    /// The namespace. `None` selects the receiver's.
     pub namespace: Option<Namespace>,
-    /// The length of CloudWatch's periods.
+    /// The storage resolution in CloudWatch.
     pub resolution: StorageResolution,
 }
 
@@ -104,7 +104,7 @@ impl RawEcsTask {
             faults.add(at("service_name"), message);
         }
         let is_container_used =
-            has_set(EcsDimension::ContainerName) || metrics.iter().any(|(measure, _)| *measure == Measure::CpuUsage);
+            has_set(EcsDimension::ContainerName) || metrics.iter().any(|(metric, _)| *metric == EcsMetric::CpuUsage);
         if container.is_some() && !is_container_used {
             let message = "has no effect without the metric CPUUsage and without ContainerName in a dimension set; add \
                            one of them, or remove the key";
@@ -130,7 +130,7 @@ impl RawEcsTask {
     }
 }
 
-/// The endpoint's authority and path.
+/// Returns the authority and the path of the endpoint.
 fn endpoint(
     uri: Field<String>,
     path: &str,
@@ -142,9 +142,7 @@ fn endpoint(
         field => Some(field.optional(path, faults)?),
     };
     let Some(uri) = uri else {
-        let message = format!(
-            "is required where {URI_VARIABLE} is not among the variables that vm_config.environment_variables hands over"
-        );
+        let message = format!("is required unless vm_config.environment_variables passes {URI_VARIABLE} to the VM");
         faults.add(path, message);
         return None;
     };
@@ -154,32 +152,36 @@ fn endpoint(
             Some((authority.to_owned(), base.trim_end_matches('/').to_owned()))
         }
         _ => {
-            faults.add(path, "must be like http://169.254.170.2/v4/ID, without spaces");
+            faults.add(path, "must be a URI such as http://169.254.170.2/v4/ID, without spaces");
             None
         }
     }
 }
 
-/// The metrics; each once.
-fn metrics(names: Field<Vec<Field<String>>>, path: &str, faults: &mut ValidationErrors) -> Vec<(Measure, MetricName)> {
-    let places = match names.optional(path, faults) {
-        Some(names) => places(names, "metric", &MEASURES.map(|(name, _, _)| name), path, faults),
+/// Validates the names of metrics. Each may be listed once.
+fn metrics(
+    names: Field<Vec<Field<String>>>,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Vec<(EcsMetric, MetricName)> {
+    let indexes = match names.optional(path, faults) {
+        Some(names) => known_indexes(names, "metric", &METRICS.map(|(name, _, _)| name), path, faults),
         None => vec![0, 1, 2],
     };
-    if places.is_empty() {
-        faults.add(path, "must name at least one metric");
+    if indexes.is_empty() {
+        faults.add(path, "must have at least one metric");
     }
     let mut metrics = Vec::new();
-    for place in places {
-        let Some((name, _, measure)) = MEASURES.get(place) else { continue };
+    for index in indexes {
+        let Some((name, _, metric)) = METRICS.get(index) else { continue };
         if let Ok(name) = MetricName::new(name) {
-            metrics.push((*measure, name));
+            metrics.push((*metric, name));
         }
     }
     metrics
 }
 
-/// The sets; each once, with its dimensions in CloudWatch's order.
+/// Validates the dimension sets. Each may be listed once. The dimensions of a set are in CloudWatch's order.
 fn sets(
     sets: Field<Vec<Field<Vec<Field<String>>>>>,
     path: &str,
@@ -195,44 +197,48 @@ fn sets(
     for (index, names) in raw_sets.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
         let names = names.required(&path, faults).unwrap_or_default();
-        let places = places(names, "dimension", &EcsDimension::ALL.map(EcsDimension::name), &path, faults);
+        let indexes = known_indexes(names, "dimension", &EcsDimension::ALL.map(EcsDimension::name), &path, faults);
         let mut set = Vec::new();
-        for (place, dimension) in EcsDimension::ALL.into_iter().enumerate() {
-            if places.contains(&place) {
+        for (index, dimension) in EcsDimension::ALL.into_iter().enumerate() {
+            if indexes.contains(&index) {
                 set.push(dimension);
             }
         }
         match sets.iter().position(|known| *known == set) {
-            // A set twice would count each value twice.
-            Some(other) => faults.add(path, format_args!("is the same set as dimension_sets[{other}]")),
+            // A repeated set would count each value twice.
+            Some(other) => {
+                faults.add(path, format_args!("is the same set as dimension_sets[{other}]; remove one of them"));
+            }
             None => sets.push(set),
         }
     }
     sets
 }
 
-/// The places of names among those that are known; each once.
-fn places(
+/// Returns the indexes of names in `known`. Adds a fault for each unknown or repeated name.
+fn known_indexes(
     names: Vec<Field<String>>,
     what: &str,
     known: &[&str],
     path: &str,
     faults: &mut ValidationErrors,
 ) -> Vec<usize> {
-    let mut places = Vec::new();
+    let mut indexes = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(name) = name.required(&path, faults) else { continue };
         match known.iter().position(|known| *known == name) {
-            Some(place) if places.contains(&place) => faults.add(path, format_args!("\"{name}\" is there twice")),
-            Some(place) => places.push(place),
+            Some(known) if indexes.contains(&known) => {
+                faults.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
+            }
+            Some(known) => indexes.push(known),
             None => {
                 let (name, known) = (name.escape_default(), comma_separated(&mut known.iter().copied()));
-                faults.add(path, format_args!("there is no {what} \"{name}\"; known are {known}"));
+                faults.add(path, format_args!("unknown {what} \"{name}\"; use one of {known}"));
             }
         }
     }
-    places
+    indexes
 }
 
 #[cfg(test)]
@@ -270,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_said() {
+    fn all_keys_are_read() {
         let document = json!({
             "cluster_name": "ecs", "metadata_uri": "http://127.0.0.1:51679/v4/x/", "interval_millisecond": 60_000,
             "container_name": "web", "metrics": ["MemoryUtilized", "CPUUsage"],
@@ -283,7 +289,7 @@ mod tests {
         assert_eq!(settings.container.as_deref(), Some("web"));
         assert_eq!(
             settings.metrics.iter().map(|(measure, _)| *measure).collect::<Vec<_>>(),
-            [Measure::MemoryUtilized, Measure::CpuUsage]
+            [EcsMetric::MemoryUtilized, EcsMetric::CpuUsage]
         );
         assert_eq!(settings.sets.len(), 3);
         assert_eq!(settings.service.unwrap().as_str(), "shop");
@@ -291,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn all_errors_are_reported_with_their_paths() {
         let document = json!({
             "interval_millisecond": 999, "metrics": ["CPU", "CPUUsage", "CPUUsage", 5],
             "dimension_sets": [["Cluster", "ServiceName", "ServiceName"], ["ServiceName"], 7],
@@ -302,13 +308,13 @@ mod tests {
         let starts = [
             "ecs_task.interval: unknown key; known keys are cluster_name, ",
             "ecs_task.cluster_name: is required",
-            "ecs_task.metadata_uri: is required where ECS_CONTAINER_METADATA_URI_V4 is not among the variables",
-            "ecs_task.interval_millisecond: must be between 1000 and 60000, got 999",
-            "ecs_task.metrics[0]: there is no metric \"CPU\"; known are CPUUsage, ",
-            "ecs_task.metrics[2]: \"CPUUsage\" is there twice",
+            "ecs_task.metadata_uri: is required unless vm_config.environment_variables passes ECS_CONTAINER_METADATA_URI_V4",
+            "ecs_task.interval_millisecond: 999 is not within 1000 and 60000",
+            "ecs_task.metrics[0]: unknown metric \"CPU\"; use one of CPUUsage, ",
+            "ecs_task.metrics[2]: \"CPUUsage\" is listed twice",
             "ecs_task.metrics[3]: must be a string",
-            "ecs_task.dimension_sets[0][0]: there is no dimension \"Cluster\"; known are ClusterName, ",
-            "ecs_task.dimension_sets[0][2]: \"ServiceName\" is there twice",
+            "ecs_task.dimension_sets[0][0]: unknown dimension \"Cluster\"; use one of ClusterName, ",
+            "ecs_task.dimension_sets[0][2]: \"ServiceName\" is listed twice",
             "ecs_task.dimension_sets[1]: is the same set as dimension_sets[0]",
             "ecs_task.dimension_sets[2]: must be a list",
             "ecs_task.service_name: must have at least one character",
@@ -321,45 +327,22 @@ mod tests {
             assert!(fault.starts_with(start), "{fault}");
         }
         let empty = json!({ "cluster_name": "ecs", "metrics": [], "dimension_sets": [] });
-        let told =
-            ["ecs_task.metrics: must name at least one metric", "ecs_task.dimension_sets: must have 1 to 8 sets"];
-        assert_eq!(check(empty, Some(URI)).unwrap_err(), told);
+        let expected =
+            ["ecs_task.metrics: must have at least one metric", "ecs_task.dimension_sets: must have 1 to 8 sets"];
+        assert_eq!(check(empty, Some(URI)).unwrap_err(), expected);
     }
 
     #[test]
-    fn a_name_that_nothing_uses_is_refused() {
-        let sets = json!([["ClusterName"], ["ContainerName"]]);
-        let service = json!({ "cluster_name": "ecs", "dimension_sets": sets, "service_name": "shop" });
-        let told = "ecs_task.service_name: has no effect, as no dimension set has ServiceName; add it to one, or remove \
-                    the key";
-        assert_eq!(check(service, Some(URI)).unwrap_err(), [told]);
-        // The default set has it.
-        let service = json!({ "cluster_name": "ecs", "service_name": "shop" });
-        assert!(check(service, Some(URI)).is_ok());
-
-        let container = |metrics: Value, sets: Value| {
-            let keys =
-                json!({ "cluster_name": "ecs", "container_name": "web", "metrics": metrics, "dimension_sets": sets });
-            check(keys, Some(URI)).err()
-        };
-        let told = "ecs_task.container_name: has no effect without the metric CPUUsage and without ContainerName in a \
-                    dimension set; add one of them, or remove the key";
-        assert_eq!(container(json!(["CPUUtilization"]), json!([["ClusterName"]])), Some(vec![told.to_owned()]));
-        assert_eq!(container(json!(["CPUUsage"]), json!([["ClusterName"]])), None);
-        assert_eq!(container(json!(["CPUUtilization"]), json!([["ContainerName"]])), None);
-    }
-
-    #[test]
-    fn an_address_is_one_of_plain_http_and_splits_no_header() {
+    fn only_plain_http_uris_without_control_characters_are_accepted() {
         for uri in
             ["", "https://h/v4", "169.254.170.2/v4", "http://h", "http:///v4", "http://h/a b", "http://h/\r\nx: y"]
         {
             let document = json!({ "cluster_name": "ecs", "metadata_uri": uri });
             let faults = check(document, Some(URI)).unwrap_err();
-            assert!(faults[0].starts_with("ecs_task.metadata_uri: must be like http://"), "{faults:?}");
+            assert!(faults[0].starts_with("ecs_task.metadata_uri: must be a URI such as http://"), "{faults:?}");
         }
         assert!(check(json!({ "cluster_name": "ecs" }), Some("http://h/\n")).is_err());
         let missing = check(json!({ "cluster_name": "ecs" }), Some("")).unwrap_err();
-        assert!(missing[0].contains("is required where"), "{missing:?}");
+        assert!(missing[0].contains("is required unless"), "{missing:?}");
     }
 }

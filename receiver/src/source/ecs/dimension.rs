@@ -1,6 +1,6 @@
-//! What values are told apart by.
+//! The dimensions of ECS metrics.
 
-/// A dimension, in CloudWatch's order of their names.
+/// A dimension of ECS metrics. The order is CloudWatch's order of dimension names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EcsDimension {
     /// The cluster's name.
@@ -14,10 +14,10 @@ pub enum EcsDimension {
 }
 
 impl EcsDimension {
-    /// All of them.
+    /// All dimensions.
     pub const ALL: [Self; 4] = [Self::ClusterName, Self::ContainerName, Self::ServiceName, Self::TaskDefinitionFamily];
 
-    /// Its name, as Container Insights has it.
+    /// Returns the dimension's name in Container Insights.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClusterName => "ClusterName",

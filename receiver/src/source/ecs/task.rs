@@ -1,45 +1,45 @@
-//! What `/task` tells: where the task belongs, what it may use, and which containers it has.
+//! Reads `/task`: the cluster, service, limits and containers of the task.
 
 use acpw_metric::DimensionValue;
 use serde_json::Value;
 
-/// Bytes of a mebibyte, in which ECS counts memory.
+/// Bytes per mebibyte, the unit of memory in ECS.
 pub(super) const MIB: f64 = 1_048_576.0;
 
-/// As many containers as are told apart; ECS allows ten in a task definition, and adds some of its own.
+/// The maximum number of containers. ECS allows ten in a task definition and adds some of its own.
 pub(super) const MAX_CONTAINERS: usize = 32;
 
-/// What a task or a container may use.
+/// The resource limits of a task or a container.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Limits {
-    /// Processors, or a part of one.
+    /// The CPU limit in processors, possibly a fraction.
     pub vcpu: Option<f64>,
-    /// Memory, in MiB.
+    /// The memory limit in MiB.
     pub memory_mib: Option<f64>,
 }
 
-/// A container of the task, of the kind that a task definition names. ECS's own ones (`CNI_PAUSE` and the like) are none.
+/// A container of the task definition. ECS's own containers, such as `CNI_PAUSE`, are excluded.
 #[derive(Clone, Debug)]
 pub(super) struct Container {
-    /// The name in the task definition, where CloudWatch can store it.
+    /// The name in the task definition, if CloudWatch accepts it.
     pub name: Option<DimensionValue>,
-    /// Docker's.
+    /// The Docker ID.
     pub id: String,
-    /// What it may use.
+    /// The limits of the container.
     pub limits: Limits,
-    /// How far it was when the document was made.
-    pub stage: Stage,
+    /// The state of the container when the document was written.
+    pub state: ContainerState,
 }
 
-/// How far a container is.
+/// The state of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// It has not started.
-    Early,
-    /// It runs.
+pub(super) enum ContainerState {
+    /// The container has not started.
+    NotStarted,
+    /// The container is running.
     Running,
-    /// It has ended. It may have been started again since.
-    Ended,
+    /// The container has stopped. It may have been restarted since.
+    Stopped,
 }
 
 /// A task.
@@ -47,24 +47,24 @@ pub(super) enum Stage {
 pub(super) struct Task {
     /// The cluster's name.
     pub cluster: Option<DimensionValue>,
-    /// The service's name, where the endpoint tells it.
+    /// The service's name, if the endpoint reports it.
     pub service: Option<DimensionValue>,
     /// The family of the task definition.
     pub family: Option<DimensionValue>,
-    /// What all its containers together may use.
+    /// The limits of all containers together.
     pub limits: Limits,
-    /// Its containers, without ECS's own ones.
+    /// The containers of the task definition.
     pub containers: Vec<Container>,
-    /// Containers that are ECS's own or over the limit, by id.
+    /// The Docker IDs of other containers: ECS's own and those over the limit.
     pub others: Vec<String>,
-    /// Whether the containers share one network, so that each one's counters are the task's.
+    /// True if the containers share one network, so that the counters of each are those of the task.
     pub shares_network: bool,
-    /// How many containers are left out because there are more than the limit.
+    /// The number of containers over the limit.
     pub over_limit: u64,
 }
 
 impl Task {
-    /// Reads the document; nothing when it is none of a task.
+    /// Reads the document. Returns `None` if it is not the metadata of a task.
     pub(super) fn read(document: &Value) -> Option<Self> {
         let containers = document.get("Containers")?.as_array()?;
         let value = |key: &str| DimensionValue::new(document.get(key)?.as_str()?).ok();
@@ -81,7 +81,7 @@ impl Task {
         for container in containers {
             let text = |key: &str| container.get(key).and_then(Value::as_str);
             let Some(id) = text("DockerId").filter(|id| !id.is_empty()) else { continue };
-            // Agents that do not tell types have none but these.
+            // Agents that do not report types have no other containers.
             let is_normal = text("Type").is_none_or(|kind| kind == "NORMAL");
             let is_over_limit = is_normal && task.containers.len() >= MAX_CONTAINERS;
             if !is_normal || is_over_limit {
@@ -96,10 +96,10 @@ impl Task {
                 name: text("Name").and_then(|name| DimensionValue::new(name).ok()),
                 id: id.to_owned(),
                 limits: Limits::read(container, 1.0 / 1_024.0),
-                stage: match text("KnownStatus") {
-                    Some("RUNNING") => Stage::Running,
-                    Some("STOPPED") => Stage::Ended,
-                    _ => Stage::Early,
+                state: match text("KnownStatus") {
+                    Some("RUNNING") => ContainerState::Running,
+                    Some("STOPPED") => ContainerState::Stopped,
+                    _ => ContainerState::NotStarted,
                 },
             });
         }
@@ -108,7 +108,8 @@ impl Task {
 }
 
 impl Limits {
-    /// A task's limit is told in processors and a container's in units of them. Zero is no limit.
+    /// Reads limits. `vcpu` is the size of the CPU limit's unit in processors, which differs between tasks and
+    /// containers. Zero is no limit.
     fn read(document: &Value, vcpu: f64) -> Self {
         let limit = |key: &str| {
             let limit = document.get("Limits")?.get(key)?.as_f64()?;
@@ -118,7 +119,7 @@ impl Limits {
     }
 }
 
-/// The name of a cluster, of which Fargate tells the whole ARN.
+/// Returns the name of a cluster. Fargate reports its ARN instead.
 fn cluster_name(cluster: &str) -> Option<DimensionValue> {
     let name = if cluster.starts_with("arn:") { cluster.rsplit('/').next()? } else { cluster };
     DimensionValue::new(name).ok()
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_task_is_none_and_what_is_missing_is_nothing() {
+    fn other_documents_are_refused_and_missing_values_are_unknown() {
         for document in [json!(null), json!({}), json!([]), json!({ "Containers": {} }), json!("x")] {
             assert!(Task::read(&document).is_none(), "{document}");
         }
@@ -148,11 +149,11 @@ mod tests {
         assert_eq!((task.cluster, task.service, task.family, task.limits), (None, None, None, Limits::default()));
         assert_eq!(task.containers.len(), 1);
         let [container] = task.containers.as_slice() else { panic!("one container") };
-        assert!(container.stage == Stage::Early && container.name.is_none());
+        assert!(container.state == ContainerState::NotStarted && container.name.is_none());
     }
 
     #[test]
-    fn limits_that_are_none_are_left_out() {
+    fn invalid_limits_are_ignored() {
         let limits = |limits: Value| Limits::read(&json!({ "Limits": limits }), 0.5);
         assert_eq!(limits(json!({ "CPU": 4, "Memory": 512 })), Limits { vcpu: Some(2.0), memory_mib: Some(512.0) });
         for none in [json!({ "CPU": 0, "Memory": -1 }), json!({ "CPU": "1" }), json!(null), json!([])] {
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_bounded() {
+    fn the_number_of_containers_is_bounded() {
         for (count, over_limit) in [(MAX_CONTAINERS - 1, 0), (MAX_CONTAINERS, 0), (MAX_CONTAINERS + 1, 1)] {
             let containers: Vec<_> = (0..count).map(|n| json!({ "DockerId": n.to_string() })).collect();
             let task = Task::read(&json!({ "Containers": containers })).unwrap();

@@ -1,4 +1,4 @@
-//! The key `envoy_stats` of the configuration.
+//! Validates the key `envoy_stats` of the configuration.
 
 use std::{rc::Rc, time::Duration};
 
@@ -7,83 +7,85 @@ use acpw_metric::{DimensionName, Metric, MetricName, StorageResolution, Unit};
 
 use super::{
     EnvoyStats,
-    pattern::{Condition, Pattern},
-    ready::{GROUPS, Group, ReadyMetric},
-    rule::{Conditions, Kind, Rule, RuleMetric},
+    presets::{GROUPS, PresetGroup, PresetMetric},
+    rule::{Conditions, StatType, StatsRule, StatsRuleMetric},
+    stat_pattern::{Condition, StatPattern},
 };
 use crate::source::{
     Publish, Reader, SourceConfig,
     config::Environment,
-    key::{check_dimension_count, namespace, resolution, unit_and_scale},
-    rule::{RawRuleDimension, Source, dimensions},
+    raw_rule::{RawRuleDimension, dimensions},
+    rule::DimensionSource,
+    shared_keys::{check_dimension_count, namespace, resolution, unit_and_scale},
 };
 
-/// How long the admin interface may take: it answers on the main thread, when it comes to it.
+/// The time limit for a response. The admin interface runs on the main thread, which may be busy.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most rules; their patterns go into the path of a request.
+/// The maximum number of rules. Their patterns are part of a request's path.
 const MAX_RULES: usize = 64;
 
 acpw_config::object! {
-    /// Envoy's own stats, by its admin interface.
+    /// Envoy's own stats, from its admin interface.
     pub struct RawEnvoyStats {
-        /// The name of the Envoy cluster that leads to the admin interface. Required.
+        /// The name of the Envoy cluster of the admin interface. Required.
         cluster_name: String,
         /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
-        /// How often it is asked, 1,000 to 3,600,000. Default: 10000.
+        /// The time between two polls, 1,000 to 3,600,000. Default: 10000.
         interval_millisecond: u64,
-        /// Groups of ready rules for what Envoy keeps anyway: `upstream`, `downstream`, `virtual_host`, `server`. Default:
-        /// none.
+        /// Groups of preset rules: `upstream`, `downstream`, `virtual_host` and `server`. Default: none.
         groups: Vec<Field<String>>,
-        /// Which further stats are published, and as what. Default: none; some, or groups, are required.
+        /// Rules for other stats. Groups or rules are required. Default: none.
         rules: Vec<Field<RawStatsRule>>,
-        /// Dimensions by their names, besides the places of patterns: a text that is always the same, or an object that tells
-        /// where the value comes from; a `label` is a place. Texts and variables are dimensions of the groups too.
+        /// Dimensions by name, in addition to the placeholders of patterns: a constant text, or an object with the
+        /// source of the value, in which a `label` is a placeholder. Groups have the constant texts and environment
+        /// variables too.
         dimensions: Members<ShortOr<RawRuleDimension>>,
-        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is refused. Default: 4194304.
+        /// The maximum size of a response, 1,024 to 16,777,216. A longer one is refused. Default: 4194304.
         answer_limit_bytes: u64,
-        /// How many counters, gauges and histograms are heeded, of each, 1 to 20,000. Default: 2000.
+        /// The maximum number of counters, of gauges and of histograms, 1 to 20,000. Default: 2000.
         max_stats: u64,
     }
 }
 
 acpw_config::object! {
-    /// Stats of one type and pattern, and what is published of them. Exactly one of `counter`, `gauge` and `histogram`.
+    /// Publishes stats of one type and pattern. Exactly one of `counter`, `gauge` and `histogram` is required.
     pub struct RawStatsRule {
-        /// The names of counters, with placeholders for values: `cluster.{cluster}.upstream_rq_total`. `{name}` stands for a
-        /// part without dots, `{name*}` for any text, and the first one after `cluster.` or `http.` for the whole name of a
-        /// cluster or connection manager.
+        /// The names of counters with placeholders, such as `cluster.{cluster}.upstream_rq_total`. `{name}` matches
+        /// text without dots, and `{name*}` any text. The first placeholder after `cluster.` or `http.` matches the
+        /// whole name of a cluster or connection manager.
         counter: String,
-        /// The names of gauges.
+        /// The names of gauges, with placeholders.
         gauge: String,
-        /// The names of histograms.
+        /// The names of histograms, with placeholders.
         histogram: String,
-        /// What is published: names of metrics, or objects. Required.
+        /// The metrics to publish, as names or objects. Required.
         metrics: Vec<Field<ShortOr<RawStatsMetric>>>,
-        /// Lists of places and of names in `dimensions`: stats that differ in other places only are published together. A set
-        /// of which a value is empty is left out. Default: one set, of all places and of what is always the same.
+        /// Lists of placeholders and of names in `dimensions`. Stats that differ only in other placeholders are
+        /// published together. A set with an empty value is not published. Default: one set of all placeholders and
+        /// constants.
         dimension_sets: Vec<Field<Vec<Field<String>>>>,
     }
 }
 
 acpw_config::object! {
-    /// One metric of stats.
+    /// A metric to publish.
     pub struct RawStatsMetric {
         /// The name in CloudWatch. Required.
         name: String,
-        /// The unit in CloudWatch. A counter of unit Count publishes each event as a value of 1; one with another unit its
-        /// increase as one value. Default: Count, and Milliseconds for histograms.
+        /// The unit in CloudWatch. With the unit Count, a counter publishes each event as a value of 1; with another
+        /// unit, it publishes its increase as one value. Default: Count, or Milliseconds for histograms.
         unit: String,
-        /// What values are multiplied by, such as 0.001 for milliseconds of microseconds. Default: 1.
+        /// A factor for values, such as 0.001 to convert microseconds to milliseconds. Default: 1.
         scale: f64,
-        /// Only stats with these values at these places: in a value, each `*` stands for any number of characters, and `!`
-        /// before it for everything else. Default: all.
+        /// Conditions by placeholder; stats that do not meet them are ignored. In a condition, each `*` matches any
+        /// number of characters, and a leading `!` negates it. Default: none.
         only: Members<String>,
-        /// Of counters: events are 1 where these values are at these places and 0 elsewhere, so that Average is a rate.
-        /// Default: all are 1.
+        /// Conditions by placeholder, for counters: an event has the value 1 if they are met and 0 otherwise, so that
+        /// Average is a ratio. Default: all events have the value 1.
         ones: Members<String>,
-        /// The length of CloudWatch's periods in seconds: 60 or, for high resolution, 1. Default: 60.
+        /// The storage resolution in seconds: 60 or, for high resolution, 1. Default: 60.
         storage_resolution: u64,
     }
 }
@@ -111,27 +113,27 @@ impl RawEnvoyStats {
             match GROUPS.iter().find(|group| group.name == name) {
                 Some(group) => {
                     for metric in group.metrics {
-                        rules.extend(ready(group, metric, &defined, &path, faults));
+                        rules.extend(preset_rule(group, metric, &defined, &path, faults));
                     }
                 }
                 None => {
                     let known = comma_separated(&mut GROUPS.iter().map(|group| group.name));
-                    faults
-                        .add(path, format_args!("there is no group \"{}\"; known are {known}", name.escape_default()));
+                    let name = name.escape_default();
+                    faults.add(path, format_args!("unknown group \"{name}\"; use one of {known}"));
                 }
             }
         }
         let raw_rules = self.rules.optional(key("rules"), faults).unwrap_or_default();
         if raw_rules.len() > MAX_RULES {
-            faults.add(key("rules"), format_args!("has more than {MAX_RULES} rules"));
+            faults.add(key("rules"), format_args!("must have at most {MAX_RULES} rules"));
         } else if raw_rules.is_empty() && rules.is_empty() && faults.is_empty() {
-            faults.add(path, "needs groups or rules");
+            faults.add(path, "must have groups or rules");
         }
         for (index, rule) in raw_rules.into_iter().enumerate() {
             let path = key(&format!("rules[{index}]"));
             rules.extend(rule.required(&path, faults).and_then(|rule| rule.check(&defined, &path, faults)));
         }
-        // Where a set names a dimension that is not there, it may be misspelt, and the one that is meant is not used.
+        // Not after other faults: if a set misspells a dimension, the intended one only seems unused.
         if faults.is_empty() {
             check_use(&defined, &rules, &key("dimensions"), faults);
         }
@@ -150,48 +152,58 @@ impl RawEnvoyStats {
     }
 }
 
-/// Adds a fault for each dimension that no set of a rule has.
-fn check_use(defined: &[(DimensionName, Source)], rules: &[Rule], path: &str, faults: &mut ValidationErrors) {
+/// Adds a fault for each defined dimension that no dimension set contains.
+fn check_use(
+    defined: &[(DimensionName, DimensionSource)],
+    rules: &[StatsRule],
+    path: &str,
+    faults: &mut ValidationErrors,
+) {
     let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
     for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
         let path = format_args!("{path}.{}", name.as_str());
-        faults.add(path, "has no effect, as no dimension set has it; add it to one, or remove it");
+        faults.add(path, "has no effect because no dimension set contains it; add it to one, or remove it");
     }
 }
 
-/// The rule of a metric of a group.
-fn ready(
-    group: &Group,
-    metric: &ReadyMetric,
-    defined: &[(DimensionName, Source)],
+/// Returns the rule for a metric of a group.
+fn preset_rule(
+    group: &PresetGroup,
+    metric: &PresetMetric,
+    defined: &[(DimensionName, DimensionSource)],
     path: &str,
     faults: &mut ValidationErrors,
-) -> Option<Rule> {
+) -> Option<StatsRule> {
     let (pattern, name) = group.names(metric);
     let (kind, _, _, unit) = *metric;
-    let pattern = Pattern::new(&pattern).ok()?;
+    let pattern = StatPattern::new(&pattern).ok()?;
     let metric = Metric { name: MetricName::new(&name).ok()?, unit, resolution: StorageResolution::Standard };
     let sets = vec![default_set(&pattern, defined, path, faults)];
-    let metrics = vec![RuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
-    Some(Rule { kind, pattern, metrics, sets })
+    let metrics = vec![StatsRuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
+    Some(StatsRule { kind, pattern, metrics, sets })
 }
 
 impl RawStatsRule {
-    fn check(self, defined: &[(DimensionName, Source)], path: &str, faults: &mut ValidationErrors) -> Option<Rule> {
+    fn check(
+        self,
+        defined: &[(DimensionName, DimensionSource)],
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<StatsRule> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let keys = [
-            (Kind::Counter, "counter", self.counter),
-            (Kind::Gauge, "gauge", self.gauge),
-            (Kind::Histogram, "histogram", self.histogram),
+            (StatType::Counter, "counter", self.counter),
+            (StatType::Gauge, "gauge", self.gauge),
+            (StatType::Histogram, "histogram", self.histogram),
         ];
         let mut given = keys.into_iter().filter(|(_, _, field)| !matches!(field, Field::Absent));
         let (Some((kind, name, field)), None) = (given.next(), given.next()) else {
-            faults.add(path, "needs exactly one of counter, gauge and histogram");
+            faults.add(path, "must have exactly one of counter, gauge and histogram");
             return None;
         };
         let pattern = field.required(key(name), faults)?;
-        let pattern = faults.checked(key(name), Pattern::new(&pattern))?;
+        let pattern = faults.checked(key(name), StatPattern::new(&pattern))?;
         let raw_metrics = self.metrics.required(key("metrics"), faults).unwrap_or_default();
         if raw_metrics.is_empty() && faults.is_empty() {
             faults.add(key("metrics"), "must have at least one metric");
@@ -218,32 +230,43 @@ impl RawStatsRule {
             }
             None => sets.push(default_set(&pattern, defined, &path, faults)),
         }
-        Some(Rule { kind, pattern, metrics, sets })
+        Some(StatsRule { kind, pattern, metrics, sets })
     }
 }
 
 impl RawStatsMetric {
-    fn check(self, kind: Kind, pattern: &Pattern, path: &str, faults: &mut ValidationErrors) -> Option<RuleMetric> {
+    fn check(
+        self,
+        kind: StatType,
+        pattern: &StatPattern,
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<StatsRuleMetric> {
         self.check_keys(path, faults);
         let key = |key: &str| [path, ".", key].concat();
         let name = self.name.required(key("name"), faults);
         let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
         let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
-        let unit = unit.unwrap_or(if kind == Kind::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
+        let unit = unit.unwrap_or(if kind == StatType::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
         let resolution =
             resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
         let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
         let ones = conditions(self.ones, pattern, &key("ones"), faults);
-        if ones.is_some() && kind != Kind::Counter {
-            faults.add(key("ones"), "is for counters");
+        if ones.is_some() && kind != StatType::Counter {
+            faults.add(key("ones"), "is only valid for counters");
         }
-        Some(RuleMetric { metric: Metric { name: name?, unit, resolution }, scale: scale.unwrap_or(1.0), only, ones })
+        Some(StatsRuleMetric {
+            metric: Metric { name: name?, unit, resolution },
+            scale: scale.unwrap_or(1.0),
+            only,
+            ones,
+        })
     }
 }
 
 fn conditions(
     raw: Field<Members<String>>,
-    pattern: &Pattern,
+    pattern: &StatPattern,
     path: &str,
     faults: &mut ValidationErrors,
 ) -> Option<Conditions> {
@@ -251,59 +274,62 @@ fn conditions(
     for (name, text) in raw.optional(path, faults)?.0 {
         let path = format!("{path}.{}", name.escape_default());
         let text = text.required(&path, faults);
-        match pattern.place(&name) {
-            Some(place) => conditions.extend(text.map(|text| (place, Condition::new(&text)))),
-            None => faults.add(path, "the pattern has no such place"),
+        match pattern.placeholder(&name) {
+            Some(index) => conditions.extend(text.map(|text| (index, Condition::new(&text)))),
+            None => faults.add(path, "the pattern has no placeholder of this name"),
         }
     }
     Some(Conditions(Rc::from(conditions)))
 }
 
-/// All places, and what is always the same.
+/// Returns the default dimension set: all placeholders and all constants.
 fn default_set(
-    pattern: &Pattern,
-    defined: &[(DimensionName, Source)],
+    pattern: &StatPattern,
+    defined: &[(DimensionName, DimensionSource)],
     path: &str,
     faults: &mut ValidationErrors,
-) -> Vec<(DimensionName, Source)> {
+) -> Vec<(DimensionName, DimensionSource)> {
     let mut names = Vec::new();
-    for place in pattern.places() {
-        names.push(Field::Valid(place.to_owned()));
+    for placeholder in pattern.placeholders() {
+        names.push(Field::Valid(placeholder.to_owned()));
     }
     for (name, source) in defined {
-        if matches!(source, Source::Constant(_)) {
+        if matches!(source, DimensionSource::Constant(_)) {
             names.push(Field::Valid(name.as_str().to_owned()));
         }
     }
     checked_set(names, pattern, defined, path, faults)
 }
 
+/// Validates the names of a dimension set and returns the source of each dimension.
 fn checked_set(
     names: Vec<Field<String>>,
-    pattern: &Pattern,
-    defined: &[(DimensionName, Source)],
+    pattern: &StatPattern,
+    defined: &[(DimensionName, DimensionSource)],
     path: &str,
     faults: &mut ValidationErrors,
-) -> Vec<(DimensionName, Source)> {
+) -> Vec<(DimensionName, DimensionSource)> {
     check_dimension_count(names.len(), path, faults);
-    let mut set: Vec<(DimensionName, Source)> = Vec::with_capacity(names.len());
+    let mut set: Vec<(DimensionName, DimensionSource)> = Vec::with_capacity(names.len());
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(name) = name.required(&path, faults) else { continue };
         let source = match defined.iter().find(|(known, _)| known.as_str() == name) {
             Some((_, source)) => source.clone(),
-            None => Source::Label(name.clone(), None),
+            None => DimensionSource::Label(name.clone(), None),
         };
-        if let Source::Label(place, _) = &source
-            && pattern.place(place).is_none()
+        if let DimensionSource::Label(placeholder, _) = &source
+            && pattern.placeholder(placeholder).is_none()
         {
-            let place = place.escape_default();
-            faults.add(path, format_args!("the pattern has no place \"{place}\", and no dimension is defined so"));
+            let placeholder = placeholder.escape_default();
+            let message =
+                format_args!("neither a placeholder of the pattern nor a key of dimensions is named \"{placeholder}\"");
+            faults.add(path, message);
             continue;
         }
         let Some(name) = faults.checked(&path, DimensionName::new(&name)) else { continue };
         if set.iter().any(|(known, _)| *known == name) {
-            faults.add(path, format_args!("\"{name}\" is there twice"));
+            faults.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
         } else {
             set.push((name, source));
         }

@@ -1,93 +1,97 @@
-//! Envoy's own stats, by its admin interface.
+//! Envoy's own stats, from its admin interface.
 //!
-//! A round asks `/stats?format=json` once for each type of stats that the rules name, since the JSON does not tell counters
-//! from gauges: gauges first, since they show the names of clusters and connection managers ([`names`]). It asks always with a filter: Envoy walks all its stats on its main thread, and what the filter leaves out is
-//! neither written nor read. Of histograms it asks for `histogram_buckets=detailed`: Envoy's own log-linear buckets, of two
-//! significant digits and without the empty ones. The text format for Prometheus has the 19 buckets of
-//! `stats_config.histogram_bucket_settings` instead, each with all its labels, empty or not; and the sum that it tells is one
-//! of middles of buckets too.
+//! A round requests `/stats?format=json` once for each type of stats in the rules, because the JSON does not
+//! distinguish counters from gauges. Gauges are first, because they show the names of clusters and connection managers
+//! ([`known_names`]). Requests always have a filter: Envoy iterates over all stats on its main thread, and the filter
+//! avoids writing and parsing unneeded ones.
 //!
-//! Counters are there at once, histograms after a flush of Envoy's stats (`stats_flush_interval`, 5 s by default). Both are
-//! taken as totals since they began, of which the receiver makes differences. So no flush is missed or counted twice, and
-//! what is not published in one round is in the next.
+//! For histograms, a request has `histogram_buckets=detailed`, which returns Envoy's own log-linear buckets with two
+//! significant digits and without empty buckets. The Prometheus text format would have the 19 buckets of
+//! `stats_config.histogram_bucket_settings` instead, each with all labels, empty or not, and a sum estimated from the
+//! middles of buckets.
+//!
+//! Counters are available immediately, histograms after a flush of Envoy's stats (`stats_flush_interval`, 5 s by
+//! default). Both are totals since their creation, from which the receiver computes differences. No flush is missed or
+//! counted twice, and an increase that is not published in one round is published in the next.
 
-pub mod answer;
-pub mod known;
-pub mod names;
-pub mod pattern;
-pub mod ready;
+pub mod baseline;
+pub mod known_names;
+pub mod presets;
 pub mod rule;
+pub mod stat_pattern;
+pub mod stats_response;
 
 mod config;
 
 use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
 use percent_encoding::utf8_percent_encode;
 
-use answer::{Answer, Bucket, Stat};
+use baseline::Baseline;
 pub use config::RawEnvoyStats;
-use known::Known;
-use names::{Doubt, Names, Scope};
-use pattern::Uncertain;
-use rule::{Kind, Rule};
+use known_names::{Ambiguity, KnownNames, NameScope};
+use rule::{StatType, StatsRule};
+use stat_pattern::AmbiguousStat;
+use stats_response::{Stat, StatBucket, StatsResponse};
 
 use super::{SourceCounts, remark::Remarks};
 use crate::{call::Response, percent::RESERVED};
 
-/// What it is to add to a series, in bytes that are read.
+/// The cost of adding to a series, as the number of bytes that could have been parsed in the same time.
 const SERIES_WORK: usize = 256;
 
-/// The receiver's own counter of answers of sources, as Envoy tells it: it outlives a receiver that has failed.
-const ANSWERS: &str = "wasmcustom.acpw.receiver.sources.answers";
+/// Envoy's name of the receiver's counter of source responses. The counter outlives a receiver that has failed.
+const RESPONSES_COUNTER: &str = "wasmcustom.acpw.receiver.sources.answers";
 
-/// How many names without a gauge are remembered from one round to the next, so that one that has only just come is not
-/// logged.
-const UNKNOWN_NAMES: usize = 16;
+/// The maximum number of names without a gauge to remember for the next round. A name is logged only in its second
+/// round, because its gauge may have been created after the gauges were read.
+const MAX_UNKNOWN_NAMES: usize = 16;
 
-/// Envoy's own stats.
+/// Polls Envoy's own stats.
 #[derive(Debug)]
 pub struct EnvoyStats {
-    rules: Vec<Rule>,
+    rules: Vec<StatsRule>,
     namespace: Option<Namespace>,
-    counters: Known,
-    histograms: Known,
+    counters: Baseline,
+    histograms: Baseline,
     limit: usize,
-    /// How many gauges there were in this answer.
+    /// The number of gauges in this response so far.
     gauges: usize,
-    /// Whether no answer has been read yet.
+    /// True until the first response is read.
     is_first: bool,
-    /// What is to be asked next in this round.
-    next: Option<Kind>,
-    reading: Option<Reading>,
-    names: Names,
-    /// Names that no gauge shows, of this round and of the one before.
+    /// The type of stats to request next in this round.
+    next: Option<StatType>,
+    response: Option<OpenResponse>,
+    names: KnownNames,
+    /// Names without a gauge, in this round and in the round before.
     unknown: [Vec<String>; 2],
     remarks: Remarks,
 }
 
-/// An answer that is read.
+/// A response that is being parsed.
 #[derive(Debug)]
-struct Reading {
-    kind: Kind,
-    answer: Answer,
+struct OpenResponse {
+    kind: StatType,
+    answer: StatsResponse,
     time: Timestamp,
-    /// Whether it is read for the names that it shows; it is read again for its values.
+    /// True while it is parsed for the names in it. It is parsed again for its values.
     is_for_names: bool,
 }
 
 impl EnvoyStats {
-    /// Nothing is known yet. Of each type at most `limit` stats are heeded; data go to `namespace`, or the receiver's.
-    pub fn new(rules: Vec<Rule>, limit: usize, namespace: Option<Namespace>) -> Self {
+    /// Creates a source that reads at most `limit` stats of each type. Data is published to `namespace`, or to the
+    /// receiver's namespace if it is `None`.
+    pub fn new(rules: Vec<StatsRule>, limit: usize, namespace: Option<Namespace>) -> Self {
         Self {
             rules,
             namespace,
-            counters: Known::new(limit),
-            histograms: Known::new(limit),
+            counters: Baseline::new(limit),
+            histograms: Baseline::new(limit),
             limit,
             gauges: 0,
             is_first: true,
-            next: Some(Kind::FIRST),
-            reading: None,
-            names: Names::default(),
+            next: Some(StatType::FIRST),
+            response: None,
+            names: KnownNames::default(),
             unknown: Default::default(),
             remarks: Remarks::default(),
         }
@@ -96,7 +100,7 @@ impl EnvoyStats {
     pub(super) fn next_path(&mut self) -> Option<String> {
         loop {
             let Some(kind) = self.next else {
-                self.next = Some(Kind::FIRST);
+                self.next = Some(StatType::FIRST);
                 self.unknown.swap(0, 1);
                 self.unknown[0].clear();
                 return None;
@@ -109,26 +113,26 @@ impl EnvoyStats {
     }
 
     pub(super) fn handle_answer(&mut self, answer: Response, now: Now) -> Result<(), String> {
-        let kind = self.next.replace(Kind::FIRST).unwrap_or(Kind::FIRST);
+        let kind = self.next.replace(StatType::FIRST).unwrap_or(StatType::FIRST);
         let answer = match answer {
-            Response::Complete { status: 200, body, .. } => Answer::new(body)?,
+            Response::Complete { status: 200, body, .. } => StatsResponse::new(body)?,
             Response::Complete { status, body, .. } => {
-                return Err(format!("the status is {status}: {}", String::from_utf8_lossy(&body)));
+                return Err(format!("it responds with status {status}: {}", String::from_utf8_lossy(&body)));
             }
             Response::Missing(reason) => return Err(reason),
         };
         self.next = kind.next();
         self.gauges = 0;
-        let is_for_names = kind == Kind::Gauge && self.scopes().next().is_some();
+        let is_for_names = kind == StatType::Gauge && self.scopes().next().is_some();
         if is_for_names {
-            self.names = Names::default();
+            self.names = KnownNames::default();
         }
-        self.reading = Some(Reading { kind, answer, time: now.wall, is_for_names });
+        self.response = Some(OpenResponse { kind, answer, time: now.wall, is_for_names });
         Ok(())
     }
 
     pub(super) fn is_reading(&self) -> bool {
-        self.reading.is_some()
+        self.response.is_some()
     }
 
     pub(super) fn read(
@@ -137,9 +141,9 @@ impl EnvoyStats {
         data: &mut Accumulator,
         counts: &mut SourceCounts,
     ) -> Result<(), String> {
-        let Some(mut reading) = self.reading.take() else { return Ok(()) };
+        let Some(mut reading) = self.response.take() else { return Ok(()) };
         let kind = reading.kind;
-        if kind == Kind::Counter && std::mem::take(&mut self.is_first) {
+        if kind == StatType::Counter && std::mem::take(&mut self.is_first) {
             self.begin(&reading.answer, counts);
         }
         while *budget > 0 {
@@ -154,26 +158,26 @@ impl EnvoyStats {
                 }
                 Ok(None) => {
                     match kind {
-                        Kind::Counter => self.counters.end(),
-                        Kind::Gauge => {}
-                        Kind::Histogram => self.histograms.end(),
+                        StatType::Counter => self.counters.end_round(),
+                        StatType::Gauge => {}
+                        StatType::Histogram => self.histograms.end_round(),
                     }
                     return Ok(());
                 }
                 Err(reason) => {
-                    self.next = Some(Kind::FIRST);
+                    self.next = Some(StatType::FIRST);
                     return Err(reason.to_owned());
                 }
             };
             if reading.is_for_names {
-                let is_left_out = self.names.take(&stat.name, self.limit);
-                counts.over_limit = counts.over_limit.saturating_add(is_left_out.into());
+                let is_over_limit = self.names.add(&stat.name, self.limit);
+                counts.over_limit = counts.over_limit.saturating_add(is_over_limit.into());
             } else {
                 let work = self.apply(kind, stat, reading.time, data, counts);
                 *budget = budget.saturating_sub(work);
             }
         }
-        self.reading = Some(reading);
+        self.response = Some(reading);
         Ok(())
     }
 
@@ -181,10 +185,10 @@ impl EnvoyStats {
         self.remarks.poll()
     }
 
-    /// Adds what a stat says to the series of the rules that it is for. Returns how much work that was, in bytes to read.
+    /// Adds the value of a stat to the series of the rules that match it. Returns the cost, in bytes.
     fn apply(
         &mut self,
-        kind: Kind,
+        kind: StatType,
         stat: Stat,
         time: Timestamp,
         data: &mut Accumulator,
@@ -207,19 +211,21 @@ impl EnvoyStats {
             return 0;
         }
         let increase = match (kind, stat.value, stat.totals) {
-            // It begins anew, or has not begun.
-            (Kind::Counter, Some(0), _) => None,
-            (Kind::Counter, Some(total), _) => self.counters.increase(&stat.name, Bucket::of_counter(total), counts),
-            (Kind::Gauge, Some(_), _) if self.gauges >= self.limit => {
+            // The counter restarts or was not used.
+            (StatType::Counter, Some(0), _) => None,
+            (StatType::Counter, Some(total), _) => {
+                self.counters.increase(&stat.name, StatBucket::of_counter(total), counts)
+            }
+            (StatType::Gauge, Some(_), _) if self.gauges >= self.limit => {
                 counts.over_limit = counts.over_limit.saturating_add(1);
                 None
             }
-            (Kind::Gauge, Some(level), _) => {
+            (StatType::Gauge, Some(level), _) => {
                 self.gauges = self.gauges.saturating_add(1);
-                Some(vec![Bucket { lower_bound: level as f64, width: 0.0, count: 1 }])
+                Some(vec![StatBucket { lower_bound: level as f64, width: 0.0, count: 1 }])
             }
-            (Kind::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
-            (Kind::Counter | Kind::Gauge, None, _) | (Kind::Histogram, _, None) => {
+            (StatType::Histogram, _, Some(totals)) => self.histograms.increase(&stat.name, totals, counts),
+            (StatType::Counter | StatType::Gauge, None, _) | (StatType::Histogram, _, None) => {
                 counts.gaps = counts.gaps.saturating_add(1);
                 None
             }
@@ -232,25 +238,26 @@ impl EnvoyStats {
         series.saturating_mul(SERIES_WORK)
     }
 
-    /// In Envoy's first answer all counts from zero, when this is the first receiver since Envoy started. An earlier one
-    /// that has failed has published some of it, and the admin interface of another Envoy tells of times before this one:
-    /// then the first answer is only what the next one is compared with.
-    fn begin(&mut self, answer: &Answer, counts: &SourceCounts) {
-        if answer.find(ANSWERS).is_some_and(|answers| answers <= counts.answers) {
-            self.counters.begin_from_zero();
-            self.histograms.begin_from_zero();
+    /// Decides if the totals of the first response count as increases. They do if this is the first receiver since
+    /// Envoy started. If an earlier receiver has failed, it has published some of the totals; and if the admin
+    /// interface is that of another Envoy, the totals are older than this one. Then the first response is only the
+    /// baseline for the next.
+    fn begin(&mut self, answer: &StatsResponse, counts: &SourceCounts) {
+        if answer.find(RESPONSES_COUNTER).is_some_and(|answers| answers <= counts.answers) {
+            self.counters.start_at_zero();
+            self.histograms.start_at_zero();
         }
     }
 
-    /// The kinds of names that rules have, each once.
-    fn scopes(&self) -> impl Iterator<Item = Scope> {
-        let has = |scope: &Scope| self.rules.iter().any(|rule| rule.pattern.scope() == Some(*scope));
-        Scope::ALL.into_iter().filter(has)
+    /// Returns the scopes of names in the rules, each once.
+    fn scopes(&self) -> impl Iterator<Item = NameScope> {
+        let has = |scope: &NameScope| self.rules.iter().any(|rule| rule.pattern.scope() == Some(*scope));
+        NameScope::ALL.into_iter().filter(has)
     }
 
-    /// Returns what to ask of stats of this type, if rules need some.
-    fn path(&self, kind: Kind) -> Option<String> {
-        let asks_first = self.is_first && kind == Kind::Counter;
+    /// Returns the path of the request for stats of this type, or `None` if no rule needs any.
+    fn path(&self, kind: StatType) -> Option<String> {
+        let needs_responses_counter = self.is_first && kind == StatType::Counter;
         let mut filter = String::new();
         let mut separator = "^(?:";
         for rule in self.rules.iter().filter(|rule| rule.kind == kind) {
@@ -258,26 +265,27 @@ impl EnvoyStats {
             rule.pattern.write_regex(&mut filter);
             separator = "|";
         }
-        for scope in self.scopes().filter(|_| kind == Kind::Gauge) {
+        for scope in self.scopes().filter(|_| kind == StatType::Gauge) {
             filter.push_str(separator);
-            pattern::write_literal(scope.head(), &mut filter);
+            stat_pattern::write_literal(scope.head(), &mut filter);
             filter.push_str(".*");
-            pattern::write_literal(scope.gauge(), &mut filter);
+            stat_pattern::write_literal(scope.gauge(), &mut filter);
             separator = "|";
         }
-        if asks_first {
+        if needs_responses_counter {
             filter.push_str(separator);
-            filter.push_str(ANSWERS);
+            filter.push_str(RESPONSES_COUNTER);
         } else if filter.is_empty() {
             return None;
         }
         filter.push_str(")$");
         let mut path = format!("/stats?format=json&type={}", kind.name());
         match kind {
-            // A counter that has not counted is left out; but not the receiver's own in the first round.
-            Kind::Counter if !asks_first => path.push_str("&usedonly"),
-            Kind::Histogram => path.push_str("&usedonly&histogram_buckets=detailed"),
-            Kind::Counter | Kind::Gauge => {}
+            // `usedonly` excludes counters that were never incremented. In the first round, the receiver's own may be
+            // such.
+            StatType::Counter if !needs_responses_counter => path.push_str("&usedonly"),
+            StatType::Histogram => path.push_str("&usedonly&histogram_buckets=detailed"),
+            StatType::Counter | StatType::Gauge => {}
         }
         path.push_str("&filter=");
         path.extend(utf8_percent_encode(&filter, RESERVED));
@@ -285,29 +293,29 @@ impl EnvoyStats {
     }
 }
 
-/// Remarks on a stat that is left out since the name in it is uncertain.
-fn remark(uncertain: &Uncertain<'_>, stat: &str, unknown: &mut [Vec<String>; 2], remarks: &mut Remarks) {
-    let Uncertain { scope, text, doubt } = *uncertain;
-    match doubt {
-        Doubt::Shared => remarks.once("shared", || {
+/// Adds a remark about a stat that is ignored because the name in it is ambiguous.
+fn remark(uncertain: &AmbiguousStat<'_>, stat: &str, unknown: &mut [Vec<String>; 2], remarks: &mut Remarks) {
+    let AmbiguousStat { scope, text, ambiguity } = *uncertain;
+    match ambiguity {
+        Ambiguity::Shared => remarks.once("shared", || {
             let (owner, part) = text.rsplit_once('.').unwrap_or_default();
             format!(
-                "{stat:?} is left out: {text:?} is a cluster, and {part:?} is also where Envoy counts requests of another \
-                 one, such as {owner:?}, so it has the requests of both. Set alt_stat_name in one of them"
+                "{stat:?} is ignored: it counts the requests of cluster {text:?} and also some of cluster {owner:?}, which \
+                 Envoy counts again under {part:?}. Set alt_stat_name in one of the clusters"
             )
         }),
-        Doubt::Unknown => {
+        Ambiguity::Unknown => {
             let [now, before] = unknown;
             if before.iter().any(|name| name == text) {
                 let (head, gauge) = (scope.head(), scope.gauge());
                 remarks.once(head, || {
                     format!(
-                        "{stat:?} is left out: its name has dots, and without a gauge \"{head}NAME{gauge}\" its end is \
-                         not known. Let Envoy keep that gauge (stats_config.stats_matcher)"
+                        "{stat:?} is ignored: the name in it contains dots, and without a gauge \"{head}NAME{gauge}\" its end \
+                         is unknown. Make Envoy keep that gauge (stats_config.stats_matcher)"
                     )
                 });
             }
-            if now.len() < UNKNOWN_NAMES && !now.iter().any(|name| name == text) {
+            if now.len() < MAX_UNKNOWN_NAMES && !now.iter().any(|name| name == text) {
                 now.push(text.to_owned());
             }
         }

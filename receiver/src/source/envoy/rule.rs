@@ -1,4 +1,4 @@
-//! Which stats are published, and as what.
+//! Rules that select the stats to publish.
 
 use std::rc::Rc;
 
@@ -8,24 +8,24 @@ use acpw_metric::{
 };
 
 use super::{
-    answer::Bucket,
-    pattern::{Condition, Pattern},
+    stat_pattern::{Condition, StatPattern},
+    stats_response::StatBucket,
 };
-use crate::source::rule::Source;
+use crate::source::rule::DimensionSource;
 
-/// The types of Envoy's stats; each is asked for by itself, since the JSON does not tell them apart.
+/// The type of a stat. Each type is requested separately, because the JSON does not distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// What only grows.
+pub enum StatType {
+    /// A total that only increases.
     Counter,
-    /// What is now.
+    /// A current value.
     Gauge,
     /// Values in buckets.
     Histogram,
 }
 
-impl Kind {
-    /// What Envoy calls it in `type=`.
+impl StatType {
+    /// Returns the value of the query parameter `type`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Counter => "Counters",
@@ -34,10 +34,10 @@ impl Kind {
         }
     }
 
-    /// The one that is asked for first: gauges show the names of clusters, which the others need.
+    /// The type that is requested first. Gauges show the names of clusters, which the other types need.
     pub const FIRST: Self = Self::Gauge;
 
-    /// Returns the one that is asked for after this one.
+    /// Returns the type that is requested after this one.
     pub fn next(self) -> Option<Self> {
         match self {
             Self::Gauge => Some(Self::Counter),
@@ -47,72 +47,72 @@ impl Kind {
     }
 }
 
-/// Stats of one pattern, and what is published of them.
+/// Publishes stats of one type and pattern.
 #[derive(Clone, Debug)]
-pub struct Rule {
-    /// Their type.
-    pub kind: Kind,
-    /// Their names.
-    pub pattern: Pattern,
-    /// What is published.
-    pub metrics: Vec<RuleMetric>,
-    /// Under which dimensions, each set by itself.
-    pub sets: Vec<Vec<(DimensionName, Source)>>,
+pub struct StatsRule {
+    /// The type of the stats.
+    pub kind: StatType,
+    /// The names of the stats.
+    pub pattern: StatPattern,
+    /// The metrics to publish.
+    pub metrics: Vec<StatsRuleMetric>,
+    /// The dimension sets to publish each metric with.
+    pub sets: Vec<Vec<(DimensionName, DimensionSource)>>,
 }
 
-/// One metric of a rule.
+/// A metric of a rule.
 #[derive(Clone, Debug)]
-pub struct RuleMetric {
-    /// What it is in CloudWatch.
+pub struct StatsRuleMetric {
+    /// The metric in CloudWatch.
     pub metric: Metric,
-    /// What values are multiplied by.
+    /// The factor for values.
     pub scale: f64,
-    /// Only stats with these values at these places count.
+    /// Conditions for stats; others are ignored.
     pub only: Conditions,
-    /// Each event of a counter is 1 where these conditions are met, and 0 where they are not.
+    /// If present, an event of a counter has the value 1 if these conditions are met, and 0 otherwise.
     pub ones: Option<Conditions>,
 }
 
-/// Conditions on the values at places of a pattern; all are to be met.
+/// Conditions on the values of placeholders, by index. All must be met.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions(pub Rc<[(usize, Condition)]>);
 
 impl Conditions {
     fn are_met(&self, values: &[&str]) -> bool {
-        self.0.iter().all(|(place, condition)| values.get(*place).is_some_and(|value| condition.is_met(value)))
+        self.0.iter().all(|(index, condition)| values.get(*index).is_some_and(|value| condition.is_met(value)))
     }
 }
 
-impl Rule {
-    /// Adds what a stat with these values at the pattern's places has said since it was last asked: by how much the buckets
-    /// of a histogram have grown, or the one of a counter; of a gauge, its level. Returns to how many series it was added.
+impl StatsRule {
+    /// Adds the change of a stat, given the values of the pattern's placeholders. `change` is the increase of a
+    /// counter's or histogram's buckets, or the value of a gauge. Returns the number of series that it was added to.
     pub fn apply(
         &self,
         values: &[&str],
-        said: &[Bucket],
+        change: &[StatBucket],
         time: Timestamp,
         namespace: Option<&Namespace>,
         data: &mut Accumulator,
     ) -> usize {
         let mut series = 0usize;
-        for RuleMetric { metric, scale, only, ones } in &self.metrics {
+        for StatsRuleMetric { metric, scale, only, ones } in &self.metrics {
             if !only.are_met(values) {
                 continue;
             }
-            let mut told = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
-            for bucket in said {
-                let (value, times) = match (self.kind, ones) {
-                    (Kind::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(values))), bucket.count),
-                    // Events are values of 1, as senders have them, so Sum and SampleCount are their number.
-                    (Kind::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
-                    (Kind::Counter, None) => (bucket.count as f64, 1),
-                    (Kind::Gauge | Kind::Histogram, _) => (bucket.middle(), bucket.count),
+            let mut distribution = Distribution::exact(MAX_VALUES_PER_DATUM as u32);
+            for bucket in change {
+                let (value, count) = match (self.kind, ones) {
+                    (StatType::Counter, Some(ones)) => (f64::from(u8::from(ones.are_met(values))), bucket.count),
+                    // Events are values of 1, as in the senders' metrics, so Sum and SampleCount are their number.
+                    (StatType::Counter, None) if metric.unit == Unit::COUNT => (1.0, bucket.count),
+                    (StatType::Counter, None) => (bucket.count as f64, 1),
+                    (StatType::Gauge | StatType::Histogram, _) => (bucket.middle(), bucket.count),
                 };
-                told.record_n(value * scale, times);
+                distribution.record_n(value * scale, count);
             }
             for set in &self.sets {
-                if let Some(dimensions) = self.dimensions(set, values).filter(|_| !told.is_empty()) {
-                    data.add(time, namespace.cloned(), &dimensions, metric, &told);
+                if let Some(dimensions) = self.dimensions(set, values).filter(|_| !distribution.is_empty()) {
+                    data.add(time, namespace.cloned(), &dimensions, metric, &distribution);
                     series = series.saturating_add(1);
                 }
             }
@@ -120,15 +120,15 @@ impl Rule {
         series
     }
 
-    /// The dimensions of a set; nothing where a value is missing, as senders have it.
-    fn dimensions(&self, set: &[(DimensionName, Source)], values: &[&str]) -> Option<Dimensions> {
+    /// Returns the dimensions of a set, or `None` if a value is missing.
+    fn dimensions(&self, set: &[(DimensionName, DimensionSource)], values: &[&str]) -> Option<Dimensions> {
         let mut dimensions = Vec::with_capacity(set.len());
         for (name, source) in set {
             let value = match source {
-                Source::Constant(value) => value.clone(),
-                Source::Label(place, default) => {
+                DimensionSource::Constant(value) => value.clone(),
+                DimensionSource::Label(placeholder, default) => {
                     let mut text = Vec::new();
-                    let value = self.pattern.place(place).and_then(|place| values.get(place))?;
+                    let value = self.pattern.placeholder(placeholder).and_then(|index| values.get(index))?;
                     if DimensionValue::append_sanitized(&mut text, value.as_bytes()) {
                         DimensionValue::new(std::str::from_utf8(&text).ok()?).ok()?
                     } else {

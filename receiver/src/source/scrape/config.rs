@@ -1,4 +1,4 @@
-//! The key `scrape` of the configuration.
+//! Validates the key `scrape` of the configuration.
 
 use std::time::Duration;
 
@@ -11,43 +11,42 @@ use crate::{
         Publish, Reader, SourceConfig,
         collector::Collector,
         config::Environment,
-        key::namespace,
-        rule::{RawRule, RawRuleDimension, dimensions, rules},
+        raw_rule::{RawRule, RawRuleDimension, dimensions, rules},
+        shared_keys::namespace,
     },
 };
 
-/// The longest that an answer may take.
+/// The largest time limit for a response.
 const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest name of a host, and the longest part of one between dots (RFC 1123).
+/// The maximum length of a host name, and of a part between dots (RFC 1123).
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
 
 acpw_config::object! {
     /// A Prometheus endpoint.
     pub struct RawScrape {
-        /// The name of the Envoy cluster that leads to it. Required.
+        /// The name of the Envoy cluster of the endpoint. Required.
         cluster_name: String,
         /// The path, with its query if it needs one. Default: `/metrics`.
         path: String,
-        /// The host that it is asked for. Default: the name of the cluster, with a hyphen for each
-        /// character that no host's name has; of Istio's names, the host in them.
+        /// The host in requests. Default: the name of the cluster, with a hyphen in place of each character that is not
+        /// allowed in a host name. For an Istio cluster, the host in its name.
         host: String,
-        /// The time between two requests, 1,000 to 3,600,000. An answer may take as long, but no
-        /// longer than ten seconds. Default: 10000.
+        /// The time between two requests, 1,000 to 3,600,000. It is also the time limit for a response, up to ten
+        /// seconds. Default: 10000.
         interval_millisecond: u64,
-        /// How many bytes of an answer are taken in, 1,024 to 16,777,216; one that is longer is
-        /// refused. Default: 1048576.
+        /// The maximum size of a response, 1,024 to 16,777,216. A longer one is refused. Default: 1048576.
         answer_limit_bytes: u64,
-        /// How many series of it are published or go into what is published, 1 to 20,000; what
-        /// needs others too is not published, and they are counted. Default: 1000.
+        /// The maximum number of the endpoint's series to read, 1 to 20,000. Others are counted; data that needs them
+        /// is not published. Default: 1000.
         max_series: u64,
-        /// The namespace of its metrics. Default: the receiver's `metric_namespace`.
+        /// The namespace of the metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
-        /// Dimensions of all of its metrics, by their names: a text that is always the same, or an
-        /// object that tells where the value comes from. Default: none.
+        /// Dimensions of all metrics, by name: a constant text, or an object with the source of the value. Default:
+        /// none.
         dimensions: Members<ShortOr<RawRuleDimension>>,
-        /// Which metrics are published, and as what: 1 to 1,000 rules. Required.
+        /// The rules that select the metrics to publish, 1 to 1,000. Required.
         rules: Vec<Field<RawRule>>,
     }
 }
@@ -63,11 +62,11 @@ impl RawScrape {
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
         let target = self.path.optional(key("path"), faults).unwrap_or_else(|| "/metrics".to_owned());
         if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            faults.add(key("path"), "must begin with \"/\" and have neither spaces nor characters beyond ASCII");
+            faults.add(key("path"), "must start with \"/\" and must not contain spaces or non-ASCII characters");
         }
         let host = self.host.optional(key("host"), faults);
         if host.as_deref().is_some_and(|host| !is_host(host)) {
-            faults.add(key("host"), "is not a host; write a name or address, with or without a port");
+            faults.add(key("host"), "must be a host name or address, optionally with a port");
         }
         let interval =
             self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
@@ -96,13 +95,12 @@ impl RawScrape {
     }
 }
 
-/// Returns a legal host name (RFC 1123) for a cluster. Tomcat, Django and Go's own muxers answer
-/// 400 to any other.
+/// Returns a valid host name (RFC 1123) for a cluster. Tomcat, Django and Go's routers respond with 400 to any other.
 fn default_host(cluster: &str) -> String {
-    // Istio's clusters: `outbound|9090||shop.default.svc.cluster.local`.
+    // Istio names clusters like `outbound|9090||shop.default.svc.cluster.local`.
     let name = cluster.rsplit('|').find(|part| !part.is_empty()).unwrap_or_default();
-    let legal = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let name: String = name.chars().map(legal).take(MAX_HOST).collect();
+    let valid = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let name: String = name.chars().map(valid).take(MAX_HOST).collect();
     let labels = name.split('.').map(|label| {
         let label = label.trim_matches('-');
         label.get(..label.len().min(MAX_LABEL)).unwrap_or_default().trim_end_matches('-')
@@ -116,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_host_is_a_legal_name() {
+    fn the_default_host_is_a_valid_name() {
         for (cluster, host) in [
             ("app", "app"),
             ("shop_metrics", "shop-metrics"),

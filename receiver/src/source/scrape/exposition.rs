@@ -1,48 +1,47 @@
-//! An answer in Prometheus' text format or in OpenMetrics, read part by part.
+//! Parses a text in Prometheus' text format or OpenMetrics in steps.
 
 use std::borrow::Cow;
 
 use super::{
     family::{Families, MAX_FAMILIES, Owner, Role},
-    line::{Line, Sample, SampleError},
+    line::{Line, SampleError, SampleLine},
     number::number,
 };
-use crate::source::reading::{Bucket, Label, Part, Reading, Sink, Skipped, Wanted};
+use crate::source::reading::{CumulativeBucket, Label, Part, Reading, Sink, Skipped, Wanted};
 
-/// The most characters of a line in a message.
-const SHOWN: usize = 80;
+/// The maximum number of characters of a line in a message.
+const MAX_SHOWN: usize = 80;
 
-/// The metric that client libraries publish for the start of their process.
+/// The metric that client libraries publish for the start time of their process.
 const PROCESS_START: &str = "process_start_time_seconds";
 
-/// Looking for types takes as long for this many bytes as reading samples takes for one.
+/// The number of bytes that can be searched for types in the time that it takes to parse one byte of samples.
 const SCAN_SPEED: usize = 8;
 
-/// The work of taking in a type, in bytes that could have been read.
+/// The cost of adding a type, as the number of bytes that could have been parsed in the same time.
 const TYPE_WORK: usize = 16;
 
-/// The work of comparing a name with some others, likewise.
+/// The cost of comparing a name with those of unused rules, in the same unit.
 const NAME_WORK: usize = 32;
 
-/// The most names that are compared.
+/// The maximum number of names to compare.
 const MAX_NAMES: usize = 20_000;
 
-/// A text that is being read: first all types, since a type may stand behind its samples, and then
-/// all samples.
+/// A text that is being parsed: first all types, because a type may follow its samples, and then all samples.
 ///
-/// A line that cannot be read costs only itself. Lines of metrics that nobody wants are not looked
-/// at beyond their names.
+/// An invalid line affects only itself. Lines of unwanted metrics are parsed only up to their names.
 #[derive(Debug)]
 pub struct Exposition {
     body: Vec<u8>,
-    /// How many bytes the present stage has read.
-    at: usize,
-    /// How many lines it has read.
+    /// The offset up to which the current stage has parsed, in bytes.
+    offset: usize,
+    /// The number of lines parsed in the current stage.
     number: u64,
     stage: Stage,
     names: Names,
-    /// Whether a line was read that no other format has.
+    /// True if a sample was parsed, so the text is in one of the formats.
     is_exposition: bool,
+    /// True if a line other than a comment was read.
     has_lines: bool,
 }
 
@@ -52,7 +51,7 @@ enum Stage {
     Samples,
 }
 
-/// The types of names, and the last sample's name. Samples of a name mostly follow each other.
+/// The types of names, and the name of the last sample. Samples of a name usually follow each other.
 #[derive(Debug, Default)]
 struct Names {
     families: Families,
@@ -60,32 +59,32 @@ struct Names {
     owner: Option<Owner>,
 }
 
-/// What was read of a line.
+/// The part of a line that was parsed.
 enum Read {
-    /// It is a comment, or empty.
+    /// Nothing: the line is empty or a comment.
     Nothing,
-    /// Only its name, or something after it that cannot be read, of a metric that nobody wants.
+    /// The name of an unwanted metric. The rest may be invalid.
     Name,
-    /// All of a sample.
+    /// A whole sample.
     Sample,
 }
 
-/// Something wrong with a line.
-struct Fault {
+/// The reason why a line is invalid.
+struct LineError {
     reason: &'static str,
-    /// Whether the line is of the metric that `Names` has looked up.
+    /// True if the line belongs to the metric that `Names` has looked up.
     is_of_owner: bool,
     is_series_known: bool,
 }
 
 impl Exposition {
-    /// Returns a text of which nothing was read yet.
+    /// Creates a parser for a text.
     ///
     /// # Errors
-    /// The text obviously has another format.
+    /// The text is obviously in another format.
     pub fn new(mut body: Vec<u8>) -> Result<Self, String> {
         if body.starts_with(&[0xfe, 0xff]) || body.starts_with(&[0xff, 0xfe]) {
-            return Err("the answer is UTF-16; Prometheus text is UTF-8".to_owned());
+            return Err("the response is UTF-16; Prometheus text is UTF-8".to_owned());
         }
         if body.starts_with("\u{feff}".as_bytes()) {
             body.drain(.."\u{feff}".len());
@@ -95,7 +94,7 @@ impl Exposition {
         }
         Ok(Self {
             body,
-            at: 0,
+            offset: 0,
             number: 0,
             stage: Stage::Types,
             names: Names::default(),
@@ -109,32 +108,30 @@ impl Exposition {
         self.body
     }
 
-    /// Reads until as much work is done as reading `budget` bytes is, subtracts it from `budget`,
-    /// and hands what is wanted to `sink`. Returns true at the end of the text; until then, call it
-    /// again.
+    /// Parses until `budget` is spent, subtracts the cost from it, and passes wanted metrics to `sink`. Returns true at
+    /// the end of the text; otherwise, call it again.
     ///
     /// # Errors
-    /// The text has another format, in which case `sink` has taken no reading of it, or more types
-    /// than are kept.
+    /// The text is in another format, in which case `sink` has received no reading, or it declares too many types.
     pub fn read(&mut self, budget: &mut usize, sink: &mut dyn Sink) -> Result<bool, String> {
         if self.stage == Stage::Types && self.read_types(budget)? {
-            (self.stage, self.at) = (Stage::Samples, 0);
+            (self.stage, self.offset) = (Stage::Samples, 0);
         }
         Ok(self.stage == Stage::Samples && self.read_samples(budget, sink)?)
     }
 
-    /// Begins to look through the names of the text.
+    /// Goes back to the start, to read the names with [`read_names`](Self::read_names).
     pub fn rewind(&mut self) {
-        (self.at, self.number) = (0, 0);
+        (self.offset, self.number) = (0, 0);
     }
 
-    /// Looks through the names of samples as [`read`](Self::read) reads them: hands each to `take`
-    /// as it is written, and as rules match it. Returns true at the end of the text, and when it
-    /// has become tedious.
+    /// Passes the names of samples to `take`, each as it is in the text and as rules match it. Stops when `budget` is
+    /// spent, and subtracts the cost from it. Returns true at the end of the text or after a maximum number of names;
+    /// otherwise, call it again.
     pub fn read_names(&mut self, budget: &mut usize, take: &mut dyn FnMut(&str, &str)) -> bool {
-        let Self { body, at, number, names, .. } = self;
+        let Self { body, offset, number, names, .. } = self;
         loop {
-            let Some((line, next)) = line_at(body, *at) else { return true };
+            let Some((line, next)) = line_at(body, *offset) else { return true };
             if *number >= MAX_NAMES as u64 {
                 return true;
             }
@@ -147,41 +144,41 @@ impl Exposition {
             {
                 names.last.clear();
                 names.last.push_str(&sample.name);
-                let owner = names.families.owner(&sample.name, &mut Everything);
+                let owner = names.families.owner(&sample.name, &mut AllNames);
                 take(&sample.name, owner.as_ref().map_or(&sample.name, |owner| &owner.name));
                 *number = number.saturating_add(1);
                 *budget = budget.saturating_sub(NAME_WORK);
             }
-            *budget = budget.saturating_sub(next.saturating_sub(*at));
-            *at = next;
+            *budget = budget.saturating_sub(next.saturating_sub(*offset));
+            *offset = next;
         }
     }
 
     fn read_types(&mut self, budget: &mut usize) -> Result<bool, String> {
-        let Self { body, at, names, .. } = self;
+        let Self { body, offset, names, .. } = self;
         loop {
-            let Some((line, next)) = line_at(body, *at) else { return Ok(true) };
+            let Some((line, next)) = line_at(body, *offset) else { return Ok(true) };
             if *budget == 0 {
                 return Ok(false);
             }
-            let mut work = next.saturating_sub(*at).div_ceil(SCAN_SPEED);
+            let mut work = next.saturating_sub(*offset).div_ceil(SCAN_SPEED);
             let is_comment = line.iter().find(|byte| !b" \t\r".contains(byte)) == Some(&b'#');
             let line = std::str::from_utf8(line).ok().filter(|_| is_comment);
             if let Some(Line::Type(name, family_type)) = line.and_then(Line::parse) {
                 work = work.saturating_add(TYPE_WORK);
                 if !names.families.insert(&name, family_type) {
-                    return Err(format!("the answer says the types of more than {MAX_FAMILIES} metrics"));
+                    return Err(format!("the response declares the types of more than {MAX_FAMILIES} metrics"));
                 }
             }
-            *at = next;
+            *offset = next;
             *budget = budget.saturating_sub(work);
         }
     }
 
     fn read_samples(&mut self, budget: &mut usize, sink: &mut dyn Sink) -> Result<bool, String> {
-        let Self { body, at, number, names, is_exposition, has_lines, .. } = self;
+        let Self { body, offset, number, names, is_exposition, has_lines, .. } = self;
         loop {
-            let Some((line, next)) = line_at(body, *at) else {
+            let Some((line, next)) = line_at(body, *offset) else {
                 let is_other = *has_lines && !*is_exposition;
                 return if is_other { Err(not_prometheus(body)) } else { Ok(true) };
             };
@@ -195,37 +192,43 @@ impl Exposition {
                 Ok(Read::Nothing) => {}
                 Ok(Read::Name) => *has_lines = true,
                 Ok(Read::Sample) => *is_exposition = true,
-                Err(Fault { reason, is_of_owner, is_series_known }) => {
+                Err(LineError { reason, is_of_owner, is_series_known }) => {
                     *has_lines = true;
                     let name = names.owner.as_ref().filter(|_| is_of_owner).map(|owner| owner.name.as_str());
                     sink.skip(&Skipped { number: *number, name, is_series_known, reason, text: &shown(&text) });
                 }
             }
-            *budget = budget.saturating_sub(next.saturating_sub(*at)).saturating_sub(sink.take_work());
-            *at = next;
+            *budget = budget.saturating_sub(next.saturating_sub(*offset)).saturating_sub(sink.take_work());
+            *offset = next;
         }
     }
 }
 
-/// Wants everything.
-struct Everything;
+/// A sink that wants all names and ignores readings.
+struct AllNames;
 
-impl Sink for Everything {
+impl Sink for AllNames {
     fn wants(&mut self, _: &str) -> Wanted {
         Wanted::ByPattern
     }
 
-    fn take(&mut self, _: &Reading<'_>) {}
+    fn accept(&mut self, _: &Reading<'_>) {}
 
     fn skip(&mut self, _: &Skipped<'_>) {}
 
-    fn take_process_start(&mut self, _: f64) {}
+    fn set_process_start(&mut self, _: f64) {}
 }
 
-/// Hands a line to the sink. Samples are read to their end of metrics that are wanted, and of all
-/// others until the format is known.
-fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink: &mut dyn Sink) -> Result<Read, Fault> {
-    let unnamed = Fault { reason: "it has no name that can be read", is_of_owner: false, is_series_known: false };
+/// Parses a line and passes it to the sink. Samples of unwanted metrics are parsed beyond their names only until the
+/// format is known.
+fn read_line(
+    text: &str,
+    is_utf8: bool,
+    names: &mut Names,
+    is_known: bool,
+    sink: &mut dyn Sink,
+) -> Result<Read, LineError> {
+    let unnamed = LineError { reason: "it has no valid name", is_of_owner: false, is_series_known: false };
     let sample = match Line::parse(text).ok_or(unnamed)? {
         Line::Nothing | Line::Type(..) => return Ok(Read::Nothing),
         Line::Sample(sample) => sample,
@@ -238,102 +241,102 @@ fn read_line(text: &str, is_utf8: bool, names: &mut Names, is_known: bool, sink:
     let mut labels = Vec::new();
     if sample.name == PROCESS_START && is_utf8 {
         match sample.read(&mut labels) {
-            Ok(seconds) if labels.is_empty() => sink.take_process_start(seconds),
+            Ok(seconds) if labels.is_empty() => sink.set_process_start(seconds),
             _ => {}
         }
     }
     match &names.owner {
-        Some(_) if !is_utf8 => Err(Fault { reason: "it is not UTF-8", is_of_owner: true, is_series_known: false }),
+        Some(_) if !is_utf8 => Err(LineError { reason: "it is not UTF-8", is_of_owner: true, is_series_known: false }),
         Some(owner) => read_sample(&sample, owner, &mut labels, sink).map(|()| Read::Sample),
         None if !is_known && is_utf8 && sample.read(&mut labels).is_ok() => Ok(Read::Sample),
         None => Ok(Read::Name),
     }
 }
 
-/// Hands over a sample of a metric that is wanted. Where only its number is wrong, hands over NaN,
-/// which costs only the series.
+/// Passes a sample of a wanted metric to the sink. If only the number is invalid, passes NaN, so that only this series
+/// is affected.
 fn read_sample<'a>(
-    sample: &Sample<'a>,
+    sample: &SampleLine<'a>,
     owner: &Owner,
     labels: &mut Vec<Label<'a>>,
     sink: &mut dyn Sink,
-) -> Result<(), Fault> {
+) -> Result<(), LineError> {
     let Owner { name, kind, role } = owner;
-    let fault = |reason, is_series_known| Err(Fault { reason, is_of_owner: true, is_series_known });
-    let (value, mut is_wrong) = match sample.read(labels) {
+    let error = |reason, is_series_known| Err(LineError { reason, is_of_owner: true, is_series_known });
+    let (value, mut invalid) = match sample.read(labels) {
         Ok(value) => (value, None),
-        Err(SampleError::Number) => (f64::NAN, Some("its number cannot be read")),
-        Err(SampleError::Labels) => return fault("its labels cannot be read", false),
+        Err(SampleError::Number) => (f64::NAN, Some("its number is invalid")),
+        Err(SampleError::Labels) => return error("its labels are invalid", false),
     };
     let part = match role {
-        Role::Contradictory => return fault("TYPE lines contradict each other about it", false),
+        Role::Contradictory => return error("TYPE lines declare several types for it", false),
         Role::Value => Part::Value(value),
         Role::Count => Part::Count(value),
         Role::Sum => Part::Sum(value),
         Role::Created => Part::Created(value),
-        Role::Bucket => {
+        Role::CumulativeBucket => {
             let upper = match labels.iter().position(|label| label.name == "le") {
                 Some(index) => number(&labels.remove(index).value),
                 None => None,
             };
             if upper.is_none() {
-                is_wrong = Some("its label le is no number");
+                invalid = Some("its label le is not a number");
             }
-            Part::Bucket(Bucket { upper: upper.unwrap_or(f64::NAN), cumulative: value })
+            Part::CumulativeBucket(CumulativeBucket { upper: upper.unwrap_or(f64::NAN), cumulative: value })
         }
     };
-    sink.take(&Reading { name, labels, kind: *kind, part });
-    is_wrong.map_or(Ok(()), |reason| fault(reason, true))
+    sink.accept(&Reading { name, labels, kind: *kind, part });
+    invalid.map_or(Ok(()), |reason| error(reason, true))
 }
 
-/// Returns the line that begins at `at`, without its line feed, and the beginning of the next.
-fn line_at(body: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let rest = body.get(at..).filter(|rest| !rest.is_empty())?;
+/// Returns the line that starts at `offset`, without its line feed, and the offset of the next line.
+fn line_at(body: &[u8], offset: usize) -> Option<(&[u8], usize)> {
+    let rest = body.get(offset..).filter(|rest| !rest.is_empty())?;
     let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-    Some((rest.get(..length)?, at.saturating_add(length).saturating_add(1)))
+    Some((rest.get(..length)?, offset.saturating_add(length).saturating_add(1)))
 }
 
 fn not_prometheus(body: &[u8]) -> String {
-    let start = body.get(..body.len().min(4 * SHOWN)).unwrap_or_default();
+    let start = body.get(..body.len().min(4 * MAX_SHOWN)).unwrap_or_default();
     let start = String::from_utf8_lossy(start);
-    format!("the answer is not Prometheus text: it starts with \"{}\"", shown(start.trim()))
+    format!("the response is not Prometheus text: it starts with \"{}\"", shown(start.trim()))
 }
 
 fn shown(text: &str) -> String {
     let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(SHOWN).map(printable).collect()
+    text.chars().take(MAX_SHOWN).map(printable).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::reading::Kind;
+    use crate::source::reading::SeriesKind;
 
-    /// Writes down what is read. Wants everything whose name does not start with `unwanted`.
+    /// Records what it receives. Wants all names that do not start with `unwanted`.
     #[derive(Debug, Default, PartialEq)]
-    struct Written {
+    struct Recorded {
         readings: Vec<String>,
         skipped: Vec<String>,
         starts: Vec<f64>,
     }
 
-    impl Sink for Written {
+    impl Sink for Recorded {
         fn wants(&mut self, name: &str) -> Wanted {
             if name.starts_with("unwanted") { Wanted::No } else { Wanted::ByPattern }
         }
 
-        fn take(&mut self, reading: &Reading<'_>) {
+        fn accept(&mut self, reading: &Reading<'_>) {
             let labels: Vec<_> = reading.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
             let kind = match reading.kind {
-                Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
-                Kind::Untyped => "untyped",
-                Kind::Histogram => "histogram",
-                Kind::Summary => "summary",
+                SeriesKind::Counter => "counter",
+                SeriesKind::Gauge => "gauge",
+                SeriesKind::Untyped => "untyped",
+                SeriesKind::Histogram => "histogram",
+                SeriesKind::Summary => "summary",
             };
             let part = match reading.part {
                 Part::Value(value) => value.to_string(),
-                Part::Bucket(Bucket { upper, cumulative }) => format!("<={upper} {cumulative}"),
+                Part::CumulativeBucket(CumulativeBucket { upper, cumulative }) => format!("<={upper} {cumulative}"),
                 Part::Count(count) => format!("count {count}"),
                 Part::Sum(sum) => format!("sum {sum}"),
                 Part::Created(created) => format!("since {created}"),
@@ -346,40 +349,40 @@ mod tests {
             self.skipped.push(format!("{number} {} {reason}: {text}", name.unwrap_or("?")));
         }
 
-        fn take_process_start(&mut self, seconds: f64) {
+        fn set_process_start(&mut self, seconds: f64) {
             self.starts.push(seconds);
         }
     }
 
-    /// Returns what is read of a text, part by part of `budget` bytes.
-    fn read_in_parts(text: &[u8], budget: usize) -> Result<Written, String> {
+    /// Parses a text in steps of `budget` bytes.
+    fn read_in_parts(text: &[u8], budget: usize) -> Result<Recorded, String> {
         let mut exposition = Exposition::new(text.to_vec())?;
-        let mut written = Written::default();
+        let mut recorded = Recorded::default();
         for _ in 0..=2 * text.len() {
-            if exposition.read(&mut { budget }, &mut written)? {
-                return Ok(written);
+            if exposition.read(&mut { budget }, &mut recorded)? {
+                return Ok(recorded);
             }
         }
         panic!("it does not end");
     }
 
-    fn read(text: impl AsRef<[u8]>) -> Result<Written, String> {
-        let written = read_in_parts(text.as_ref(), usize::MAX);
+    fn read(text: impl AsRef<[u8]>) -> Result<Recorded, String> {
+        let recorded = read_in_parts(text.as_ref(), usize::MAX);
         for budget in [1, 30, 100] {
-            assert_eq!(read_in_parts(text.as_ref(), budget), written, "{budget}");
+            assert_eq!(read_in_parts(text.as_ref(), budget), recorded, "{budget}");
         }
-        written
+        recorded
     }
 
-    /// Returns what is read of a text of which every line can be read.
+    /// Returns the readings of a text whose lines are all valid.
     fn readings(text: &str) -> Vec<String> {
-        let written = read(text).unwrap();
-        assert_eq!(written.skipped, [""; 0]);
-        written.readings
+        let recorded = read(text).unwrap();
+        assert_eq!(recorded.skipped, [""; 0]);
+        recorded.readings
     }
 
     #[test]
-    fn the_text_format_is_read() {
+    fn the_text_format_is_parsed() {
         let text = r#"# HELP rq_total Requests.
 # TYPE rq_total counter
 rq_total{code="200"} 5 1395066363000
@@ -417,7 +420,7 @@ rpc_count 2
     }
 
     #[test]
-    fn openmetrics_is_read() {
+    fn openmetrics_is_parsed() {
         let text = r#"# TYPE rq counter
 # UNIT took_seconds seconds
 rq_created{code="200"} 1.5
@@ -443,7 +446,7 @@ took_seconds_created 4
     }
 
     #[test]
-    fn types_are_of_names_wherever_they_stand() {
+    fn types_apply_to_samples_before_and_after_them() {
         let typed = "# TYPE a counter\n# TYPE b gauge\n# TYPE h histogram\n";
         let samples = "a 1000\nh_sum 2\nb 3\nh_bucket{le=\"1\"} 4\na_total 5\nh_count 6\n";
         let expected = [
@@ -459,19 +462,19 @@ took_seconds_created 4
         }
         let two = read([typed, samples, "# TYPE a gauge\n"].concat()).unwrap();
         assert_eq!(two.readings, [&expected[1..4], &expected[5..]].concat());
-        let reason = "TYPE lines contradict each other about it";
+        let reason = "TYPE lines declare several types for it";
         assert_eq!(two.skipped, [format!("4 a {reason}: a 1000"), format!("8 a_total {reason}: a_total 5")]);
     }
 
     #[test]
-    fn joined_expositions_are_read() {
+    fn concatenated_texts_are_parsed() {
         let text = "# TYPE a counter\na_total 1\n# EOF\n# TYPE b gauge\nb 2\n# EOF\n";
         assert_eq!(readings(text), ["counter a_total [] 1", "gauge b [] 2"]);
         assert_eq!(readings("a 1\n# EOF\nb 2"), ["untyped a [] 1", "untyped b [] 2"]);
     }
 
     #[test]
-    fn names_of_prometheus_3_are_read() {
+    fn quoted_names_of_prometheus_3_are_parsed() {
         let text = "# TYPE \"http.server.duration\" histogram\n{\"http.server.duration_bucket\",le=\"1\"} 4\n\
             {\"http.server.duration_sum\"} 2\n{\"unwanted.thing\",x} ?\n";
         let expected = ["histogram http.server.duration [] <=1 4", "histogram http.server.duration [] sum 2"];
@@ -479,77 +482,85 @@ took_seconds_created 4
     }
 
     #[test]
-    fn a_line_that_cannot_be_read_costs_only_itself() {
+    fn an_invalid_line_affects_only_itself() {
         let start = "# TYPE h histogram\n# TYPE g gauge\ng 1\n".as_bytes();
         let end = "g{n=\"2\"} 2\n".as_bytes();
         for (line, skipped, reading) in [
-            ("1a 5", "? it has no name that can be read", None),
-            ("\u{e4} 1", "? it has no name that can be read", None),
-            ("g{x=\"1} 2", "g its labels cannot be read", None),
-            ("g{x=\"1\"} ?", "g its number cannot be read", Some("gauge g [x=1] NaN")),
-            ("h_bucket 1", "h its label le is no number", Some("histogram h [] <=NaN 1")),
-            ("h_bucket{le=\"x\"} 1", "h its label le is no number", Some("histogram h [] <=NaN 1")),
-            ("<b>", "? it has no name that can be read", None),
+            ("1a 5", "? it has no valid name", None),
+            ("\u{e4} 1", "? it has no valid name", None),
+            ("g{x=\"1} 2", "g its labels are invalid", None),
+            ("g{x=\"1\"} ?", "g its number is invalid", Some("gauge g [x=1] NaN")),
+            ("h_bucket 1", "h its label le is not a number", Some("histogram h [] <=NaN 1")),
+            ("h_bucket{le=\"x\"} 1", "h its label le is not a number", Some("histogram h [] <=NaN 1")),
+            ("<b>", "? it has no valid name", None),
         ] {
             let text = [start, line.as_bytes(), b"\n", end].concat();
-            let written = read(&text).unwrap();
+            let recorded = read(&text).unwrap();
             let expected: Vec<_> =
                 ["gauge g [] 1"].into_iter().chain(reading).chain(["gauge g [n=2] 2"]).map(str::to_owned).collect();
-            assert_eq!(written.readings, expected, "{line}");
-            assert_eq!(written.skipped, [format!("4 {skipped}: {line}")]);
+            assert_eq!(recorded.readings, expected, "{line}");
+            assert_eq!(recorded.skipped, [format!("4 {skipped}: {line}")]);
         }
         // A byte of Latin-1.
-        let written = read([start, b"g{x=\"\xe4\"} 1\nunwanted{x=\"\xe4\"} 1\n\xe4 1\n", end].concat()).unwrap();
-        assert_eq!(written.readings.len(), 2);
+        let recorded = read([start, b"g{x=\"\xe4\"} 1\nunwanted{x=\"\xe4\"} 1\n\xe4 1\n", end].concat()).unwrap();
+        assert_eq!(recorded.readings.len(), 2);
         assert_eq!(
-            written.skipped,
-            ["4 g it is not UTF-8: g{x=\"\u{fffd}\"} 1", "6 ? it has no name that can be read: \u{fffd} 1"]
+            recorded.skipped,
+            ["4 g it is not UTF-8: g{x=\"\u{fffd}\"} 1", "6 ? it has no valid name: \u{fffd} 1"]
         );
         let long = read(format!("g 1\n{}\n", "\u{e4}".repeat(10_000))).unwrap();
         assert!(long.skipped[0].len() < 300);
     }
 
     #[test]
-    fn other_formats_are_named() {
+    fn other_formats_are_refused() {
         for text in
             ["<html>\n<p>1</p>\n", " \n<html>", "{\"status\":\"success\"}\n", "404 page not found", "Not Found\n", "OK"]
         {
-            let fault = read(text).unwrap_err();
+            let error = read(text).unwrap_err();
             let start = format!(
-                "the answer is not Prometheus text: it starts with \"{}",
+                "the response is not Prometheus text: it starts with \"{}",
                 text.trim().split('\n').next().unwrap()
             );
-            assert!(fault.starts_with(&start), "{fault}");
+            assert!(error.starts_with(&start), "{error}");
         }
-        assert!(read(b"\xfe\xff\0a").unwrap_err().contains("UTF-16"));
+        assert_eq!(read(b"\xfe\xff\0a").unwrap_err(), "the response is UTF-16; Prometheus text is UTF-8");
         assert_eq!(readings("\u{feff}a 1\n"), ["untyped a [] 1"]);
     }
 
     #[test]
-    fn the_start_of_the_process_is_read_whether_it_is_wanted_or_not() {
+    fn too_many_types_are_refused() {
+        let types = |count: usize| (0..count).map(|n| format!("# TYPE a{n} gauge\n")).collect::<String>();
+        assert!(read_in_parts(types(MAX_FAMILIES).as_bytes(), usize::MAX).is_ok());
+        let error = read_in_parts(types(MAX_FAMILIES + 1).as_bytes(), usize::MAX).unwrap_err();
+        assert_eq!(error, "the response declares the types of more than 65536 metrics");
+    }
+
+    #[test]
+    fn the_process_start_time_is_always_parsed() {
         let text = "process_start_time_seconds 1.5e9\nprocess_start_time_seconds{of=\"another\"} 2\n";
         assert_eq!(read(text).unwrap().starts, [1.5e9]);
     }
 
     #[test]
-    fn a_part_is_not_much_longer_than_the_budget() {
+    fn a_step_does_not_exceed_the_budget_much() {
         let line = "a{b=\"cccccccccccccccccccccc\"} 1\n";
         let text = line.repeat(1_000);
         let mut exposition = Exposition::new(text.clone().into_bytes()).unwrap();
-        let mut written = Written::default();
-        assert!(!exposition.read(&mut text.len().div_ceil(SCAN_SPEED), &mut written).unwrap());
+        let mut recorded = Recorded::default();
+        assert!(!exposition.read(&mut text.len().div_ceil(SCAN_SPEED), &mut recorded).unwrap());
         let mut budget = line.len() * 10;
-        assert!(!exposition.read(&mut budget, &mut written).unwrap());
-        assert!((5..=10).contains(&written.readings.len()) && budget == 0, "{}", written.readings.len());
+        assert!(!exposition.read(&mut budget, &mut recorded).unwrap());
+        assert!((5..=10).contains(&recorded.readings.len()) && budget == 0, "{}", recorded.readings.len());
     }
 
     #[test]
-    fn names_are_looked_through() {
+    fn names_are_read_as_written_and_as_matched() {
         let mut exposition = Exposition::new(b"# TYPE h histogram\nh_sum 1\nh_sum{a=\"b\"} 1\nx 1\n".to_vec()).unwrap();
-        assert_eq!(exposition.read(&mut 10_000, &mut Written::default()), Ok(true));
+        assert_eq!(exposition.read(&mut 10_000, &mut Recorded::default()), Ok(true));
         exposition.rewind();
         let mut names = Vec::new();
-        while !exposition.read_names(&mut 1, &mut |written, name| names.push(format!("{written} {name}"))) {}
+        while !exposition.read_names(&mut 1, &mut |recorded, name| names.push(format!("{recorded} {name}"))) {}
         assert_eq!(names, ["h_sum h", "x x"]);
     }
 }

@@ -1,22 +1,22 @@
-//! Lines of Prometheus' text format 0.0.4 (with the quoted names of Prometheus 3) and of
-//! OpenMetrics 1.0. What one of the formats allows is read in both.
+//! Parses lines of Prometheus' text format 0.0.4 (with the quoted names of Prometheus 3) and of OpenMetrics 1.0. The
+//! syntax of either format is accepted in both.
 
 use std::borrow::Cow;
 
 use super::number::number;
 use crate::source::reading::Label;
 
-/// The most labels of a line. Names must differ, and each is compared with all others.
+/// The maximum number of labels per line. Each name is compared with all others, because names must not repeat.
 const MAX_LABELS: usize = 128;
 
-/// A line, without its line feed.
+/// A line without its line feed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line<'a> {
-    /// The type of the metrics of this name.
+    /// The type of a metric family.
     Type(Cow<'a, str>, FamilyType),
-    /// A number.
-    Sample(Sample<'a>),
-    /// Help, a unit, a comment, the end mark of OpenMetrics, an empty line.
+    /// A sample.
+    Sample(SampleLine<'a>),
+    /// A line without data: help, a unit, a comment, the end mark of OpenMetrics or an empty line.
     Nothing,
 }
 
@@ -31,32 +31,32 @@ pub enum FamilyType {
     Histogram,
     /// `summary`
     Summary,
-    /// Another type or none: the family's samples are plain numbers.
+    /// Another type or none. The samples of the family are plain numbers.
     #[default]
     Untyped,
 }
 
-/// A line with a number, of which only the name was read.
+/// A sample whose name was parsed and whose labels and value were not.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample<'a> {
-    /// Its name.
+pub struct SampleLine<'a> {
+    /// The name.
     pub name: Cow<'a, str>,
     rest: &'a str,
-    /// Whether the name stands between the braces, as Prometheus 3 writes names of any characters.
+    /// True if the name is within the braces, where Prometheus 3 writes names with special characters.
     is_within_braces: bool,
 }
 
-/// A reason why a sample cannot be read.
+/// The reason why a sample cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleError {
-    /// Its labels cannot, so nobody knows of which series it is.
+    /// The labels are invalid, so the series is unknown.
     Labels,
-    /// Its number, timestamp or exemplar cannot. The labels were read.
+    /// The number or timestamp is invalid. The labels were parsed.
     Number,
 }
 
 impl<'a> Line<'a> {
-    /// Reads a line as far as its name. Returns `None` if it has no readable name.
+    /// Parses a line up to its name. Returns `None` if it has no valid name.
     pub fn parse(line: &'a str) -> Option<Self> {
         let line = line.trim_matches(BLANK);
         if line.is_empty() {
@@ -70,14 +70,14 @@ impl<'a> Line<'a> {
             let rest = rest.trim_start_matches(BLANK);
             let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
             let is_named = !name.is_empty();
-            return is_named.then_some(Self::Sample(Sample { name, rest, is_within_braces: true }));
+            return is_named.then_some(Self::Sample(SampleLine { name, rest, is_within_braces: true }));
         }
         let (name, rest) = name(line, b':')?;
-        Some(Self::Sample(Sample { name: Cow::Borrowed(name), rest, is_within_braces: false }))
+        Some(Self::Sample(SampleLine { name: Cow::Borrowed(name), rest, is_within_braces: false }))
     }
 }
 
-/// Reads a comment that says a type.
+/// Parses a comment that declares a type.
 fn type_of(comment: &str) -> Option<Line<'_>> {
     let rest = comment.trim_start_matches(BLANK).strip_prefix("TYPE")?;
     let text = rest.trim_start_matches(BLANK);
@@ -108,19 +108,18 @@ impl FamilyType {
     }
 }
 
-impl<'a> Sample<'a> {
-    /// Reads its labels into `labels`, and returns its number. Passes over a timestamp and an
-    /// exemplar.
+impl<'a> SampleLine<'a> {
+    /// Parses the labels into `labels` and returns the number. Ignores a timestamp and an exemplar.
     ///
     /// # Errors
-    /// A part of the line is not as the formats have it.
+    /// Invalid labels, or an invalid number or timestamp.
     pub fn read(&self, labels: &mut Vec<Label<'a>>) -> Result<f64, SampleError> {
         labels.clear();
         let rest = self.rest.trim_start_matches(BLANK);
         let rest = match rest.strip_prefix('{') {
             _ if self.is_within_braces => read_labels(rest, labels).ok_or(SampleError::Labels)?,
             Some(rest) => read_labels(rest, labels).ok_or(SampleError::Labels)?,
-            // A blank must stand between the name and the number.
+            // There must be a blank between the name and the number.
             None if rest.len() == self.rest.len() => return Err(SampleError::Labels),
             None => rest,
         };
@@ -136,7 +135,8 @@ impl<'a> Sample<'a> {
 
 pub(super) const BLANK: [char; 3] = [' ', '\t', '\r'];
 
-/// A name at the start of `text`, and the text after it.
+/// Parses a name at the start of `text`. Returns it with the text after it. `further` is a character that names may
+/// contain besides letters, digits and `_`.
 fn name(text: &str, further: u8) -> Option<(&str, &str)> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == further;
     let length = text.bytes().take_while(is_name).count();
@@ -145,7 +145,7 @@ fn name(text: &str, further: u8) -> Option<(&str, &str)> {
     is_name.then_some((name, rest))
 }
 
-/// A text in quotation marks at the start of `text`, and the text after it.
+/// Parses a quoted text at the start of `text`. Returns it with the text after it.
 fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let text = text.strip_prefix('"')?;
     let mut is_escaped = false;
@@ -161,7 +161,7 @@ fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
     Some((value, rest.strip_prefix('"')?))
 }
 
-/// Reads labels up to the closing brace, and returns the text after it.
+/// Parses labels up to the closing brace. Returns the text after it.
 fn read_labels<'a>(mut text: &'a str, labels: &mut Vec<Label<'a>>) -> Option<&'a str> {
     loop {
         text = text.trim_start_matches(BLANK);
@@ -187,7 +187,7 @@ fn read_labels<'a>(mut text: &'a str, labels: &mut Vec<Label<'a>>) -> Option<&'a
     }
 }
 
-/// A quoted text without its escapes. A backslash before any other character stands for itself.
+/// Resolves the escapes of a quoted text. A backslash before any other character is kept.
 fn unescaped(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -210,7 +210,7 @@ fn unescaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Name, labels and number.
+    /// The name, labels and number of a sample.
     type Read = (String, Vec<(String, String)>, f64);
 
     fn read(line: &str) -> Option<Read> {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_read() {
+    fn samples_are_parsed() {
         assert_eq!(read("a 1"), sample("a", &[], 1.0));
         assert_eq!(read("a{} 1e3"), sample("a", &[], 1_000.0));
         assert_eq!(read("  a:b_c\t{ x = \"1\" , y=\"2\", } \t-.5 1395066363000 "), {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_names_are_read() {
+    fn quoted_names_are_parsed() {
         assert_eq!(read(r#"{"a.b"} 1"#), sample("a.b", &[], 1.0));
         let duration = r#"{"http.server.duration",le="1","url.path"="/"} 4"#;
         assert_eq!(read(duration), sample("http.server.duration", &[("le", "1"), ("url.path", "/")], 4.0));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_name_or_with_broken_labels_is_no_sample() {
+    fn lines_without_a_name_or_with_invalid_labels_are_refused() {
         for line in [
             "<!DOCTYPE html>",
             "1a 5",
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_read_where_only_the_number_is_wrong() {
+    fn labels_are_parsed_even_if_the_number_is_invalid() {
         for line in ["a{x=\"1\"}", "a{x=\"1\"} x", "a{x=\"1\"} 1 x", "a{x=\"1\"} 1 2 3", "a{x=\"1\"} # 5"] {
             let Some(Line::Sample(sample)) = Line::parse(line) else { panic!("{line}") };
             let mut labels = Vec::new();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_read() {
+    fn only_type_comments_have_a_meaning() {
         let is_type = |line, name, family_type| {
             assert_eq!(Line::parse(line), Some(Line::Type(Cow::Borrowed(name), family_type)), "{line}");
         };

@@ -1,9 +1,9 @@
-//! Numbers of the Prometheus and OpenMetrics text formats.
+//! Parses numbers of the Prometheus and OpenMetrics text formats.
 
-/// Parses a number as both formats write it, `NaN` and the infinities included, to the nearest `f64`.
+/// Parses a number, including `NaN` and the infinities, to the nearest `f64`.
 ///
-/// OpenMetrics names `NaN`, `Inf` and `Infinity` in any case, and gives a sign to the infinities only.
-/// Go's other forms (`0x1p-2`, `1_000`) are numbers in neither format, and are none to `core`.
+/// OpenMetrics allows `NaN`, `Inf` and `Infinity` in any case, and a sign for the infinities only. Go's other formats
+/// (`0x1p-2`, `1_000`) are valid in neither text format, and `str::parse` refuses them.
 pub(in crate::source) fn number(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     let is_signed_nan = value.is_nan() && text.starts_with(['+', '-']);
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_way_to_write_a_number_is_read() {
+    fn numbers_in_every_format_are_parsed() {
         for text in [
             "0",
             "-0",
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "", "-", "+", ".", "e5", "1e", "1e+", "1.2.3", "1e5.0", "0x10", "1_000", "--1", "+-1", " 1", "Infinit",
             "1\u{e4}", "+NaN", "-nan", "infinite", "0x1p-2", "1e5_0", "1e1.5", "1f", "\u{0661}", "1 ",
@@ -66,19 +66,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_finite_number_is_read_exactly(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
+        fn finite_numbers_are_parsed_exactly(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {
             for text in [value.to_string(), format!("{value:e}"), format!("{value:E}"), format!("{value:?}")] {
                 prop_assert_eq!(number(&text).map(f64::to_bits), Some(value.to_bits()), "{}", text);
             }
         }
 
         #[test]
-        fn a_number_is_of_the_formats_grammar(text in "[-+]{0,2}[0-9.eE_xXpP ]{0,8}|[-+]?[iInNfFaAtTyY]{2,8}") {
+        fn a_text_is_parsed_if_it_is_in_the_grammar(text in "[-+]{0,2}[0-9.eE_xXpP ]{0,8}|[-+]?[iInNfFaAtTyY]{2,8}") {
             prop_assert_eq!(number(&text).is_some(), is_in_grammar(&text), "{}", text);
         }
     }
 
-    /// OpenMetrics' ABNF, with Prometheus' `5.` too: a sign, digits with or without a point, an exponent.
+    /// Returns true if a text is in OpenMetrics' ABNF extended by Prometheus' `5.`: a sign, digits with an optional
+    /// point, and an exponent.
     fn is_in_grammar(text: &str) -> bool {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let name = unsigned.to_ascii_lowercase();

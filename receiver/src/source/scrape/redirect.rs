@@ -1,10 +1,10 @@
-//! Redirects.
+//! Checks and shows the locations of redirects.
 
-/// The longest path that is followed.
+/// The maximum length of a path that is followed.
 const MAX_LENGTH: usize = 2_000;
 
-/// Returns the path of a redirect that stays on this host, with its query, or `None` if it leads
-/// elsewhere: the cluster leads to one host, and asking it for another one's page would be wrong.
+/// Returns the path and query of a redirect to the same host, or `None` if it leads elsewhere. The cluster is for one
+/// host, so requesting another host's path from it would be wrong.
 pub(super) fn path_of<'a>(location: &'a str, authority: &str) -> Option<&'a str> {
     let is_scheme = |text: &str| text.eq_ignore_ascii_case("http");
     let path = match location.split_once("://") {
@@ -21,14 +21,14 @@ pub(super) fn path_of<'a>(location: &'a str, authority: &str) -> Option<&'a str>
     (is_path && path.bytes().all(|byte| byte.is_ascii_graphic())).then_some(path)
 }
 
-/// Returns a location without its query, which may hold a secret, as it is shown in the log.
+/// Returns a location for the log, without credentials and query, which may contain a secret.
 pub(super) fn shown(location: &str) -> String {
     let shown = location.split(['?', '#']).next().unwrap_or_default();
     let shown = shown.rsplit_once('@').map_or(shown, |(_, host)| host);
     shown.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-/// Returns a host without HTTP's port.
+/// Returns a host without HTTP's default port.
 fn without_port(host: &str) -> &str {
     host.strip_suffix(":80").unwrap_or(host)
 }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_no_secret() {
+    fn a_location_is_shown_without_secrets() {
         assert_eq!(shown("https://user:pw@sso/login?state=secret"), "sso/login");
         assert_eq!(shown("https://sso/login#a"), "https://sso/login");
     }

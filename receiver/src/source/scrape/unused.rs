@@ -1,15 +1,15 @@
-//! Rules for which an answer has no metric.
+//! Finds names similar to those of rules that match no metric.
 
-use crate::source::nearest::distance;
+use crate::source::similar_names::distance;
 
-/// The most rules that are looked at. A remark names no more.
-const LOOKED_AT: usize = 5;
+/// The maximum number of rules in a remark.
+const MAX_RULES: usize = 5;
 
-/// Rules that matched nothing in an answer, with the name in it that was probably meant.
+/// Rules that match no metric of a response, each with the most similar name in it.
 #[derive(Debug)]
 pub(super) struct UnusedRules {
     rules: Vec<Unused>,
-    /// How many more there are.
+    /// The number of unused rules that are not listed.
     others: usize,
 }
 
@@ -17,41 +17,41 @@ pub(super) struct UnusedRules {
 struct Unused {
     index: usize,
     pattern: String,
-    /// The nearest name, and its distance.
-    nearest: Option<(usize, String)>,
+    /// The most similar name, with its distance.
+    similar: Option<(usize, String)>,
 }
 
 impl UnusedRules {
-    /// Returns rules of which nothing was found yet, if there are any.
+    /// Creates a list of unused rules, or returns `None` if there are none.
     pub(super) fn new(rules: Vec<(usize, String)>) -> Option<Self> {
-        let others = rules.len().saturating_sub(LOOKED_AT);
-        let unused = |(index, pattern): (usize, String)| Unused { index, pattern, nearest: None };
-        let rules: Vec<_> = rules.into_iter().take(LOOKED_AT).map(unused).collect();
+        let others = rules.len().saturating_sub(MAX_RULES);
+        let unused = |(index, pattern): (usize, String)| Unused { index, pattern, similar: None };
+        let rules: Vec<_> = rules.into_iter().take(MAX_RULES).map(unused).collect();
         (!rules.is_empty()).then_some(Self { rules, others })
     }
 
-    /// Compares a name as it is written in the answer, and as rules match it.
+    /// Compares the rules with a name, as it is in the response and as rules match it.
     pub(super) fn compare(&mut self, written: &str, name: &str) {
         for rule in self.rules.iter_mut().filter(|rule| !rule.pattern.contains('*')) {
-            // `latency_count` of a histogram, which rules match as `latency`.
+            // For example `latency_count` of a histogram, which rules match as `latency`.
             let is_part = rule.pattern == written;
             let distance = if is_part { Some(0) } else { distance(&rule.pattern, name) };
             let Some(distance) = distance else { continue };
-            if rule.nearest.as_ref().is_none_or(|(nearest, _)| distance < *nearest) {
-                rule.nearest = Some((distance, name.to_owned()));
+            if rule.similar.as_ref().is_none_or(|(smallest, _)| distance < *smallest) {
+                rule.similar = Some((distance, name.to_owned()));
             }
         }
     }
 
-    /// Returns a remark about them.
+    /// Returns a remark about the rules.
     pub(super) fn remark(&self) -> String {
-        let named = self.rules.iter().map(|Unused { index, pattern, nearest }| {
-            let near = nearest.as_ref().map(|(_, name)| format!(" (did you mean \"{name}\"?)")).unwrap_or_default();
-            format!("rules[{index}] \"{pattern}\"{near}")
+        let named = self.rules.iter().map(|Unused { index, pattern, similar }| {
+            let hint = similar.as_ref().map(|(_, name)| format!(" (did you mean \"{name}\"?)")).unwrap_or_default();
+            format!("rules[{index}] \"{pattern}\"{hint}")
         });
         let named: Vec<_> = named.collect();
         let others = if self.others > 0 { format!(" and {} more", self.others) } else { String::new() };
-        format!("the answer has no metric for {}{others}", named.join(", "))
+        format!("no metric in the response matches {}{others}", named.join(", "))
     }
 }
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_that_was_probably_meant_is_named() {
+    fn the_most_similar_name_is_suggested() {
         assert!(UnusedRules::new(Vec::new()).is_none());
         let rules = ["http_requests", "lat_count", "gone_*", "absent", "e", "f"];
         let rules = (0..).zip(rules).map(|(index, rule)| (index, rule.to_owned())).collect();
@@ -74,7 +74,7 @@ mod tests {
         ] {
             unused.compare(written, name);
         }
-        let expected = "the answer has no metric for rules[0] \"http_requests\" (did you mean \"http_requests_size\"?), \
+        let expected = "no metric in the response matches rules[0] \"http_requests\" (did you mean \"http_requests_size\"?), \
             rules[1] \"lat_count\" (did you mean \"lat\"?), rules[2] \"gone_*\", rules[3] \"absent\", rules[4] \"e\" \
             and 1 more";
         assert_eq!(unused.remark(), expected);

@@ -1,0 +1,211 @@
+//! Lists the configuration errors of `credentials`, the legacy keys and the sources in `messages.txt`, provoked by real
+//! configurations.
+//!
+//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Other messages of
+//! credentials and sources are log lines; the test checks that the other tests quote them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that traps has failed, in its helpers too"
+)]
+
+#[path = "../../gateway/tests/support/golden.rs"]
+mod golden;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use receiver::Config;
+
+/// Keys that make a configuration valid.
+const REGION: &str = r#""cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "cloud_watch""#;
+
+/// A provider that makes `credentials` valid.
+const ENVOY: &str = r#""credentials": {"provider": "envoy"}"#;
+
+/// Values of the key `credentials`.
+const CREDENTIALS: [&str; 29] = [
+    "1",
+    "[]",
+    "[1, {}, {\"provider\": \"ssm\"}]",
+    r#"{"provider": "static", "key": "A"}"#,
+    r#"{"provider": "static", "access_key_id": "A\n", "secret_access_key": "s"}"#,
+    r#"{"provider": "static", "access_key_id": "A", "secret_access_key": ""}"#,
+    r#"{"provider": "environment"}"#,
+    r#"{"provider": "container"}"#,
+    r#"{"provider": "container", "cluster": "c"}"#,
+    r#"{"provider": "container", "cluster": "c", "relative_uri": "../x"}"#,
+    r#"{"provider": "container", "cluster": "c", "full_uri": "ftp://127.0.0.1/x"}"#,
+    r#"{"provider": "container", "cluster": "c", "full_uri": "http://127.0.0.1?x"}"#,
+    r#"{"provider": "container", "cluster": "c", "full_uri": "http:///x"}"#,
+    r#"{"provider": "container", "cluster": "c", "full_uri": "http://127.0.0.1/../x"}"#,
+    r#"{"provider": "container", "cluster": "c", "full_uri": "http://example.com/x"}"#,
+    r#"{"provider": "container", "cluster": "c", "relative_uri": "/x", "authorization_token": "a\nb"}"#,
+    r#"{"provider": "container", "cluster": "c", "relative_uri": "/x", "authorization_token_file": "token"}"#,
+    r#"{"provider": "container", "cluster": "c", "relative_uri": "/x", "authorization_token_file": "/a/../b", "file_cluster": "f"}"#,
+    r#"{"provider": "imds"}"#,
+    r#"{"provider": "web_identity", "cluster": "sts"}"#,
+    r#"{"provider": "web_identity", "cluster": "sts", "role_arn": "arn:aws:iam::1:role/r"}"#,
+    r#"{"provider": "web_identity", "role_arn": "r", "token_file": "/t", "session_name": "x", "sts_host": "http://x"}"#,
+    r#"{"provider": "shared_file"}"#,
+    r#"{"provider": "shared_file", "credentials_file": "/c"}"#,
+    r#"{"provider": "assume_role"}"#,
+    r#"{"provider": "assume_role", "cluster": "sts", "role_arn": "arn:aws:iam::1:role/r", "source": {"provider": "envoy"}}"#,
+    r#"{"provider": "assume_role", "cluster": "sts", "role_arn": "arn:aws:iam::1:role/r", "source": 1}"#,
+    r#"{"provider": "envoy", "region": "eu-west-1"}"#,
+    r#"[{"provider": "environment"}, {"provider": "shared_file"}]"#,
+];
+
+/// Environments of the provider `environment`.
+const ENVIRONMENTS: [(&str, &[(&str, &str)]); 4] = [
+    (r#"{"provider": "environment"}"#, &[("AWS_ACCESS_KEY_ID", "A")]),
+    (r#"{"provider": "environment"}"#, &[("ACPW_AWS_SECRET_ACCESS_KEY", "s")]),
+    (r#"{"provider": "environment"}"#, &[("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "a b")]),
+    (r#"{"provider": "imds", "cluster": "c"}"#, &[("AWS_EC2_METADATA_DISABLED", "true")]),
+];
+
+/// Configurations without `credentials`, or with an unknown region.
+const LEGACY_KEYS: [&str; 5] = [
+    r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c"}"#,
+    r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A"}"#,
+    r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A", "aws_secret_access_key": "\n"}"#,
+    r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A", "credentials": {"provider": "envoy"}}"#,
+    r#"{"cloud_watch_cluster_name": "c", "credentials": {"provider": "envoy"}}"#,
+];
+
+/// Keys of sources.
+const SOURCES: [&str; 20] = [
+    r#""ecs_task": {}"#,
+    r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "https://h/v4", "interval_millisecond": 999, "interval": 1}"#,
+    r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "http://h/v4", "metrics": ["CPU", "CPUUsage", "CPUUsage", 5]}"#,
+    r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "http://h/v4", "metrics": [], "dimension_sets": [],
+        "service_name": "", "metric_namespace": "AWS/ECS", "storage_resolution": 10, "publish_immediately": "yes"}"#,
+    r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "http://h/v4",
+        "dimension_sets": [["Cluster", "ServiceName", "ServiceName"], ["ServiceName"], 7]}"#,
+    r#""scrape": {}"#,
+    r#""scrape": [1, {}]"#,
+    r#""scrape": [{"cluster_name": "c", "path": "metrics", "host": "a b", "interval_millisecond": 999,
+        "answer_limit_bytes": 1, "max_series": 0, "rules": []}]"#,
+    r#""scrape": [{"cluster_name": "c", "rules": [{"metric": ""}, {"metric": "a", "name": "", "unit": "Furlongs", "scale": 0},
+        {"metric": "a", "scale": 2}, {"metric": "a", "storage_resolution": 5, "combine": "max", "metric_type": "info"}]}]"#,
+    r#""scrape": [{"cluster_name": "c", "dimensions": {"Fixed": "f"}, "rules": [{"metric": "a", "dimensions": {":x": "y", "A": "",
+        "B": {}, "C": {"environment": "NO"}, "D": {"label": 5}, "Fixed": "g"}}]}]"#,
+    r#""envoy_stats": {"groups": ["server"]}"#,
+    r#""envoy_stats": {"cluster_name": "admin"}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "groups": ["servers"]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "dimensions": {"Service": "b", "Zone": "a"},
+        "rules": [{"counter": "a.{b}", "metrics": ["M"], "dimension_sets": [["b", "Zone"]]}]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "rules": [{"metrics": ["A"]}, {"counter": "a", "gauge": "a", "metrics": ["A"]}]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "rules": [{"counter": "a"}, {"counter": "a", "metrics": [{}]}]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "rules": [{"counter": "a", "metrics": []}]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "rules": [{"counter": "a", "metrics": [{"name": "A", "unit": "Pounds"},
+        {"name": "A", "scale": 0}]}, {"counter": "a.{x}", "metrics": [{"name": "A", "only": {"y": "1"}}]},
+        {"gauge": "a.{x}", "metrics": [{"name": "A", "ones": {"x": "1"}}]}]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "rules": [{"counter": "a.{x}", "metrics": ["A"], "dimension_sets": [["x", "y"], ["x", "x"]]}]}"#,
+    r#""envoy_stats": {"cluster_name": "admin", "rules": [{"counter": "a b", "metrics": ["A"]}, {"counter": "{a", "metrics": ["A"]},
+        {"counter": "a}", "metrics": ["A"]}, {"counter": "a.{}", "metrics": ["A"]}, {"counter": "{a}.{a}", "metrics": ["A"]},
+        {"counter": "{a}{b}", "metrics": ["A"]}]}"#,
+];
+
+/// Literals that are not messages.
+const EXCEPTIONS: [&str; 3] = [
+    "static, environment, container, imds, web_identity, shared_file, assume_role, envoy",
+    "a provider, or a list of providers",
+    "an object with the key \"provider\"",
+];
+
+/// Adds an input and the errors that it provokes.
+fn add_case(text: &mut String, input: &str, document: &str, environment: &[(&str, &str)]) {
+    let variable =
+        |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let faults = match Config::from_json(document.as_bytes(), variable) {
+        Ok(_) => panic!("{document} is valid"),
+        Err(faults) => faults,
+    };
+    let variables: String = environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+    let input: Vec<_> = input.split_whitespace().collect();
+    writeln!(text, "\n{variables}{}", input.join(" ")).unwrap();
+    for line in faults.lines() {
+        writeln!(text, "    {line}").unwrap();
+    }
+}
+
+fn configuration_errors() -> String {
+    let mut text = "== Credentials ==\n".to_owned();
+    for credentials in CREDENTIALS {
+        let document = format!(r#"{{{REGION}, "credentials": {credentials}}}"#);
+        add_case(&mut text, credentials, &document, &[]);
+    }
+    for (credentials, environment) in ENVIRONMENTS {
+        let document = format!(r#"{{{REGION}, "credentials": {credentials}}}"#);
+        add_case(&mut text, credentials, &document, environment);
+    }
+    text.push_str("\n== Without credentials, or without a region ==\n");
+    for document in LEGACY_KEYS {
+        add_case(&mut text, document, document, &[]);
+    }
+    text.push_str("\n== Sources ==\n");
+    for keys in SOURCES {
+        add_case(&mut text, keys, &format!("{{{REGION}, {ENVOY}, {keys}}}"), &[]);
+    }
+    let dimensions: Vec<_> = (0..31).map(|n| format!(r#""d{n}": "v""#)).collect();
+    let keys = format!(
+        r#""scrape": [{{"cluster_name": "c", "rules": [{{"metric": "a", "dimensions": {{{}}}}}]}}]"#,
+        dimensions.join(", ")
+    );
+    add_case(&mut text, "scrape with 31 dimensions", &format!("{{{REGION}, {ENVOY}, {keys}}}"), &[]);
+    let rules = vec![r#"{"counter": "a", "metrics": ["A"]}"#; 65].join(", ");
+    let keys = format!(r#""envoy_stats": {{"cluster_name": "admin", "rules": [{rules}]}}"#);
+    add_case(&mut text, "envoy_stats with 65 rules", &format!("{{{REGION}, {ENVOY}, {keys}}}"), &[]);
+    text
+}
+
+/// Returns the files below a folder whose names end with one of these.
+fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path, ends));
+        } else if ends.iter().any(|end| path.to_string_lossy().ends_with(end)) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn every_message_is_provoked_and_reviewed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = configuration_errors();
+    golden::compare(&root.join("tests/messages.txt"), &text);
+
+    // Log lines are quoted in the other tests, in strings that may continue on the next line.
+    let mut quoted = text + &EXCEPTIONS.concat();
+    for path in files(&root.join("tests"), &[".rs", "expected.json"]) {
+        quoted += &golden::unescaped(&fs::read_to_string(path).unwrap());
+    }
+    let sources: Vec<_> =
+        ["src/credentials", "src/source"].iter().flat_map(|folder| files(&root.join(folder), &[".rs"])).collect();
+    for path in &sources {
+        let source = fs::read_to_string(path).unwrap();
+        let tests =
+            if path.ends_with("tests.rs") { &source } else { source.split_once("#[cfg(test)]").unwrap_or_default().1 };
+        quoted += &golden::unescaped(tests);
+    }
+    let missing: Vec<_> = sources
+        .iter()
+        .filter(|path| !path.ends_with("tests.rs"))
+        .flat_map(|path| {
+            let missing = golden::missing(&fs::read_to_string(path).unwrap(), &quoted);
+            missing.into_iter().map(|part| format!("{}: {part}", path.display()))
+        })
+        .collect();
+    assert!(missing.is_empty(), "no test quotes these messages: {missing:#?}");
+}
