@@ -1,5 +1,7 @@
 //! The modules say which release they are of.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic, in its helpers too")]
+
 use e2e::{Gateway, GatewaySetup, Pair, Setup};
 
 /// Returns what a module says of itself in a log: its version, and the commit that it was built from.

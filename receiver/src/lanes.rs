@@ -73,8 +73,8 @@ impl Lanes {
         self.lanes.get_mut(at).map(|entry| &mut entry.lane)
     }
 
-    /// Returns the number of lanes.
-    pub fn len(&self) -> usize {
+    /// Returns the number of lanes, idle ones among them.
+    pub fn count(&self) -> usize {
         self.lanes.len()
     }
 

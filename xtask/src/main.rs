@@ -17,7 +17,7 @@ use crate::{
     release::Release,
 };
 
-/// Builds and checks the modules that Envoy loads, makes images of them, and checks the language of comments and documents.
+/// Builds and checks the modules that Envoy loads, makes images of them, and checks the language of the project.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {

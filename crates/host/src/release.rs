@@ -1,7 +1,6 @@
 //! The release that a module is of.
 
-/// The commit that the module was built from: 12 digits, with `-dirty` if files differed from it. `unknown` where the build
-/// did not say.
+/// Commit of the sources: 12 digits, with `-dirty` if files differed from it, or `unknown` if the build had none.
 const COMMIT: &str = match option_env!("ACPW_COMMIT") {
     Some(commit) => commit,
     None => "unknown",

@@ -99,7 +99,7 @@ impl Buffer {
             dropped = dropped.saturating_add(lane.drop_until(share, keep));
         }
         // Where posted data are kept, lanes without any have to make their room.
-        for at in 0..self.lanes.len() {
+        for at in 0..self.lanes.count() {
             let excess = total(self, Lane::unsent_bytes).saturating_sub(target);
             if let Some(lane) = self.lanes.nth_mut(at).filter(|lane| excess > 0 && is_meant(lane)) {
                 let target = lane.unsent_bytes().saturating_sub(excess);

@@ -12,7 +12,7 @@ pub(crate) struct File<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// A layer, before and after compression. Image configurations name it by the digest of the former, and manifests by that
+/// A layer, before and after compression. Image configurations name it by the digest of the former, manifests by that
 /// of the latter.
 #[derive(Debug)]
 pub(crate) struct Layer {

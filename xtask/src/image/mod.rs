@@ -1,7 +1,7 @@
 //! Images of the modules, written as OCI layouts.
 //!
-//! Each module has two images. `acpw-NAME` is an image of one layer with the file `plugin.wasm`, and `acpw-NAME-artifact`
-//! is the artifact form of the same, of exactly two layers. Istio and Envoy Gateway fetch either. `acpw-modules` has all
+//! Each module has two images. `acpw-NAME` has one layer with the file `plugin.wasm`. `acpw-NAME-artifact` is the
+//! artifact form of the same, with exactly two layers. Istio and Envoy Gateway fetch either. `acpw-modules` has all
 //! modules in its root, for image volumes.
 
 mod layer;
@@ -198,12 +198,12 @@ mod tests {
         }
     }
 
-    /// What stands for a module.
+    /// Returns the content of a file that stands for a module.
     fn content(module: &Module) -> Vec<u8> {
         format!("\0asm of {}", module.name).repeat(1_000).into_bytes()
     }
 
-    /// Builds images from modules in a folder, into another folder beside it.
+    /// Builds images from modules in a folder, into another folder next to it.
     fn built(root: &TempDir, release: &Release) -> Vec<Written> {
         let file = |module: &Module| root.path().join(module.name);
         for module in &MODULES {
