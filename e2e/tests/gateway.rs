@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Gateway, GatewaySetup, Request, eventually, json_post};
+use e2e::{Connection, Gateway, GatewaySetup, Request, eventually, json_post};
 use hyper::Method;
 use local_cloudwatch::Failure;
 use serde_json::{Value, json};
@@ -149,7 +149,6 @@ fn series(number: u32, count: u32) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_buffer_refuses_posts_until_cloudwatch_has_what_is_held() {
-    // The gateway learns once a second what the receiver holds. What is posted meanwhile has to fit into the last quarter.
     const SERIES: u32 = 25;
     let mut gateway = Gateway::start(GatewaySetup {
         receiver: json!({ "buffer_limit_bytes": 1 << 16 }),
@@ -183,23 +182,69 @@ async fn a_full_buffer_refuses_posts_until_cloudwatch_has_what_is_held() {
         assert_eq!((answer.status, answer.headers["retry-after"].as_bytes()), (429, b"5".as_slice()), "{body}");
         assert!(body[name].as_str().unwrap().ends_with(error), "{body}");
     }
-    let healthcheck = Request::get("localhost", "/healthcheck");
-    assert_eq!(gateway.send(&healthcheck).await.status, 503);
     assert_eq!(gateway.envoy.admin().acpw().await["gateway.refused.buffer_full"], 2);
 
     gateway.cloudwatch.resume().await.unwrap();
-    eventually("posts are taken again", LIMIT, async || match gateway.send(&healthcheck).await.status {
+    eventually("posts are accepted again", LIMIT, async || match gateway.send(&api).await.status {
         200 => Ok(()),
         status => Err(status),
     })
     .await;
-    assert_eq!(gateway.send(&api).await.status, 200);
     let stored = gateway.flushed("Backlog").await;
     let expected = (0..=accepted).flat_map(|number| {
         (0..SERIES).map(move |at| (format!(r#"Rows None {{"Row": "{number}.{at}"}}"#), (1.0, f64::from(number + 1))))
     });
     let stored: BTreeMap<_, _> = stored.into_iter().map(|(name, total)| (name, (total.count, total.sum))).collect();
     assert_eq!(stored, expected.collect());
+    let stats = gateway.envoy.admin().acpw().await;
+    assert_eq!((stats["receiver.dropped.buffer_full"], stats["receiver.held"]), (0, 0), "{stats:#?}");
+    gateway.envoy.assert_sound();
+}
+
+/// Posts of unique series, as fast as four connections send them, while CloudWatch is down.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_post_of_a_burst_that_is_answered_202_is_stored_in_the_end() {
+    const CONNECTIONS: u32 = 4;
+    const POSTS: u32 = 2_500;
+    let mut gateway = Gateway::start(GatewaySetup {
+        receiver: json!({ "buffer_limit_bytes": 1 << 18 }),
+        workers: 2,
+        ..GatewaySetup::default()
+    })
+    .await;
+    gateway.cloudwatch.pause().await;
+    let address = gateway.address();
+    let start = Instant::now();
+    let send = |connection: u32| async move {
+        let mut accepted = Vec::new();
+        let mut client = Connection::new(address);
+        for n in 0..POSTS {
+            let answer = client.send(&json_post("/metrics", series(connection * POSTS + n, 1))).await.unwrap();
+            match answer.status {
+                202 => accepted.push(connection * POSTS + n),
+                429 => assert_eq!(answer.headers["retry-after"].as_bytes(), b"5"),
+                status => panic!("{status}"),
+            }
+        }
+        accepted
+    };
+    let tasks: Vec<_> = (0..CONNECTIONS).map(|connection| tokio::spawn(send(connection))).collect();
+    let mut accepted = Vec::new();
+    for task in tasks {
+        accepted.extend(task.await.unwrap());
+    }
+    let rate = f64::from(CONNECTIONS * POSTS) / start.elapsed().as_secs_f64();
+    println!("{rate:.0} posts a second, {} of {} accepted", accepted.len(), CONNECTIONS * POSTS);
+    assert!(accepted.len() > 100 && accepted.len() < (CONNECTIONS * POSTS) as usize, "{}", accepted.len());
+
+    gateway.cloudwatch.resume().await.unwrap();
+    let stored = gateway.flushed("Backlog").await;
+    let expected: BTreeMap<_, _> = accepted
+        .into_iter()
+        .map(|number| (format!(r#"Rows None {{"Row": "{number}.0"}}"#), (1.0, f64::from(number + 1))))
+        .collect();
+    let stored: BTreeMap<_, _> = stored.into_iter().map(|(name, total)| (name, (total.count, total.sum))).collect();
+    assert_eq!(stored, expected);
     let stats = gateway.envoy.admin().acpw().await;
     assert_eq!((stats["receiver.dropped.buffer_full"], stats["receiver.held"]), (0, 0), "{stats:#?}");
     gateway.envoy.assert_sound();

@@ -184,23 +184,16 @@ fn entries<'n>(
     }
 }
 
-/// Reads a number. One that is not finite is read too, since AWS answers it with InvalidParameterValue and not as a
+/// Reads a number. One that is not finite is read too, since AWS responds to it with InvalidParameterValue and not as to a
 /// malformed request.
 fn number(node: &Node<'_>) -> Option<f64> {
     match node {
         Node::Number(number) => Some(*number),
-        Node::Form(text) => double(text.trim()),
-        _ => None,
-    }
-}
-
-/// Parses an `xsd:double`, the number format of the Query protocol, which includes `.5`, `1.`, `+1` and `INF`.
-fn double(text: &str) -> Option<f64> {
-    match text {
-        "INF" | "+INF" => Some(f64::INFINITY),
-        "-INF" => Some(f64::NEG_INFINITY),
-        "NaN" => Some(f64::NAN),
-        _ if text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) => text.parse().ok(),
+        // An `xsd:double`, the number format of the Query protocol: `.5`, `1.`, `+1` and `INF` too. SDKs write `NaN` and
+        // `Infinity` in the way of their language, such as Python's `inf` and Go's `+Inf`.
+        Node::Form(text) => text.trim().parse().ok(),
+        // AWS JSON writes `NaN`, `Infinity` and `-Infinity` as strings.
+        Node::Text(text) => text.parse().ok().filter(|number: &f64| !number.is_finite()),
         _ => None,
     }
 }

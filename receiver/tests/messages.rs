@@ -87,6 +87,8 @@ const SOURCES: [&str; 20] = [
         "service_name": "", "metric_namespace": "AWS/ECS", "storage_resolution": 10, "publish_immediately": "yes"}"#,
     r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "http://h/v4",
         "dimension_sets": [["Cluster", "ServiceName", "ServiceName"], ["ServiceName"], 7]}"#,
+    r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "http://h/v4", "metrics": ["CPUUtilization"],
+        "dimension_sets": [["ClusterName"]], "service_name": "shop", "container_name": "web"}"#,
     r#""scrape": {}"#,
     r#""scrape": [1, {}]"#,
     r#""scrape": [{"cluster_name": "c", "path": "metrics", "host": "a b", "interval_millisecond": 999,

@@ -328,7 +328,7 @@ fn memory_is_bounded_through_an_outage_and_what_is_dropped_is_counted() {
 
 #[test]
 fn at_most_four_payloads_are_in_flight() {
-    let mut world = World::new("");
+    let mut world = World::new(r#", "max_series": null"#);
     world.observe(0..10_000);
     let mut sent = vec![world.next()];
     for _ in 0..100 {
@@ -350,7 +350,7 @@ fn at_most_four_payloads_are_in_flight() {
 /// Envoy's main thread does nothing else meanwhile.
 #[test]
 fn many_data_are_encoded_a_part_at_a_time() {
-    let mut world = World::new("");
+    let mut world = World::new(r#", "max_series": null"#);
     world.observe(0..10_000);
     let mut turns = 0;
     let mut sent = 0;

@@ -96,7 +96,7 @@ mod tests {
             ("[]", "the response has no AccessKeyId"),
             (&GOOD.replace("AccessKeyId\": \"ASIAEXAMPLE\"", "X\": 1"), "the response has no AccessKeyId"),
             (&GOOD.replace("\"wJalrXUtnFEMI\"", "7"), "the response has no SecretAccessKey"),
-            (&GOOD.replace("TOKENTOKEN", "TOKEN\\r\\nTOKEN"), "the session token has a character it cannot have"),
+            (&GOOD.replace("TOKENTOKEN", "TOKEN\\r\\nTOKEN"), "the session token contains an invalid character"),
             (r#"{"Code": "AssumeRoleUnauthorizedAccess\n"}"#, "the response has the code AssumeRoleUnauthorizedAccess"),
         ];
         for (document, expected) in cases {

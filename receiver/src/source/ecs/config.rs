@@ -309,7 +309,7 @@ mod tests {
             "ecs_task.interval: unknown key; known keys are cluster_name, ",
             "ecs_task.cluster_name: is required",
             "ecs_task.metadata_uri: is required unless vm_config.environment_variables passes ECS_CONTAINER_METADATA_URI_V4",
-            "ecs_task.interval_millisecond: 999 is not within 1000 and 60000",
+            "ecs_task.interval_millisecond: must be between 1000 and 60000, got 999",
             "ecs_task.metrics[0]: unknown metric \"CPU\"; use one of CPUUsage, ",
             "ecs_task.metrics[2]: \"CPUUsage\" is listed twice",
             "ecs_task.metrics[3]: must be a string",
