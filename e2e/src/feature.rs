@@ -57,7 +57,7 @@ pub const PAIR: Feature = Feature { name: "sender, receiver", first: OLDEST, exa
 
 /// The gateway, and a flush through it.
 pub const GATEWAY: Feature = Feature {
-    name: "gateway, and the flush through it",
+    name: "gateway and its flush",
     first: OLDEST,
     examples: &["demo", "docker", "gateway", "metrics"],
 };

@@ -271,7 +271,7 @@ async fn an_outage_of_the_endpoint_is_survived() {
     pair.settled(sent).await;
     assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
     let log = pair.envoy.log();
-    assert!(log.contains("no new credentials; data are held") && log.contains("it answered 503 (Ordered)"), "{log}");
+    assert!(log.contains("no new credentials; data are held") && log.contains("status 503 (Ordered)"), "{log}");
     assert!(!log.contains(SECRET_MARK));
 }
 
@@ -347,7 +347,7 @@ async fn without_any_credentials_envoy_does_not_start_and_says_what_was_looked_f
     let plugin = Plugin::receiver(configuration).environment("AWS_SESSION_TOKEN", &secret);
     let refusal = Envoy::refuse(&Bootstrap::default().receiver(ReceiverAttachment::Singleton, plugin)).await;
     assert!(!refusal.status.success());
-    for part in ["credentials: none found; looked for [credentials[0]: ", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] {
+    for part in ["credentials: no provider can be used: credentials[0]: ", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] {
         assert!(refusal.log.contains(part), "{}", refusal.log);
     }
     assert!(!refusal.log.contains(SECRET_MARK), "{}", refusal.log);

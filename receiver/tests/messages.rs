@@ -79,7 +79,7 @@ const LEGACY_KEYS: [&str; 5] = [
 ];
 
 /// Keys of sources.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     r#""ecs_task": {}"#,
     r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "https://h/v4", "interval_millisecond": 999, "interval": 1}"#,
     r#""ecs_task": {"cluster_name": "ecs", "metadata_uri": "http://h/v4", "metrics": ["CPU", "CPUUsage", "CPUUsage", 5]}"#,
