@@ -28,11 +28,10 @@ deb: build-all ## write a Debian package of the modules and the service into tar
 .PHONY: sbom
 sbom: $(TOOLS)/bin/cargo-cyclonedx ## write a bill of materials for each module into target/sbom
 	@mkdir -p target/sbom
-	@for module in sender receiver gateway; do \
-		$(TOOLS)/bin/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 --target wasm32-wasip1 \
-			--manifest-path $$module/Cargo.toml --override-filename $$module.cdx || exit 1; \
-		mv $$module/$$module.cdx.json target/sbom || exit 1; \
-	done
+	@# It writes one into the folder of each package.
+	@$(TOOLS)/bin/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 --target wasm32-wasip1 --override-filename bom.cdx
+	@for module in sender receiver gateway; do cp $$module/bom.cdx.json target/sbom/$$module.cdx.json || exit 1; done
+	@find . -path ./target -prune -o -name bom.cdx.json -exec rm {} +
 
 .PHONY: notes
 notes: ## print what CHANGELOG.md says of a VERSION
