@@ -35,8 +35,8 @@ sbom: $(TOOLS)/bin/cargo-cyclonedx ## write a bill of materials for each module 
 
 .PHONY: notes
 notes: ## print what CHANGELOG.md says of a VERSION
-	@awk -v version="$(VERSION)" '$$1 == "##" { found = ($$2 == version); next } found { print; said = 1 } \
-		END { if (!said) { print "CHANGELOG.md has no section " version > "/dev/stderr"; exit 1 } }' CHANGELOG.md
+	@awk -v heading="[$(VERSION)]" '$$1 == "##" { found = ($$2 == heading); next } found { print; lines++ } \
+		END { if (!lines) { print "CHANGELOG.md has no section " heading > "/dev/stderr"; exit 1 } }' CHANGELOG.md
 
 .PHONY: check-reproducible
 check-reproducible: target-installed ## build the last commit in two folders, and compare the digests of its images
