@@ -28,16 +28,15 @@ deb: build-all ## write a Debian package of the modules and the service into tar
 .PHONY: sbom
 sbom: $(TOOLS)/bin/cargo-cyclonedx ## write a bill of materials for each module into target/sbom
 	@mkdir -p target/sbom
-	@for module in sender receiver gateway; do \
-		$(TOOLS)/bin/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 --target wasm32-wasip1 \
-			--manifest-path $$module/Cargo.toml --override-filename $$module.cdx || exit 1; \
-		mv $$module/$$module.cdx.json target/sbom || exit 1; \
-	done
+	@# It writes one into the folder of each package.
+	@$(TOOLS)/bin/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 --target wasm32-wasip1 --override-filename bom.cdx
+	@for module in sender receiver gateway; do cp $$module/bom.cdx.json target/sbom/$$module.cdx.json || exit 1; done
+	@find . -path ./target -prune -o -name bom.cdx.json -exec rm {} +
 
 .PHONY: notes
 notes: ## print what CHANGELOG.md says of a VERSION
-	@awk -v version="$(VERSION)" '$$1 == "##" { found = ($$2 == version); next } found { print; said = 1 } \
-		END { if (!said) { print "CHANGELOG.md has no section " version > "/dev/stderr"; exit 1 } }' CHANGELOG.md
+	@awk -v heading="[$(VERSION)]" '$$1 == "##" { found = ($$2 == heading); next } found { print; lines++ } \
+		END { if (!lines) { print "CHANGELOG.md has no section " heading > "/dev/stderr"; exit 1 } }' CHANGELOG.md
 
 .PHONY: check-reproducible
 check-reproducible: target-installed ## build the last commit in two folders, and compare the digests of its images
