@@ -56,11 +56,8 @@ const OLDEST: EnvoyVersion = EnvoyVersion(1, 36);
 pub const PAIR: Feature = Feature { name: "sender, receiver", first: OLDEST, examples: &["access-logger", "imgproxy"] };
 
 /// The gateway, and a flush through it.
-pub const GATEWAY: Feature = Feature {
-    name: "gateway and its flush",
-    first: OLDEST,
-    examples: &["demo", "docker", "gateway", "metrics"],
-};
+pub const GATEWAY: Feature =
+    Feature { name: "gateway and its flush", first: OLDEST, examples: &["demo", "docker", "gateway", "metrics"] };
 
 /// TLS as the examples have it.
 pub const TLS: Feature =
