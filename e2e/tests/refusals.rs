@@ -108,7 +108,7 @@ async fn a_receiver_says_where_it_looked_for_credentials() {
     let half = Plugin::receiver(configuration)
         .environment("ACPW_AWS_ACCESS_KEY_ID", "")
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", SECRET);
-    let fault = "credentials: ACPW_AWS_SECRET_ACCESS_KEY is given, but ACPW_AWS_ACCESS_KEY_ID is not";
+    let fault = "credentials: ACPW_AWS_SECRET_ACCESS_KEY is set but ACPW_AWS_ACCESS_KEY_ID is not; set both";
     receiver_is_refused(ReceiverAttachment::Singleton, half, &[fault]).await;
     let unusable = Plugin::receiver(configuration)
         .environment("ACPW_AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
