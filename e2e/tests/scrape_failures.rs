@@ -117,9 +117,9 @@ async fn odd_answers_are_read_or_explained() {
     let lines = [
         "scrape[1]: it redirects to /redirected",
         "source scrape[4] failed, leaving a gap in its metrics: it redirects with status 302 to https://sso.example.com/",
-        "source scrape[5] failed, leaving a gap in its metrics: the answer is not Prometheus text: it starts with \"<html>\"",
-        "source scrape[6] failed, leaving a gap in its metrics: no whole answer within 1000 ms",
-        "give the cluster a transport_socket",
+        "source scrape[5] failed, leaving a gap in its metrics: the response is not Prometheus text: it starts with \"<html>\"",
+        "source scrape[6] failed, leaving a gap in its metrics: no complete response within 1000 ms",
+        "configure a transport_socket for the cluster",
         "source scrape[8] failed, leaving a gap in its metrics: cluster_name \"nobody\": Envoy has no",
     ];
     eventually("the log explains the rest", LIMIT, async || {

@@ -31,6 +31,9 @@ struct Plugin {
     queue: Queue,
     stats: Stats,
     pace: Duration,
+    /// Whether a test has requested that this VM ends.
+    #[cfg(feature = "trap")]
+    is_trap_requested: bool,
 }
 
 impl Context for Root {
@@ -86,7 +89,14 @@ impl Plugin {
         let summary = config.summary(&release());
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registered no queue: {error:?}"))?;
         let stats = Stats::define().map_err(|error| format!("Envoy defined no statistics: {error:?}"))?;
-        let mut plugin = Self { receiver: Receiver::new(config, random()), queue, stats, pace: Duration::ZERO };
+        let mut plugin = Self {
+            receiver: Receiver::new(config, random()),
+            queue,
+            stats,
+            pace: Duration::ZERO,
+            #[cfg(feature = "trap")]
+            is_trap_requested: false,
+        };
         plugin.set_pace();
         // Gateways accept posts as soon as they find these.
         plugin.share();
@@ -100,7 +110,11 @@ impl Plugin {
             let record = self.queue.dequeue();
             self.receiver.handle_record(record.as_deref(), now());
             #[cfg(feature = "trap")]
-            trap_if_requested(record.as_deref().unwrap_or_default());
+            {
+                let request = b"/trap-the-receiver";
+                self.is_trap_requested |=
+                    record.iter().flat_map(|record| record.windows(request.len())).any(|text| text == request);
+            }
         }
     }
 
@@ -125,6 +139,11 @@ impl Plugin {
             log(level, &format!("acpw receiver: {line}"));
         }
         self.stats.update(&self.receiver.snapshot(now()));
+        #[cfg(feature = "trap")]
+        #[allow(clippy::panic, reason = "this is the purpose of the feature")]
+        if self.is_trap_requested {
+            panic!("a test has requested it");
+        }
     }
 
     fn share(&mut self) {
@@ -193,15 +212,5 @@ impl Stats {
 
     fn add(&self, news: &Counts) {
         self.counters.iter().zip(news.values()).for_each(|(counter, count)| counter.add(count));
-    }
-}
-
-/// Ends this VM for the tests of modules that fail.
-#[cfg(feature = "trap")]
-#[allow(clippy::panic, reason = "this is the purpose of the feature")]
-fn trap_if_requested(record: &[u8]) {
-    let request = b"/trap-the-receiver";
-    if record.windows(request.len()).any(|text| text == request) {
-        panic!("a test has requested it");
     }
 }
