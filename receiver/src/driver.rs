@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use acpw_metric::Now;
-use acpw_shared_state::{FLUSH_DONE_KEY, FlushDone, FlushNumber, STATUS_KEY, Status};
+use acpw_shared_state::{FLUSH_DONE_KEY, FlushDone, FlushNumber, STATUS_KEY};
 
 use crate::{
     Answer, Config, Receiver, Transmit, TransmitId,
@@ -21,7 +21,7 @@ pub struct Driver {
     source_calls: VecDeque<(SourceId, Call)>,
     transmits: VecDeque<Transmit>,
     flushed: Option<FlushDone>,
-    status: Option<Status>,
+    status: Option<Vec<u8>>,
     /// The time of the last event.
     now: Now,
 }
@@ -77,7 +77,7 @@ impl Driver {
         for (key, value) in self.receiver.poll_shared(now) {
             match key {
                 FLUSH_DONE_KEY => self.flushed = FlushDone::decode(&value).ok(),
-                STATUS_KEY => self.status = Status::decode(&value).ok(),
+                STATUS_KEY => self.status = Some(value),
                 _ => {}
             }
         }
@@ -148,9 +148,9 @@ impl Driver {
         self.flushed.take()
     }
 
-    /// Returns the last status.
-    pub fn status(&self) -> Option<&Status> {
-        self.status.as_ref()
+    /// Returns the last status, as it is in shared data.
+    pub fn status(&self) -> Option<&[u8]> {
+        self.status.as_deref()
     }
 
     /// Returns the next line of the log.

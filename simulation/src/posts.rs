@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use acpw_metric::{Now, Record};
-use acpw_shared_state::{RoomLedger, Status};
+use acpw_shared_state::RoomLedger;
 use fastrand::Rng;
 use gateway::{
     Config, Gateway,
@@ -32,8 +32,8 @@ impl Posts {
     }
 
     /// Takes note of the receiver's status, as the gateway does on its tick.
-    pub(crate) fn handle_status(&mut self, status: Option<&Status>) {
-        self.gateway.handle_status(status.map(Status::encode).as_deref());
+    pub(crate) fn handle_status(&mut self, status: Option<&[u8]>) {
+        self.gateway.handle_status(status);
     }
 
     /// Posts a datum of a series that is posted once. `age` is the age of its timestamp in milliseconds, if it has one.
