@@ -6,7 +6,7 @@ use std::{env, thread};
 
 use simulation::{Mutation, Report, World};
 
-const SCHEDULES: u64 = 400;
+const SCHEDULES: u64 = 200;
 
 /// `SEED=42 cargo test -p simulation` replays one, and `SCHEDULES=10000` plays more of them.
 fn seeds() -> Vec<u64> {
