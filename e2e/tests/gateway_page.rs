@@ -52,7 +52,7 @@ async fn the_page_shows_what_was_published() {
         "MyApp Latency {Service=checkout}",
         // A stranger's text is text.
         "MyApp Latency {Service=&lt;b&gt;cart&lt;/b&gt;}",
-        "about $0.90 a month",
+        "about $0.90 per month",
         "3 accepted, 1 refused",
         "<rect ",
     ] {
