@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use tokio::runtime::Runtime;
 
 /// The receiver's default namespace.
@@ -24,7 +24,7 @@ impl CloudWatch {
     pub(crate) fn start() -> Result<Self, String> {
         let describe = |error| format!("cannot start the local CloudWatch: {error}");
         let runtime = Runtime::new().map_err(describe)?;
-        let cloudwatch = runtime.block_on(LocalCloudWatch::start(Options::default())).map_err(describe)?;
+        let cloudwatch = runtime.block_on(LocalCloudWatch::start(ServerOptions::default())).map_err(describe)?;
         Ok(Self { cloudwatch, _runtime: runtime })
     }
 

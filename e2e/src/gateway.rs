@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use hyper::Method;
-use local_cloudwatch::{LocalCloudWatch, Options, SeriesTotal};
+use local_cloudwatch::{LocalCloudWatch, SeriesTotal, ServerOptions};
 use serde_json::{Value, json};
 
 use crate::{Answer, Bootstrap, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Request, eventually};
@@ -47,7 +47,7 @@ impl Gateway {
     /// # Panics
     /// When one does not start.
     pub async fn start(setup: GatewaySetup) -> Self {
-        let cloudwatch = LocalCloudWatch::start(Options::default()).await.expect("a local CloudWatch");
+        let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.expect("a local CloudWatch");
         let mut receiver = json!({
             "cloud_watch_region": "us-east-1",
             "cloud_watch_cluster_name": "cloud_watch",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use local_cloudwatch::{Key, LocalCloudWatch, Options, SECRET_MARK};
+use local_cloudwatch::{AccessKey, LocalCloudWatch, SECRET_MARK, ServerOptions};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -88,7 +88,7 @@ impl Pair {
         let cloudwatch = match setup.cloudwatch {
             Some(cloudwatch) => cloudwatch,
             None => {
-                let mut options = Options::default();
+                let mut options = ServerOptions::default();
                 options.keys.push(Self::key());
                 LocalCloudWatch::start(options).await.expect("a local CloudWatch")
             }
@@ -130,8 +130,8 @@ impl Pair {
     }
 
     /// The key that the receiver signs with, unless its configuration says otherwise.
-    pub fn key() -> Key {
-        Key::new(ACCESS_KEY_ID, secret())
+    pub fn key() -> AccessKey {
+        AccessKey::new(ACCESS_KEY_ID, secret())
     }
 
     /// Where requests go.

@@ -8,7 +8,7 @@ use e2e::{
     Bootstrap, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Request, Route, SenderAttachment, counts,
     eventually, series, stored,
 };
-use local_cloudwatch::{Key, LocalCloudWatch, Options};
+use local_cloudwatch::{AccessKey, LocalCloudWatch, ServerOptions};
 
 const SENDER: &str = r#"{"receiver_vm_id": "receiver", "match_hosts": ["example.com"]}"#;
 const RECEIVER: &str = r#"{
@@ -23,8 +23,9 @@ const KEY: (&str, &str) = ("AKIDFIRSTACPW", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMP
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//token==";
 
 /// Sends requests through an Envoy with this receiver, and looks at what a CloudWatch that knows this key stores.
-async fn publishes_with(key: Key, receiver: Plugin) {
-    let options = Options { region: Some("ap-northeast-1".to_owned()), keys: vec![key], ..Options::default() };
+async fn publishes_with(key: AccessKey, receiver: Plugin) {
+    let options =
+        ServerOptions { region: Some("ap-northeast-1".to_owned()), keys: vec![key], ..ServerOptions::default() };
     let cloudwatch = LocalCloudWatch::start(options).await.unwrap();
     let listener = Listener::new("main")
         .route(Route::direct("/", 200))
@@ -57,13 +58,13 @@ async fn with_keys_from_the_environment() {
     let receiver = Plugin::receiver(RECEIVER)
         .environment("ACPW_AWS_ACCESS_KEY_ID", KEY.0)
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", KEY.1);
-    publishes_with(Key::new(KEY.0, KEY.1), receiver).await;
+    publishes_with(AccessKey::new(KEY.0, KEY.1), receiver).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_keys_in_the_configuration() {
     let keys = format!(r#"{{ "aws_access_key_id": "{}", "aws_secret_access_key": "{}","#, KEY.0, KEY.1);
-    publishes_with(Key::new(KEY.0, KEY.1), Plugin::receiver(RECEIVER.replacen('{', &keys, 1))).await;
+    publishes_with(AccessKey::new(KEY.0, KEY.1), Plugin::receiver(RECEIVER.replacen('{', &keys, 1))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +73,7 @@ async fn with_a_session_token_from_the_environment() {
         .environment("ACPW_AWS_ACCESS_KEY_ID", KEY.0)
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", KEY.1)
         .environment("ACPW_AWS_SESSION_TOKEN", TOKEN);
-    publishes_with(Key::new(KEY.0, KEY.1).with_session_token(TOKEN), receiver).await;
+    publishes_with(AccessKey::new(KEY.0, KEY.1).with_session_token(TOKEN), receiver).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,5 +83,5 @@ async fn with_a_session_token_in_the_configuration() {
         KEY.0, KEY.1
     );
     let receiver = Plugin::receiver(RECEIVER.replacen('{', &keys, 1));
-    publishes_with(Key::new(KEY.0, KEY.1).with_session_token(TOKEN), receiver).await;
+    publishes_with(AccessKey::new(KEY.0, KEY.1).with_session_token(TOKEN), receiver).await;
 }

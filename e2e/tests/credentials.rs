@@ -12,7 +12,7 @@ use e2e::{
     Bootstrap, Envoy, FileReader, Files, Pair, Plugin, ReceiverAttachment, Request, Setup, counts, eventually, load,
     series,
 };
-use local_cloudwatch::{Endpoint, Key, LocalCloudWatch, Options, SECRET_MARK};
+use local_cloudwatch::{AccessKey, CredentialEndpoint, LocalCloudWatch, SECRET_MARK, ServerOptions};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -21,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(40);
 const LIFETIME: Duration = Duration::from_secs(4);
 
 /// A CloudWatch that knows nobody but those to whom it hands out credentials, and `first`.
-async fn cloudwatch(first: Vec<Key>) -> LocalCloudWatch {
-    let options = Options { keys: first, ..Options::default() };
+async fn cloudwatch(first: Vec<AccessKey>) -> LocalCloudWatch {
+    let options = ServerOptions { keys: first, ..ServerOptions::default() };
     let cloudwatch = LocalCloudWatch::start(options).await.unwrap();
     cloudwatch.set_lifetime(LIFETIME);
     cloudwatch
@@ -65,7 +65,7 @@ fn sets(pair: &Pair) -> BTreeSet<String> {
 }
 
 /// All of the load is stored, no call was refused, every set is one that was handed out, and no secret is told.
-async fn nothing_is_lost(mut pair: Pair, sent: u64, endpoint: Endpoint) {
+async fn nothing_is_lost(mut pair: Pair, sent: u64, endpoint: CredentialEndpoint) {
     assert_eq!(pair.settled(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
     assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
     let handed_out: BTreeSet<_> = pair
@@ -83,7 +83,7 @@ async fn nothing_is_lost(mut pair: Pair, sent: u64, endpoint: Endpoint) {
     assert!(pair.envoy.log().contains("acpw receiver: new credentials from "), "{}", pair.envoy.log());
 }
 
-async fn rotates(setup: Setup, endpoint: Endpoint) {
+async fn rotates(setup: Setup, endpoint: CredentialEndpoint) {
     let pair = Pair::start(setup).await;
     let sent = under_load(&pair, |_| ()).await;
     nothing_is_lost(pair, sent, endpoint).await;
@@ -93,20 +93,20 @@ async fn rotates(setup: Setup, endpoint: Endpoint) {
 async fn the_task_role_of_ecs_rotates_under_load() {
     let mut setup = setup(cloudwatch(Vec::new()).await, json!({ "provider": "container", "cluster": "near" }));
     setup.environment = vec![("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task".to_owned())];
-    rotates(setup, Endpoint::Ecs).await;
+    rotates(setup, CredentialEndpoint::Ecs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_of_an_ec2_instance_rotates_under_load_and_tells_the_region() {
     let mut setup = setup(cloudwatch(Vec::new()).await, json!([{ "provider": "imds", "cluster": "near" }]));
     setup.receiver["cloud_watch_region"] = Value::Null;
-    rotates(setup, Endpoint::Imds).await;
+    rotates(setup, CredentialEndpoint::Imds).await;
 }
 
 /// A provider whose token lies in a file, that is replaced with each set; the old token is no longer good then.
 async fn rotates_with_its_token(
     reader: FileReader,
-    endpoint: Endpoint,
+    endpoint: CredentialEndpoint,
     credentials: Value,
     environment: Vec<(&'static str, String)>,
 ) {
@@ -136,7 +136,7 @@ async fn rotates_with_its_token(
 async fn pod_identity_rotates(reader: FileReader) {
     rotates_with_its_token(
         reader,
-        Endpoint::PodIdentity,
+        CredentialEndpoint::PodIdentity,
         json!({ "provider": "container", "cluster": "near", "file_cluster": "files" }),
         vec![
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials".to_owned()),
@@ -159,7 +159,7 @@ async fn eks_pod_identity_rotates_under_load_with_its_token_by_lua() {
 async fn a_service_account_rotates(reader: FileReader) {
     rotates_with_its_token(
         reader,
-        Endpoint::AssumeRoleWithWebIdentity,
+        CredentialEndpoint::AssumeRoleWithWebIdentity,
         json!({ "provider": "web_identity", "cluster": "near", "file_cluster": "files" }),
         vec![
             ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pod".to_owned()),
@@ -189,7 +189,7 @@ async fn an_assumed_role_rotates_under_load() {
         "role_arn": "arn:aws:iam::123456789012:role/metrics",
         "source": { "provider": "container", "cluster": "near", "relative_uri": "/v2/credentials/task" },
     });
-    rotates(setup(cloudwatch, credentials), Endpoint::AssumeRole).await;
+    rotates(setup(cloudwatch, credentials), CredentialEndpoint::AssumeRole).await;
 }
 
 async fn a_shared_file_is_read_again(reader: FileReader) {
@@ -199,7 +199,7 @@ async fn a_shared_file_is_read_again(reader: FileReader) {
         let (id, secret, token) = (format!("ASIAFILE{n}"), format!("{SECRET_MARK}s{n}"), format!("{SECRET_MARK}t{n}"));
         let keys = format!("aws_access_key_id={id}\naws_secret_access_key={secret}\naws_session_token={token}\n");
         files.write(&format!("[metrics]\n{keys}"));
-        Key::new(&id, &secret).with_session_token(&token)
+        AccessKey::new(&id, &secret).with_session_token(&token)
     };
     cloudwatch.set_keys(vec![key(0)]);
     let credentials = json!({
@@ -210,7 +210,8 @@ async fn a_shared_file_is_read_again(reader: FileReader) {
     });
     let mut pair = Pair::start(Setup { resources: files.resources(), ..setup(cloudwatch, credentials) }).await;
     // The file has new keys before the old ones expire, and nothing tells the receiver of either.
-    let mut old = Key::new("ASIAFILE0", format!("{SECRET_MARK}s0")).with_session_token(format!("{SECRET_MARK}t0"));
+    let mut old =
+        AccessKey::new("ASIAFILE0", format!("{SECRET_MARK}s0")).with_session_token(format!("{SECRET_MARK}t0"));
     let sent = under_load(&pair, |sets| {
         let new = key(sets);
         let expired = std::mem::replace(&mut old, new.clone()).with_expiry(SystemTime::now());
@@ -271,14 +272,17 @@ async fn an_outage_of_the_endpoint_is_survived() {
     pair.settled(sent).await;
     assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
     let log = pair.envoy.log();
-    assert!(log.contains("no new credentials; data are held") && log.contains("status 503 (Ordered)"), "{log}");
+    assert!(
+        log.contains("no new credentials; data are held") && log.contains("status 503 (InjectedFailure)"),
+        "{log}"
+    );
     assert!(!log.contains(SECRET_MARK));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_in_aws_own_variables_are_used() {
     let (secret, token) = (format!("{SECRET_MARK}s"), format!("{SECRET_MARK}t"));
-    let key = Key::new("ASIAENVIRONMENT", &secret).with_session_token(&token);
+    let key = AccessKey::new("ASIAENVIRONMENT", &secret).with_session_token(&token);
     let mut setup = setup(
         cloudwatch(vec![key]).await,
         json!([{ "provider": "web_identity", "cluster": "near", "file_cluster": "near" }, { "provider": "environment" }]),
@@ -301,7 +305,7 @@ async fn keys_in_aws_own_variables_are_used() {
 #[tokio::test(flavor = "multi_thread")]
 async fn envoys_own_signature_is_accepted() {
     let secret = format!("{SECRET_MARK}s");
-    let cloudwatch = cloudwatch(vec![Key::new("AKIAENVOY", &secret)]).await;
+    let cloudwatch = cloudwatch(vec![AccessKey::new("AKIAENVOY", &secret)]).await;
     let address = cloudwatch.address();
     let signing = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",

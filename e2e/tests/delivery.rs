@@ -14,7 +14,7 @@ use std::{
 };
 
 use e2e::{Counts, NAMESPACE, Pair, Relay, Request, Setup, counts, eventually, load, series};
-use local_cloudwatch::{Failure, Key, LocalCloudWatch, When};
+use local_cloudwatch::{AccessKey, DropPoint, Failure, LocalCloudWatch};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -47,7 +47,7 @@ fn data(cloudwatch: &LocalCloudWatch, status: Option<u16>, is_stored: bool) -> u
 }
 
 /// Loses the answers of some calls, each as ordered, while requests come in; gives the statistics in the end.
-async fn with_lost_answers(on_unknown_outcome: &str, orders: &[When]) -> (Pair, Stats) {
+async fn with_lost_answers(on_unknown_outcome: &str, orders: &[DropPoint]) -> (Pair, Stats) {
     let receiver = json!({ "on_unknown_outcome": on_unknown_outcome });
     let mut pair = Pair::start(Setup { receiver, ..Setup::default() }).await;
     send(&pair, 0..100).await;
@@ -65,7 +65,7 @@ async fn with_lost_answers(on_unknown_outcome: &str, orders: &[When]) -> (Pair, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_again_after_a_lost_answer_counts_twice_and_is_told() {
-    let (pair, stats) = with_lost_answers("retry", &[When::AfterStoring, When::BeforeStoring]).await;
+    let (pair, stats) = with_lost_answers("retry", &[DropPoint::AfterStoring, DropPoint::BeforeStoring]).await;
     let twice = data(&pair.cloudwatch, None, true);
     assert!(twice > 0 && data(&pair.cloudwatch, None, false) > 0, "{:?}", pair.cloudwatch.calls());
     assert_eq!((stats["receiver.published"], stats["receiver.dropped.unknown_outcome"]), (300, 0), "{stats:#?}");
@@ -76,7 +76,7 @@ async fn what_is_sent_again_after_a_lost_answer_counts_twice_and_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_dropped_after_a_lost_answer_counts_once_at_most_and_is_told() {
-    let (pair, stats) = with_lost_answers("drop", &[When::AfterStoring, When::BeforeStoring]).await;
+    let (pair, stats) = with_lost_answers("drop", &[DropPoint::AfterStoring, DropPoint::BeforeStoring]).await;
     let (stored_unanswered, lost) = (data(&pair.cloudwatch, None, true), data(&pair.cloudwatch, None, false));
     assert!(stored_unanswered > 0 && lost > 0, "{:?}", pair.cloudwatch.calls());
     assert_eq!(stats["receiver.dropped.unknown_outcome"], stored_unanswered + lost, "{stats:#?}");
@@ -200,7 +200,7 @@ async fn outlasts_a_refusal(text: &str, refuse: impl Fn(&LocalCloudWatch)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denial_of_the_credentials_is_outlasted_and_told_once() {
-    let unknown = |cloudwatch: &LocalCloudWatch| cloudwatch.set_keys(vec![Key::new("other", "other")]);
+    let unknown = |cloudwatch: &LocalCloudWatch| cloudwatch.set_keys(vec![AccessKey::new("other", "other")]);
     let expired = |cloudwatch: &LocalCloudWatch| {
         cloudwatch.set_keys(vec![Pair::key().with_expiry(UNIX_EPOCH)]);
     };

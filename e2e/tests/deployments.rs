@@ -19,7 +19,7 @@ use std::{
 };
 
 use e2e::{Connection, Envoy, Request, Upstream, eventually, installation, json_post, load};
-use local_cloudwatch::{Endpoint, LocalCloudWatch, Options, SECRET_MARK};
+use local_cloudwatch::{CredentialEndpoint, LocalCloudWatch, SECRET_MARK, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -66,12 +66,12 @@ fn rendered(name: &str, folder: &Path, cloudwatch: SocketAddr, application: Sock
 }
 
 /// Returns the source of the credentials that a way to get them has. `None` stands for keys, which nobody hands out.
-fn source(environment: &str) -> Option<Endpoint> {
+fn source(environment: &str) -> Option<CredentialEndpoint> {
     match environment {
-        "irsa" => Some(Endpoint::AssumeRoleWithWebIdentity),
-        "pod-identity" => Some(Endpoint::PodIdentity),
-        "ecs" => Some(Endpoint::Ecs),
-        "imds" => Some(Endpoint::Imds),
+        "irsa" => Some(CredentialEndpoint::AssumeRoleWithWebIdentity),
+        "pod-identity" => Some(CredentialEndpoint::PodIdentity),
+        "ecs" => Some(CredentialEndpoint::Ecs),
+        "imds" => Some(CredentialEndpoint::Imds),
         "keys" | "shared-file" => None,
         _ => panic!("{environment} is no known way to get credentials"),
     }
@@ -92,7 +92,8 @@ async fn counts_with_all_credentials(name: &str) {
 
 async fn counts(name: &str, environment: &str) {
     let folder = TempDir::new().unwrap();
-    let (cloudwatch, upstream) = (LocalCloudWatch::start(Options::default()).await.unwrap(), Upstream::start().await);
+    let (cloudwatch, upstream) =
+        (LocalCloudWatch::start(ServerOptions::default()).await.unwrap(), Upstream::start().await);
     let run = rendered(name, folder.path(), cloudwatch.address(), upstream.address());
     let token = format!("{SECRET_MARK}.token");
     cloudwatch.set_identity_tokens(vec![token.clone()]);

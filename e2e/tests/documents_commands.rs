@@ -18,7 +18,7 @@ use std::{
 };
 
 use e2e::{Connection, Request, eventually, installation, table};
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ impl Drop for Demo {
 
 impl Demo {
     async fn start() -> Self {
-        let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+        let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
         let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (gateway, main, admin) = (free_port(), free_port(), free_port());
         let configuration = fs::read_to_string(installation::root().join("envoy/metrics.yaml")).unwrap();

@@ -310,7 +310,7 @@ async fn an_access_log_recognises_the_gateways_answers() {
 async fn a_namespace_that_cloudwatch_refuses_holds_up_no_other() {
     let gateway = Gateway::start(GatewaySetup::default()).await;
     let message = "User: x is not authorized to perform: cloudwatch:PutMetricData";
-    let denied = Failure::new(403, "AccessDenied").with_message(message).of_namespace("Refused");
+    let denied = Failure::new(403, "AccessDenied").with_message(message).for_namespace("Refused");
     gateway.cloudwatch.fail_next(1, denied);
     let post = |namespace: &str| json!({ "Namespace": namespace, "MetricData": [{ "MetricName": "M", "Value": 1, "Unit": "Count" }] });
     let stored = |namespace: &str| gateway.cloudwatch.totals(namespace).iter().map(|total| total.count).sum::<f64>();

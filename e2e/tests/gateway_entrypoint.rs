@@ -15,7 +15,7 @@ use std::{
 };
 
 use e2e::{Connection, Request, eventually, installation, json_post};
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
@@ -44,7 +44,7 @@ fn free_port() -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_is_published_before_envoy_ends() {
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let (gateway, main, admin) = (free_port(), free_port(), free_port());
     let root = installation::root();
     // The demo's own configuration, on other ports, with an hour between publications.

@@ -18,7 +18,7 @@ use e2e::{
     SenderAttachment, Setup, Upstream, eventually, raw,
 };
 use hyper::Method;
-use local_cloudwatch::{LocalCloudWatch, Options, SeriesTotal};
+use local_cloudwatch::{LocalCloudWatch, SeriesTotal, ServerOptions};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -395,7 +395,7 @@ async fn a_quiet_series_is_published_as_zero() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn senders_of_listeners_and_routes_share_a_receiver() {
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let receiver = json!({
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "cloud_watch",
         "cloud_watch_host": cloudwatch.address().to_string(), "aws_access_key_id": "local",

@@ -8,7 +8,7 @@ use e2e::{
     Bootstrap, Connection, Counts, Envoy, Listener, Pair, Plugin, Request, Route, SenderAttachment, Setup, counts,
     eventually, load, series,
 };
-use local_cloudwatch::{Failure, When};
+use local_cloudwatch::{DropPoint, Failure};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -71,7 +71,7 @@ async fn throttled_requests_are_retried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_without_an_answer_are_retried() {
-    let stats = survives(|pair| pair.cloudwatch.drop_next(4, When::BeforeStoring)).await;
+    let stats = survives(|pair| pair.cloudwatch.drop_next(4, DropPoint::BeforeStoring)).await;
     assert_eq!((stats["receiver.retried"], stats["receiver.throttled"], stats["receiver.unknown_outcome"]), (4, 0, 4));
 }
 

@@ -18,7 +18,7 @@ use e2e::{
     Bootstrap, Connection, Connections, Counts, Envoy, Listener, NAMESPACE, Pair, Plugin, ReceiverAttachment, Request,
     Route, SenderAttachment, Setup, SteadyLoad, counts, eventually, series, stored,
 };
-use local_cloudwatch::{Failure, LocalCloudWatch, Options, When};
+use local_cloudwatch::{DropPoint, Failure, LocalCloudWatch, ServerOptions};
 use serde_json::json;
 use tokio::{
     task::JoinSet,
@@ -123,7 +123,7 @@ async fn a_minute_of_faults_and_throttling_loses_nothing() {
 async fn thirty_updates_of_listeners_under_load_lose_nothing() {
     const SERIES: u64 = 50;
     const UPDATES: u64 = 30;
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let receiver = json!({
         "cloud_watch_region": "us-east-1",
         "cloud_watch_cluster_name": "cloud_watch",
@@ -239,7 +239,7 @@ async fn a_long_load_with_outages_in_turn_keeps_totals_and_memory() {
         match n % 60 {
             10 => cloudwatch.fail_next(3, Failure::new(503, "ServiceUnavailable")),
             20 => cloudwatch.fail_next(2, Failure::new(400, "ThrottlingException")),
-            30 => cloudwatch.drop_next(3, When::BeforeStoring),
+            30 => cloudwatch.drop_next(3, DropPoint::BeforeStoring),
             40 => cloudwatch.delay(Duration::from_millis(700)),
             45 => cloudwatch.delay(Duration::ZERO),
             50 => cloudwatch.pause().await,

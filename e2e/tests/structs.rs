@@ -7,14 +7,14 @@ use std::time::Duration;
 use e2e::{
     Bootstrap, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Request, Route, SenderAttachment, eventually,
 };
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_module_takes_a_struct() {
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let receiver = json!({
         "cloud_watch_region": "us-east-1",
         "cloud_watch_cluster_name": "cloud_watch",

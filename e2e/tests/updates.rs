@@ -8,7 +8,7 @@ use e2e::{
     Bootstrap, Counts, Envoy, Listener, NAMESPACE, Plugin, ReceiverAttachment, Request, Route, SenderAttachment,
     counts, eventually, load, series, stored,
 };
-use local_cloudwatch::{LocalCloudWatch, Options};
+use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 
 /// A listener whose sender hands over what it counted only when it is done: the interval is far longer than the test.
 fn listener(attachment: SenderAttachment, max_series: usize) -> Listener {
@@ -33,7 +33,7 @@ async fn is_stored(cloudwatch: &LocalCloudWatch, expected: &Counts) {
 }
 
 async fn plugins_that_go_hand_over(attachment: SenderAttachment) {
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let receiver = format!(
         r#"{{
             "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "cloud_watch",

@@ -1,4 +1,4 @@
-//! The API's way: a request is verified, opened, carried out, remembered and answered.
+//! Handles an API request: verifies, decodes and executes it, records the call and builds the response.
 
 use std::sync::Arc;
 
@@ -8,47 +8,49 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use uuid::Uuid;
 
+use crate::authorization::AuthorizationHeader;
 use crate::body;
-use crate::call::Call;
+use crate::call::ApiCall;
 use crate::connection::HangUp;
 use crate::error::{ApiError, ErrorKind};
-use crate::node::{Fields, Node};
+use crate::fault::{DropPoint, Fault};
 use crate::operation::get_metric_data::get_metric_data;
 use crate::operation::get_metric_statistics::get_metric_statistics;
 use crate::operation::list_metrics::list_metrics;
-use crate::operation::put_metric_data::PutMetricData;
-use crate::protocol::{Envelope, Protocol};
-use crate::rule::{Action, When};
-use crate::signature::{Authorization, Service, Verifier};
+use crate::operation::put_metric_data::PutMetricDataRequest;
+use crate::protocol::{ApiProtocol, Envelope};
+use crate::request_fields::RequestFields;
+use crate::signature::{Service, SignatureVerifier};
 use crate::state::Shared;
 use crate::sts;
+use crate::wire_value::WireValue;
 
-/// How an operation ended.
-enum Outcome {
+/// The result of an operation.
+enum OperationOutcome {
     Stored {
         entity_failure: Option<String>,
         details: String,
     },
-    Read(Node),
-    /// No answer: the connection is dropped.
+    Read(WireValue),
+    /// The connection is dropped without a response.
     Dropped,
 }
 
-/// Answers one request of the API.
+/// Handles one API request.
 pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     set_host(&mut head);
     let received = body::receive(body).await;
-    let envelope = Envelope::of(&head);
-    if let (Protocol::Query, Some(form)) = (envelope.protocol, received.as_deref())
-        && let Some(call) = sts::Call::of(form)
+    let envelope = Envelope::from_head(&head);
+    if let (ApiProtocol::Query, Some(form)) = (envelope.protocol, received.as_deref())
+        && let Some(call) = sts::StsCall::parse(form)
     {
-        return call.answer(&shared, &head, form, &Uuid::new_v4().to_string());
+        return call.respond(&shared, &head, form, &Uuid::new_v4().to_string());
     }
-    let mut call = arrived(&shared, &head, &envelope, received.as_deref());
-    let outcome = carry_out(&shared, &envelope, &head, received, &mut call);
+    let mut call = new_call(&shared, &head, &envelope, received.as_deref());
+    let outcome = execute(&shared, &envelope, &head, received, &mut call);
     let request_id = Uuid::new_v4().to_string();
-    let (response, details) = conclude(&envelope, &request_id, outcome, &mut call);
+    let (response, details) = respond(&envelope, &request_id, outcome, &mut call);
     shared.terminal.print(&call, &details);
     let delay = {
         let mut state = shared.lock();
@@ -61,18 +63,18 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     match (response, head.extensions.get::<HangUp>()) {
         (Some(response), _) => response,
         (None, Some(connection)) => connection.hang_up().await,
-        (None, None) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+        (None, None) => empty_response(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
-fn arrived(shared: &Shared, head: &Parts, envelope: &Envelope, body: Option<&[u8]>) -> Call {
+fn new_call(shared: &Shared, head: &Parts, envelope: &Envelope, body: Option<&[u8]>) -> ApiCall {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    Call {
+    ApiCall {
         number: 0,
         time_millis: shared.clock.now_millis(),
         operation: envelope.operation().unwrap_or_default().to_owned(),
         protocol: envelope.protocol,
-        access_key_id: Authorization::access_key_id(&head.headers).unwrap_or_default().to_owned(),
+        access_key_id: AuthorizationHeader::access_key_id(&head.headers).unwrap_or_default().to_owned(),
         namespace: String::new(),
         body_bytes: body.map_or(0, <[u8]>::len),
         raw_bytes: 0,
@@ -85,85 +87,96 @@ fn arrived(shared: &Shared, head: &Parts, envelope: &Envelope, body: Option<&[u8
     }
 }
 
-/// Sizes are checked before the signature, and orders of tests come after it, so that none hides a badly signed call.
-fn carry_out(
+/// Checks and executes a request. Faults that a test injected apply after the signature check, so that they never hide
+/// a badly signed call.
+fn execute(
     shared: &Shared,
     envelope: &Envelope,
     head: &Parts,
     body: Option<Vec<u8>>,
-    call: &mut Call,
-) -> Result<Outcome, ApiError> {
+    call: &mut ApiCall,
+) -> Result<OperationOutcome, ApiError> {
     let body = body.filter(|body| body.len() <= crate::quota::MAX_REQUEST_BYTES).ok_or_else(body::too_large)?;
     let keys = shared.lock().keys.clone();
     let now_millis = call.time_millis;
-    let verifier = Verifier { keys: &keys, region: shared.region.as_deref(), service: Service::CloudWatch, now_millis };
+    let verifier =
+        SignatureVerifier { keys: &keys, region: shared.region.as_deref(), service: Service::CloudWatch, now_millis };
     verifier.verify(head, &body)?;
     let body = body::decompress(&head.headers, body)?;
     call.raw_bytes = body.len();
-    let (operation, request) = envelope.open(&body)?;
+    let (operation, request) = envelope.decode(&body)?;
     call.operation.clone_from(&operation);
-    let fields = Fields::root(&request, envelope.protocol.time_form())?;
+    let fields = RequestFields::root(&request, envelope.protocol.time_form())?;
     let now = now_millis.div_euclid(1_000);
     match operation.as_str() {
         "PutMetricData" => put_metric_data(shared, &fields, call),
-        "ListMetrics" => list_metrics(&fields, &shared.lock().store, now).map(Outcome::Read),
-        "GetMetricStatistics" => get_metric_statistics(&fields, &shared.lock().store).map(Outcome::Read),
-        "GetMetricData" => get_metric_data(&fields, &shared.lock().store).map(Outcome::Read),
-        _ => Err(ApiError::new(ErrorKind::UnknownOperation, format!("The operation {operation} is not known here."))),
+        "ListMetrics" => list_metrics(&fields, &shared.lock().store, now).map(OperationOutcome::Read),
+        "GetMetricStatistics" => get_metric_statistics(&fields, &shared.lock().store).map(OperationOutcome::Read),
+        "GetMetricData" => get_metric_data(&fields, &shared.lock().store).map(OperationOutcome::Read),
+        _ => Err(ApiError::new(
+            ErrorKind::UnknownOperation,
+            format!("local-cloudwatch does not support the operation {operation}."),
+        )),
     }
 }
 
-fn put_metric_data(shared: &Shared, fields: &Fields<'_>, call: &mut Call) -> Result<Outcome, ApiError> {
-    call.data = PutMetricData::count(fields);
+fn put_metric_data(
+    shared: &Shared,
+    fields: &RequestFields<'_>,
+    call: &mut ApiCall,
+) -> Result<OperationOutcome, ApiError> {
+    call.data = PutMetricDataRequest::count(fields);
     call.namespace = fields.text("Namespace").ok().flatten().unwrap_or_default().to_owned();
-    let action = shared.lock().rules.next(&call.namespace);
-    match action {
-        Some(Action::Fail(failure)) => Err(failure.to_error()),
-        Some(Action::Drop(When::BeforeStoring)) => Ok(Outcome::Dropped),
-        Some(Action::Drop(When::AfterStoring)) => {
+    let fault = shared.lock().faults.next(&call.namespace);
+    match fault {
+        Some(Fault::Fail(failure)) => Err(failure.to_error()),
+        Some(Fault::Drop(DropPoint::BeforeStoring)) => Ok(OperationOutcome::Dropped),
+        Some(Fault::Drop(DropPoint::AfterStoring)) => {
             let _lost = store(shared, fields, call);
-            Ok(Outcome::Dropped)
+            Ok(OperationOutcome::Dropped)
         }
         None => store(shared, fields, call),
     }
 }
 
-fn store(shared: &Shared, fields: &Fields<'_>, call: &mut Call) -> Result<Outcome, ApiError> {
-    let put = PutMetricData::read(fields, call.time_millis)?;
+fn store(shared: &Shared, fields: &RequestFields<'_>, call: &mut ApiCall) -> Result<OperationOutcome, ApiError> {
+    let put = PutMetricDataRequest::read(fields, call.time_millis)?;
     let details = shared.terminal.describe(&put);
     shared.lock().store.put(&put.namespace, put.data, call.time_millis.div_euclid(1_000));
     call.is_stored = true;
-    Ok(Outcome::Stored { entity_failure: put.entity_failure, details })
+    Ok(OperationOutcome::Stored { entity_failure: put.entity_failure, details })
 }
 
-/// The response, or none when the connection is to be dropped, and what to print below the call's line.
-fn conclude(
+/// Returns the response (`None` if the connection is to be dropped) and the text to print below the call's line.
+fn respond(
     envelope: &Envelope,
     request_id: &str,
-    outcome: Result<Outcome, ApiError>,
-    call: &mut Call,
+    outcome: Result<OperationOutcome, ApiError>,
+    call: &mut ApiCall,
 ) -> (Option<Response<Body>>, String) {
     let (response, details) = match outcome {
-        Ok(Outcome::Stored { entity_failure, details }) => {
-            let mut response = envelope.answer(&call.operation, request_id, None);
+        Ok(OperationOutcome::Stored { entity_failure, details }) => {
+            let mut response = envelope.success(&call.operation, request_id, None);
             let failure = entity_failure.and_then(|message| HeaderValue::try_from(message).ok());
             let name = HeaderName::from_static("x-amzn-failure-message");
             response.headers_mut().extend(failure.map(|message| (name, message)));
             (response, details)
         }
-        Ok(Outcome::Read(fields)) => (envelope.answer(&call.operation, request_id, Some(&fields)), String::new()),
-        Ok(Outcome::Dropped) => return (None, String::new()),
+        Ok(OperationOutcome::Read(fields)) => {
+            (envelope.success(&call.operation, request_id, Some(&fields)), String::new())
+        }
+        Ok(OperationOutcome::Dropped) => return (None, String::new()),
         Err(error) => {
             call.code = Some(error.code(envelope.protocol).to_owned());
             call.message = Some(error.message().to_owned());
-            (envelope.refusal(&error, request_id), String::new())
+            (envelope.error(&error, request_id), String::new())
         }
     };
     call.status = Some(response.status().as_u16());
     (Some(response), details)
 }
 
-/// HTTP/2 has the host in the request's authority, where SigV4 calls it `host` all the same.
+/// Adds the `host` header to an HTTP/2 request, which carries the host as `:authority`. SigV4 signs it as `host`.
 fn set_host(head: &mut Parts) {
     let authority = head.uri.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
     if let (false, Some(authority)) = (head.headers.contains_key(header::HOST), authority) {
@@ -171,7 +184,7 @@ fn set_host(head: &mut Parts) {
     }
 }
 
-fn empty(status: StatusCode) -> Response<Body> {
+fn empty_response(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response

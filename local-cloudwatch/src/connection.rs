@@ -1,4 +1,4 @@
-//! TCP connections that can be dropped without an answer.
+//! TCP connections that a handler can reset without responding.
 
 use std::io;
 use std::pin::Pin;
@@ -14,61 +14,61 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// Serves one connection until its peer or a handler ends it.
+/// Serves one connection until its peer or a handler closes it.
 pub(crate) async fn serve(stream: TcpStream, router: Router) {
-    // Answers are small; a client must not wait for the kernel to fill a packet.
+    // Responses are small; don't let the kernel delay them to fill a packet.
     let _ = stream.set_nodelay(true);
     let hang_up = HangUp::default();
-    let io = TokioIo::new(Peer { stream, hang_up: hang_up.clone() });
+    let io = TokioIo::new(ResettableStream { stream, hang_up: hang_up.clone() });
     let service = TowerToHyperService::new(router.layer(Extension(hang_up.clone())));
     let builder = Builder::new(TokioExecutor::new());
-    // A connection that breaks concerns its client only.
+    // An I/O error affects only this client.
     tokio::select! {
         _ = builder.serve_connection(io, service) => {}
-        () = hang_up.0.ordered.notified() => {}
+        () = hang_up.0.notify.notified() => {}
     }
 }
 
-/// A handler's way to drop the connection its request came on.
+/// Lets a handler reset the connection of its request.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HangUp(Arc<Order>);
+pub(crate) struct HangUp(Arc<ResetSignal>);
 
 #[derive(Debug, Default)]
-struct Order {
-    is_given: AtomicBool,
-    ordered: Notify,
+struct ResetSignal {
+    is_set: AtomicBool,
+    notify: Notify,
 }
 
 impl HangUp {
-    /// Drops the connection, with a reset, and with it the handler that awaits this.
+    /// Resets the connection. Never returns: the awaiting handler is dropped with its connection.
     pub(crate) async fn hang_up<T>(&self) -> T {
-        self.0.is_given.store(true, Ordering::SeqCst);
-        self.0.ordered.notify_one();
+        self.0.is_set.store(true, Ordering::SeqCst);
+        self.0.notify.notify_one();
         std::future::pending().await
     }
 }
 
-struct Peer {
+struct ResettableStream {
     stream: TcpStream,
     hang_up: HangUp,
 }
 
-impl Drop for Peer {
+impl Drop for ResettableStream {
     fn drop(&mut self) {
-        if self.hang_up.0.is_given.load(Ordering::SeqCst) {
-            // Without lingering the kernel resets the connection instead of closing it in good order.
+        if self.hang_up.0.is_set.load(Ordering::SeqCst) {
+            // With SO_LINGER at zero, the kernel sends a reset instead of closing the connection normally.
             let _ = self.stream.set_zero_linger();
         }
     }
 }
 
-impl AsyncRead for Peer {
+impl AsyncRead for ResettableStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Peer {
+impl AsyncWrite for ResettableStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -1,4 +1,4 @@
-//! The controls of tests over HTTP: what the library's handle does, under `/_local/`.
+//! The HTTP interface for tests, under `/_local/`. It offers the methods of `LocalCloudWatch`.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -9,13 +9,14 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 
-use crate::call::{Call, SeriesTotal};
+use crate::access_key::AccessKey;
+use crate::call::ApiCall;
+use crate::fault::{DropPoint, Failure, Fault};
 use crate::issuer::CredentialCall;
-use crate::key::Key;
-use crate::rule::{Action, Failure, When};
 use crate::state::Shared;
+use crate::total::SeriesTotal;
 
-/// Routes below `/_local`.
+/// Returns the routes below `/_local`.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/health", get(async || "ok\n"))
@@ -25,7 +26,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/clock", post(shift_clock))
         .route("/keys", get(list_keys).post(add_key).put(set_keys))
         .route("/keys/{access_key_id}", delete(remove_key))
-        .route("/credentials", get(credential_calls).post(order_credentials))
+        .route("/credentials", get(credential_calls).post(configure_credentials))
         .route("/reset", post(reset))
         .route("/calls", get(calls))
         .route("/totals", get(totals))
@@ -33,78 +34,78 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FailOrder {
+struct FailRequest {
     calls: usize,
     status: u16,
-    /// Not needed beside a body.
+    /// Required unless `body` is given.
     #[serde(default)]
     code: Option<String>,
     message: Option<String>,
     #[serde(default)]
     headers: Vec<(String, String)>,
-    /// Only for calls of this namespace.
+    /// Restricts the failure to calls with this namespace.
     namespace: Option<String>,
-    /// Another server's whole answer, without a request ID.
+    /// Body of a response from a server other than CloudWatch; it has no request ID.
     body: Option<String>,
 }
 
-async fn fail(State(shared): State<Arc<Shared>>, Json(order): Json<FailOrder>) -> StatusCode {
-    let mut failure = match (order.body, order.code) {
-        (Some(body), None) => Failure::foreign(order.status, body),
-        (None, Some(code)) => Failure::new(order.status, code),
+async fn fail(State(shared): State<Arc<Shared>>, Json(request): Json<FailRequest>) -> StatusCode {
+    let mut failure = match (request.body, request.code) {
+        (Some(body), None) => Failure::foreign(request.status, body),
+        (None, Some(code)) => Failure::new(request.status, code),
         _ => return StatusCode::UNPROCESSABLE_ENTITY,
     };
-    if let Some(namespace) = order.namespace {
-        failure = failure.of_namespace(namespace);
+    if let Some(namespace) = request.namespace {
+        failure = failure.for_namespace(namespace);
     }
-    if let Some(message) = order.message {
+    if let Some(message) = request.message {
         failure = failure.with_message(message);
     }
-    for (name, value) in order.headers {
+    for (name, value) in request.headers {
         failure = failure.with_header(name, value);
     }
-    shared.lock().rules.push(order.calls, Action::Fail(failure));
+    shared.lock().faults.push(request.calls, Fault::Fail(failure));
     StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DropOrder {
+struct DropRequest {
     calls: usize,
-    when: When,
+    when: DropPoint,
 }
 
-async fn drop_next(State(shared): State<Arc<Shared>>, Json(order): Json<DropOrder>) -> StatusCode {
-    shared.lock().rules.push(order.calls, Action::Drop(order.when));
+async fn drop_next(State(shared): State<Arc<Shared>>, Json(request): Json<DropRequest>) -> StatusCode {
+    shared.lock().faults.push(request.calls, Fault::Drop(request.when));
     StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DelayOrder {
+struct DelayRequest {
     millis: u64,
 }
 
-async fn delay(State(shared): State<Arc<Shared>>, Json(order): Json<DelayOrder>) -> StatusCode {
-    shared.lock().delay = Duration::from_millis(order.millis);
+async fn delay(State(shared): State<Arc<Shared>>, Json(request): Json<DelayRequest>) -> StatusCode {
+    shared.lock().delay = Duration::from_millis(request.millis);
     StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ClockOrder {
+struct ClockRequest {
     shift_millis: i64,
 }
 
-async fn shift_clock(State(shared): State<Arc<Shared>>, Json(order): Json<ClockOrder>) -> StatusCode {
-    shared.clock.shift(order.shift_millis);
+async fn shift_clock(State(shared): State<Arc<Shared>>, Json(request): Json<ClockRequest>) -> StatusCode {
+    shared.clock.shift(request.shift_millis);
     StatusCode::NO_CONTENT
 }
 
-/// A key pair as it is sent here. It has no `Debug`, so no secret reaches a log.
+/// An access key in a request. Deliberately without `Debug`, so that its secret cannot reach a log.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeyOrder {
+struct KeyRequest {
     access_key_id: String,
     secret_access_key: String,
     session_token: Option<String>,
@@ -112,13 +113,13 @@ struct KeyOrder {
     expires: Option<u64>,
 }
 
-impl From<KeyOrder> for Key {
-    fn from(order: KeyOrder) -> Self {
-        let mut key = Self::new(order.access_key_id, order.secret_access_key);
-        if let Some(token) = order.session_token {
+impl From<KeyRequest> for AccessKey {
+    fn from(request: KeyRequest) -> Self {
+        let mut key = Self::new(request.access_key_id, request.secret_access_key);
+        if let Some(token) = request.session_token {
             key = key.with_session_token(token);
         }
-        match order.expires.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))) {
+        match request.expires.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))) {
             Some(expires) => key.with_expiry(expires),
             None => key,
         }
@@ -129,15 +130,15 @@ async fn list_keys(State(shared): State<Arc<Shared>>) -> Json<Vec<String>> {
     Json(shared.lock().keys.iter().map(|key| key.access_key_id().to_owned()).collect())
 }
 
-async fn set_keys(State(shared): State<Arc<Shared>>, Json(orders): Json<Vec<KeyOrder>>) -> StatusCode {
-    shared.lock().keys = orders.into_iter().map(Key::from).collect();
+async fn set_keys(State(shared): State<Arc<Shared>>, Json(requests): Json<Vec<KeyRequest>>) -> StatusCode {
+    shared.lock().keys = requests.into_iter().map(AccessKey::from).collect();
     StatusCode::NO_CONTENT
 }
 
-async fn add_key(State(shared): State<Arc<Shared>>, Json(order): Json<KeyOrder>) -> StatusCode {
-    let key = Key::from(order);
+async fn add_key(State(shared): State<Arc<Shared>>, Json(request): Json<KeyRequest>) -> StatusCode {
+    let key = AccessKey::from(request);
     let keys = &mut shared.lock().keys;
-    keys.retain(|known| known.access_key_id() != key.access_key_id());
+    keys.retain(|existing| existing.access_key_id() != key.access_key_id());
     keys.push(key);
     StatusCode::NO_CONTENT
 }
@@ -153,31 +154,34 @@ async fn credential_calls(State(shared): State<Arc<Shared>>) -> Json<Vec<Credent
     Json(shared.lock().issuer.calls().cloned().collect())
 }
 
-/// What is not named stays as it is.
+/// Settings of the credential endpoints. An absent field leaves its setting unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct CredentialsOrder {
+struct CredentialsRequest {
     lifetime_millis: Option<u64>,
     identity_tokens: Option<Vec<String>>,
     #[serde(default)]
     fail_calls: usize,
-    #[serde(default = "server_error")]
+    #[serde(default = "default_fail_status")]
     fail_status: u16,
 }
 
-fn server_error() -> u16 {
+fn default_fail_status() -> u16 {
     500
 }
 
-async fn order_credentials(State(shared): State<Arc<Shared>>, Json(order): Json<CredentialsOrder>) -> StatusCode {
+async fn configure_credentials(
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<CredentialsRequest>,
+) -> StatusCode {
     let issuer = &mut shared.lock().issuer;
-    if let Some(millis) = order.lifetime_millis {
+    if let Some(millis) = request.lifetime_millis {
         issuer.lifetime = Duration::from_millis(millis);
     }
-    if let Some(tokens) = order.identity_tokens {
+    if let Some(tokens) = request.identity_tokens {
         issuer.identity_tokens = tokens;
     }
-    issuer.fail_next(order.fail_calls, order.fail_status);
+    issuer.fail_next(request.fail_calls, request.fail_status);
     StatusCode::NO_CONTENT
 }
 
@@ -188,12 +192,12 @@ async fn reset(State(shared): State<Arc<Shared>>) -> StatusCode {
 
 #[derive(Deserialize)]
 struct CallsQuery {
-    /// Only calls with a higher number.
+    /// Returns only calls with a higher number.
     #[serde(default)]
     after: u64,
 }
 
-async fn calls(State(shared): State<Arc<Shared>>, Query(query): Query<CallsQuery>) -> Json<Vec<Call>> {
+async fn calls(State(shared): State<Arc<Shared>>, Query(query): Query<CallsQuery>) -> Json<Vec<ApiCall>> {
     Json(shared.lock().calls.iter().filter(|call| call.number > query.after).cloned().collect())
 }
 
@@ -204,7 +208,7 @@ struct TotalsQuery {
 
 async fn totals(State(shared): State<Arc<Shared>>, Query(query): Query<TotalsQuery>) -> Json<Vec<SeriesTotal>> {
     let state = shared.lock();
-    let wanted = |namespace: &str| query.namespace.as_deref().is_none_or(|wanted| wanted == namespace);
-    let series = state.store.iter().filter(|(id, _)| wanted(&id.metric.namespace));
-    Json(series.map(|(id, series)| SeriesTotal::of(id, series)).collect())
+    let matches = |namespace: &str| query.namespace.as_deref().is_none_or(|filter| filter == namespace);
+    let series = state.store.iter().filter(|(id, _)| matches(&id.metric.namespace));
+    Json(series.map(|(id, series)| SeriesTotal::new(id, series)).collect())
 }

@@ -1,20 +1,21 @@
-//! `MetricDatum`: one item of a PutMetricData request, validated.
+//! Reads and validates `MetricDatum`, an item of a PutMetricData request.
 
 use crate::error::{ApiError, ErrorKind};
-use crate::metric::{Dimensions, Unit, invalid, missing, read_dimensions, read_metric_name, too_large};
-use crate::node::Fields;
+use crate::metric::{DimensionMap, invalid, missing, read_dimensions, read_metric_name, too_large};
 use crate::quota::{MAX_AGE_SECONDS, MAX_LEAD_SECONDS, MAX_VALUE_MAGNITUDE, MAX_VALUES_PER_DATUM};
-use crate::statistics::Statistics;
+use crate::request_fields::RequestFields;
+use crate::statistics::StatisticSet;
+use crate::unit::StandardUnit;
 
-/// The finest period a datum can be read at.
+/// The shortest period in which a datum can be queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Resolution {
+pub(crate) enum StorageResolution {
     Second,
     Minute,
 }
 
-impl Resolution {
-    /// Seconds of a bucket.
+impl StorageResolution {
+    /// Returns the length of a bucket in seconds.
     pub(crate) fn seconds(self) -> i64 {
         match self {
             Self::Second => 1,
@@ -23,51 +24,55 @@ impl Resolution {
     }
 }
 
-/// What a datum measured.
+/// The samples of a datum.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measurement {
-    pub(crate) statistics: Statistics,
-    /// Values with how often each occurred; `None` when only a statistic set is known, so no percentile is.
+    pub(crate) statistics: StatisticSet,
+    /// Distinct values and their counts. `None` if the datum has only a statistic set, so that percentiles are not
+    /// available.
     pub(crate) values: Option<Vec<(f64, f64)>>,
 }
 
-/// A datum that CloudWatch accepts.
+/// A valid datum.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Datum {
+pub(crate) struct MetricDatum {
     pub(crate) metric_name: String,
-    pub(crate) dimensions: Dimensions,
-    pub(crate) unit: Unit,
+    pub(crate) dimensions: DimensionMap,
+    pub(crate) unit: StandardUnit,
     /// Whole seconds since the epoch.
     pub(crate) timestamp: i64,
-    pub(crate) resolution: Resolution,
+    pub(crate) resolution: StorageResolution,
     pub(crate) measurement: Measurement,
 }
 
-impl Datum {
-    /// Reads a datum that arrived at `now_millis`. Gives every fault of it, not only the first.
-    pub(crate) fn read(fields: &Fields<'_>, now_millis: i64) -> Result<Self, Vec<ApiError>> {
-        let mut faults = Vec::new();
-        let metric_name = kept(&mut faults, read_metric_name(fields));
-        let dimensions = kept(&mut faults, read_dimensions(fields));
-        let unit = kept(&mut faults, Unit::read(fields));
-        let timestamp = kept(&mut faults, read_timestamp(fields, now_millis));
-        let resolution = kept(&mut faults, read_resolution(fields));
-        let measurement = kept(&mut faults, read_measurement(fields));
+impl MetricDatum {
+    /// Reads a datum that arrived at `now_millis`.
+    ///
+    /// # Errors
+    /// All errors of the datum, not only the first.
+    pub(crate) fn read(fields: &RequestFields<'_>, now_millis: i64) -> Result<Self, Vec<ApiError>> {
+        let mut errors = Vec::new();
+        let metric_name = collect_error(&mut errors, read_metric_name(fields));
+        let dimensions = collect_error(&mut errors, read_dimensions(fields));
+        let unit = collect_error(&mut errors, StandardUnit::read(fields));
+        let timestamp = collect_error(&mut errors, read_timestamp(fields, now_millis));
+        let resolution = collect_error(&mut errors, read_resolution(fields));
+        let measurement = collect_error(&mut errors, read_measurement(fields));
         match (metric_name, dimensions, unit, timestamp, resolution, measurement) {
             (Some(metric_name), Some(dimensions), Some(unit), Some(timestamp), Some(resolution), Some(measurement)) => {
-                let unit = unit.unwrap_or(Unit::NONE);
+                let unit = unit.unwrap_or(StandardUnit::NONE);
                 Ok(Self { metric_name, dimensions, unit, timestamp, resolution, measurement })
             }
-            _ => Err(faults),
+            _ => Err(errors),
         }
     }
 }
 
-fn kept<T>(faults: &mut Vec<ApiError>, result: Result<T, ApiError>) -> Option<T> {
-    result.map_err(|fault| faults.push(fault)).ok()
+fn collect_error<T>(errors: &mut Vec<ApiError>, result: Result<T, ApiError>) -> Option<T> {
+    result.map_err(|error| errors.push(error)).ok()
 }
 
-fn read_timestamp(fields: &Fields<'_>, now_millis: i64) -> Result<i64, ApiError> {
+fn read_timestamp(fields: &RequestFields<'_>, now_millis: i64) -> Result<i64, ApiError> {
     let now = now_millis as f64 / 1_000.0;
     let seconds = fields.time("Timestamp")?.unwrap_or(now);
     let path = fields.path_of("Timestamp");
@@ -83,10 +88,10 @@ fn read_timestamp(fields: &Fields<'_>, now_millis: i64) -> Result<i64, ApiError>
     Ok(seconds.floor() as i64)
 }
 
-fn read_resolution(fields: &Fields<'_>) -> Result<Resolution, ApiError> {
+fn read_resolution(fields: &RequestFields<'_>) -> Result<StorageResolution, ApiError> {
     match fields.integer("StorageResolution")? {
-        Some(1) => Ok(Resolution::Second),
-        None | Some(60) => Ok(Resolution::Minute),
+        Some(1) => Ok(StorageResolution::Second),
+        None | Some(60) => Ok(StorageResolution::Minute),
         Some(_) => {
             let path = fields.path_of("StorageResolution");
             Err(invalid(format!("The parameter {path} must be a value in the set [ 1, 60 ].")))
@@ -94,17 +99,17 @@ fn read_resolution(fields: &Fields<'_>) -> Result<Resolution, ApiError> {
     }
 }
 
-/// Exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`; or the last two together, which CloudWatch
-/// takes as the statistics and the percentiles of the same samples.
-fn read_measurement(fields: &Fields<'_>) -> Result<Measurement, ApiError> {
+/// Reads the samples: exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`. `Values` and
+/// `StatisticValues` together are the percentiles and the statistics of the same samples.
+fn read_measurement(fields: &RequestFields<'_>) -> Result<Measurement, ApiError> {
     let value = fields.number("Value")?;
     let values = fields.numbers("Values")?.filter(|values| !values.is_empty());
     let counts = fields.numbers("Counts")?.filter(|counts| !counts.is_empty());
     let set = fields.structure("StatisticValues")?;
     match (value, values, set) {
         (Some(value), None, None) if counts.is_none() => {
-            let value = in_range(value, &fields.path_of("Value"))?;
-            Ok(Measurement { statistics: Statistics::of(value, 1.0), values: Some(vec![(value, 1.0)]) })
+            let value = check_magnitude(value, &fields.path_of("Value"))?;
+            Ok(Measurement { statistics: StatisticSet::repeated(value, 1.0), values: Some(vec![(value, 1.0)]) })
         }
         (None, Some(values), None) => {
             let (statistics, values) = read_values(fields, &values, counts.as_deref())?;
@@ -119,9 +124,9 @@ fn read_measurement(fields: &Fields<'_>) -> Result<Measurement, ApiError> {
             let (_, values) = read_values(fields, &values, counts.as_deref())?;
             Ok(Measurement { statistics: read_statistic_set(&set)?, values: Some(values) })
         }
-        (Some(_), Some(_), _) => Err(exclusive(fields, "Value", "Values")),
-        (Some(_), None, Some(_)) => Err(exclusive(fields, "Value", "StatisticValues")),
-        (Some(_), None, None) => Err(exclusive(fields, "Value", "Counts")),
+        (Some(_), Some(_), _) => Err(mutually_exclusive(fields, "Value", "Values")),
+        (Some(_), None, Some(_)) => Err(mutually_exclusive(fields, "Value", "StatisticValues")),
+        (Some(_), None, None) => Err(mutually_exclusive(fields, "Value", "Counts")),
         (None, None, Some(_)) => Err(missing(&fields.path_of("Values"))),
         (None, None, None) => {
             let (value, values, set) =
@@ -135,10 +140,10 @@ fn read_measurement(fields: &Fields<'_>) -> Result<Measurement, ApiError> {
 type ValueCounts = Vec<(f64, f64)>;
 
 fn read_values(
-    fields: &Fields<'_>,
+    fields: &RequestFields<'_>,
     values: &[f64],
     counts: Option<&[f64]>,
-) -> Result<(Statistics, ValueCounts), ApiError> {
+) -> Result<(StatisticSet, ValueCounts), ApiError> {
     for (name, length) in [("Values", values.len()), ("Counts", counts.map_or(0, <[f64]>::len))] {
         if length > MAX_VALUES_PER_DATUM {
             return Err(too_large(&fields.path_of(name), MAX_VALUES_PER_DATUM));
@@ -148,33 +153,33 @@ fn read_values(
         let (values, counts) = (fields.path_of("Values"), fields.path_of("Counts"));
         return Err(invalid(format!("The parameters {values} and {counts} must be of the same size.")));
     }
-    let mut statistics = Statistics::EMPTY;
+    let mut statistics = StatisticSet::EMPTY;
     let mut pairs = Vec::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {
-        let value = in_range(*value, &format!("{}.member.{}", fields.path_of("Values"), index + 1))?;
+        let value = check_magnitude(*value, &format!("{}.member.{}", fields.path_of("Values"), index + 1))?;
         let count = counts.and_then(|counts| counts.get(index)).copied().unwrap_or(1.0);
         let path = format!("{}.member.{}", fields.path_of("Counts"), index + 1);
-        let count = positive(in_range(count, &path)?, &path)?;
-        statistics.merge(&Statistics::of(value, count));
+        let count = check_positive(check_magnitude(count, &path)?, &path)?;
+        statistics.merge(&StatisticSet::repeated(value, count));
         pairs.push((value, count));
     }
     Ok((statistics, pairs))
 }
 
-fn read_statistic_set(fields: &Fields<'_>) -> Result<Statistics, ApiError> {
+fn read_statistic_set(fields: &RequestFields<'_>) -> Result<StatisticSet, ApiError> {
     let read = |name: &str| {
         let path = fields.path_of(name);
-        in_range(fields.number(name)?.ok_or_else(|| missing(&path))?, &path)
+        check_magnitude(fields.number(name)?.ok_or_else(|| missing(&path))?, &path)
     };
     let (count, sum, min, max) = (read("SampleCount")?, read("Sum")?, read("Minimum")?, read("Maximum")?);
     if max < min {
         let (max, min) = (fields.path_of("Maximum"), fields.path_of("Minimum"));
         return Err(invalid(format!("The parameter {max} must be greater than {min}.")));
     }
-    Ok(Statistics { count: positive(count, &fields.path_of("SampleCount"))?, sum, min, max })
+    Ok(StatisticSet { count: check_positive(count, &fields.path_of("SampleCount"))?, sum, min, max })
 }
 
-fn in_range(value: f64, path: &str) -> Result<f64, ApiError> {
+fn check_magnitude(value: f64, path: &str) -> Result<f64, ApiError> {
     if value.abs() <= MAX_VALUE_MAGNITUDE {
         Ok(value)
     } else {
@@ -182,59 +187,64 @@ fn in_range(value: f64, path: &str) -> Result<f64, ApiError> {
     }
 }
 
-fn positive(count: f64, path: &str) -> Result<f64, ApiError> {
+fn check_positive(count: f64, path: &str) -> Result<f64, ApiError> {
     if count > 0.0 { Ok(count) } else { Err(invalid(format!("The parameter {path} must be greater than 0."))) }
 }
 
-fn exclusive(fields: &Fields<'_>, one: &str, other: &str) -> ApiError {
+fn mutually_exclusive(fields: &RequestFields<'_>, one: &str, other: &str) -> ApiError {
     let (one, other) = (fields.path_of(one), fields.path_of(other));
-    let message = format!("The parameters {one} and {other} are mutually exclusive and you have specified both.");
+    let message =
+        format!("The parameters {one} and {other} are mutually mutually_exclusive and you have specified both.");
     ApiError::new(ErrorKind::InvalidParameterCombination, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::{Node, TimeForm};
+    use crate::request_fields::TimeForm;
+    use crate::wire_value::WireValue;
 
     const NOW: i64 = 1_795_170_600_000;
     const NOW_SECONDS: f64 = 1_795_170_600.0;
 
-    fn read(extra: Vec<(&str, Node)>) -> Result<Datum, Vec<ApiError>> {
-        let mut fields = vec![("MetricName".to_owned(), Node::text("m"))];
+    fn read(extra: Vec<(&str, WireValue)>) -> Result<MetricDatum, Vec<ApiError>> {
+        let mut fields = vec![("MetricName".to_owned(), WireValue::text("m"))];
         fields.extend(extra.into_iter().map(|(name, node)| (name.to_owned(), node)));
-        Datum::read(&Fields::root(&Node::Map(fields), TimeForm::Number).unwrap(), NOW)
+        MetricDatum::read(&RequestFields::root(&WireValue::Structure(fields), TimeForm::Number).unwrap(), NOW)
     }
 
-    fn fault(extra: Vec<(&str, Node)>) -> ApiError {
+    fn first_error(extra: Vec<(&str, WireValue)>) -> ApiError {
         read(extra).unwrap_err().remove(0)
     }
 
-    fn value(value: f64) -> (&'static str, Node) {
-        ("Value", Node::Number(value))
+    fn value(value: f64) -> (&'static str, WireValue) {
+        ("Value", WireValue::Number(value))
     }
 
-    fn numbers(name: &'static str, values: impl IntoIterator<Item = f64>) -> (&'static str, Node) {
-        (name, Node::List(values.into_iter().map(Node::Number).collect()))
+    fn numbers(name: &'static str, values: impl IntoIterator<Item = f64>) -> (&'static str, WireValue) {
+        (name, WireValue::List(values.into_iter().map(WireValue::Number).collect()))
     }
 
-    fn set(count: f64, sum: f64, min: f64, max: f64) -> (&'static str, Node) {
+    fn set(count: f64, sum: f64, min: f64, max: f64) -> (&'static str, WireValue) {
         let fields = [("SampleCount", count), ("Sum", sum), ("Minimum", min), ("Maximum", max)];
-        ("StatisticValues", Node::map(fields.map(|(name, value)| (name, Node::Number(value)))))
+        ("StatisticValues", WireValue::structure(fields.map(|(name, value)| (name, WireValue::Number(value)))))
     }
 
     #[test]
-    fn a_value_is_one_sample_now_without_a_unit() {
+    fn a_value_defaults_to_one_sample_now_without_a_unit() {
         let datum = read(vec![value(2.5)]).unwrap();
-        assert_eq!((datum.unit, datum.resolution, datum.timestamp), (Unit::NONE, Resolution::Minute, NOW / 1_000));
-        assert_eq!(datum.measurement.statistics, Statistics { count: 1.0, sum: 2.5, min: 2.5, max: 2.5 });
+        assert_eq!(
+            (datum.unit, datum.resolution, datum.timestamp),
+            (StandardUnit::NONE, StorageResolution::Minute, NOW / 1_000)
+        );
+        assert_eq!(datum.measurement.statistics, StatisticSet { count: 1.0, sum: 2.5, min: 2.5, max: 2.5 });
         assert_eq!(datum.measurement.values, Some(vec![(2.5, 1.0)]));
     }
 
     #[test]
-    fn values_and_counts_have_statistics_and_percentiles() {
+    fn values_and_counts_give_statistics_and_percentiles() {
         let datum = read(vec![numbers("Values", [1.0, 3.0]), numbers("Counts", [2.0, 4.0])]).unwrap();
-        assert_eq!(datum.measurement.statistics, Statistics { count: 6.0, sum: 14.0, min: 1.0, max: 3.0 });
+        assert_eq!(datum.measurement.statistics, StatisticSet { count: 6.0, sum: 14.0, min: 1.0, max: 3.0 });
         assert_eq!(datum.measurement.values, Some(vec![(1.0, 2.0), (3.0, 4.0)]));
         assert_eq!(read(vec![numbers("Values", [1.0, 3.0])]).unwrap().measurement.statistics.count, 2.0);
     }
@@ -247,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn a_statistic_set_beside_values_gives_the_statistics() {
+    fn a_statistic_set_overrides_the_statistics_of_values() {
         let datum = read(vec![numbers("Values", [1.1]), numbers("Counts", [3.0]), set(3.0, 3.33, 1.0, 1.2)]).unwrap();
-        assert_eq!(datum.measurement.statistics, Statistics { count: 3.0, sum: 3.33, min: 1.0, max: 1.2 });
+        assert_eq!(datum.measurement.statistics, StatisticSet { count: 3.0, sum: 3.33, min: 1.0, max: 1.2 });
         assert_eq!(datum.measurement.values, Some(vec![(1.1, 3.0)]));
     }
 
     #[test]
-    fn forms_that_exclude_each_other_are_refused() {
+    fn exactly_one_form_of_samples_is_required() {
         for extra in [
             vec![value(1.0), numbers("Values", [1.0])],
             vec![value(1.0), set(1.0, 1.0, 1.0, 1.0)],
@@ -262,34 +272,34 @@ mod tests {
             vec![],
             vec![numbers("Values", [])],
         ] {
-            assert_eq!(fault(extra).kind(), &ErrorKind::InvalidParameterCombination);
+            assert_eq!(first_error(extra).kind(), &ErrorKind::InvalidParameterCombination);
         }
     }
 
     #[test]
-    fn values_and_counts_have_their_quota() {
+    fn values_and_counts_have_a_quota() {
         let ones = |n: usize| vec![1.0; n];
         for (n, good) in [(149, true), (150, true), (151, false)] {
             assert_eq!(read(vec![numbers("Values", ones(n))]).is_ok(), good, "{n}");
             assert_eq!(read(vec![numbers("Values", ones(n)), numbers("Counts", ones(n))]).is_ok(), good, "{n}");
         }
-        let message = fault(vec![numbers("Values", ones(151))]).message().to_owned();
+        let message = first_error(vec![numbers("Values", ones(151))]).message().to_owned();
         assert_eq!(message, "The collection Values must not have a size greater than 150.");
         assert!(read(vec![numbers("Values", ones(2)), numbers("Counts", ones(3))]).is_err());
     }
 
     #[test]
-    fn numbers_have_their_range() {
-        let most = MAX_VALUE_MAGNITUDE;
+    fn numbers_have_a_range() {
+        let max = MAX_VALUE_MAGNITUDE;
         for sign in [1.0, -1.0] {
-            let edges = [most.next_down(), most, most.next_up()].map(|edge| read(vec![value(sign * edge)]).is_ok());
+            let edges = [max.next_down(), max, max.next_up()].map(|edge| read(vec![value(sign * edge)]).is_ok());
             assert_eq!(edges, [true, true, false]);
         }
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert!(read(vec![numbers("Values", [1.0, bad])]).is_err());
             assert!(read(vec![set(1.0, bad, 1.0, 1.0)]).is_err());
         }
-        assert_eq!(fault(vec![value(f64::NAN)]).message(), "The value NaN for parameter Value is invalid.");
+        assert_eq!(first_error(vec![value(f64::NAN)]).message(), "The value NaN for parameter Value is invalid.");
         for count in [0.0, -1.0] {
             assert!(read(vec![numbers("Values", [1.0]), numbers("Counts", [count])]).is_err());
             assert!(read(vec![set(count, 1.0, 1.0, 1.0)]).is_err());
@@ -298,8 +308,8 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_have_their_range() {
-        let at = |seconds: f64| read(vec![value(1.0), ("Timestamp", Node::Number(seconds))]);
+    fn timestamps_have_a_range() {
+        let at = |seconds: f64| read(vec![value(1.0), ("Timestamp", WireValue::Number(seconds))]);
         let (oldest, newest) = (NOW_SECONDS - MAX_AGE_SECONDS, NOW_SECONDS + MAX_LEAD_SECONDS);
         assert_eq!([oldest - 1.0, oldest, oldest + 1.0].map(|s| at(s).is_ok()), [false, true, true]);
         assert_eq!([newest - 1.0, newest, newest + 1.0].map(|s| at(s).is_ok()), [true, true, false]);
@@ -307,19 +317,20 @@ mod tests {
     }
 
     #[test]
-    fn resolution_is_1_or_60() {
-        let of = |n: f64| read(vec![value(1.0), ("StorageResolution", Node::Number(n))]).map(|datum| datum.resolution);
-        assert_eq!(of(1.0).unwrap(), Resolution::Second);
-        assert_eq!(of(60.0).unwrap(), Resolution::Minute);
+    fn resolution_must_be_1_or_60() {
+        let of =
+            |n: f64| read(vec![value(1.0), ("StorageResolution", WireValue::Number(n))]).map(|datum| datum.resolution);
+        assert_eq!(of(1.0).unwrap(), StorageResolution::Second);
+        assert_eq!(of(60.0).unwrap(), StorageResolution::Minute);
         for n in [0.0, 2.0, 59.0, 61.0, 1.5] {
             assert!(of(n).is_err(), "{n}");
         }
     }
 
     #[test]
-    fn every_fault_of_a_datum_is_told() {
-        let faults =
-            read(vec![value(f64::NAN), ("Timestamp", Node::Number(0.0)), ("Unit", Node::text("x"))]).unwrap_err();
-        assert_eq!(faults.len(), 3);
+    fn all_errors_of_a_datum_are_returned() {
+        let errors = read(vec![value(f64::NAN), ("Timestamp", WireValue::Number(0.0)), ("Unit", WireValue::text("x"))])
+            .unwrap_err();
+        assert_eq!(errors.len(), 3);
     }
 }

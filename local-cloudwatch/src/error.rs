@@ -1,10 +1,10 @@
-//! Errors as the API tells them: each has AWS's two names and a status per protocol.
+//! API errors. AWS names each error twice, by shape and by Query code, and its status depends on the protocol.
 
 use axum::http::StatusCode;
 
-use crate::protocol::Protocol;
+use crate::protocol::ApiProtocol;
 
-/// What is wrong with a call.
+/// The kind of an API error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
     InvalidParameterValue,
@@ -12,7 +12,7 @@ pub(crate) enum ErrorKind {
     MissingParameter,
     InvalidNextToken,
     ValidationError,
-    /// The body is not of its protocol's form, or a field is not of its type.
+    /// The body cannot be decoded, or a field has the wrong type.
     Serialization,
     UnknownOperation,
     RequestEntityTooLarge,
@@ -21,17 +21,17 @@ pub(crate) enum ErrorKind {
     SignatureMismatch,
     IncompleteSignature,
     ExpiredToken,
-    /// A failure that a test ordered.
-    Ordered {
+    /// A failure that a test injected.
+    Injected {
         status: StatusCode,
         code: String,
         headers: Vec<(String, String)>,
-        /// The whole body, where another server than CloudWatch is to answer.
+        /// The body of a response from a server other than CloudWatch.
         foreign_body: Option<String>,
     },
 }
 
-/// An error answer: what AWS calls it, and a message for people.
+/// An error response: its kind and a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct ApiError {
@@ -52,31 +52,31 @@ impl ApiError {
         &self.message
     }
 
-    /// Headers beside those every error has.
+    /// Returns the additional headers of an injected failure.
     pub(crate) fn headers(&self) -> &[(String, String)] {
         match &self.kind {
-            ErrorKind::Ordered { headers, .. } => headers,
+            ErrorKind::Injected { headers, .. } => headers,
             _ => &[],
         }
     }
 
-    /// The body of another server's answer, where one was ordered.
+    /// Returns the body of a response from a server other than CloudWatch, if a test injected one.
     pub(crate) fn foreign_body(&self) -> Option<&str> {
         match &self.kind {
-            ErrorKind::Ordered { foreign_body, .. } => foreign_body.as_deref(),
+            ErrorKind::Injected { foreign_body, .. } => foreign_body.as_deref(),
             _ => None,
         }
     }
 
-    /// The code as the protocol names it: JSON and CBOR by the shape's name, Query by the older code.
-    pub(crate) fn code(&self, protocol: Protocol) -> &str {
+    /// Returns the error code in `protocol`: the shape's name in JSON and CBOR, the older code in Query.
+    pub(crate) fn code(&self, protocol: ApiProtocol) -> &str {
         match protocol {
-            Protocol::Json | Protocol::Cbor => self.shape(),
-            Protocol::Query => self.query_code(),
+            ApiProtocol::Json | ApiProtocol::Cbor => self.shape(),
+            ApiProtocol::Query => self.query_code(),
         }
     }
 
-    /// The name of the error's shape, without its namespace.
+    /// Returns the name of the error's shape, without its namespace.
     pub(crate) fn shape(&self) -> &str {
         match &self.kind {
             ErrorKind::InvalidParameterValue => "InvalidParameterValueException",
@@ -92,11 +92,11 @@ impl ApiError {
             ErrorKind::SignatureMismatch => "InvalidSignatureException",
             ErrorKind::IncompleteSignature => "IncompleteSignatureException",
             ErrorKind::ExpiredToken => "ExpiredTokenException",
-            ErrorKind::Ordered { code, .. } => code,
+            ErrorKind::Injected { code, .. } => code,
         }
     }
 
-    /// The code of the Query protocol, which JSON's `x-amzn-query-error` carries too.
+    /// Returns the Query code, which JSON and CBOR send in `x-amzn-query-error`.
     pub(crate) fn query_code(&self) -> &str {
         match &self.kind {
             ErrorKind::InvalidParameterValue => "InvalidParameterValue",
@@ -112,31 +112,31 @@ impl ApiError {
             ErrorKind::SignatureMismatch => "SignatureDoesNotMatch",
             ErrorKind::IncompleteSignature => "IncompleteSignature",
             ErrorKind::ExpiredToken => "ExpiredToken",
-            ErrorKind::Ordered { code, .. } => code,
+            ErrorKind::Injected { code, .. } => code,
         }
     }
 
-    /// Faults of authentication are 403 in Query and 400 in the newer protocols, as AWS answers them.
-    pub(crate) fn status(&self, protocol: Protocol) -> StatusCode {
+    /// Returns the HTTP status. As in AWS, authentication errors are 403 in Query and 400 in JSON and CBOR.
+    pub(crate) fn status(&self, protocol: ApiProtocol) -> StatusCode {
         match (&self.kind, protocol) {
-            (ErrorKind::Ordered { status, .. }, _) => *status,
+            (ErrorKind::Injected { status, .. }, _) => *status,
             (ErrorKind::RequestEntityTooLarge, _) => StatusCode::PAYLOAD_TOO_LARGE,
-            (ErrorKind::UnknownOperation, Protocol::Json | Protocol::Cbor) => StatusCode::NOT_FOUND,
+            (ErrorKind::UnknownOperation, ApiProtocol::Json | ApiProtocol::Cbor) => StatusCode::NOT_FOUND,
             (
                 ErrorKind::MissingAuthenticationToken
                 | ErrorKind::UnrecognizedClient
                 | ErrorKind::SignatureMismatch
                 | ErrorKind::IncompleteSignature
                 | ErrorKind::ExpiredToken,
-                Protocol::Query,
+                ApiProtocol::Query,
             ) => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         }
     }
 
-    /// Whose fault it is, in Query's words.
-    pub(crate) fn fault(&self) -> &'static str {
-        if self.status(Protocol::Query).is_server_error() { "Receiver" } else { "Sender" }
+    /// Returns Query's `Type`: `Sender` for a client error, `Receiver` for a server error.
+    pub(crate) fn error_type(&self) -> &'static str {
+        if self.status(ApiProtocol::Query).is_server_error() { "Receiver" } else { "Sender" }
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_and_query_have_their_own_names_and_statuses() {
+    fn json_and_query_have_different_codes_and_statuses() {
         let cases = [
             (ErrorKind::InvalidParameterValue, "InvalidParameterValueException", 400, "InvalidParameterValue", 400),
             (ErrorKind::MissingParameter, "MissingRequiredParameterException", 400, "MissingParameter", 400),
@@ -157,17 +157,20 @@ mod tests {
         ];
         for (kind, shape, json_status, query, query_status) in cases {
             let error = ApiError::new(kind, "");
-            assert_eq!((error.code(Protocol::Json), error.status(Protocol::Json).as_u16()), (shape, json_status));
-            assert_eq!((error.code(Protocol::Query), error.status(Protocol::Query).as_u16()), (query, query_status));
+            assert_eq!((error.code(ApiProtocol::Json), error.status(ApiProtocol::Json).as_u16()), (shape, json_status));
+            assert_eq!(
+                (error.code(ApiProtocol::Query), error.status(ApiProtocol::Query).as_u16()),
+                (query, query_status)
+            );
         }
     }
 
     #[test]
-    fn a_server_error_is_the_receivers_fault() {
+    fn a_server_error_has_the_type_receiver() {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let kind =
-            ErrorKind::Ordered { status, code: "ServiceUnavailable".into(), headers: Vec::new(), foreign_body: None };
-        assert_eq!(ApiError::new(kind, "").fault(), "Receiver");
-        assert_eq!(ApiError::new(ErrorKind::InvalidParameterValue, "").fault(), "Sender");
+            ErrorKind::Injected { status, code: "ServiceUnavailable".into(), headers: Vec::new(), foreign_body: None };
+        assert_eq!(ApiError::new(kind, "").error_type(), "Receiver");
+        assert_eq!(ApiError::new(ErrorKind::InvalidParameterValue, "").error_type(), "Sender");
     }
 }

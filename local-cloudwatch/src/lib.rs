@@ -1,15 +1,15 @@
-//! A CloudWatch for one machine: for the demo, docker compose and the tests.
+//! A CloudWatch server for one machine, used by the demo, docker compose and the tests.
 //!
-//! It takes PutMetricData in all three protocols of CloudWatch, verifies every signature, checks every quota, aggregates
-//! as CloudWatch does and answers ListMetrics, GetMetricStatistics and GetMetricData. It hands out short-lived credentials
-//! as ECS, EKS, EC2 and STS do, and refuses them when they have expired. It shares no code with the modules:
-//! it is what they are measured against.
+//! The server accepts PutMetricData in all three of CloudWatch's protocols, verifies every signature, enforces every
+//! quota, aggregates as CloudWatch does, and implements ListMetrics, GetMetricStatistics and GetMetricData. It issues
+//! short-lived credentials as ECS, EKS, EC2 and STS do, and rejects them once they have expired. It shares no code with
+//! the modules, because the tests use it as their oracle.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new()?.block_on(async {
-//! use local_cloudwatch::{Failure, LocalCloudWatch, Options};
+//! use local_cloudwatch::{Failure, LocalCloudWatch, ServerOptions};
 //!
-//! let cloudwatch = LocalCloudWatch::start(Options::default()).await?;
+//! let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await?;
 //! cloudwatch.fail_next(2, Failure::new(400, "ThrottlingException"));
 //! // … a program publishes to cloudwatch.url() …
 //! assert!(cloudwatch.totals("Envoy/Requests").is_empty());
@@ -19,27 +19,28 @@
 //! # Ok::<_, std::io::Error>(())
 //! ```
 
+mod access_key;
 mod api;
+mod authorization;
 mod body;
 mod call;
 mod clock;
 mod connection;
 mod control;
+mod credential_endpoint;
 mod datum;
 mod entity;
 mod error;
+mod fault;
 mod issuer;
-mod key;
-mod metadata;
 mod metric;
-mod node;
 mod operation;
 mod overview;
 mod page;
 mod protocol;
 pub mod quota;
+mod request_fields;
 mod router;
-mod rule;
 mod server;
 mod signature;
 mod state;
@@ -47,10 +48,14 @@ mod statistics;
 mod store;
 mod sts;
 mod terminal;
+mod total;
+mod unit;
+mod wire_value;
 
-pub use call::{BucketTotal, Call, SeriesTotal};
-pub use issuer::{CredentialCall, Endpoint, SECRET_MARK};
-pub use key::Key;
-pub use protocol::Protocol;
-pub use rule::{Failure, When};
-pub use server::{DEFAULT_KEY, LocalCloudWatch, Options};
+pub use access_key::AccessKey;
+pub use call::ApiCall;
+pub use fault::{DropPoint, Failure};
+pub use issuer::{CredentialCall, CredentialEndpoint, SECRET_MARK};
+pub use protocol::ApiProtocol;
+pub use server::{DEFAULT_KEY, LocalCloudWatch, ServerOptions};
+pub use total::{BucketTotal, SeriesTotal};

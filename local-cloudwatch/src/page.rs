@@ -1,4 +1,4 @@
-//! The page at `/`: its files, and what it shows as JSON.
+//! The web page at `/`: its files and its data as JSON.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use axum::{Json, Router};
 use crate::overview::{Overview, Selection};
 use crate::state::Shared;
 
-/// Only the page's own files may run, whatever a datum holds.
+/// Only the page's own scripts run, whatever text a client sends in a datum.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Routes below `/_local`.
+/// Returns the routes below `/_local`.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/page.css", get(async || file("text/css; charset=utf-8", include_str!("page/page.css"))))
@@ -29,7 +29,7 @@ pub(crate) async fn html() -> impl IntoResponse {
 }
 
 async fn overview(State(shared): State<Arc<Shared>>, Query(selection): Query<Selection>) -> Json<Overview> {
-    Json(Overview::of(&shared, &selection))
+    Json(Overview::new(&shared, &selection))
 }
 
 fn file(media: &'static str, text: &'static str) -> impl IntoResponse {

@@ -1,50 +1,50 @@
-//! CloudWatch's quotas, by the words of its documentation.
+//! CloudWatch's quotas, as documented by AWS.
 
-/// `MetricDatum` items of one PutMetricData request, those inside `EntityMetricData` included.
+/// Maximum `MetricDatum` items in a PutMetricData request, including those in `EntityMetricData`.
 pub const MAX_DATA_PER_REQUEST: usize = 1_000;
-/// Bytes of a request's body, uncompressed.
+/// Maximum size of a request body in bytes, uncompressed.
 pub const MAX_REQUEST_BYTES: usize = 1_000_000;
-/// Items of `Values` (and of `Counts`) in one datum.
+/// Maximum items in `Values` and in `Counts` of a datum.
 pub const MAX_VALUES_PER_DATUM: usize = 150;
-/// Dimensions of one metric.
+/// Maximum dimensions of a metric.
 pub const MAX_DIMENSIONS: usize = 30;
-/// Characters of a dimension's name.
+/// Maximum characters in a dimension name.
 pub const MAX_DIMENSION_NAME_CHARS: usize = 255;
-/// Characters of a dimension's value.
+/// Maximum characters in a dimension value.
 pub const MAX_DIMENSION_VALUE_CHARS: usize = 1_024;
-/// Characters of a metric's name.
+/// Maximum characters in a metric name.
 pub const MAX_METRIC_NAME_CHARS: usize = 255;
-/// Characters of a namespace.
+/// Maximum characters in a namespace.
 pub const MAX_NAMESPACE_CHARS: usize = 255;
-/// Namespaces that begin so belong to AWS.
+/// Prefix of the namespaces reserved for AWS services.
 pub const RESERVED_NAMESPACE_PREFIX: &str = "AWS/";
-/// Largest magnitude of a value: 2^360.
+/// Maximum magnitude of a value: 2^360.
 pub const MAX_VALUE_MAGNITUDE: f64 = f64::from_bits((1023 + 360) << 52);
-/// Seconds a datum may be older than the time of arrival: two weeks.
+/// Maximum age of a datum on arrival, in seconds: two weeks.
 pub const MAX_AGE_SECONDS: f64 = 14.0 * 86_400.0;
-/// Seconds a datum may be ahead of the time of arrival: two hours.
+/// Maximum seconds that a timestamp can be in the future: two hours.
 pub const MAX_LEAD_SECONDS: f64 = 2.0 * 3_600.0;
-/// Milliseconds a signature's `x-amz-date` may differ from the server's clock: five minutes.
+/// Maximum difference between `x-amz-date` and the server's clock, in milliseconds: five minutes.
 pub const MAX_CLOCK_SKEW_MILLIS: i64 = 5 * 60 * 1_000;
-/// Entities of one PutMetricData request.
+/// Maximum entities in a PutMetricData request.
 pub const MAX_ENTITIES: usize = 2;
-/// Fewest key attributes of an entity.
+/// Minimum key attributes of an entity.
 pub const MIN_ENTITY_KEY_ATTRIBUTES: usize = 2;
-/// Most key attributes of an entity.
+/// Maximum key attributes of an entity.
 pub const MAX_ENTITY_KEY_ATTRIBUTES: usize = 4;
-/// Attributes of an entity beside its key.
+/// Maximum attributes of an entity, not counting its key attributes.
 pub const MAX_ENTITY_ATTRIBUTES: usize = 10;
-/// Metrics of one ListMetrics answer.
+/// Maximum metrics in a ListMetrics response.
 pub const MAX_LISTED_METRICS: usize = 500;
-/// Dimension filters of one ListMetrics request.
+/// Maximum dimension filters in a ListMetrics request.
 pub const MAX_DIMENSION_FILTERS: usize = 10;
-/// Datapoints of one GetMetricStatistics answer.
+/// Maximum datapoints in a GetMetricStatistics response.
 pub const MAX_STATISTICS_DATAPOINTS: i64 = 1_440;
-/// Datapoints of one GetMetricData answer.
+/// Maximum datapoints in a GetMetricData response.
 pub const MAX_METRIC_DATA_DATAPOINTS: usize = 100_800;
-/// Queries of one GetMetricData request.
+/// Maximum queries in a GetMetricData request.
 pub const MAX_METRIC_DATA_QUERIES: usize = 500;
-/// Percentiles of one GetMetricStatistics request.
+/// Maximum percentiles in a GetMetricStatistics request.
 pub const MAX_EXTENDED_STATISTICS: usize = 10;
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_magnitude_is_two_to_the_360() {
+    fn the_maximum_magnitude_is_two_to_the_360() {
         assert_eq!(MAX_VALUE_MAGNITUDE, 2f64.powi(360));
     }
 }

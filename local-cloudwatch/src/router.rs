@@ -1,4 +1,4 @@
-//! Which path leads where.
+//! The routes of the server.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 
 use crate::state::Shared;
-use crate::{api, clock, control, metadata, page};
+use crate::{api, clock, control, credential_endpoint, page};
 
-/// All of the server: the API and the page share `/`, credentials are handed out at AWS's own paths, everything of the
-/// server's own is under `/_local/`.
+/// Returns all routes. The API and the page share `/`, credential endpoints have the same paths as in AWS, and the
+/// controls are under `/_local/`.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(page::html).post(api::handle))
         .route("/service/{service}/operation/{operation}", post(api::handle))
-        .merge(metadata::router())
+        .merge(credential_endpoint::router())
         .nest("/_local", control::router().merge(page::router()))
-        .layer(middleware::map_response_with_state(Arc::clone(&shared), date))
+        .layer(middleware::map_response_with_state(Arc::clone(&shared), add_date))
         .with_state(shared)
 }
 
-/// Every answer has the `Date` of the server's clock, from which clients learn their skew.
-async fn date(State(shared): State<Arc<Shared>>, mut response: Response<Body>) -> Response<Body> {
-    if let Ok(date) = HeaderValue::try_from(clock::http_date(shared.clock.now_millis())) {
-        response.headers_mut().insert(header::DATE, date);
+/// Adds the `Date` of the server's clock to every response. Clients use it to correct their clock.
+async fn add_date(State(shared): State<Arc<Shared>>, mut response: Response<Body>) -> Response<Body> {
+    if let Ok(add_date) = HeaderValue::try_from(clock::http_date(shared.clock.now_millis())) {
+        response.headers_mut().insert(header::DATE, add_date);
     }
     response
 }

@@ -9,49 +9,50 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::call::{Call, SeriesTotal};
+use crate::access_key::AccessKey;
+use crate::call::ApiCall;
 use crate::connection;
+use crate::fault::{DropPoint, Failure, Fault};
 use crate::issuer::CredentialCall;
-use crate::key::Key;
 use crate::router::router;
-use crate::rule::{Action, Failure, When};
 use crate::state::Shared;
 use crate::terminal::Terminal;
+use crate::total::SeriesTotal;
 
-/// The access key and the secret of the pair that is known unless others are given.
+/// ID and secret of the default access key.
 pub const DEFAULT_KEY: (&str, &str) = ("local", "local");
 
-/// How long the listener rests after it could not accept, for instance for want of file descriptors.
+/// Pause after a failed accept, for example when file descriptors are exhausted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// How to start a server.
+/// Configuration of a server.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// Where to listen; port 0 picks a free one. By default `127.0.0.1:0`.
+pub struct ServerOptions {
+    /// Address to listen on; port 0 picks a free port. `127.0.0.1:0` by default.
     pub listen: SocketAddr,
-    /// The only region that signatures may be scoped to; any when it is `None`, the default.
+    /// The only accepted region of signatures. `None` accepts every region and is the default.
     pub region: Option<String>,
-    /// The key pairs that may sign; by default only [`DEFAULT_KEY`].
-    pub keys: Vec<Key>,
-    /// Whether to print nothing about calls. True by default.
+    /// The accepted access keys. Only [`DEFAULT_KEY`] by default.
+    pub keys: Vec<AccessKey>,
+    /// Suppresses the line printed for each call. True by default.
     pub is_quiet: bool,
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             region: None,
-            keys: vec![Key::new(DEFAULT_KEY.0, DEFAULT_KEY.1)],
+            keys: vec![AccessKey::new(DEFAULT_KEY.0, DEFAULT_KEY.1)],
             is_quiet: true,
         }
     }
 }
 
-/// A CloudWatch that runs on the current tokio runtime until it is shut down or dropped.
+/// A CloudWatch server that runs on the current tokio runtime until it is shut down or dropped.
 ///
-/// Orders ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) concern PutMetricData calls whose signature
-/// is good; each is carried out once per call, in the order they were given.
+/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to PutMetricData calls with a
+/// valid signature, one fault per call, in the order of injection.
 #[derive(Debug)]
 pub struct LocalCloudWatch {
     address: SocketAddr,
@@ -61,7 +62,7 @@ pub struct LocalCloudWatch {
 
 #[derive(Debug)]
 struct Listening {
-    /// Its end ends the task.
+    /// Stops the task when dropped.
     _stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -70,8 +71,8 @@ impl LocalCloudWatch {
     /// Starts a server.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub async fn start(options: Options) -> io::Result<Self> {
+    /// Fails if it cannot listen on the address.
+    pub async fn start(options: ServerOptions) -> io::Result<Self> {
         let terminal = if options.is_quiet { Terminal::Silent } else { Terminal::Shown };
         let shared = Arc::new(Shared::new(options.keys, options.region, terminal));
         let listener = TcpListener::bind(options.listen).await?;
@@ -80,94 +81,94 @@ impl LocalCloudWatch {
         Ok(Self { address, shared, listening })
     }
 
-    /// Where the server listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The endpoint: `http://ADDRESS`.
+    /// Returns the endpoint, `http://ADDRESS`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What is stored in a namespace, by series.
+    /// Returns the stored totals of each series in a namespace.
     pub fn totals(&self, namespace: &str) -> Vec<SeriesTotal> {
         let state = self.shared.lock();
         let series = state.store.iter().filter(|(id, _)| id.metric.namespace == namespace);
-        series.map(|(id, series)| SeriesTotal::of(id, series)).collect()
+        series.map(|(id, series)| SeriesTotal::new(id, series)).collect()
     }
 
-    /// The calls of the API by arrival: at most the latest 50,000, refused, dropped and reading ones included.
-    pub fn calls(&self) -> Vec<Call> {
+    /// Returns the latest 50,000 API calls in order of arrival, including failed calls, dropped calls and queries.
+    pub fn calls(&self) -> Vec<ApiCall> {
         self.shared.lock().calls.iter().cloned().collect()
     }
 
-    /// Orders that the next `calls` PutMetricData calls store nothing and get `failure`.
+    /// Makes the next `calls` PutMetricData calls store nothing and return `failure`.
     pub fn fail_next(&self, calls: usize, failure: Failure) {
-        self.shared.lock().rules.push(calls, Action::Fail(failure));
+        self.shared.lock().faults.push(calls, Fault::Fail(failure));
     }
 
-    /// Orders that the connections of the next `calls` PutMetricData calls are reset without an answer.
-    pub fn drop_next(&self, calls: usize, when: When) {
-        self.shared.lock().rules.push(calls, Action::Drop(when));
+    /// Resets the connections of the next `calls` PutMetricData calls without a response.
+    pub fn drop_next(&self, calls: usize, point: DropPoint) {
+        self.shared.lock().faults.push(calls, Fault::Drop(point));
     }
 
-    /// Lets every answer of the API, from now on, come so much later than the call was carried out.
+    /// Delays every API response from now on. Calls are still executed on arrival.
     pub fn delay(&self, delay: Duration) {
         self.shared.lock().delay = delay;
     }
 
-    /// Sets the server's clock so many milliseconds ahead of the machine's, or behind it, replacing the former shift.
+    /// Sets the server's clock `millis` ahead of the host's (behind it if negative), replacing the previous shift.
     pub fn shift_clock(&self, millis: i64) {
         self.shared.clock.shift(millis);
     }
 
-    /// Replaces the key pairs that may sign.
-    pub fn set_keys(&self, keys: Vec<Key>) {
+    /// Replaces the accepted access keys.
+    pub fn set_keys(&self, keys: Vec<AccessKey>) {
         self.shared.lock().keys = keys;
     }
 
-    /// Lets credentials that are handed out from now on live for so long; an hour by default.
+    /// Sets the lifetime of credentials issued from now on; one hour by default.
     pub fn set_lifetime(&self, lifetime: Duration) {
         self.shared.lock().issuer.lifetime = lifetime;
     }
 
-    /// Orders that the next `calls` calls for credentials get `status`, wherever they are made.
+    /// Makes the next `calls` calls to any credential endpoint fail with `status`.
     pub fn fail_next_credentials(&self, calls: usize, status: u16) {
         self.shared.lock().issuer.fail_next(calls, status);
     }
 
-    /// The tokens by which pods and web identities are known; at the start there is one.
+    /// Returns the accepted tokens of pods and web identities; initially there is one.
     pub fn identity_tokens(&self) -> Vec<String> {
         self.shared.lock().issuer.identity_tokens.clone()
     }
 
-    /// Replaces the tokens by which pods and web identities are known.
+    /// Replaces the accepted tokens of pods and web identities.
     pub fn set_identity_tokens(&self, tokens: Vec<String>) {
         self.shared.lock().issuer.identity_tokens = tokens;
     }
 
-    /// The calls for credentials, by arrival: at most the latest 10,000.
+    /// Returns the latest 10,000 calls to credential endpoints, in order of arrival.
     pub fn credential_calls(&self) -> Vec<CredentialCall> {
         self.shared.lock().issuer.calls().cloned().collect()
     }
 
-    /// Forgets data, calls, orders, delay and the clock's shift, and knows the keys of the start again.
+    /// Restores the initial state: discards data, calls, faults, delay and clock shift, and restores the initial keys.
     pub fn reset(&self) {
         self.shared.reset();
     }
 
-    /// Plays an outage: closes the listener and all connections, so that connecting is refused. Returns when that is so.
+    /// Simulates an outage: closes the listener and all connections, and returns once new connections are refused.
     pub async fn pause(&self) {
         if let Some(listening) = self.listening.lock().await.take() {
             listening.stop().await;
         }
     }
 
-    /// Listens again, on the same address. Does nothing unless paused.
+    /// Listens again on the same address. Does nothing unless paused.
     ///
     /// # Errors
-    /// When the address cannot be listened on, for instance because another program took it meanwhile.
+    /// Fails if it cannot listen on the address, for example because another program uses it now.
     pub async fn resume(&self) -> io::Result<()> {
         let mut listening = self.listening.lock().await;
         if listening.is_none() {
@@ -177,7 +178,7 @@ impl LocalCloudWatch {
         Ok(())
     }
 
-    /// Closes the listener and all connections at once.
+    /// Closes the listener and all connections immediately.
     pub async fn shutdown(self) {
         self.pause().await;
     }
@@ -191,7 +192,7 @@ impl Listening {
 
     async fn stop(self) {
         drop(self._stop);
-        // The task has no result; that it panicked would have been seen by its clients.
+        // The task returns nothing, and its clients would have noticed a panic.
         let _ = self.task.await;
     }
 }

@@ -1,72 +1,72 @@
-//! Everything the server knows, behind one lock.
+//! The state of the server, behind one lock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::access_key::AccessKey;
 use crate::call::CallLog;
-use crate::clock::Clock;
-use crate::issuer::{Endpoint, Issued, Issuer};
-use crate::key::Key;
-use crate::rule::Rules;
-use crate::store::Store;
+use crate::clock::ShiftableClock;
+use crate::fault::FaultQueue;
+use crate::issuer::{CredentialEndpoint, CredentialIssuer, TemporaryCredentials};
+use crate::store::MetricStore;
 use crate::terminal::Terminal;
 
-/// What connections, the handle of the library and the page share.
+/// Shared by all connections and the `LocalCloudWatch` handle.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) clock: Clock,
+    pub(crate) clock: ShiftableClock,
     pub(crate) region: Option<String>,
     pub(crate) terminal: Terminal,
-    first_keys: Vec<Key>,
-    state: Mutex<State>,
+    initial_keys: Vec<AccessKey>,
+    state: Mutex<ServerState>,
 }
 
-/// What calls change.
+/// The mutable state.
 #[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) store: Store,
+pub(crate) struct ServerState {
+    pub(crate) store: MetricStore,
     pub(crate) calls: CallLog,
-    pub(crate) rules: Rules,
+    pub(crate) faults: FaultQueue,
     pub(crate) delay: Duration,
-    pub(crate) keys: Vec<Key>,
-    pub(crate) issuer: Issuer,
+    pub(crate) keys: Vec<AccessKey>,
+    pub(crate) issuer: CredentialIssuer,
 }
 
 impl Shared {
-    pub(crate) fn new(keys: Vec<Key>, region: Option<String>, terminal: Terminal) -> Self {
-        let state = Mutex::new(State::new(keys.clone()));
-        Self { clock: Clock::default(), region, terminal, first_keys: keys, state }
+    pub(crate) fn new(keys: Vec<AccessKey>, region: Option<String>, terminal: Terminal) -> Self {
+        let state = Mutex::new(ServerState::new(keys.clone()));
+        Self { clock: ShiftableClock::default(), region, terminal, initial_keys: keys, state }
     }
 
-    /// The state. A panic of another holder leaves nothing half done that matters here, so poison is ignored.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    /// Locks the state. Ignores poisoning, because no caller leaves the state inconsistent when it panics.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands out a set of credentials, and remembers that.
-    pub(crate) fn issue(&self, endpoint: Endpoint) -> Issued {
-        let State { keys, issuer, .. } = &mut *self.lock();
+    /// Issues a set of credentials and records the call.
+    pub(crate) fn issue(&self, endpoint: CredentialEndpoint) -> TemporaryCredentials {
+        let ServerState { keys, issuer, .. } = &mut *self.lock();
         let issued = issuer.issue(keys, self.clock.now());
-        issuer.remember(endpoint, 200, issued.key.access_key_id());
+        issuer.record(endpoint, 200, issued.key.access_key_id());
         issued
     }
 
-    /// Everything as it was at the start: no data, calls, orders, delay or shift, and the first keys.
+    /// Restores the initial state: no data, calls, faults, delay or clock shift, and the initial keys.
     pub(crate) fn reset(&self) {
-        *self.lock() = State::new(self.first_keys.clone());
+        *self.lock() = ServerState::new(self.initial_keys.clone());
         self.clock.shift(0);
     }
 }
 
-impl State {
-    fn new(keys: Vec<Key>) -> Self {
+impl ServerState {
+    fn new(keys: Vec<AccessKey>) -> Self {
         Self {
-            store: Store::default(),
+            store: MetricStore::default(),
             calls: CallLog::default(),
-            rules: Rules::default(),
+            faults: FaultQueue::default(),
             delay: Duration::ZERO,
             keys,
-            issuer: Issuer::default(),
+            issuer: CredentialIssuer::default(),
         }
     }
 }

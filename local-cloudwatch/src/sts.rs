@@ -1,55 +1,55 @@
-//! STS: AssumeRole, signed, and AssumeRoleWithWebIdentity, in the Query protocol beside CloudWatch's own operations.
+//! AssumeRole (signed) and AssumeRoleWithWebIdentity of STS, which share the Query protocol's path with CloudWatch.
 
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use quick_xml::escape::escape;
 
+use crate::credential_endpoint::iso8601;
 use crate::error::ApiError;
-use crate::issuer::{Endpoint, Issued};
-use crate::metadata::iso8601;
-use crate::protocol::Protocol;
-use crate::signature::{Service, Verifier};
+use crate::issuer::{CredentialEndpoint, TemporaryCredentials};
+use crate::protocol::ApiProtocol;
+use crate::signature::{Service, SignatureVerifier};
 use crate::state::Shared;
 
 const API_VERSION: &str = "2011-06-15";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const XML_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// A call of STS.
+/// A call to STS.
 #[derive(Debug)]
-pub(crate) struct Call {
-    endpoint: Endpoint,
+pub(crate) struct StsCall {
+    endpoint: CredentialEndpoint,
     form: Vec<(String, String)>,
 }
 
-/// Why a call is refused.
-struct Refusal {
+/// The error response to a call.
+struct StsError {
     status: StatusCode,
     code: String,
     message: String,
 }
 
-impl Call {
-    /// The call in a form, if it is one of STS.
-    pub(crate) fn of(body: &[u8]) -> Option<Self> {
+impl StsCall {
+    /// Parses a form. Returns `None` if it is not a call to STS.
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
-        let value = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let value = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let endpoint = match value("Action")? {
-            "AssumeRole" => Endpoint::AssumeRole,
-            "AssumeRoleWithWebIdentity" => Endpoint::AssumeRoleWithWebIdentity,
+            "AssumeRole" => CredentialEndpoint::AssumeRole,
+            "AssumeRoleWithWebIdentity" => CredentialEndpoint::AssumeRoleWithWebIdentity,
             _ => return None,
         };
         (value("Version") == Some(API_VERSION)).then_some(Self { endpoint, form })
     }
 
-    /// Carries it out.
-    pub(crate) fn answer(&self, shared: &Shared, head: &Parts, body: &[u8], request_id: &str) -> Response<Body> {
+    /// Executes the call and returns the response.
+    pub(crate) fn respond(&self, shared: &Shared, head: &Parts, body: &[u8], request_id: &str) -> Response<Body> {
         let outcome = self.check(shared, head, body).map(|()| shared.issue(self.endpoint));
         let (status, xml) = match outcome {
             Ok(issued) => (StatusCode::OK, self.result(&issued, request_id)),
-            Err(Refusal { status, code, message }) => {
-                shared.lock().issuer.remember(self.endpoint, status.as_u16(), "");
+            Err(StsError { status, code, message }) => {
+                shared.lock().issuer.record(self.endpoint, status.as_u16(), "");
                 let error = format!(
                     "<Error><Type>Sender</Type><Code>{code}</Code><Message>{}</Message></Error>",
                     escape(message)
@@ -67,21 +67,22 @@ impl Call {
     }
 
     fn value(&self, name: &str) -> Option<&str> {
-        self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// As with CloudWatch, an ordered failure comes after the signature, so that it hides no badly signed call.
-    fn check(&self, shared: &Shared, head: &Parts, body: &[u8]) -> Result<(), Refusal> {
-        if self.endpoint == Endpoint::AssumeRole {
+    /// Validates the call. As with CloudWatch, injected failures apply after the signature check, so that they never
+    /// hide a badly signed call.
+    fn check(&self, shared: &Shared, head: &Parts, body: &[u8]) -> Result<(), StsError> {
+        if self.endpoint == CredentialEndpoint::AssumeRole {
             let keys = shared.lock().keys.clone();
             let now_millis = shared.clock.now_millis();
             let verifier =
-                Verifier { keys: &keys, region: shared.region.as_deref(), service: Service::Sts, now_millis };
+                SignatureVerifier { keys: &keys, region: shared.region.as_deref(), service: Service::Sts, now_millis };
             verifier.verify(head, body)?;
         }
         for name in ["RoleArn", "RoleSessionName"] {
             if self.value(name).is_none_or(str::is_empty) {
-                return Err(Refusal::new(
+                return Err(StsError::new(
                     StatusCode::BAD_REQUEST,
                     "ValidationError",
                     format!("{name} must not be null."),
@@ -90,23 +91,24 @@ impl Call {
         }
         let token = self.value("WebIdentityToken").unwrap_or_default();
         let mut state = shared.lock();
-        if self.endpoint == Endpoint::AssumeRoleWithWebIdentity && !state.issuer.knows_identity(token) {
-            // The worst that a server could do: it repeats the token.
+        if self.endpoint == CredentialEndpoint::AssumeRoleWithWebIdentity && !state.issuer.accepts_identity_token(token)
+        {
+            // The worst case for a client that logs errors: the message contains the token.
             let message = format!("The ID Token provided is not a valid JWT: {token}");
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "InvalidIdentityToken", message));
+            return Err(StsError::new(StatusCode::BAD_REQUEST, "InvalidIdentityToken", message));
         }
-        match state.issuer.ordered() {
+        match state.issuer.take_failure() {
             Some(status) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Err(Refusal::new(status, "Ordered", "This failure was ordered.".to_owned()))
+                Err(StsError::new(status, "InjectedFailure", "A test injected this failure.".to_owned()))
             }
             None => Ok(()),
         }
     }
 
-    fn result(&self, Issued { key, expires }: &Issued, request_id: &str) -> String {
+    fn result(&self, TemporaryCredentials { key, expires }: &TemporaryCredentials, request_id: &str) -> String {
         let operation = match self.endpoint {
-            Endpoint::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+            CredentialEndpoint::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
             _ => "AssumeRole",
         };
         let credentials = format!(
@@ -126,15 +128,15 @@ impl Call {
     }
 }
 
-impl Refusal {
+impl StsError {
     fn new(status: StatusCode, code: &str, message: String) -> Self {
         Self { status, code: code.to_owned(), message }
     }
 }
 
-impl From<ApiError> for Refusal {
+impl From<ApiError> for StsError {
     fn from(error: ApiError) -> Self {
         let message = error.message().to_owned();
-        Self::new(error.status(Protocol::Query), error.query_code(), message)
+        Self::new(error.status(ApiProtocol::Query), error.query_code(), message)
     }
 }

@@ -1,22 +1,22 @@
-//! What the program says on standard output: a line per PutMetricData call and per series in it.
+//! Prints calls to standard output: one line for each PutMetricData call and one for each of its series.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::call::Call;
+use crate::call::ApiCall;
 use crate::clock;
-use crate::metric::Dimensions;
-use crate::operation::put_metric_data::PutMetricData;
-use crate::statistics::Statistics;
+use crate::metric::DimensionMap;
+use crate::operation::put_metric_data::PutMetricDataRequest;
+use crate::statistics::StatisticSet;
 
-/// Series of one call that get a line of their own.
+/// Maximum number of series lines for one call.
 const SHOWN_SERIES: usize = 5;
 
-/// Characters of a text that clients chose; the rest is cut.
+/// Maximum number of characters of a text from a client.
 const SHOWN_CHARS: usize = 240;
 
-/// Where calls are reported.
+/// Prints calls, or suppresses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Terminal {
     Silent,
@@ -24,27 +24,27 @@ pub(crate) enum Terminal {
 }
 
 impl Terminal {
-    /// Lines for the data of a call that are about to be stored.
-    pub(crate) fn describe(self, put: &PutMetricData) -> String {
+    /// Returns the lines that describe the data of a call.
+    pub(crate) fn describe(self, request: &PutMetricDataRequest) -> String {
         match self {
             Self::Silent => String::new(),
-            Self::Shown => series_lines(put),
+            Self::Shown => series_lines(request),
         }
     }
 
-    /// Prints a call, followed by `details`. A terminal that is gone is no reason to fail.
-    pub(crate) fn print(self, call: &Call, details: &str) {
-        let is_told = call.operation == "PutMetricData" || call.code.is_some();
-        if self == Self::Shown && is_told {
+    /// Prints a call, followed by `details`. Ignores write errors, for example when the terminal was closed.
+    pub(crate) fn print(self, call: &ApiCall, details: &str) {
+        let is_printed = call.operation == "PutMetricData" || call.code.is_some();
+        if self == Self::Shown && is_printed {
             let _ = write!(std::io::stdout().lock(), "{}{details}", call_line(call));
         }
     }
 }
 
-fn call_line(call: &Call) -> String {
+fn call_line(call: &ApiCall) -> String {
     let time = clock::date(call.time_millis).format("%H:%M:%S");
     let operation = if call.operation.is_empty() { "?" } else { &call.operation };
-    let status = call.status.map_or("no answer".to_owned(), |status| status.to_string());
+    let status = call.status.map_or("no response".to_owned(), |status| status.to_string());
     let mut line = format!("{time} {operation} {} {status}", call.protocol.name());
     if call.data > 0 {
         let _ = write!(line, " {} · {} data · {} B", printable(&call.namespace), call.data, call.body_bytes);
@@ -60,15 +60,15 @@ fn call_line(call: &Call) -> String {
     line
 }
 
-fn series_lines(put: &PutMetricData) -> String {
-    let mut series: BTreeMap<_, Statistics> = BTreeMap::new();
-    for datum in &put.data {
+fn series_lines(request: &PutMetricDataRequest) -> String {
+    let mut series: BTreeMap<_, StatisticSet> = BTreeMap::new();
+    for datum in &request.data {
         let key = (&datum.metric_name, &datum.dimensions, datum.unit);
-        series.entry(key).or_insert(Statistics::EMPTY).merge(&datum.measurement.statistics);
+        series.entry(key).or_insert(StatisticSet::EMPTY).merge(&datum.measurement.statistics);
     }
     let mut lines = String::new();
     for ((name, dimensions, unit), statistics) in series.iter().take(SHOWN_SERIES) {
-        let Statistics { count, sum, min, max } = statistics;
+        let StatisticSet { count, sum, min, max } = statistics;
         let (name, unit) = (printable(&format!("{name}{}", braces(dimensions))), unit.as_str());
         let _ = writeln!(lines, "         {name} {unit} n={count} sum={sum} min={min} max={max}");
     }
@@ -78,12 +78,13 @@ fn series_lines(put: &PutMetricData) -> String {
     lines
 }
 
-fn braces(dimensions: &Dimensions) -> String {
+fn braces(dimensions: &DimensionMap) -> String {
     let pairs: Vec<_> = dimensions.iter().map(|(name, value)| format!("{name}={value}")).collect();
     if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(", ")) }
 }
 
-/// One line of bounded length without control characters: what clients send must not steer the terminal.
+/// Returns `text` as one line of bounded length. Replaces control characters, so that a client cannot control the
+/// terminal.
 fn printable(text: &str) -> String {
     let line = text.replace('\n', " | ");
     let mut chars = line.chars().map(|c| if c.is_control() { '?' } else { c });
@@ -98,23 +99,23 @@ fn printable(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::call::tests::call;
-    use crate::datum::{Datum, Measurement, Resolution};
-    use crate::metric::Unit;
+    use crate::datum::{Measurement, MetricDatum, StorageResolution};
+    use crate::unit::StandardUnit;
 
-    fn put(series: usize) -> PutMetricData {
-        let datum = |n: usize| Datum {
+    fn put(series: usize) -> PutMetricDataRequest {
+        let datum = |n: usize| MetricDatum {
             metric_name: format!("m{n}"),
             dimensions: [("d".to_owned(), "v".to_owned())].into(),
-            unit: Unit::NONE,
+            unit: StandardUnit::NONE,
             timestamp: 0,
-            resolution: Resolution::Minute,
-            measurement: Measurement { statistics: Statistics::of(2.0, 3.0), values: None },
+            resolution: StorageResolution::Minute,
+            measurement: Measurement { statistics: StatisticSet::repeated(2.0, 3.0), values: None },
         };
-        PutMetricData { namespace: "n".into(), data: (0..series).map(datum).collect(), entity_failure: None }
+        PutMetricDataRequest { namespace: "n".into(), data: (0..series).map(datum).collect(), entity_failure: None }
     }
 
     #[test]
-    fn few_series_are_told_and_the_rest_counted() {
+    fn at_most_five_series_are_printed() {
         let lines = series_lines(&put(5));
         assert!(lines.starts_with("         m0{d=v} None n=3 sum=6 min=2 max=2\n"), "{lines}");
         assert_eq!((lines.lines().count(), lines.contains("more")), (5, false));
@@ -123,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut() {
+    fn a_long_text_is_shortened() {
         let of = |n: usize| printable(&"x".repeat(n)).chars().count();
         assert_eq!([239, 240, 241, 1_000].map(of), [239, 240, 241, 241]);
     }
 
     #[test]
-    fn a_call_is_one_line_without_control_characters() {
+    fn a_call_is_printed_on_one_line_without_control_characters() {
         let mut call = call(Some(400), false);
         call.code = Some("InvalidParameterValueException".into());
         call.message = Some("a\nb\u{1b}[2J".into());

@@ -1,30 +1,30 @@
-//! AWS's own clients publish to the server and read from it.
+//! boto3 and the AWS CLI publish to the server and query it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use local_cloudwatch::{LocalCloudWatch, Options, Protocol};
+use local_cloudwatch::{ApiProtocol, LocalCloudWatch, ServerOptions};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-/// The Python that has boto3 and the AWS CLI: `PYTHON`, else the virtual environment of the workspace.
+/// Returns a Python with boto3 and the AWS CLI: `PYTHON`, or the workspace's virtual environment.
 fn python() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
-    let python = std::env::var_os("PYTHON").map_or(own, PathBuf::from);
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let python = std::env::var_os("PYTHON").map_or(default, PathBuf::from);
     let found = Command::new(&python).args(["-c", "import awscli, boto3"]).output();
-    let is_good = found.as_ref().is_ok_and(|output| output.status.success());
+    let is_usable = found.as_ref().is_ok_and(|output| output.status.success());
     assert!(
-        is_good,
-        "These tests need a Python with boto3 and awscli, but {} is none: {found:?}. Set PYTHON to one, or make a virtual \
-         environment in .venv with `python3 -m venv .venv && .venv/bin/pip install boto3 awscli`.",
+        is_usable,
+        "these tests need a Python with boto3 and awscli, but {} failed to import them: {found:?}; set PYTHON, or create \
+         .venv with `python3 -m venv .venv && .venv/bin/pip install boto3 awscli`",
         python.display()
     );
     python
 }
 
-/// Runs Python without anything of this user's AWS configuration.
+/// Runs Python without the user's AWS configuration.
 async fn run(arguments: Vec<String>) -> Output {
     let python = python();
     let run = move || {
@@ -51,8 +51,8 @@ fn stdout_of(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-async fn boto_round_trip(protocol: Protocol, name: &str) {
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+async fn boto_round_trip(protocol: ApiProtocol, name: &str) {
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/boto.py");
     let arguments = [script, &cloudwatch.url(), name, "Boto"].map(str::to_owned).to_vec();
     stdout_of(&run(arguments).await);
@@ -69,23 +69,23 @@ async fn boto_round_trip(protocol: Protocol, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn boto3_speaks_json() {
-    boto_round_trip(Protocol::Json, "json").await;
+async fn boto3_works_with_json() {
+    boto_round_trip(ApiProtocol::Json, "json").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn boto3_speaks_cbor() {
-    boto_round_trip(Protocol::Cbor, "smithy-rpc-v2-cbor").await;
+async fn boto3_works_with_cbor() {
+    boto_round_trip(ApiProtocol::Cbor, "smithy-rpc-v2-cbor").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn boto3_speaks_query() {
-    boto_round_trip(Protocol::Query, "query").await;
+async fn boto3_works_with_query() {
+    boto_round_trip(ApiProtocol::Query, "query").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_publishes_and_lists() {
-    let cloudwatch = LocalCloudWatch::start(Options::default()).await.unwrap();
+    let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let url = cloudwatch.url();
     let aws = |line: &str| {
         let mut arguments: Vec<String> = ["-m", "awscli", "cloudwatch"].map(str::to_owned).to_vec();
@@ -105,9 +105,9 @@ async fn the_aws_cli_publishes_and_lists() {
     assert_eq!(listed("Cli").await, json!({ "Metrics": [metric] }));
     assert_eq!(listed("Other").await, json!({ "Metrics": [] }));
 
-    let refused = aws(&format!("{put} --timestamp 2020-01-01T00:00:00Z")).await;
-    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success());
+    let rejected = aws(&format!("{put} --timestamp 2020-01-01T00:00:00Z")).await;
+    let message = String::from_utf8_lossy(&rejected.stderr).into_owned();
+    assert!(!rejected.status.success());
     assert!(message.contains("(InvalidParameterValue)"), "{message}");
     assert!(message.contains("The parameter MetricData.member.1.Timestamp must specify a time"), "{message}");
 

@@ -1,4 +1,4 @@
-//! The operations of the API: each reads its request from fields and answers fields.
+//! The operations of the API. Each reads the fields of its request and returns the fields of its response.
 
 pub(crate) mod get_metric_data;
 pub(crate) mod get_metric_statistics;

@@ -1,31 +1,31 @@
-//! Periods, time ranges and statistics of the reading operations.
+//! The periods, time ranges and statistics of query operations.
 
 use crate::error::{ApiError, ErrorKind};
 use crate::metric::{invalid, missing};
-use crate::node::Fields;
-use crate::statistics::Bucket;
+use crate::request_fields::RequestFields;
+use crate::statistics::SampleBucket;
 
-/// Periods below a minute, for data stored per second.
+/// Periods below one minute, for data with a resolution of one second.
 const SHORT_PERIODS: [i64; 4] = [1, 5, 10, 30];
 
-/// The first moment that is no date of four digits of a year, so that arithmetic on moments cannot overflow.
-const END_OF_TIME: f64 = 253_402_300_800.0;
+/// The end of the year 9999. Times are clamped to it, so that arithmetic on them cannot overflow.
+const MAX_SECONDS: f64 = 253_402_300_800.0;
 
-/// A time range with a period, aligned as CloudWatch aligns it: the start down to the minute, or to the period when that
-/// is below a minute.
+/// A time range with a period. As in CloudWatch, the start is rounded down to the minute, or to the period if that is
+/// shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct TimeRange {
     pub(crate) start: i64,
     pub(crate) end: i64,
     pub(crate) period: i64,
 }
 
-impl Range {
-    /// Reads `StartTime` and `EndTime` of `times` and `Period` of `fields`.
-    pub(crate) fn read(times: &Fields<'_>, fields: &Fields<'_>) -> Result<Self, ApiError> {
+impl TimeRange {
+    /// Reads `StartTime` and `EndTime` from `times`, and `Period` from `fields`.
+    pub(crate) fn read(times: &RequestFields<'_>, fields: &RequestFields<'_>) -> Result<Self, ApiError> {
         let seconds = |name| times.time(name)?.ok_or_else(|| missing(name));
         let (start, end) = (seconds("StartTime")?, seconds("EndTime")?);
-        // A NaN is no moment of any order.
+        // This also rejects NaN.
         if start.partial_cmp(&end) != Some(std::cmp::Ordering::Less) {
             return Err(invalid("The parameter StartTime must be less than the parameter EndTime."));
         }
@@ -34,19 +34,19 @@ impl Range {
         if period < 1 || (period % 60 != 0 && !SHORT_PERIODS.contains(&period)) {
             return Err(invalid(format!("The parameter {path} must be 1, 5, 10, 30 or a multiple of 60.")));
         }
-        let within = |seconds: f64| seconds.clamp(0.0, END_OF_TIME) as i64;
+        let within = |seconds: f64| seconds.clamp(0.0, MAX_SECONDS) as i64;
         let start = within(start.floor());
         Ok(Self { start: start - start.rem_euclid(period.min(60)), end: within(end.ceil()), period })
     }
 
-    /// How many periods there are.
+    /// Returns the number of periods.
     pub(crate) fn datapoints(&self) -> i64 {
         let seconds = self.end - self.start;
         seconds / self.period + i64::from(seconds % self.period != 0)
     }
 }
 
-/// What to tell of a period's samples.
+/// A statistic of the samples in a period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Statistic {
     SampleCount,
@@ -58,7 +58,7 @@ pub(crate) enum Statistic {
 }
 
 impl Statistic {
-    /// One of the five plain statistics by its name.
+    /// Parses the name of one of the five plain statistics.
     pub(crate) fn plain(name: &str) -> Option<Self> {
         Some(match name {
             "SampleCount" => Self::SampleCount,
@@ -70,14 +70,14 @@ impl Statistic {
         })
     }
 
-    /// A percentile by its name: `p0` to `p100`, with decimals.
+    /// Parses the name of a percentile: `p0` to `p100`, with optional decimals.
     pub(crate) fn percentile(name: &str) -> Option<Self> {
         let digits = name.strip_prefix('p').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'))?;
         digits.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).map(Self::Percentile)
     }
 
-    /// The statistic of a period; `None` for a percentile that is not known.
-    pub(crate) fn of(self, bucket: &Bucket) -> Option<f64> {
+    /// Computes the statistic of a bucket. Returns `None` for a percentile that is unavailable.
+    pub(crate) fn compute(self, bucket: &SampleBucket) -> Option<f64> {
         let statistics = &bucket.statistics;
         match self {
             Self::SampleCount => Some(statistics.count),
@@ -90,11 +90,11 @@ impl Statistic {
     }
 }
 
-/// The refusal of a statistic this server does not compute.
+/// Returns the error for an unsupported statistic.
 pub(crate) fn unknown_statistic(path: &str, name: &str) -> ApiError {
     let message = format!(
-        "The value {name} for parameter {path} is not supported here: use SampleCount, Average, Sum, Minimum, Maximum \
-         or a percentile from p0 to p100."
+        "The value {name} for parameter {path} is not supported by local-cloudwatch; use SampleCount, Average, Sum, \
+         Minimum, Maximum or a percentile from p0 to p100."
     );
     ApiError::new(ErrorKind::ValidationError, message)
 }
@@ -102,20 +102,21 @@ pub(crate) fn unknown_statistic(path: &str, name: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::{Node, TimeForm};
+    use crate::request_fields::TimeForm;
+    use crate::wire_value::WireValue;
 
-    fn range(start: f64, end: f64, period: f64) -> Result<Range, ApiError> {
-        let node = Node::map([
-            ("StartTime", Node::Number(start)),
-            ("EndTime", Node::Number(end)),
-            ("Period", Node::Number(period)),
+    fn range(start: f64, end: f64, period: f64) -> Result<TimeRange, ApiError> {
+        let node = WireValue::structure([
+            ("StartTime", WireValue::Number(start)),
+            ("EndTime", WireValue::Number(end)),
+            ("Period", WireValue::Number(period)),
         ]);
-        let fields = Fields::root(&node, TimeForm::Number).unwrap();
-        Range::read(&fields, &fields)
+        let fields = RequestFields::root(&node, TimeForm::Number).unwrap();
+        TimeRange::read(&fields, &fields)
     }
 
     #[test]
-    fn periods_are_cloudwatchs() {
+    fn only_cloudwatch_periods_are_accepted() {
         for period in [1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 3600.0] {
             assert!(range(0.0, 1.0, period).is_ok(), "{period}");
         }
@@ -125,22 +126,22 @@ mod tests {
     }
 
     #[test]
-    fn the_start_is_aligned_down() {
-        assert_eq!(range(119.5, 200.0, 60.0).unwrap(), Range { start: 60, end: 200, period: 60 });
-        assert_eq!(range(119.5, 200.2, 10.0).unwrap(), Range { start: 110, end: 201, period: 10 });
+    fn the_start_is_rounded_down() {
+        assert_eq!(range(119.5, 200.0, 60.0).unwrap(), TimeRange { start: 60, end: 200, period: 60 });
+        assert_eq!(range(119.5, 200.2, 10.0).unwrap(), TimeRange { start: 110, end: 201, period: 10 });
         assert_eq!(range(125.0, 725.0, 300.0).unwrap().start, 120);
         assert!(range(1.0, 1.0, 60.0).is_err());
         assert!(range(f64::NAN, 1.0, 60.0).is_err());
     }
 
     #[test]
-    fn datapoints_are_counted_up() {
+    fn a_partial_period_counts_as_a_datapoint() {
         assert_eq!([59.0, 60.0, 61.0].map(|end| range(0.0, end, 60.0).unwrap().datapoints()), [1, 1, 2]);
         assert!(range(-1e300, 1e300, 60.0).unwrap().datapoints() > 1_440);
     }
 
     #[test]
-    fn percentiles_have_their_range() {
+    fn percentiles_have_a_range() {
         for name in ["p0", "p50", "p99.9", "p100"] {
             assert!(Statistic::percentile(name).is_some(), "{name}");
         }

@@ -1,5 +1,5 @@
 "use strict";
-// A chart of values over time in SVG. Texts only ever reach the page as text nodes.
+// An SVG chart of values over time. Text is added only as text nodes, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 44, right: 6, top: 10, bottom: 22 };
@@ -19,7 +19,7 @@ function element(name, className, text, parent) {
   return node;
 }
 
-function short(value) {
+function formatNumber(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
   if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(1);
@@ -38,10 +38,10 @@ function clockTime(seconds, withSeconds) {
   return new Date(seconds * 1000).toLocaleTimeString([], options);
 }
 
-// Round marks around [low, high], about four, no closer than `least`.
-function ticks(low, high, least) {
+// Returns about four round axis marks that cover [low, high], at least `minStep` apart.
+function axisMarks(low, high, minStep) {
   const span = high - low || 1;
-  const raw = Math.max(span / 3, least);
+  const raw = Math.max(span / 3, minStep);
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw);
   const first = Math.floor(low / step) * step;
@@ -54,18 +54,19 @@ function ticks(low, high, least) {
 }
 
 class Chart {
-  // `empty` is said when no line has a value.
-  constructor(host, empty) {
+  // `emptyText` is shown if no line has a value.
+  constructor(host, emptyText) {
     this.host = host;
-    this.empty = empty;
-    this.pointed = null;
+    this.emptyText = emptyText;
+    this.hovered = null;
     new ResizeObserver(() => this.draw()).observe(host);
     host.addEventListener("pointermove", (event) => this.point(event.clientX));
     host.addEventListener("pointerdown", (event) => this.point(event.clientX));
-    host.addEventListener("pointerleave", () => { this.pointed = null; this.draw(); });
+    host.addEventListener("pointerleave", () => { this.hovered = null; this.draw(); });
   }
 
-  // data: {start, period, bars, isWhole, lines: [{name, className, values, isDashed}]}; bars are stacked.
+  // data: {start, period, bars, isWhole, lines: [{name, className, values, isDashed}]}. Bars are stacked. `isWhole` means
+  // that only whole numbers are marked.
   show(data) {
     this.data = data;
     this.draw();
@@ -77,7 +78,7 @@ class Chart {
     const width = box.width - MARGIN.left - MARGIN.right;
     const size = this.size();
     const index = Math.floor(((clientX - box.left - MARGIN.left) / width) * size);
-    this.pointed = index >= 0 && index < size ? index : null;
+    this.hovered = index >= 0 && index < size ? index : null;
     this.draw();
   }
 
@@ -91,11 +92,11 @@ class Chart {
     if (!data || width < 60) return;
     host.replaceChildren();
     const values = data.lines.flatMap((line) => line.values).filter((value) => value !== null);
-    if (values.length === 0) element("div", "nothing", this.empty, host);
+    if (values.length === 0) element("div", "no-data", this.emptyText, host);
     const size = this.size();
     const stacked = (index) => data.lines.reduce((sum, line) => sum + (line.values[index] ?? 0), 0);
     const tops = data.bars ? [...Array(size).keys()].map(stacked) : values;
-    const marks = ticks(Math.min(0, ...tops), Math.max(...tops, data.bars ? 1 : 0) || 1, data.isWhole ? 1 : 0);
+    const marks = axisMarks(Math.min(0, ...tops), Math.max(...tops, data.bars ? 1 : 0) || 1, data.isWhole ? 1 : 0);
     const low = marks[0], high = marks[marks.length - 1];
     const inner = width - MARGIN.left - MARGIN.right;
     const slot = inner / size;
@@ -104,12 +105,12 @@ class Chart {
     const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" }, host);
     for (const mark of values.length === 0 ? marks.slice(0, 1) : marks) {
       svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(mark), y2: y(mark) }, root);
-      svg("text", { x: MARGIN.left - 8, y: y(mark) + 4, "text-anchor": "end" }, root).textContent = short(mark);
+      svg("text", { x: MARGIN.left - 8, y: y(mark) + 4, "text-anchor": "end" }, root).textContent = formatNumber(mark);
     }
     this.drawTimes(root, x, size, height);
     if (data.bars) this.drawBars(root, x, y, slot, size);
     else for (const line of data.lines) this.drawLine(root, x, y, line);
-    if (this.pointed !== null && values.length > 0) this.drawTip(root, x(this.pointed), y, width, height);
+    if (this.hovered !== null && values.length > 0) this.drawTooltip(root, x(this.hovered), y, width, height);
   }
 
   drawTimes(root, x, size, height) {
@@ -143,7 +144,7 @@ class Chart {
 
   drawLine(root, x, y, line) {
     const known = line.values.flatMap((value, index) => (value === null ? [] : [index]));
-    // A gap of more than two periods is shown as one; a point between gaps as a dot.
+    // A gap of more than one missing period interrupts the line. A point between two gaps is drawn as a dot.
     const runs = [];
     known.forEach((index, n) => {
       if (n > 0 && index - known[n - 1] <= 2) runs[runs.length - 1].push(index);
@@ -162,18 +163,18 @@ class Chart {
     }
   }
 
-  drawTip(root, at, y, width, height) {
+  drawTooltip(root, at, y, width, height) {
     const { lines, start, period, bars } = this.data;
     svg("line", { class: "cursor", x1: at, x2: at, y1: MARGIN.top, y2: height - MARGIN.bottom }, root);
     const tip = element("div", "tip", undefined, this.host);
-    element("time", "", clockTime(start + this.pointed * period, period < 60), tip);
+    element("time", "", clockTime(start + this.hovered * period, period < 60), tip);
     for (const line of lines) {
-      const value = line.values[this.pointed];
+      const value = line.values[this.hovered];
       if (!bars && value !== null) svg("circle", { class: line.className, cx: at, cy: y(value), r: 3.5 }, root);
       const row = element("div", line.className, undefined, tip);
       element("i", "dot", undefined, row);
       element("span", "", line.name, row);
-      element("b", "", short(value), row);
+      element("b", "", formatNumber(value), row);
     }
     const left = at + 14 + tip.offsetWidth > width ? at - 14 - tip.offsetWidth : at + 14;
     tip.style.left = `${Math.max(0, left)}px`;

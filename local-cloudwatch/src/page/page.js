@@ -1,5 +1,5 @@
 "use strict";
-// Asks for the overview every second and shows it. Whatever clients sent is shown as text, never as markup.
+// Loads the overview every second and shows it. Text from clients is shown as text, never as markup.
 
 const byId = (id) => document.getElementById(id);
 const COLOURS = 6;
@@ -8,11 +8,11 @@ const state = { namespace: null, metric: null, window: "15m", statistic: null, s
 
 const charts = {
   main: new Chart(byId("chart"), "No data in this time range"),
-  spread: new Chart(byId("spread"), "No percentiles in this time range"),
+  percentiles: new Chart(byId("percentile-chart"), "No percentiles in this time range"),
   traffic: new Chart(byId("traffic"), "No calls in this time range"),
 };
 
-// The address keeps the selection, so that a reload or a shared link shows the same.
+// The address contains the selection, so that a reload or a shared link shows the same metric.
 function readAddress() {
   const parameters = new URLSearchParams(location.hash.slice(1));
   state.namespace = parameters.get("namespace");
@@ -35,10 +35,10 @@ function select(changes) {
   refresh();
 }
 
-let asked = 0;
+let latestRequest = 0;
 
 async function refresh() {
-  const turn = ++asked;
+  const request = ++latestRequest;
   const parameters = new URLSearchParams({ window: state.window });
   if (state.metric !== null) {
     parameters.set("namespace", state.namespace);
@@ -48,32 +48,32 @@ async function refresh() {
     const response = await fetch(`/_local/overview?${parameters}`, { cache: "no-store" });
     if (!response.ok) throw new Error(response.status);
     const overview = await response.json();
-    if (turn === asked) show(overview);
+    if (request === latestRequest) show(overview);
   } catch {
-    if (turn === asked) showLive(false, "not reachable");
+    if (request === latestRequest) showStatus(false, "unreachable");
   }
 }
 
-function showLive(isOn, text) {
+function showStatus(isOn, text) {
   byId("live").className = `live ${isOn ? "on" : "off"}`;
   setText("live", text, "b");
 }
 
-// Text that did not change is left alone, so that a selection survives.
+// Unchanged text is not set again, because that would clear the user's text selection.
 function setText(id, text, child) {
   const node = child ? byId(id).querySelector(child) : byId(id);
   if (node.textContent !== text) node.textContent = text;
 }
 
 function show(overview) {
-  const shift = overview.shift_millis === 0 ? "" : ` (clock ${overview.shift_millis > 0 ? "+" : "−"}${duration(Math.abs(overview.shift_millis))})`;
-  showLive(true, clockTime(overview.now_millis / 1000, true) + shift);
-  setText("place", `${location.host}${overview.region ? ` · ${overview.region}` : ""}`);
-  setText("accepted", whole(overview.accepted));
-  setText("refused", whole(overview.refused));
-  setText("data", whole(overview.data));
-  setText("series", whole(overview.series));
-  byId("refused").className = overview.refused > 0 ? "bad" : "";
+  const shift = overview.shift_millis === 0 ? "" : ` (clock ${overview.shift_millis > 0 ? "+" : "−"}${formatDuration(Math.abs(overview.shift_millis))})`;
+  showStatus(true, clockTime(overview.now_millis / 1000, true) + shift);
+  setText("location", `${location.host}${overview.region ? ` · ${overview.region}` : ""}`);
+  setText("accepted", formatCount(overview.accepted));
+  setText("rejected", formatCount(overview.rejected));
+  setText("data", formatCount(overview.data));
+  setText("series", formatCount(overview.series));
+  byId("rejected").className = overview.rejected > 0 ? "bad" : "";
   byId("empty").hidden = overview.detail !== null;
   byId("board").hidden = overview.detail === null;
   if (overview.detail) {
@@ -83,11 +83,11 @@ function show(overview) {
     const region = overview.region ?? "us-east-1";
     setText("example", `export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=${region}\naws cloudwatch put-metric-data --endpoint-url ${location.origin} \\\n  --namespace Demo --metric-name Latency --unit Milliseconds --value 12.5`);
   }
-  const { start, period, accepted, refused } = overview.traffic;
+  const { start, period, accepted, rejected } = overview.traffic;
   const filled = (counts) => (counts.some(Boolean) ? counts : counts.map(() => null));
   charts.traffic.show({ start, period, bars: true, isWhole: true, lines: [
     { name: "stored", className: "accent", values: filled(accepted) },
-    { name: "refused", className: "bad", values: filled(refused) },
+    { name: "rejected", className: "bad", values: filled(rejected) },
   ] });
   showCalls(overview.calls);
 }
@@ -98,13 +98,13 @@ function showMetrics(metrics, detail) {
   const key = JSON.stringify([metrics, detail.namespace, detail.name]);
   if (key === shownMetrics) return;
   shownMetrics = key;
-  const list = byId("list"), choice = byId("choice");
+  const list = byId("metric-list"), dropdown = byId("metric-select");
   list.replaceChildren();
-  choice.replaceChildren();
+  dropdown.replaceChildren();
   let group = null;
   metrics.forEach((metric, index) => {
     if (group === null || group.label !== metric.namespace) {
-      group = element("optgroup", "", undefined, choice);
+      group = element("optgroup", "", undefined, dropdown);
       group.label = metric.namespace;
       element("h4", "", metric.namespace, list);
     }
@@ -114,15 +114,15 @@ function showMetrics(metrics, detail) {
     option.selected = isCurrent;
     const button = element("button", "", undefined, list);
     element("span", "", metric.name, button);
-    element("i", "", whole(metric.series), button);
+    element("i", "", formatCount(metric.series), button);
     button.title = metric.name;
     if (isCurrent) button.setAttribute("aria-current", "true");
-    button.onclick = () => choose(metric);
+    button.onclick = () => selectMetric(metric);
   });
-  choice.onchange = () => choose(metrics[Number(choice.value)]);
+  dropdown.onchange = () => selectMetric(metrics[Number(dropdown.value)]);
 }
 
-function choose(metric) {
+function selectMetric(metric) {
   select({ namespace: metric.namespace, metric: metric.name, statistic: null, series: null });
 }
 
@@ -134,22 +134,22 @@ function showDetail(detail) {
   const colour = new Map(detail.series.map((series, index) => [series.id, `s${index % COLOURS}`]));
   const isCounted = detail.series.every((series) => series.unit === "Count" || series.unit === "None");
   const statistic = state.statistic ?? (isCounted ? "sums" : "counts");
-  press("statistics", "statistic", statistic);
-  press("windows", "window", state.window);
+  markPressed("statistics", "statistic", statistic);
+  markPressed("windows", "window", state.window);
   const chosen = detail.series.filter((series) => state.series === null || series.id === state.series);
   const drawn = chosen.filter((series) => series.count > 0).slice(0, COLOURS);
   const isOne = drawn.length <= 1;
   const line = (series, values, more) => ({ name: label(series), className: colour.get(series.id), values, ...more });
   const { start, period } = detail;
   charts.main.show({ start, period, bars: isOne && statistic !== "averages" && drawn.every((series) => (series.min ?? 0) >= 0), lines: drawn.map((series) => line(series, series[statistic])) });
-  const spread = isCounted ? [] : drawn.filter((series) => series.p99 !== null);
-  byId("percentiles").hidden = spread.length === 0;
-  document.querySelector(".charts").classList.toggle("two", spread.length > 0);
-  charts.spread.show({ start, period, bars: false, lines: spread.flatMap((series) => [
+  const withPercentiles = isCounted ? [] : drawn.filter((series) => series.p99 !== null);
+  byId("percentiles").hidden = withPercentiles.length === 0;
+  document.querySelector(".charts").classList.toggle("two", withPercentiles.length > 0);
+  charts.percentiles.show({ start, period, bars: false, lines: withPercentiles.flatMap((series) => [
     line(series, series.p99s, { name: isOne ? "p99" : `p99 ${label(series)}` }),
     line(series, series.p50s, { name: isOne ? "p50" : `p50 ${label(series)}`, isDashed: true }),
   ]) });
-  const units = [...new Set(spread.map((series) => series.unit))].join(", ");
+  const units = [...new Set(withPercentiles.map((series) => series.unit))].join(", ");
   showLegend(units);
   showSeries(detail, colour);
 }
@@ -159,7 +159,7 @@ let shownLegend = null;
 function showLegend(units) {
   if (units === shownLegend) return;
   shownLegend = units;
-  const legend = byId("lines");
+  const legend = byId("percentile-legend");
   legend.replaceChildren(units);
   element("i", "", undefined, legend);
   legend.append("p99");
@@ -175,8 +175,8 @@ function showSeries(detail, colour) {
   if (key === shownSeries) return;
   shownSeries = key;
   const total = detail.series.length + detail.hidden;
-  setText("count", `${whole(total)} series`);
-  byId("all").hidden = state.series === null;
+  setText("series-heading", `${formatCount(total)} series`);
+  byId("show-all").hidden = state.series === null;
   const rows = byId("rows");
   const focused = document.activeElement?.dataset?.series;
   rows.replaceChildren();
@@ -200,11 +200,11 @@ function showSeries(detail, colour) {
     for (const [title, value] of [["samples", series.count], ["sum", series.sum], ["average", average], ["min", series.min], ["max", series.max], ["p50", series.p50], ["p99", series.p99]]) {
       const cell = element("div", "", undefined, values);
       element("span", "", title, cell);
-      element("b", "", short(value), cell);
+      element("b", "", formatNumber(value), cell);
     }
     if (focused === String(series.id)) row.focus({ preventScroll: true });
   }
-  if (detail.hidden > 0) element("p", "more", `… and ${whole(detail.hidden)} more with fewer samples`, rows);
+  if (detail.hidden > 0) element("p", "more", `… and ${formatCount(detail.hidden)} more with fewer samples`, rows);
 }
 
 let shownCalls = "";
@@ -220,22 +220,22 @@ function showCalls(calls) {
     element("time", "", clockTime(call.time_millis / 1000, true), row);
     const isLost = call.status === null;
     const kind = isLost ? "pill lost" : call.status === 200 ? "pill" : "pill bad";
-    element("span", kind, isLost ? "no answer" : String(call.status), row);
-    const what = element("span", "what", undefined, row);
-    element("span", call.namespace ? "only-wide" : "", `${call.operation || "?"}${call.namespace ? " · " : ""}`, what);
-    what.append(call.namespace);
-    what.title = what.textContent;
+    element("span", kind, isLost ? "no response" : String(call.status), row);
+    const operation = element("span", "operation", undefined, row);
+    element("span", call.namespace ? "only-wide" : "", `${call.operation || "?"}${call.namespace ? " · " : ""}`, operation);
+    operation.append(call.namespace);
+    operation.title = operation.textContent;
     const agent = element("span", "agent", call.user_agent, row);
     agent.title = call.user_agent;
-    const sizes = element("span", "sizes", call.data > 0 ? `${whole(call.data)} data · ${bytes(call.body_bytes)}` : bytes(call.body_bytes), row);
-    const packed = call.raw_bytes > call.body_bytes ? ` of ${bytes(call.raw_bytes)}` : "";
-    element("span", "only-wide", `${packed} · ${call.protocol}`, sizes);
-    if (isLost) element("p", "why lost", call.is_stored ? "Connection dropped after storing" : "Connection dropped before storing", row);
-    else if (call.code) element("p", "why", `${call.code}: ${call.message}`, row);
+    const sizes = element("span", "sizes", call.data > 0 ? `${formatCount(call.data)} ${call.data === 1 ? "datum" : "data"} · ${formatBytes(call.body_bytes)}` : formatBytes(call.body_bytes), row);
+    const uncompressed = call.raw_bytes > call.body_bytes ? `, ${formatBytes(call.raw_bytes)} uncompressed` : "";
+    element("span", "only-wide", `${uncompressed} · ${call.protocol}`, sizes);
+    if (isLost) element("p", "error lost", call.is_stored ? "Connection dropped after storing" : "Connection dropped before storing", row);
+    else if (call.code) element("p", "error", `${call.code}: ${call.message}`, row);
   }
 }
 
-function press(id, name, value) {
+function markPressed(id, name, value) {
   for (const button of byId(id).children) button.setAttribute("aria-pressed", button.dataset[name] === value);
 }
 
@@ -247,22 +247,22 @@ function unitName(series) {
   return series.unit === "None" ? "" : series.unit;
 }
 
-function whole(number) {
+function formatCount(number) {
   return number.toLocaleString("en");
 }
 
-function bytes(number) {
+function formatBytes(number) {
   return number < 1000 ? `${number} B` : number < 1e6 ? `${(number / 1e3).toFixed(1)} kB` : `${(number / 1e6).toFixed(1)} MB`;
 }
 
-function duration(millis) {
+function formatDuration(millis) {
   const seconds = Math.round(millis / 1000);
   return seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
 
 byId("windows").onclick = (event) => event.target.dataset.window && select({ window: event.target.dataset.window });
 byId("statistics").onclick = (event) => event.target.dataset.statistic && select({ statistic: event.target.dataset.statistic });
-byId("all").onclick = () => select({ series: null });
+byId("show-all").onclick = () => select({ series: null });
 addEventListener("hashchange", () => { readAddress(); refresh(); });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 

@@ -1,4 +1,4 @@
-//! The three protocols of CloudWatch's API: which one a request speaks, and how each reads and answers.
+//! The three protocols of CloudWatch's API: detects the protocol of a request and encodes responses in it.
 
 mod cbor;
 mod json;
@@ -9,7 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::error::{ApiError, ErrorKind};
-use crate::node::{Node, TimeForm};
+use crate::request_fields::TimeForm;
+use crate::wire_value::WireValue;
 
 const SERVICE: &str = "GraniteServiceVersion20100801";
 const CBOR_PATH: &str = "/service/GraniteServiceVersion20100801/operation/";
@@ -22,7 +23,7 @@ const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 /// A protocol of CloudWatch's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Protocol {
+pub enum ApiProtocol {
     /// AWS JSON 1.0.
     Json,
     /// Smithy RPC v2 CBOR.
@@ -31,69 +32,70 @@ pub enum Protocol {
     Query,
 }
 
-/// What a request's head says about how to read its body.
+/// The protocol and the operation of a request, read from its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    pub(crate) protocol: Protocol,
-    /// JSON names it in a header, CBOR in the path; Query in the body, so it is not known yet.
+    pub(crate) protocol: ApiProtocol,
+    /// JSON has it in a header and CBOR in the path. `None` for Query, which has it in the body.
     operation: Option<String>,
-    /// The client wants the older codes in `x-amzn-query-error`.
+    /// The client requested the Query code in `x-amzn-query-error`.
     query_mode: bool,
 }
 
 impl Envelope {
-    /// Reads the head. A path, method or media type that no protocol has leaves the operation empty, to be refused later.
-    pub(crate) fn of(head: &Parts) -> Self {
+    /// Reads the head of a request. If its service or media type is wrong, the operation is empty and is rejected
+    /// later.
+    pub(crate) fn from_head(head: &Parts) -> Self {
         let query_mode = header(&head.headers, &QUERY_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("true"));
         let (protocol, operation) = if let Some(operation) = head.uri.path().strip_prefix(CBOR_PATH) {
             let speaks_cbor = head.headers.get(SMITHY_PROTOCOL) == Some(&CBOR_PROTOCOL);
-            (Protocol::Cbor, Some(if speaks_cbor { operation } else { "" }.to_owned()))
+            (ApiProtocol::Cbor, Some(if speaks_cbor { operation } else { "" }.to_owned()))
         } else if let Some(target) = header(&head.headers, &AMZ_TARGET) {
             let named =
                 target.split_once('.').filter(|(service, _)| *service == SERVICE).map(|(_, operation)| operation);
             let speaks_json = media_type(&head.headers).is_some_and(|media| media == "application/x-amz-json-1.0");
-            (Protocol::Json, Some(named.filter(|_| speaks_json).unwrap_or_default().to_owned()))
+            (ApiProtocol::Json, Some(named.filter(|_| speaks_json).unwrap_or_default().to_owned()))
         } else {
-            (Protocol::Query, None)
+            (ApiProtocol::Query, None)
         };
         Self { protocol, operation, query_mode }
     }
 
-    /// The operation's name and the request's fields.
-    pub(crate) fn open(&self, body: &[u8]) -> Result<(String, Node), ApiError> {
+    /// Decodes a body into the name of the operation and the fields of the request.
+    pub(crate) fn decode(&self, body: &[u8]) -> Result<(String, WireValue), ApiError> {
         match (self.protocol, &self.operation) {
-            (Protocol::Json, Some(operation)) => Ok((operation.clone(), json::decode(body)?)),
-            (Protocol::Cbor, Some(operation)) => Ok((operation.clone(), cbor::decode(body)?)),
+            (ApiProtocol::Json, Some(operation)) => Ok((operation.clone(), json::decode(body)?)),
+            (ApiProtocol::Cbor, Some(operation)) => Ok((operation.clone(), cbor::decode(body)?)),
             _ => query::decode(body),
         }
     }
 
-    /// The operation, when the head names it.
+    /// Returns the operation if the head contains it.
     pub(crate) fn operation(&self) -> Option<&str> {
         self.operation.as_deref()
     }
 
-    /// A good answer; `fields` is `None` for an operation that answers nothing.
-    pub(crate) fn answer(&self, operation: &str, request_id: &str, fields: Option<&Node>) -> Response<Body> {
+    /// Builds a success response. `fields` is `None` for an operation that returns nothing.
+    pub(crate) fn success(&self, operation: &str, request_id: &str, fields: Option<&WireValue>) -> Response<Body> {
         let (body, media) = match (self.protocol, fields) {
-            (Protocol::Json, Some(fields)) => (json::encode(fields), Some("application/x-amz-json-1.0")),
-            (Protocol::Json, None) => (Vec::new(), Some("application/x-amz-json-1.0")),
-            (Protocol::Cbor, Some(fields)) => (cbor::encode(fields), Some("application/cbor")),
-            (Protocol::Cbor, None) => (Vec::new(), None),
-            (Protocol::Query, fields) => (query::encode(operation, request_id, fields), Some("text/xml")),
+            (ApiProtocol::Json, Some(fields)) => (json::encode(fields), Some("application/x-amz-json-1.0")),
+            (ApiProtocol::Json, None) => (Vec::new(), Some("application/x-amz-json-1.0")),
+            (ApiProtocol::Cbor, Some(fields)) => (cbor::encode(fields), Some("application/cbor")),
+            (ApiProtocol::Cbor, None) => (Vec::new(), None),
+            (ApiProtocol::Query, fields) => (query::encode(operation, request_id, fields), Some("text/xml")),
         };
         self.response(StatusCode::OK, media, request_id, body)
     }
 
-    /// An error answer in the protocol's own shape, unless another server's was ordered.
-    pub(crate) fn refusal(&self, error: &ApiError, request_id: &str) -> Response<Body> {
+    /// Builds an error response in the format of the protocol, or the injected response of another server.
+    pub(crate) fn error(&self, error: &ApiError, request_id: &str) -> Response<Body> {
         let mut response = match error.foreign_body() {
             Some(body) => {
                 let mut response = Response::new(Body::from(body.to_owned()));
                 *response.status_mut() = error.status(self.protocol);
                 response
             }
-            None => self.own_refusal(error, request_id),
+            None => self.cloudwatch_error(error, request_id),
         };
         let headers = response.headers_mut();
         for (name, value) in error.headers() {
@@ -104,16 +106,16 @@ impl Envelope {
         response
     }
 
-    fn own_refusal(&self, error: &ApiError, request_id: &str) -> Response<Body> {
+    fn cloudwatch_error(&self, error: &ApiError, request_id: &str) -> Response<Body> {
         let (body, media) = match self.protocol {
-            Protocol::Json => (json::encode(&typed(error)), "application/x-amz-json-1.0"),
-            Protocol::Cbor => (cbor::encode(&typed(error)), "application/cbor"),
-            Protocol::Query => (query::refusal(error, request_id), "text/xml"),
+            ApiProtocol::Json => (json::encode(&typed_error(error)), "application/x-amz-json-1.0"),
+            ApiProtocol::Cbor => (cbor::encode(&typed_error(error)), "application/cbor"),
+            ApiProtocol::Query => (query::encode_error(error, request_id), "text/xml"),
         };
         let mut response = self.response(error.status(self.protocol), Some(media), request_id, body);
         let headers = response.headers_mut();
-        if self.query_mode && self.protocol != Protocol::Query {
-            let value = format!("{};{}", error.query_code(), error.fault());
+        if self.query_mode && self.protocol != ApiProtocol::Query {
+            let value = format!("{};{}", error.query_code(), error.error_type());
             headers.extend(HeaderValue::try_from(value).map(|value| (QUERY_ERROR, value)).ok());
         }
         response
@@ -125,15 +127,15 @@ impl Envelope {
         let headers = response.headers_mut();
         headers.extend(media.map(|media| (header::CONTENT_TYPE, HeaderValue::from_static(media))));
         headers.extend(HeaderValue::try_from(id).map(|id| (HeaderName::from_static("x-amzn-requestid"), id)).ok());
-        if self.protocol == Protocol::Cbor {
+        if self.protocol == ApiProtocol::Cbor {
             headers.insert(SMITHY_PROTOCOL, CBOR_PROTOCOL);
         }
         response
     }
 }
 
-impl Protocol {
-    /// How requests of this protocol write a moment.
+impl ApiProtocol {
+    /// Returns the format of timestamps in requests.
     pub(crate) fn time_form(self) -> TimeForm {
         match self {
             Self::Json => TimeForm::Number,
@@ -142,7 +144,7 @@ impl Protocol {
         }
     }
 
-    /// A short name for people.
+    /// Returns a short name to display.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -152,7 +154,7 @@ impl Protocol {
     }
 }
 
-fn typed(error: &ApiError) -> Node {
+fn typed_error(error: &ApiError) -> WireValue {
     let namespace = match error.kind() {
         ErrorKind::InvalidParameterValue
         | ErrorKind::InvalidParameterCombination
@@ -161,7 +163,7 @@ fn typed(error: &ApiError) -> Node {
         _ => "com.amazon.coral.service#",
     };
     let shape = format!("{namespace}{}", error.shape());
-    Node::map([("__type", Node::Text(shape)), ("message", Node::text(error.message()))])
+    WireValue::structure([("__type", WireValue::Text(shape)), ("message", WireValue::text(error.message()))])
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -184,7 +186,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Envelope::of(&request.body(()).unwrap().into_parts().0)
+        Envelope::from_head(&request.body(()).unwrap().into_parts().0)
     }
 
     const JSON: [(&str, &str); 2] = [
@@ -193,36 +195,36 @@ mod tests {
     ];
 
     #[test]
-    fn the_head_tells_the_protocol() {
+    fn the_protocol_is_detected_from_the_head() {
         let json = envelope("/", &JSON);
-        assert_eq!((json.protocol, json.operation()), (Protocol::Json, Some("PutMetricData")));
+        assert_eq!((json.protocol, json.operation()), (ApiProtocol::Json, Some("PutMetricData")));
         let cbor = envelope(&format!("{CBOR_PATH}ListMetrics"), &[("smithy-protocol", "rpc-v2-cbor")]);
-        assert_eq!((cbor.protocol, cbor.operation()), (Protocol::Cbor, Some("ListMetrics")));
+        assert_eq!((cbor.protocol, cbor.operation()), (ApiProtocol::Cbor, Some("ListMetrics")));
         let query = envelope("/", &[("content-type", "application/x-www-form-urlencoded")]);
-        assert_eq!((query.protocol, query.operation()), (Protocol::Query, None));
+        assert_eq!((query.protocol, query.operation()), (ApiProtocol::Query, None));
     }
 
     #[test]
-    fn another_service_media_type_or_smithy_protocol_has_no_operation() {
+    fn a_wrong_service_media_type_or_smithy_protocol_leaves_the_operation_empty() {
         assert_eq!(envelope("/", &[JSON[0], ("x-amz-target", "Other.PutMetricData")]).operation(), Some(""));
         assert_eq!(envelope("/", &[("content-type", "text/plain"), JSON[1]]).operation(), Some(""));
         assert_eq!(envelope(&format!("{CBOR_PATH}PutMetricData"), &[]).operation(), Some(""));
     }
 
     #[test]
-    fn the_older_code_comes_only_when_asked_for() {
+    fn the_query_code_is_sent_only_on_request() {
         let error = ApiError::new(ErrorKind::InvalidParameterValue, "bad");
-        assert!(envelope("/", &JSON).refusal(&error, "id").headers().get(QUERY_ERROR).is_none());
-        let asked = envelope("/", &[JSON[0], JSON[1], ("x-amzn-query-mode", "true")]).refusal(&error, "id");
-        assert_eq!(asked.headers()[QUERY_ERROR], "InvalidParameterValue;Sender");
-        assert_eq!(asked.headers()["x-amzn-requestid"], "id");
+        assert!(envelope("/", &JSON).error(&error, "id").headers().get(QUERY_ERROR).is_none());
+        let requested = envelope("/", &[JSON[0], JSON[1], ("x-amzn-query-mode", "true")]).error(&error, "id");
+        assert_eq!(requested.headers()[QUERY_ERROR], "InvalidParameterValue;Sender");
+        assert_eq!(requested.headers()["x-amzn-requestid"], "id");
     }
 
     #[test]
-    fn every_cbor_answer_names_its_protocol() {
+    fn every_cbor_response_has_the_smithy_protocol_header() {
         let cbor = envelope(&format!("{CBOR_PATH}PutMetricData"), &[("smithy-protocol", "rpc-v2-cbor")]);
         let error = ApiError::new(ErrorKind::MissingParameter, "bad");
-        for response in [cbor.answer("PutMetricData", "id", None), cbor.refusal(&error, "id")] {
+        for response in [cbor.success("PutMetricData", "id", None), cbor.error(&error, "id")] {
             assert_eq!(response.headers()["smithy-protocol"], "rpc-v2-cbor");
         }
     }

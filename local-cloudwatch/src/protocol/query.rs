@@ -1,4 +1,4 @@
-//! AWS Query: form bodies in, XML out.
+//! Bodies of AWS Query: requests are forms, responses are XML.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,23 @@ use quick_xml::escape::escape;
 
 use crate::clock;
 use crate::error::{ApiError, ErrorKind};
-use crate::node::Node;
+use crate::wire_value::WireValue;
 
 const API_VERSION: &str = "2010-08-01";
 const XML_NAMESPACE: &str = "http://monitoring.amazonaws.com/doc/2010-08-01/";
-/// Deeper names than any field has, so that a hostile form cannot build a deep tree.
-const MAX_DEPTH: usize = 12;
+/// Maximum number of segments in a name. Field names have fewer; the limit keeps a hostile form from building a deep
+/// tree.
+const MAX_NAME_SEGMENTS: usize = 12;
 
-/// Reads a form: the operation of `Action`, and the fields, whose dotted names become structures and lists.
-pub(super) fn decode(body: &[u8]) -> Result<(String, Node), ApiError> {
-    let mut root = Branch::default();
+/// Decodes a form into its operation (`Action`) and its fields, whose dotted names become structures and lists.
+pub(super) fn decode(body: &[u8]) -> Result<(String, WireValue), ApiError> {
+    let mut root = FormTree::default();
     let mut action = String::new();
     for (name, value) in form_urlencoded::parse(body) {
         match name.as_ref() {
             "Action" => action = value.into_owned(),
             "Version" if value != API_VERSION => {
-                let message = format!("Could not find version {value} of this API.");
+                let message = format!("The API version {value} is not supported; use {API_VERSION}.");
                 return Err(ApiError::new(ErrorKind::UnknownOperation, message));
             }
             "Version" => {}
@@ -31,100 +32,101 @@ pub(super) fn decode(body: &[u8]) -> Result<(String, Node), ApiError> {
     Ok((action, root.into_node()))
 }
 
-/// Writes `OperationResponse`, with `OperationResult` when the operation answers something.
-pub(super) fn encode(operation: &str, request_id: &str, fields: Option<&Node>) -> Vec<u8> {
+/// Encodes a response, with an `OperationResult` element if the operation returns fields.
+pub(super) fn encode(operation: &str, request_id: &str, fields: Option<&WireValue>) -> Vec<u8> {
     let mut xml = format!("<{operation}Response xmlns=\"{XML_NAMESPACE}\">");
     if let Some(fields) = fields {
         write_element(&mut xml, &format!("{operation}Result"), fields);
     }
     xml.push_str("<ResponseMetadata>");
-    write_element(&mut xml, "RequestId", &Node::text(request_id));
+    write_element(&mut xml, "RequestId", &WireValue::text(request_id));
     xml.push_str(&format!("</ResponseMetadata></{operation}Response>"));
     xml.into_bytes()
 }
 
-/// Writes an `ErrorResponse`.
-pub(super) fn refusal(error: &ApiError, request_id: &str) -> Vec<u8> {
+/// Encodes an `ErrorResponse`.
+pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Vec<u8> {
     let mut xml = format!("<ErrorResponse xmlns=\"{XML_NAMESPACE}\">");
     let fields = [
-        ("Type", Node::text(error.fault())),
-        ("Code", Node::text(error.query_code())),
-        ("Message", Node::text(error.message())),
+        ("Type", WireValue::text(error.error_type())),
+        ("Code", WireValue::text(error.query_code())),
+        ("Message", WireValue::text(error.message())),
     ];
-    write_element(&mut xml, "Error", &Node::map(fields));
-    write_element(&mut xml, "RequestId", &Node::text(request_id));
+    write_element(&mut xml, "Error", &WireValue::structure(fields));
+    write_element(&mut xml, "RequestId", &WireValue::text(request_id));
     xml.push_str("</ErrorResponse>");
     xml.into_bytes()
 }
 
-/// A level of dotted names while a form is read.
+/// A node in the tree of dotted names.
 #[derive(Default)]
-struct Branch {
+struct FormTree {
     leaf: Option<String>,
-    children: BTreeMap<Segment, Branch>,
+    children: BTreeMap<NameSegment, FormTree>,
 }
 
-/// Part of a dotted name. Numbers sort as numbers, so `member.10` follows `member.9`.
+/// A segment of a dotted name. Indices sort as numbers, so that `member.10` follows `member.9`.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Segment {
+enum NameSegment {
     Index(u32),
     Name(String),
 }
 
-impl Branch {
+impl FormTree {
     fn set(&mut self, name: &str, value: String) -> Result<(), ApiError> {
         let mut branch = self;
         for (depth, part) in name.split('.').enumerate() {
-            if depth == MAX_DEPTH {
-                return Err(ApiError::new(ErrorKind::Serialization, format!("{name} is not a parameter.")));
+            if depth == MAX_NAME_SEGMENTS {
+                return Err(ApiError::new(ErrorKind::Serialization, format!("Unknown parameter {name}.")));
             }
-            let segment = part.parse().map(Segment::Index).unwrap_or_else(|_| Segment::Name(part.to_owned()));
+            let segment = part.parse().map(NameSegment::Index).unwrap_or_else(|_| NameSegment::Name(part.to_owned()));
             branch = branch.children.entry(segment).or_default();
         }
         branch.leaf = Some(value);
         Ok(())
     }
 
-    /// `X.member.1`, `X.member.2` is the list `X`; other indices are a list under their own name (`entry`).
-    fn into_node(self) -> Node {
+    /// Converts the tree. `X.member.1` and `X.member.2` become the list `X`; under any other name than `member`, the
+    /// list becomes a field (`entry`).
+    fn into_node(self) -> WireValue {
         if let (true, Some(leaf)) = (self.children.is_empty(), self.leaf) {
-            return Node::Form(leaf);
+            return WireValue::Form(leaf);
         }
         let mut fields = Vec::new();
         let mut items = Vec::new();
         for (segment, branch) in self.children {
             match segment {
-                Segment::Index(_) => items.push(branch.into_node()),
-                Segment::Name(name) => fields.push((name, branch.into_node())),
+                NameSegment::Index(_) => items.push(branch.into_node()),
+                NameSegment::Name(name) => fields.push((name, branch.into_node())),
             }
         }
         if !items.is_empty() {
-            return Node::List(items);
+            return WireValue::List(items);
         }
         match fields.as_slice() {
-            [(name, Node::List(_))] if name == "member" => fields.pop().map_or(Node::Null, |(_, list)| list),
-            _ => Node::Map(fields),
+            [(name, WireValue::List(_))] if name == "member" => fields.pop().map_or(WireValue::Null, |(_, list)| list),
+            _ => WireValue::Structure(fields),
         }
     }
 }
 
-fn write_element(xml: &mut String, name: &str, node: &Node) {
+fn write_element(xml: &mut String, name: &str, node: &WireValue) {
     xml.push_str(&format!("<{name}>"));
     match node {
-        Node::Null => {}
-        Node::Bool(value) => xml.push_str(&value.to_string()),
-        Node::Number(value) => xml.push_str(&format!("{value:?}")),
-        Node::Text(text) | Node::Form(text) => xml.push_str(&escape(legal(text))),
-        Node::Time(seconds) => {
+        WireValue::Null => {}
+        WireValue::Bool(value) => xml.push_str(&value.to_string()),
+        WireValue::Number(value) => xml.push_str(&format!("{value:?}")),
+        WireValue::Text(text) | WireValue::Form(text) => xml.push_str(&escape(replace_illegal(text))),
+        WireValue::Time(seconds) => {
             let date = clock::date((seconds * 1_000.0) as i64);
             xml.push_str(&date.format("%Y-%m-%dT%H:%M:%SZ").to_string());
         }
-        Node::List(items) => items.iter().for_each(|item| write_element(xml, "member", item)),
-        Node::Map(fields) => fields.iter().for_each(|(name, field)| write_element(xml, name, field)),
-        Node::Dictionary(entries) => {
+        WireValue::List(items) => items.iter().for_each(|item| write_element(xml, "member", item)),
+        WireValue::Structure(fields) => fields.iter().for_each(|(name, field)| write_element(xml, name, field)),
+        WireValue::Map(entries) => {
             for (key, value) in entries {
                 xml.push_str("<entry>");
-                write_element(xml, "key", &Node::text(key));
+                write_element(xml, "key", &WireValue::text(key));
                 write_element(xml, "value", value);
                 xml.push_str("</entry>");
             }
@@ -133,8 +135,8 @@ fn write_element(xml: &mut String, name: &str, node: &Node) {
     xml.push_str(&format!("</{name}>"));
 }
 
-/// Text without the control characters XML cannot carry even escaped.
-fn legal(text: &str) -> String {
+/// Replaces control characters that XML does not allow, not even escaped.
+fn replace_illegal(text: &str) -> String {
     let is_legal = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     text.chars().map(|c| if is_legal(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
@@ -149,44 +151,52 @@ mod tests {
         let (action, node) =
             decode(format!("Action=PutMetricData&Version=2010-08-01&Namespace=a%20b{form}").as_bytes()).unwrap();
         assert_eq!(action, "PutMetricData");
-        let data = (1..=10).map(|n| Node::map([("Value", Node::Form(n.to_string()))])).collect();
-        assert_eq!(node, Node::map([("MetricData", Node::List(data)), ("Namespace", Node::Form("a b".into()))]));
+        let data = (1..=10).map(|n| WireValue::structure([("Value", WireValue::Form(n.to_string()))])).collect();
+        assert_eq!(
+            node,
+            WireValue::structure([("MetricData", WireValue::List(data)), ("Namespace", WireValue::Form("a b".into()))])
+        );
     }
 
     #[test]
     fn a_map_is_a_list_of_entries() {
         let (_, node) = decode(b"E.KeyAttributes.entry.1.key=Type&E.KeyAttributes.entry.1.value=Service").unwrap();
-        let entry = Node::map([("key", Node::Form("Type".into())), ("value", Node::Form("Service".into()))]);
-        let attributes = Node::map([("entry", Node::List(vec![entry]))]);
-        assert_eq!(node, Node::map([("E", Node::map([("KeyAttributes", attributes)]))]));
+        let entry = WireValue::structure([
+            ("key", WireValue::Form("Type".into())),
+            ("value", WireValue::Form("Service".into())),
+        ]);
+        let attributes = WireValue::structure([("entry", WireValue::List(vec![entry]))]);
+        assert_eq!(node, WireValue::structure([("E", WireValue::structure([("KeyAttributes", attributes)]))]));
     }
 
     #[test]
-    fn a_deep_name_and_another_version_are_refused() {
+    fn a_deep_name_and_another_version_are_rejected() {
         assert!(decode("a.".repeat(20).as_bytes()).is_err());
         let error = decode(b"Action=PutMetricData&Version=2009-05-15").unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::UnknownOperation);
     }
 
     #[test]
-    fn text_is_escaped_and_legal() {
-        let xml = String::from_utf8(encode("X", "id", Some(&Node::map([("A", Node::text("<&>\u{1}"))])))).unwrap();
+    fn text_is_escaped_and_illegal_characters_replaced() {
+        let xml =
+            String::from_utf8(encode("X", "id", Some(&WireValue::structure([("A", WireValue::text("<&>\u{1}"))]))))
+                .unwrap();
         assert!(xml.contains("<XResult><A>&lt;&amp;&gt;\u{fffd}</A></XResult>"), "{xml}");
     }
 
     #[test]
-    fn an_error_has_aws_shape() {
+    fn an_error_has_the_format_of_aws() {
         let error = ApiError::new(ErrorKind::SignatureMismatch, "no");
-        let xml = String::from_utf8(refusal(&error, "id")).unwrap();
+        let xml = String::from_utf8(encode_error(&error, "id")).unwrap();
         assert!(xml.contains("<Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error><RequestId>id</RequestId>"));
     }
 
     #[test]
-    fn a_dictionary_is_entries_and_a_moment_is_iso8601() {
-        let node = Node::map([
-            ("T", Node::Time(0.0)),
-            ("D", Node::Dictionary(vec![("p99".into(), Node::Number(1.0))])),
-            ("L", Node::List(vec![Node::text("a")])),
+    fn a_map_has_entries_and_a_timestamp_is_iso8601() {
+        let node = WireValue::structure([
+            ("T", WireValue::Time(0.0)),
+            ("D", WireValue::Map(vec![("p99".into(), WireValue::Number(1.0))])),
+            ("L", WireValue::List(vec![WireValue::text("a")])),
         ]);
         let xml = String::from_utf8(encode("X", "id", Some(&node))).unwrap();
         assert!(xml.contains(

@@ -1,4 +1,4 @@
-"""Publishes and reads with boto3 in one protocol: boto.py ENDPOINT PROTOCOL NAMESPACE."""
+"""Publishes and queries with boto3 in one protocol: boto.py ENDPOINT PROTOCOL NAMESPACE."""
 
 import datetime
 import sys
@@ -8,7 +8,7 @@ import botocore.model
 from botocore.exceptions import ClientError
 
 endpoint, protocol, namespace = sys.argv[1:]
-# botocore takes the first protocol of this list that the service has.
+# botocore uses the first protocol in this list that the service supports.
 botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS = [protocol]
 client = boto3.client(
     "cloudwatch", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="local", aws_secret_access_key="local"
@@ -22,8 +22,8 @@ dimensions = [{"Name": "Route", "Value": "/cart <é>".encode("ascii", "replace")
 latency = {"Namespace": namespace, "MetricName": "Latency", "Dimensions": dimensions}
 
 
-def equal(found, wanted):
-    assert found == wanted, f"{protocol}: found {found!r}, wanted {wanted!r}"
+def assert_equal(actual, expected):
+    assert actual == expected, f"{protocol}: expected {expected!r}, got {actual!r}"
 
 
 def error_of(call, **arguments):
@@ -31,10 +31,10 @@ def error_of(call, **arguments):
         call(**arguments)
     except ClientError as error:
         return error
-    raise AssertionError(f"{protocol}: {arguments} was not refused")
+    raise AssertionError(f"{protocol}: {arguments} was not rejected")
 
 
-# 150 values make the request long enough to be compressed.
+# 150 values make the request long enough for botocore to compress it.
 values, counts = [float(n) for n in range(1, 151)], [2.0] * 150
 datum = {"MetricName": "Latency", "Dimensions": dimensions, "Unit": "Milliseconds", "Timestamp": now}
 client.put_metric_data(
@@ -55,33 +55,33 @@ client.put_metric_data(
 )
 
 listed = [metric for page in client.get_paginator("list_metrics").paginate(Namespace=namespace) for metric in page["Metrics"]]
-equal([metric["MetricName"] for metric in listed], ["Latency", "Latency", "Set", "Fast"])
-equal(sorted(map(str, listed[0]["Dimensions"])), sorted(map(str, dimensions)))
+assert_equal([metric["MetricName"] for metric in listed], ["Latency", "Latency", "Set", "Fast"])
+assert_equal(sorted(map(str, listed[0]["Dimensions"])), sorted(map(str, dimensions)))
 filtered = client.list_metrics(Namespace=namespace, Dimensions=[{"Name": "Route"}])["Metrics"]
-equal(len(filtered), 1)
+assert_equal(len(filtered), 1)
 
 point = {"Timestamp": now, "SampleCount": 2400.0, "Average": 75.5, "Sum": 181200.0, "Minimum": 1.0, "Maximum": 150.0}
 statistics = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
 found = client.get_metric_statistics(**latency, **around, Period=60, Statistics=statistics, ExtendedStatistics=["p50", "p99"])
-equal(found["Label"], "Latency")
-equal(found["Datapoints"], [point | {"Unit": "Milliseconds", "ExtendedStatistics": {"p50": 75.0, "p99": 149.0}}])
+assert_equal(found["Label"], "Latency")
+assert_equal(found["Datapoints"], [point | {"Unit": "Milliseconds", "ExtendedStatistics": {"p50": 75.0, "p99": 149.0}}])
 found = client.get_metric_statistics(Namespace=namespace, MetricName="Set", **around, Period=60, ExtendedStatistics=["p50"])
-equal(found["Datapoints"], [])
+assert_equal(found["Datapoints"], [])
 
 queries = [
     {"Id": "q0", "MetricStat": {"Metric": latency, "Period": 60, "Stat": "p100"}},
     {"Id": "q1", "MetricStat": {"Metric": {"Namespace": namespace, "MetricName": "Fast"}, "Period": 1, "Stat": "Sum"}},
 ]
 results = client.get_metric_data(MetricDataQueries=queries, **around)["MetricDataResults"]
-equal([(result["Id"], result["Values"], result["StatusCode"]) for result in results], [("q0", [150.0], "Complete"), ("q1", [5.0], "Complete")])
-equal(results[1]["Timestamps"], [now + datetime.timedelta(seconds=3)])
+assert_equal([(result["Id"], result["Values"], result["StatusCode"]) for result in results], [("q0", [150.0], "Complete"), ("q1", [5.0], "Complete")])
+assert_equal(results[1]["Timestamps"], [now + datetime.timedelta(seconds=3)])
 
 bad = [{"MetricName": "m", "Value": 1.0}, {"MetricName": "m", "Value": float("nan")}, {"MetricName": "m", "Value": 1.0, "Timestamp": now - 15 * 1440 * minute}]
 error = error_of(client.put_metric_data, Namespace=namespace, MetricData=bad)
-equal(error.response["ResponseMetadata"]["HTTPStatusCode"], 400)
-equal(error.response["Error"]["Code"], "InvalidParameterValue")
-equal(isinstance(error, client.exceptions.InvalidParameterValueException), True)
-equal(
+assert_equal(error.response["ResponseMetadata"]["HTTPStatusCode"], 400)
+assert_equal(error.response["Error"]["Code"], "InvalidParameterValue")
+assert_equal(isinstance(error, client.exceptions.InvalidParameterValueException), True)
+assert_equal(
     error.response["Error"]["Message"].split("\n"),
     [
         "The value NaN for parameter MetricData.member.2.Value is invalid.",
@@ -89,4 +89,4 @@ equal(
     ],
 )
 math = [{"Id": "q", "Expression": "m1 * 2"}]
-equal(error_of(client.get_metric_data, MetricDataQueries=math, **around).response["Error"]["Code"], "ValidationError")
+assert_equal(error_of(client.get_metric_data, MetricDataQueries=math, **around).response["Error"]["Code"], "ValidationError")

@@ -1,4 +1,4 @@
-//! A client that signs with AWS's signer and speaks HTTP by hand, so that a test sees what really came back.
+//! A client that signs with AWS's signer and writes HTTP by hand, so that tests see the raw response.
 
 #![allow(dead_code, reason = "each test uses its own part")]
 
@@ -12,24 +12,24 @@ use aws_sigv4::sign::v4::SigningParams;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// An answer as it came.
+/// A response as received.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let pairs = self.head.lines().filter_map(|line| line.split_once(": "));
         pairs.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
-/// A signing client. Its fields are what a test wants to be wrong.
+/// A signing client. Tests override fields to make requests invalid.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
+pub(crate) struct SigningClient {
     pub(crate) address: SocketAddr,
     pub(crate) access_key_id: &'static str,
     pub(crate) secret_access_key: &'static str,
@@ -39,7 +39,7 @@ pub(crate) struct Client {
     pub(crate) time: SystemTime,
 }
 
-impl Client {
+impl SigningClient {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -52,23 +52,28 @@ impl Client {
         }
     }
 
-    /// PutMetricData in JSON.
-    pub(crate) async fn put(&self, body: &str) -> io::Result<Answer> {
+    /// Calls PutMetricData in JSON.
+    pub(crate) async fn put(&self, body: &str) -> io::Result<HttpResponse> {
         self.json("PutMetricData", body.as_bytes(), &[]).await
     }
 
-    pub(crate) async fn json(&self, operation: &str, body: &[u8], more: &[(&str, &str)]) -> io::Result<Answer> {
+    pub(crate) async fn json(
+        &self,
+        operation: &str,
+        body: &[u8],
+        extra_headers: &[(&str, &str)],
+    ) -> io::Result<HttpResponse> {
         let target = format!("GraniteServiceVersion20100801.{operation}");
         let mut headers = vec![("content-type", "application/x-amz-json-1.0"), ("x-amz-target", &target)];
-        headers.extend(more);
+        headers.extend(extra_headers);
         self.signed("/", &headers, body).await
     }
 
-    pub(crate) async fn query(&self, body: &str) -> io::Result<Answer> {
+    pub(crate) async fn query(&self, body: &str) -> io::Result<HttpResponse> {
         self.signed("/", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes()).await
     }
 
-    pub(crate) async fn signed(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+    pub(crate) async fn signed(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<HttpResponse> {
         let host = self.address.to_string();
         let mut all = vec![("host", host.as_str())];
         all.extend(headers);
@@ -90,21 +95,21 @@ impl Client {
     }
 }
 
-/// One unsigned request of the server's own controls.
-pub(crate) async fn control(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+/// Sends an unsigned request to the controls.
+pub(crate) async fn control(address: SocketAddr, method: &str, path: &str, body: &str) -> HttpResponse {
     let host = address.to_string();
     let headers = [("host", host.as_str()), ("content-type", "application/json")];
     exchange(address, method, path, &headers, body.as_bytes()).await.unwrap()
 }
 
-/// Sends a request on a connection of its own and reads until the server closes it.
+/// Sends a request on a new connection and reads until the server closes it.
 pub(crate) async fn exchange(
     address: SocketAddr,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
     body: &[u8],
-) -> io::Result<Answer> {
+) -> io::Result<HttpResponse> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -117,5 +122,5 @@ pub(crate) async fn exchange(
     let text = String::from_utf8_lossy(&received).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    Ok(HttpResponse { status, head: head.to_owned(), body: body.to_owned() })
 }

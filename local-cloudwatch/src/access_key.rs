@@ -1,19 +1,19 @@
-//! Key pairs that may sign calls.
+//! Access keys that can sign calls.
 
 use std::fmt;
 use std::time::SystemTime;
 
-/// A key pair the server knows. Its `Debug` shows the access key only.
+/// An access key that the server accepts. `Debug` shows its ID but not its secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct AccessKey {
     access_key_id: String,
     secret_access_key: String,
     session_token: Option<String>,
     expires: Option<SystemTime>,
 }
 
-impl Key {
-    /// A long-lived pair.
+impl AccessKey {
+    /// Creates a long-lived access key.
     pub fn new(access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
         Self {
             access_key_id: access_key_id.into(),
@@ -23,21 +23,21 @@ impl Key {
         }
     }
 
-    /// The same pair as temporary credentials: calls must carry `token` in `x-amz-security-token`.
+    /// Makes the key temporary: calls must send `token` in `x-amz-security-token`.
     #[must_use]
     pub fn with_session_token(mut self, token: impl Into<String>) -> Self {
         self.session_token = Some(token.into());
         self
     }
 
-    /// The same pair with an end: by the server's clock, calls from `expires` on get ExpiredToken.
+    /// Sets the expiry: from `expires` on, by the server's clock, calls return ExpiredToken.
     #[must_use]
     pub fn with_expiry(mut self, expires: SystemTime) -> Self {
         self.expires = Some(expires);
         self
     }
 
-    /// The public half.
+    /// Returns the access key ID.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
@@ -55,9 +55,9 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key")
+        f.debug_struct("AccessKey")
             .field("access_key_id", &self.access_key_id)
             .field("expires", &self.expires)
             .finish_non_exhaustive()
@@ -72,18 +72,18 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let key = Key::new("AKIDLOCAL", "very-secret").with_session_token("very-token");
+        let key = AccessKey::new("AKIDLOCAL", "very-secret").with_session_token("very-token");
         let text = format!("{key:?}");
         assert!(text.contains("AKIDLOCAL"));
         assert!(!text.contains("very"), "{text}");
     }
 
     #[test]
-    fn a_key_expires_at_its_moment() {
-        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
-        let key = Key::new("a", "b").with_expiry(end);
-        assert!(!key.is_expired(end - Duration::from_millis(1)));
-        assert!(key.is_expired(end));
-        assert!(!Key::new("a", "b").is_expired(end));
+    fn a_key_expires_at_its_expiry() {
+        let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let key = AccessKey::new("a", "b").with_expiry(expiry);
+        assert!(!key.is_expired(expiry - Duration::from_millis(1)));
+        assert!(key.is_expired(expiry));
+        assert!(!AccessKey::new("a", "b").is_expired(expiry));
     }
 }

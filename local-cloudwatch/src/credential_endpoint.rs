@@ -1,4 +1,4 @@
-//! The endpoints beside a program in AWS: ECS's agent, EKS's Pod Identity agent and EC2's metadata service.
+//! The credential endpoints on a host in AWS: the ECS agent, the EKS Pod Identity agent and the EC2 metadata service.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use axum::routing::{get, put};
 use serde_json::json;
 
 use crate::clock::date;
-use crate::issuer::{Endpoint, Issued};
+use crate::issuer::{CredentialEndpoint, TemporaryCredentials};
 use crate::state::Shared;
 
-/// The role of everyone who asks.
+/// The name of the only role.
 pub(crate) const ROLE: &str = "local-role";
 
-/// The region of a server that accepts any.
+/// The region that the metadata service returns if the server accepts every region.
 const DEFAULT_REGION: &str = "us-east-1";
 
 const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// All routes, at the paths that they have in AWS.
+/// Returns the routes, at the same paths as in AWS.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/v2/credentials/{id}", get(ecs))
@@ -35,18 +35,18 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 }
 
 async fn ecs(State(shared): State<Arc<Shared>>) -> Response {
-    hand_out(&shared, Endpoint::Ecs, &[])
+    issue_credentials(&shared, CredentialEndpoint::Ecs, &[])
 }
 
 async fn pod_identity(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !shared.lock().issuer.knows_identity(token) {
-        return refuse(&shared, Endpoint::PodIdentity, StatusCode::UNAUTHORIZED, "AccessDeniedException");
+    if !shared.lock().issuer.accepts_identity_token(token) {
+        return reject(&shared, CredentialEndpoint::PodIdentity, StatusCode::UNAUTHORIZED, "AccessDeniedException");
     }
-    hand_out(&shared, Endpoint::PodIdentity, &[])
+    issue_credentials(&shared, CredentialEndpoint::PodIdentity, &[])
 }
 
-/// A request that came through a proxy, or names no length of the session, is refused.
+/// Starts a session. Rejects requests that came through a proxy or do not specify a valid session length.
 async fn open_session(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
     let length =
         headers.get("x-aws-ec2-metadata-token-ttl-seconds").and_then(|value| value.to_str().ok()?.parse().ok());
@@ -66,12 +66,12 @@ async fn role(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
 
 async fn role_credentials(State(shared): State<Arc<Shared>>, Path(role): Path<String>, headers: HeaderMap) -> Response {
     if !has_session(&shared, &headers) {
-        return refuse(&shared, Endpoint::Imds, StatusCode::UNAUTHORIZED, "Unauthorized");
+        return reject(&shared, CredentialEndpoint::Imds, StatusCode::UNAUTHORIZED, "Unauthorized");
     }
     if role != ROLE {
-        return refuse(&shared, Endpoint::Imds, StatusCode::NOT_FOUND, "NotFound");
+        return reject(&shared, CredentialEndpoint::Imds, StatusCode::NOT_FOUND, "NotFound");
     }
-    hand_out(&shared, Endpoint::Imds, &[("Code", "Success"), ("Type", "AWS-HMAC")])
+    issue_credentials(&shared, CredentialEndpoint::Imds, &[("Code", "Success"), ("Type", "AWS-HMAC")])
 }
 
 async fn region(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
@@ -83,17 +83,18 @@ async fn region(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respon
 
 fn has_session(shared: &Shared, headers: &HeaderMap) -> bool {
     let token = headers.get("x-aws-ec2-metadata-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    shared.lock().issuer.is_session(token, shared.clock.now())
+    shared.lock().issuer.has_session(token, shared.clock.now())
 }
 
-/// A new set in the form that all three share, with `more` members, unless a failure was ordered.
-fn hand_out(shared: &Shared, endpoint: Endpoint, more: &[(&str, &str)]) -> Response {
-    let ordered = shared.lock().issuer.ordered();
-    if let Some(status) = ordered {
+/// Issues a set as JSON, in the format that all three endpoints share, with the `additional` members. Fails if a test
+/// injected a failure.
+fn issue_credentials(shared: &Shared, endpoint: CredentialEndpoint, additional: &[(&str, &str)]) -> Response {
+    let failure = shared.lock().issuer.take_failure();
+    if let Some(status) = failure {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return refuse(shared, endpoint, status, "Ordered");
+        return reject(shared, endpoint, status, "InjectedFailure");
     }
-    let Issued { key, expires } = shared.issue(endpoint);
+    let TemporaryCredentials { key, expires } = shared.issue(endpoint);
     let (role, expiration) = (format!("arn:aws:iam::123456789012:role/{ROLE}"), iso8601(expires));
     let set = [
         ("RoleArn", role.as_str()),
@@ -102,15 +103,15 @@ fn hand_out(shared: &Shared, endpoint: Endpoint, more: &[(&str, &str)]) -> Respo
         ("Token", key.session_token().unwrap_or_default()),
         ("Expiration", &expiration),
     ];
-    axum::Json(set.iter().chain(more).copied().collect::<BTreeMap<_, _>>()).into_response()
+    axum::Json(set.iter().chain(additional).copied().collect::<BTreeMap<_, _>>()).into_response()
 }
 
-fn refuse(shared: &Shared, endpoint: Endpoint, status: StatusCode, code: &str) -> Response {
-    shared.lock().issuer.remember(endpoint, status.as_u16(), "");
-    (status, axum::Json(json!({ "code": code, "message": "refused" }))).into_response()
+fn reject(shared: &Shared, endpoint: CredentialEndpoint, status: StatusCode, code: &str) -> Response {
+    shared.lock().issuer.record(endpoint, status.as_u16(), "");
+    (status, axum::Json(json!({ "code": code, "message": "The request was rejected." }))).into_response()
 }
 
-/// `2026-11-20T10:30:00.125Z`: AWS's form of an expiry, with the fraction that short lives need.
+/// Formats an expiry as AWS does, but with milliseconds, which short lifetimes need: `2026-11-20T10:30:00.125Z`.
 pub(crate) fn iso8601(time: SystemTime) -> String {
     let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     date(i64::try_from(millis).unwrap_or(i64::MAX)).format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
