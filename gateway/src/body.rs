@@ -24,9 +24,9 @@ pub enum Coding {
 /// The reason why a body cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// It is longer than [`MAX_BODY_BYTES`].
+    /// The body is longer than [`MAX_BODY_BYTES`].
     TooLarge,
-    /// It is not valid gzip, for this reason.
+    /// The body is not valid gzip, for this reason.
     NotGzip(&'static str),
 }
 

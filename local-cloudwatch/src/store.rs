@@ -7,9 +7,9 @@ use crate::metric::MetricId;
 use crate::statistics::{SampleBucket, StatisticSet};
 use crate::unit::StandardUnit;
 
-/// How long one-second buckets are kept before they are merged into minutes, in seconds: three hours.
+/// Seconds after which one-second buckets are merged into minutes: three hours.
 pub(crate) const SECOND_RETENTION: i64 = 3 * 3_600;
-/// How long one-minute buckets are kept, in seconds: fifteen days.
+/// Seconds after which one-minute buckets are discarded: fifteen days.
 pub(crate) const MINUTE_RETENTION: i64 = 15 * 86_400;
 
 /// The limits of the store.

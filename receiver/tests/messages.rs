@@ -1,8 +1,8 @@
 //! Lists the configuration errors of `credentials`, the legacy keys and the sources in `messages.txt`, provoked by real
 //! configurations.
 //!
-//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Other messages of
-//! credentials and sources are log lines; the test checks that the other tests quote them.
+//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Other messages
+//! of credentials and sources are log lines; the test checks that the other tests quote them.
 
 #![allow(
     clippy::unwrap_used,

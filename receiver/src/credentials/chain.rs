@@ -77,7 +77,7 @@ pub struct Chain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetId(u64);
 
-/// How to sign a request.
+/// The way to sign a request.
 #[derive(Debug)]
 pub enum Signing<'a> {
     /// With this signer.
@@ -177,7 +177,7 @@ impl Chain {
         }
     }
 
-    /// Handles the response to the callout in flight, or the reason why there is none.
+    /// Handles the response to the callout in flight, or the reason why no response arrived.
     pub fn handle_answer(&mut self, answer: &Response, now: Now) {
         if let Callout::InFlight { lookup, .. } = std::mem::replace(&mut self.callout, Callout::Idle) {
             self.advance(lookup, Some(answer), now);

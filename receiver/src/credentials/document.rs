@@ -27,7 +27,7 @@ pub(crate) fn set(body: &[u8]) -> Result<CredentialSet, String> {
     Ok(CredentialSet::expiring(credentials, Expiration::of_json(document.get("Expiration"))))
 }
 
-/// Returns the error code of a document as ` (CODE)`, or an empty string if there is none.
+/// Returns the error code of a document as ` (CODE)`, or an empty string if it has no code.
 pub(crate) fn code(body: &[u8]) -> String {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let code = document.get("code").or_else(|| document.get("Code")).and_then(Value::as_str);

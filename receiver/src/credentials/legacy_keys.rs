@@ -61,7 +61,7 @@ impl LegacyKeys {
     }
 }
 
-/// Returns credentials from the configuration, or from the environment for each key that is absent or empty. ValidationErrors
+/// Returns credentials from the configuration, or from the environment for each key that is absent or empty. Errors
 /// contain the names of keys and variables, but no values.
 pub(crate) fn from_keys(
     keys: LegacyKeys,

@@ -45,8 +45,8 @@ impl std::error::Error for ProfileError {}
 const SPACE: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
 
-/// Returns the profile with this name, or `None` if there is none. Profiles with the same name are merged, and the last
-/// value of a key wins. In the config file, `[profile default]` replaces `[default]`.
+/// Returns the profile with this name, or `None` if the file does not contain it. Profiles with the same name are
+/// merged, and the last value of a key wins. In the config file, `[profile default]` replaces `[default]`.
 ///
 /// # Errors
 /// The first invalid line, in any profile. A partly valid file is not used.

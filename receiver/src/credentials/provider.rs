@@ -46,7 +46,7 @@ impl Provider {
         }
     }
 
-    /// Continues with the response to the last call, or restarts if there is none.
+    /// Continues with the response to the last call, or restarts if there was no call.
     pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match self {
             Self::Static(set) | Self::Environment(set) => ProviderStep::Ready(set.clone()),

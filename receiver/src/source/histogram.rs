@@ -40,7 +40,7 @@ pub fn distribution(deltas: &[BucketDelta], sum: f64) -> Option<Distribution> {
     let over = over.map(|BucketDelta { lower, count, .. }| {
         let count = *count as f64;
         let mean = (sum - lowest - width / 2.0) / count;
-        // Without a sum, the lower bound is the only estimate; it may be infinite, in which case there is none.
+        // Without a sum, the lower bound is the only estimate; it may be infinite, and then there is no estimate.
         let value = if is_known { mean.max(*lower) } else { *lower };
         (value, value * count)
     });

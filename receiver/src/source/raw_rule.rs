@@ -30,7 +30,7 @@ acpw_config::object! {
         /// Dimensions by name: a constant text, or an object with the source of the value. They are added to the
         /// target's dimensions. Series that differ only in other labels are published together. Default: none.
         dimensions: Members<ShortOr<RawRuleDimension>>,
-        /// How to combine gauges that are published together. `sum` adds them up. `samples` makes each a sample, so
+        /// The way to combine gauges that are published together. `sum` adds them up. `samples` makes each a sample, so
         /// that CloudWatch shows their minimum, average and maximum. Default: `sum`.
         combine: String,
         /// The type of single values, `counter` or `gauge`. It overrides the target's. Default: the type that the

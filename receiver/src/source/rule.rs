@@ -22,7 +22,7 @@ pub struct Rule {
     pub resolution: StorageResolution,
     /// The dimensions.
     pub dimensions: Vec<(DimensionName, DimensionSource)>,
-    /// How to combine gauges that have the same series in CloudWatch.
+    /// The way to combine gauges that have the same series in CloudWatch.
     pub combine: Combine,
     /// The type of single values, overriding the type that the target declares.
     pub single: Option<ValueType>,
@@ -37,7 +37,7 @@ pub enum DimensionSource {
     Label(String, Option<DimensionValue>),
 }
 
-/// How to combine gauges that have the same series in CloudWatch.
+/// The way to combine gauges that have the same series in CloudWatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Combine {
     /// Their sum is one sample.

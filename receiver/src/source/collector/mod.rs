@@ -46,13 +46,13 @@ const NEW_ROUNDS: u64 = 4;
 /// [`Exposition`](super::scrape::exposition::Exposition), and call [`finish`](Self::finish) until it returns true.
 ///
 /// - Counters, histograms and summaries are published as their increase since the previous round. The first round gives
-///   no increase, unless the target says that the series started after the previous response was requested. A series that went back gives
-///   no increase either, and continues from there. (Prometheus' `increase` counts the whole new value, which is too much
-///   unless the target has restarted.)
+///   no increase, unless the target says that the series started after the previous response was requested. A series
+///   that went back gives no increase either, and continues from there. (Prometheus' `increase` counts the whole new
+///   value, which is too much unless the target has restarted.)
 /// - Increases are held back and published later while it is unclear if all responses are from one process: see
 ///   `ResetHistory` and `ProcessTracker`. If several processes respond in turn, no increase is published.
-/// - Series that a rule does not distinguish are published together. A sum of increases contains the known ones. A sum of
-///   gauges is not published if one of them is unknown.
+/// - Series that a rule does not distinguish are published together. A sum of increases contains the known ones. A sum
+///   of gauges is not published if one of them is unknown.
 /// - A value that is not published for one of these reasons is counted as a gap.
 /// - A series that is missing in one round is compared with the round before. One that is missing twice is removed.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ const QUIET_RESPONSES: u8 = 20;
 /// which varies by this much.
 const JITTER: f64 = 2.0;
 
-/// A verdict on which process a response is from, and thus how to treat its totals.
+/// A verdict on which process a response is from, and so how to treat its totals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The target does not report a start time, or reports one for the first time.

@@ -23,7 +23,7 @@ struct Endpoint {
     counts: SourceCounts,
     /// The start time of its process that it reports.
     start: Option<u64>,
-    /// How long it takes to answer.
+    /// The time that a response takes.
     delay: Duration,
 }
 

@@ -61,7 +61,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 const URI_VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
 
-/// What to measure and how to publish it.
+/// The configuration of `ecs_task`: what to measure and how to publish it.
 #[derive(Debug)]
 pub struct Settings {
     /// The path of the base URI, without a trailing slash.

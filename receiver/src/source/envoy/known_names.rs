@@ -54,9 +54,9 @@ pub struct KnownNames {
 /// The reason why a name is ambiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity {
-    /// It is the name of a cluster and also a part of another cluster's stats, and Envoy counts both in one stat.
+    /// The name of a cluster is also a part of another cluster's stats, and Envoy counts both in one stat.
     Shared,
-    /// It contains dots, and no gauge shows where it ends.
+    /// The name contains dots, and no gauge shows where it ends.
     Unknown,
 }
 
