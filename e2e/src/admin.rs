@@ -1,16 +1,16 @@
-//! Envoy's administration interface.
+//! A client of Envoy's admin interface.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use hyper::Method;
 use serde_json::Value;
 
-use crate::{Connection, Request};
+use crate::{ClientRequest, Connection};
 
-/// What every name of the modules' statistics begins with in Envoy.
+/// Prefix of the modules' stats in Envoy.
 const PREFIX: &str = "wasmcustom.acpw.";
 
-/// A client of it.
+/// A client of the admin interface.
 #[derive(Clone, Copy, Debug)]
 pub struct Admin {
     address: SocketAddr,
@@ -21,49 +21,49 @@ impl Admin {
         Self { address }
     }
 
-    /// Where it listens.
+    /// Returns the address of the admin interface.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Tells Envoy something, such as `/healthcheck/fail`.
+    /// Posts a command, such as `/healthcheck/fail`.
     ///
     /// # Panics
-    /// When it does not take it.
+    /// Panics if Envoy does not respond with 200.
     pub async fn post(&self, path: &str) {
-        let answer = Connection::new(self.address).send(&Request::new(Method::POST, "admin", path)).await;
-        assert_eq!(answer.expect("an answer of the administration interface").status, 200, "{path}");
+        let response = Connection::new(self.address).send(&ClientRequest::new(Method::POST, "admin", path)).await;
+        assert_eq!(response.expect("a response of the admin interface").status, 200, "{path}");
     }
 
-    /// Status and text of a page.
+    /// Returns status and text of a page.
     ///
     /// # Errors
-    /// When Envoy does not answer.
+    /// Fails if Envoy does not respond.
     pub async fn page(&self, path: &str) -> Result<(u16, String), Box<dyn std::error::Error + Send + Sync>> {
-        let answer = Connection::new(self.address).send(&Request::get("admin", path)).await?;
-        Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
+        let response = Connection::new(self.address).send(&ClientRequest::get("admin", path)).await?;
+        Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))
     }
 
-    /// Counters and gauges whose name holds `filter`, by name.
+    /// Returns the counters and gauges whose name contains `filter`, by name.
     ///
     /// # Panics
-    /// When Envoy does not answer as it should.
+    /// Panics if the response is not valid.
     pub async fn stats(&self, filter: &str) -> BTreeMap<String, u64> {
         let page = self.json(&format!("/stats?format=json&type=All&filter={filter}")).await;
         let stats = page["stats"].as_array().expect("an array of statistics").iter();
         stats.filter_map(|stat| Some((stat["name"].as_str()?.to_owned(), stat["value"].as_u64()?))).collect()
     }
 
-    /// The modules' own, named as they name them after `acpw.`: `sender.observed`.
+    /// Returns the counters and gauges of the modules by name without the prefix, such as `sender.observed`.
     ///
     /// # Panics
-    /// When Envoy does not answer as it should.
-    pub async fn acpw(&self) -> BTreeMap<String, u64> {
+    /// Panics if the response is not valid.
+    pub async fn module_stats(&self) -> BTreeMap<String, u64> {
         let stats = self.stats(PREFIX).await;
         stats.into_iter().filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value))).collect()
     }
 
-    /// Where the listeners listen, by name.
+    /// Returns the addresses of the listeners by name.
     pub(crate) async fn listeners(&self) -> BTreeMap<String, SocketAddr> {
         let page = self.json("/listeners?format=json").await;
         let listeners = page["listener_statuses"].as_array().expect("an array of listeners").iter();
@@ -75,7 +75,7 @@ impl Admin {
     }
 
     async fn json(&self, path: &str) -> Value {
-        let (status, text) = self.page(path).await.expect("an answer of the administration interface");
+        let (status, text) = self.page(path).await.expect("a response of the admin interface");
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).expect("JSON")
     }

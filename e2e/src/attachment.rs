@@ -1,32 +1,32 @@
-//! The ways in which Envoy takes the modules.
+//! The extension points at which Envoy loads the modules.
 
 use serde_json::{Value, json};
 
 use crate::Plugin;
 
-/// How the sender sees requests.
+/// The extension point of the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SenderAttachment {
-    /// As an HTTP filter, that is bypassed should it fail.
+    /// An HTTP filter with `FAIL_OPEN`: requests bypass it after a failure.
     HttpFilter,
-    /// As an access logger.
+    /// An access logger.
     AccessLogger,
 }
 
-/// How the receiver comes to Envoy's main thread.
+/// The extension point of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiverAttachment {
-    /// As a sink of Envoy's statistics, that is started anew should it fail.
+    /// A stats sink with `FAIL_RELOAD`: Envoy restarts it after a failure.
     StatsSink,
-    /// As a singleton of the bootstrap.
+    /// A singleton bootstrap extension.
     Singleton,
 }
 
 impl SenderAttachment {
-    /// Both.
+    /// All extension points.
     pub const ALL: [Self; 2] = [Self::HttpFilter, Self::AccessLogger];
 
-    /// Adds the sender to a `HttpConnectionManager` that has the router as its only filter.
+    /// Adds the sender to an `HttpConnectionManager`. A filter goes before all other filters.
     pub(crate) fn attach(self, plugin: &Plugin, manager: &mut Value) {
         match self {
             Self::HttpFilter => {
@@ -56,7 +56,7 @@ impl SenderAttachment {
 }
 
 impl ReceiverAttachment {
-    /// Both.
+    /// All extension points.
     pub const ALL: [Self; 2] = [Self::StatsSink, Self::Singleton];
 
     /// Adds the receiver to a bootstrap.

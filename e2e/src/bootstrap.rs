@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{Listener, Plugin, ReceiverAttachment};
 
-/// What Envoy is started with.
+/// A builder of Envoy's bootstrap configuration.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
     listeners: Vec<Listener>,
     clusters: Vec<(String, SocketAddr)>,
-    further: Vec<(&'static str, Value)>,
+    resources: Vec<(&'static str, Value)>,
     receiver: Option<(ReceiverAttachment, Plugin)>,
     workers: usize,
     is_dynamic: bool,
@@ -22,7 +22,7 @@ impl Default for Bootstrap {
         Self {
             listeners: Vec::new(),
             clusters: Vec::new(),
-            further: Vec::new(),
+            resources: Vec::new(),
             receiver: None,
             workers: 2,
             is_dynamic: false,
@@ -38,17 +38,17 @@ impl Bootstrap {
         self
     }
 
-    /// Adds a cluster of one endpoint.
+    /// Adds a cluster with one endpoint.
     #[must_use]
     pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
         self.clusters.push((name.to_owned(), address));
         self
     }
 
-    /// Adds a cluster or a listener as Envoy has it, to `clusters` or to `listeners` of its static resources.
+    /// Adds a resource in Envoy's own format to `clusters` or `listeners` of the static resources.
     #[must_use]
     pub fn resource(mut self, kind: &'static str, resource: Value) -> Self {
-        self.further.push((kind, resource));
+        self.resources.push((kind, resource));
         self
     }
 
@@ -66,7 +66,7 @@ impl Bootstrap {
         self
     }
 
-    /// Lets the listeners be changed while Envoy runs.
+    /// Makes the listeners dynamic, so that [`Envoy::update`](crate::Envoy::update) can change them.
     #[must_use]
     pub fn dynamic(mut self) -> Self {
         self.is_dynamic = true;
@@ -81,13 +81,13 @@ impl Bootstrap {
         self.workers
     }
 
-    /// What Envoy's environment must have for the modules.
+    /// Returns the environment variables that the modules read.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &(String, String)> {
         let receiver = self.receiver.iter().flat_map(|(_, plugin)| plugin.variables());
         self.listeners.iter().flat_map(Listener::variables).chain(receiver)
     }
 
-    /// Envoy's `Bootstrap`; dynamic listeners are read from the file `listeners`.
+    /// Returns Envoy's `Bootstrap`. Dynamic listeners are read from the file `listeners`.
     pub(crate) fn to_json(&self, listeners: &Path) -> Value {
         let clusters = self.clusters.iter().map(|(name, address)| {
             json!({
@@ -110,7 +110,7 @@ impl Bootstrap {
         } else {
             bootstrap["static_resources"]["listeners"] = self.listeners.iter().map(Listener::to_json).collect();
         }
-        for (kind, resource) in &self.further {
+        for (kind, resource) in &self.resources {
             let resources = bootstrap["static_resources"][kind].as_array_mut().expect("a kind of static resources");
             resources.push(resource.clone());
         }

@@ -1,4 +1,4 @@
-//! HTTP clients that keep their connections.
+//! An HTTP client with keep-alive connections.
 
 use std::net::SocketAddr;
 
@@ -12,9 +12,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 
-/// A request.
+/// A request to send.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct ClientRequest {
     host: String,
     method: Method,
     path: String,
@@ -22,24 +22,24 @@ pub struct Request {
     body: Bytes,
 }
 
-/// What came back.
+/// A received response.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ClientResponse {
     /// The status.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The complete body.
     pub body: Bytes,
 }
 
-impl Request {
-    /// A GET request for this path (and query) with this `Host` header.
+impl ClientRequest {
+    /// Creates a GET request with a `Host` header and a path, which can include a query.
     pub fn get(host: &str, path: &str) -> Self {
         Self::new(Method::GET, host, path)
     }
 
-    /// A request with this method.
+    /// Creates a request with a method, a `Host` header and a path.
     pub fn new(method: Method, host: &str, path: &str) -> Self {
         Self { host: host.to_owned(), method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
     }
@@ -68,7 +68,7 @@ impl Request {
     }
 }
 
-/// A connection that is kept between requests, and opened anew when the server closed it after an answer.
+/// A keep-alive connection. It is opened again if the server closed it after a response.
 #[derive(Debug)]
 pub struct Connection {
     address: SocketAddr,
@@ -76,16 +76,19 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection to be opened with the first request.
+    /// Creates a connection, which is opened by the first request.
     pub fn new(address: SocketAddr) -> Self {
         Self { address, sender: None }
     }
 
-    /// Sends a request, once, and reads its answer.
+    /// Sends a request and returns the response. Does not retry.
     ///
     /// # Errors
-    /// A connection that is refused, or ends before the answer does.
-    pub async fn send(&mut self, request: &Request) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    /// Fails if the connection is refused, or closed before the response is complete.
+    pub async fn send(
+        &mut self,
+        request: &ClientRequest,
+    ) -> Result<ClientResponse, Box<dyn std::error::Error + Send + Sync>> {
         let mut sender = match self.sender.take() {
             Some(sender) if !sender.is_closed() => sender,
             _ => open(self.address).await?,
@@ -94,15 +97,15 @@ impl Connection {
         let (parts, body) = sender.send_request(request.to_hyper()).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         self.sender = Some(sender);
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(ClientResponse { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 }
 
-/// Sends every request once, over so many connections at once; gives their statuses, in the order of the requests.
+/// Sends all requests over `connections` concurrent connections. Returns the statuses in the order of the requests.
 ///
 /// # Panics
-/// When one is not answered.
-pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request>) -> Vec<u16> {
+/// Panics if a request gets no response.
+pub async fn load(address: SocketAddr, connections: usize, requests: Vec<ClientRequest>) -> Vec<u16> {
     let mut shares = vec![Vec::new(); connections];
     for (index, request) in requests.into_iter().enumerate() {
         shares[index % connections].push((index, request));
@@ -113,7 +116,7 @@ pub async fn load(address: SocketAddr, connections: usize, requests: Vec<Request
             let mut connection = Connection::new(address);
             let mut statuses = Vec::with_capacity(share.len());
             for (index, request) in share {
-                statuses.push((index, connection.send(&request).await.expect("an answer").status));
+                statuses.push((index, connection.send(&request).await.expect("a response").status));
             }
             statuses
         });
@@ -127,7 +130,7 @@ async fn open(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, Box<dyn s
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Its errors are seen by the request under way.
+    // The request in flight reports its errors.
     tokio::spawn(connection);
     Ok(sender)
 }

@@ -1,4 +1,4 @@
-//! Envoy as a process.
+//! Runs Envoy as a child process.
 
 use std::{
     collections::BTreeMap,
@@ -19,22 +19,22 @@ use tempfile::TempDir;
 
 use crate::{Admin, Bootstrap, Listener, eventually, installation};
 
-/// How long Envoy may take to start, or to find that it cannot: it compiles the modules for every worker.
+/// Timeout for Envoy to start, or to fail. Envoy compiles the modules for every worker.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long it may take to end.
+/// Timeout for Envoy to exit.
 const END_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long a change of listeners may take.
+/// Timeout for a change of listeners.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 
-/// What Envoy writes when a module has trapped or panicked.
-const SIGNS_OF_A_TRAP: [&str; 3] = ["Function: proxy_", "panicked at", "Uncaught RuntimeError"];
+/// Log texts that show that a module trapped or panicked.
+const TRAP_LOGS: [&str; 3] = ["Function: proxy_", "panicked at", "Uncaught RuntimeError"];
 
-/// The file of dynamic listeners, in Envoy's own folder.
+/// The file with the dynamic listeners, in the process's folder.
 const LISTENERS: &str = "listeners.json";
 
-/// A running Envoy. When it is dropped it is killed, and its log is shown if the test has failed.
+/// A running Envoy. Dropping it kills the process, and prints its log if the test failed.
 #[derive(Debug)]
 pub struct Envoy {
     process: Process,
@@ -44,146 +44,149 @@ pub struct Envoy {
 
 /// An Envoy that did not start.
 #[derive(Debug)]
-pub struct Refusal {
-    /// How it ended.
+pub struct StartupFailure {
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote.
+    /// The log.
     pub log: String,
 }
 
 impl Envoy {
-    /// Starts Envoy and waits until it serves.
+    /// Starts Envoy and waits until it is ready.
     ///
     /// # Panics
-    /// When it does not, or its program or the modules are missing.
+    /// Panics if Envoy does not become ready, or if Envoy or the modules are not installed.
     pub async fn start(bootstrap: &Bootstrap) -> Self {
-        Self::serving(Process::spawn(bootstrap)).await
+        Self::wait_until_ready(Process::spawn(bootstrap)).await
     }
 
-    /// Starts Envoy with a configuration that is there already, by these arguments and variables, and waits until it
-    /// serves. It has two worker threads.
+    /// Starts Envoy with an existing configuration, two worker threads, and the given arguments and environment
+    /// variables. Waits until it is ready.
     ///
     /// # Panics
-    /// When it does not, or its program is missing.
+    /// Panics if Envoy does not become ready, or is not installed.
     pub async fn start_with(arguments: &[String], variables: &[(String, String)]) -> Self {
-        let folder = TempDir::new().expect("a folder for temporary files");
+        let folder = TempDir::new().expect("a temporary folder");
         let child = run(arguments, variables.iter().map(|(name, value)| (name, value)), 2, folder.path());
-        Self::serving(Process::new(child, folder)).await
+        Self::wait_until_ready(Process::new(child, folder)).await
     }
 
-    async fn serving(mut process: Process) -> Self {
-        let admin = eventually("Envoy serves", START_LIMIT, async || {
-            if let Some(status) = process.ended() {
+    async fn wait_until_ready(mut process: Process) -> Self {
+        let admin = eventually("Envoy is ready", START_LIMIT, async || {
+            if let Some(status) = process.exit_status() {
                 return Ok(Err(status));
             }
-            let address = process.admin_address().ok_or("there is no administration interface yet")?;
+            let address = process.admin_address().ok_or("the admin interface has no address yet")?;
             let (status, text) = Admin::new(address).page("/ready").await.map_err(|error| error.to_string())?;
             if status == 200 { Ok(Ok(Admin::new(address))) } else { Err(text) }
         })
         .await;
-        let admin = admin.unwrap_or_else(|status| panic!("Envoy does not start: {status}"));
+        let admin = admin.unwrap_or_else(|status| panic!("Envoy did not start: {status}"));
         let listeners = admin.listeners().await;
         Self { process, admin, listeners }
     }
 
-    /// Starts Envoy with something that it must refuse, and waits until it has ended.
+    /// Starts Envoy with an invalid configuration and waits until it exits.
     ///
     /// # Panics
-    /// When it does not end.
-    pub async fn refuse(bootstrap: &Bootstrap) -> Refusal {
+    /// Panics if Envoy does not exit.
+    pub async fn fail_to_start(bootstrap: &Bootstrap) -> StartupFailure {
         let mut process = Process::spawn(bootstrap);
-        let status = eventually("Envoy refuses", START_LIMIT, async || process.ended().ok_or("it runs")).await;
-        Refusal { status, log: process.log() }
+        let status =
+            eventually("Envoy fails to start", START_LIMIT, async || process.exit_status().ok_or("it is running"))
+                .await;
+        StartupFailure { status, log: process.log() }
     }
 
-    /// Its administration interface.
+    /// Returns the client of the admin interface.
     pub fn admin(&self) -> &Admin {
         &self.admin
     }
 
-    /// Where a listener listens.
+    /// Returns the address of a listener.
     ///
     /// # Panics
-    /// When there is no listener of this name.
+    /// Panics if there is no listener with this name.
     pub fn address(&self, listener: &str) -> SocketAddr {
         self.listeners[listener]
     }
 
-    /// Changes the listeners of an Envoy that was started with dynamic ones, and waits until connections and plugins of
-    /// those that were changed or removed are gone.
+    /// Replaces the dynamic listeners and waits until connections and plugins of changed and removed listeners are
+    /// closed.
     ///
     /// # Panics
-    /// When Envoy does not take the listeners.
+    /// Panics if Envoy does not accept the listeners.
     pub async fn update(&self, listeners: &[Listener]) {
         let updates = async || self.admin.stats("listener_manager").await;
         let before = updates().await["listener_manager.lds.update_success"];
-        write_listeners(self.process.folder.path(), listeners).expect("the listeners are written");
-        eventually("the listeners are changed", DRAIN_LIMIT, async || {
+        write_listeners(self.process.folder.path(), listeners).expect("a listeners file");
+        eventually("Envoy replaces the listeners", DRAIN_LIMIT, async || {
             let stats = updates().await;
-            let is_so = stats["listener_manager.lds.update_success"] > before
+            let is_met = stats["listener_manager.lds.update_success"] > before
                 && stats["listener_manager.total_listeners_warming"] == 0
                 && stats["listener_manager.total_listeners_draining"] == 0
                 && stats["listener_manager.total_filter_chains_draining"] == 0;
-            if is_so { Ok(()) } else { Err(format!("{stats:#?}\n{}", self.log())) }
+            if is_met { Ok(()) } else { Err(format!("{stats:#?}\n{}", self.log())) }
         })
         .await;
     }
 
-    /// What it has written.
+    /// Returns the log.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Envoy runs, and no module has trapped.
+    /// Asserts that Envoy is running and no module trapped.
     ///
     /// # Panics
-    /// When that is not so.
-    pub fn assert_sound(&mut self) {
+    /// Panics if the assertion fails.
+    pub fn assert_healthy(&mut self) {
         self.assert_running();
         assert_no_trap(&self.log());
     }
 
-    /// Envoy runs, whatever has become of the modules.
+    /// Asserts that Envoy is running, even if modules trapped.
     ///
     /// # Panics
-    /// When that is not so.
+    /// Panics if the assertion fails.
     pub fn assert_running(&mut self) {
-        assert_eq!(self.process.ended(), None, "Envoy has ended");
+        assert_eq!(self.process.exit_status(), None, "Envoy exited");
     }
 
-    /// How many times a module has trapped.
+    /// Returns how often a module trapped.
     pub fn traps(&self) -> usize {
         self.log().matches("Uncaught RuntimeError").count()
     }
 
-    /// The memory that it has in RAM, in bytes.
+    /// Returns the resident memory in bytes. Works on Linux only.
     ///
     /// # Panics
-    /// When the system does not tell, as those do not that are not Linux.
+    /// Panics if `/proc` does not have the value.
     pub fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).expect("a running Envoy");
         let kilobytes =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok());
-        let kilobytes: u64 = kilobytes.expect("the resident memory of a process");
+        let kilobytes: u64 = kilobytes.expect("VmRSS of the process");
         kilobytes * 1024
     }
 
-    /// Asks it to end, as an orchestrator does (SIGTERM), and waits until it has; gives its status and its log.
+    /// Sends SIGTERM, as an orchestrator does, and waits until Envoy exits. Returns its exit status and its log.
     ///
     /// # Panics
-    /// When it does not end.
+    /// Panics if Envoy does not exit.
     pub async fn terminate(mut self) -> (ExitStatus, String) {
         let id = i32::try_from(self.process.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.expect("a process id"), Signal::TERM).expect("the process takes the signal");
-        let status = eventually("Envoy ends", END_LIMIT, async || self.process.ended().ok_or("it runs")).await;
+        kill_process(id.expect("a process id"), Signal::TERM).expect("the signal is sent");
+        let status =
+            eventually("Envoy exits", END_LIMIT, async || self.process.exit_status().ok_or("it is running")).await;
         (status, self.log())
     }
 }
 
-/// Nothing in the log tells of a trap.
+/// Asserts that the log shows no trap.
 fn assert_no_trap(log: &str) {
-    let trap = log.lines().find(|line| SIGNS_OF_A_TRAP.iter().any(|sign| line.contains(sign)));
-    assert_eq!(trap, None, "a module has trapped");
+    let trap = log.lines().find(|line| TRAP_LOGS.iter().any(|text| line.contains(text)));
+    assert_eq!(trap, None, "a module trapped");
 }
 
 #[derive(Debug)]
@@ -194,17 +197,17 @@ struct Process {
 
 impl Process {
     fn spawn(bootstrap: &Bootstrap) -> Self {
-        let folder = TempDir::new().expect("a folder for temporary files");
+        let folder = TempDir::new().expect("a temporary folder");
         Self::new(spawn(bootstrap, folder.path()), folder)
     }
 
     fn new(child: io::Result<Child>, folder: TempDir) -> Self {
-        let child = child.unwrap_or_else(|error| panic!("{} does not run: {error}", installation::envoy().display()));
+        let child = child.unwrap_or_else(|error| panic!("cannot run {}: {error}", installation::envoy().display()));
         Self { child, folder }
     }
 
-    /// How it has ended, if it has.
-    fn ended(&mut self) -> Option<ExitStatus> {
+    /// Returns the exit status, or `None` if the process is running.
+    fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the state of a child process")
     }
 
@@ -220,13 +223,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended before.
+        // Both fail only if the process exited before.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("--- Envoy's log ---\n{}", self.log());
         } else {
-            assert!(!self.log().contains(SECRET_MARK), "a secret is in Envoy's log:\n{}", self.log());
+            assert!(!self.log().contains(SECRET_MARK), "Envoy's log contains a secret:\n{}", self.log());
         }
     }
 }
@@ -239,7 +242,7 @@ fn spawn(bootstrap: &Bootstrap, folder: &Path) -> io::Result<Child> {
     run(&["--config-path".as_ref(), configuration.as_os_str()], variables, bootstrap.worker_count(), folder)
 }
 
-/// Runs Envoy, which writes its log and the address of its administration interface into a folder.
+/// Runs Envoy. It writes its log and the address of its admin interface into `folder`.
 fn run<'a>(
     arguments: &[impl AsRef<OsStr>],
     variables: impl Iterator<Item = (&'a String, &'a String)>,
@@ -252,7 +255,7 @@ fn run<'a>(
         .arg("--admin-address-path")
         .arg(folder.join("admin"))
         .args(["--use-dynamic-base-id", "--drain-time-s", "1", "--concurrency", &workers.to_string()])
-        // Nothing of this user's settings and credentials.
+        // Don't pass the user's settings and credentials.
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .envs(variables)
@@ -262,7 +265,7 @@ fn run<'a>(
         .spawn()
 }
 
-/// Writes the listeners so that Envoy, which watches for files that are moved in, reads all of them or none.
+/// Writes the listeners atomically. Envoy watches for files that are moved into place.
 fn write_listeners(folder: &Path, listeners: &[Listener]) -> io::Result<()> {
     let typed = listeners.iter().map(|listener| {
         let mut listener = listener.to_json();

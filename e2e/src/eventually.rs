@@ -1,24 +1,26 @@
-//! Waiting for a condition.
+//! Waits for a condition.
 
 use std::{
     fmt::Display,
     time::{Duration, Instant},
 };
 
-/// Time between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Pause between two probes.
+const PROBE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Looks again and again until `probe` gives a value; `what` is hoped for, and an error of the probe says what is instead.
+/// Calls `probe` until it returns a value. `what` describes the condition.
 ///
 /// # Panics
-/// When the probe gives none within `limit`, with its last error.
+/// Panics with the probe's last error if it returns no value within `limit`.
 pub async fn eventually<T, E: Display>(what: &str, limit: Duration, mut probe: impl AsyncFnMut() -> Result<T, E>) -> T {
     let start = Instant::now();
     loop {
         match probe().await {
             Ok(value) => return value,
-            Err(error) => assert!(start.elapsed() < limit, "{what}: not so within {limit:?}; at last: {error}"),
+            Err(error) => {
+                assert!(start.elapsed() < limit, "timed out after {limit:?} waiting until {what}; last state: {error}")
+            }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }

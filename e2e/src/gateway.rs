@@ -1,4 +1,4 @@
-//! The gateway's scene: an Envoy whose listener takes posts, and the CloudWatch that they are published to.
+//! An Envoy with the gateway and the receiver, and the local CloudWatch that the receiver publishes to.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -6,23 +6,25 @@ use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::{Answer, Bootstrap, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Request, eventually};
+use crate::{
+    Bootstrap, ClientRequest, ClientResponse, Connection, Envoy, Listener, Plugin, ReceiverAttachment, eventually,
+};
 
-/// How long posts may take to arrive at CloudWatch.
+/// Timeout for posts to arrive at CloudWatch.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// What differs from the usual.
+/// Options of a [`GatewayStack`].
 #[derive(Debug)]
 pub struct GatewaySetup {
     /// Keys to set in the gateway's configuration.
     pub gateway: Value,
-    /// Keys to set in the receiver's; otherwise it publishes to the local CloudWatch every second.
+    /// Keys to set in the receiver's configuration. By default, it publishes every second.
     pub receiver: Value,
-    /// Fields of the `HttpConnectionManager`.
+    /// Fields to set in the `HttpConnectionManager`.
     pub fields: Vec<(&'static str, Value)>,
-    /// Whether there is a receiver.
+    /// False to run the gateway without a receiver.
     pub has_receiver: bool,
-    /// Worker threads.
+    /// Number of worker threads.
     pub workers: usize,
 }
 
@@ -32,20 +34,20 @@ impl Default for GatewaySetup {
     }
 }
 
-/// A gateway and the CloudWatch that its receiver publishes to.
+/// An Envoy with the gateway, and the local CloudWatch that its receiver publishes to.
 #[derive(Debug)]
-pub struct Gateway {
-    /// The far end.
+pub struct GatewayStack {
+    /// The local CloudWatch.
     pub cloudwatch: LocalCloudWatch,
     /// Envoy.
     pub envoy: Envoy,
 }
 
-impl Gateway {
-    /// Starts both, and waits until posts are taken.
+impl GatewayStack {
+    /// Starts both and waits until the gateway accepts posts.
     ///
     /// # Panics
-    /// When one does not start.
+    /// Panics if one of them does not start.
     pub async fn start(setup: GatewaySetup) -> Self {
         let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.expect("a local CloudWatch");
         let mut receiver = json!({
@@ -69,77 +71,77 @@ impl Gateway {
         if setup.has_receiver {
             bootstrap = bootstrap.receiver(ReceiverAttachment::StatsSink, Plugin::receiver(receiver));
         }
-        let this = Self { cloudwatch, envoy: Envoy::start(&bootstrap).await };
+        let stack = Self { cloudwatch, envoy: Envoy::start(&bootstrap).await };
         if setup.has_receiver {
             eventually("the gateway is ready", LIMIT, async || {
-                // Every worker has to have seen the receiver.
+                // Wait until every worker has found the receiver.
                 for _ in 0..2 * setup.workers {
-                    let answer = this.send(&Request::get("localhost", "/healthcheck")).await;
-                    if answer.status != 200 {
-                        return Err(answer.status);
+                    let response = stack.send(&ClientRequest::get("localhost", "/healthcheck")).await;
+                    if response.status != 200 {
+                        return Err(response.status);
                     }
                 }
                 Ok(())
             })
             .await;
         }
-        this
+        stack
     }
 
-    /// Where it listens.
+    /// Returns the address of the gateway.
     pub fn address(&self) -> SocketAddr {
         self.envoy.address("gateway")
     }
 
-    /// Its address for clients.
+    /// Returns the gateway's URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// Sends a request over a connection of its own.
+    /// Sends a request over a new connection.
     ///
     /// # Panics
-    /// When there is no answer.
-    pub async fn send(&self, request: &Request) -> Answer {
-        Connection::new(self.address()).send(request).await.expect("an answer")
+    /// Panics if the request gets no response.
+    pub async fn send(&self, request: &ClientRequest) -> ClientResponse {
+        Connection::new(self.address()).send(request).await.expect("a response")
     }
 
-    /// Posts JSON; gives the status and the answer.
+    /// Posts JSON. Returns the status and the body of the response.
     ///
     /// # Panics
-    /// When there is no answer, or it is no JSON.
+    /// Panics if there is no response, or its body is not JSON.
     pub async fn post(&self, path: &str, body: impl ToString) -> (u16, Value) {
-        let answer = self.send(&json_post(path, body)).await;
-        (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
+        let response = self.send(&json_post(path, body)).await;
+        (response.status, serde_json::from_slice(&response.body).expect("JSON"))
     }
 
-    /// What `/status` says.
+    /// Returns the response of `/status`.
     ///
     /// # Panics
-    /// When there is no answer, or it is no JSON.
+    /// Panics if there is no response, or its body is not JSON.
     pub async fn status(&self) -> Value {
-        let answer = self.send(&Request::get("localhost", "/status")).await;
-        serde_json::from_slice(&answer.body).expect("JSON")
+        let response = self.send(&ClientRequest::get("localhost", "/status")).await;
+        serde_json::from_slice(&response.body).expect("JSON")
     }
 
-    /// Flushes, and gives what CloudWatch has stored of a namespace, by name and dimensions.
+    /// Flushes the receiver and returns the stored series of a namespace; see [`by_series`].
     ///
     /// # Panics
-    /// When the flush does not come to its end.
-    pub async fn flushed(&self, namespace: &str) -> BTreeMap<String, SeriesTotal> {
-        let (status, answer) = self.post("/flush?timeout_millisecond=30000", "").await;
-        assert_eq!((status, &answer["is_flushed"]), (200, &json!(true)), "{answer}");
+    /// Panics if the flush is not complete in time.
+    pub async fn flush(&self, namespace: &str) -> BTreeMap<String, SeriesTotal> {
+        let (status, body) = self.post("/flush?timeout_millisecond=30000", "").await;
+        assert_eq!((status, &body["is_flushed"]), (200, &json!(true)), "{body}");
         by_series(self.cloudwatch.totals(namespace))
     }
 }
 
-/// A post of JSON.
-pub fn json_post(path: &str, body: impl ToString) -> Request {
-    let request = Request::new(Method::POST, "localhost", path).header("content-type", "application/json");
+/// Creates a POST request with a JSON body.
+pub fn json_post(path: &str, body: impl ToString) -> ClientRequest {
+    let request = ClientRequest::new(Method::POST, "localhost", path).header("content-type", "application/json");
     request.body(body.to_string())
 }
 
-/// Totals by name, unit and dimensions.
+/// Returns totals by the name, unit and dimensions of their series.
 pub fn by_series(totals: Vec<SeriesTotal>) -> BTreeMap<String, SeriesTotal> {
     let key = |total: &SeriesTotal| format!("{} {} {:?}", total.metric_name, total.unit, total.dimensions);
     totals.into_iter().map(|total| (key(&total), total)).collect()

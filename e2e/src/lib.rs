@@ -1,10 +1,10 @@
-//! Tests that drive a real Envoy with the modules in it, and look at what arrives at the far end: a local CloudWatch.
+//! Tests that run the modules in a real Envoy and check what a local CloudWatch stores.
 //!
-//! This library is their harness. A [`Pair`] is the usual scene: an [`Envoy`] whose requests the sender counts and whose
-//! receiver publishes them to a local CloudWatch of its own. What a test needs beyond that it builds from a
-//! [`Bootstrap`]. Nothing is shared between tests, and every port is a free one.
+//! This library is their harness. Most tests use a [`Pair`]: an [`Envoy`] whose sender measures requests and whose
+//! receiver publishes to the pair's own local CloudWatch. Other tests build a [`Bootstrap`]. Tests share no state, and
+//! every port is chosen by the system.
 //!
-//! `make test` runs them; [`installation`] tells what they need. Whatever is missing makes them fail.
+//! `make test` runs the tests. See [`installation`] for their dependencies. A missing dependency makes a test fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,41 +21,41 @@ mod bootstrap;
 mod client;
 mod envoy;
 mod eventually;
-mod exposer;
 pub mod feature;
-mod files;
 mod gateway;
 pub mod installation;
 mod listener;
+mod metrics_server;
 mod pair;
 mod plugin;
 pub mod raw;
-mod relay;
 mod route;
 mod series;
+mod served_file;
 mod steady_load;
 pub mod suite;
 mod table;
 mod task_metadata;
+mod tcp_relay;
 mod upstream;
 
 pub use admin::Admin;
 pub use attachment::{ReceiverAttachment, SenderAttachment};
 pub use bootstrap::Bootstrap;
-pub use client::{Answer, Connection, Request, load};
-pub use envoy::{Envoy, Refusal};
+pub use client::{ClientRequest, ClientResponse, Connection, load};
+pub use envoy::{Envoy, StartupFailure};
 pub use eventually::eventually;
-pub use exposer::Exposer;
 pub use feature::EnvoyVersion;
-pub use files::{FileReader, Files};
-pub use gateway::{Gateway, GatewaySetup, by_series, json_post};
+pub use gateway::{GatewaySetup, GatewayStack, by_series, json_post};
 pub use listener::Listener;
+pub use metrics_server::MetricsServer;
 pub use pair::{NAMESPACE, Pair, Setup};
 pub use plugin::Plugin;
-pub use relay::Relay;
 pub use route::Route;
-pub use series::{Counts, Series, counts, series, stored};
-pub use steady_load::{Connections, SteadyLoad};
+pub use series::{RequestCounts, RequestSeries, counts, series, stored};
+pub use served_file::{FileReader, ServedFile};
+pub use steady_load::{ConnectionMode, SteadyLoad};
 pub use table::table;
-pub use task_metadata::{Manner, TaskMetadata};
-pub use upstream::{Seen, Upstream};
+pub use task_metadata::{MetadataBehaviour, TaskMetadata};
+pub use tcp_relay::TcpRelay;
+pub use upstream::{SeenRequest, Upstream};

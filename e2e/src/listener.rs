@@ -1,24 +1,24 @@
-//! A listener for HTTP.
+//! An HTTP listener.
 
 use serde_json::{Value, json};
 
 use crate::{Plugin, Route, SenderAttachment};
 
-/// A listener on a free port of 127.0.0.1. A path for which it has no route gets Envoy's 404, and one whose route leads to
-/// a cluster that does not exist gets 503.
+/// A builder of a listener on a free port of 127.0.0.1. Envoy responds with 404 to a path without a route, and with 503
+/// if the route's cluster does not exist.
 #[derive(Clone, Debug)]
 pub struct Listener {
     name: String,
     routes: Vec<Route>,
     sender: Option<(SenderAttachment, Plugin)>,
     filters: Vec<Value>,
-    /// The source code of a Lua filter before all others.
+    /// The source code of a Lua filter that comes before all other filters.
     lua: Option<&'static str>,
     fields: Vec<(String, Value)>,
 }
 
 impl Listener {
-    /// A listener without routes.
+    /// Creates a listener without routes.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -30,23 +30,24 @@ impl Listener {
         }
     }
 
-    /// Adds a route, after those added before.
+    /// Appends a route.
     #[must_use]
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self
     }
 
-    /// Lets the sender see its requests.
+    /// Attaches the sender.
     #[must_use]
     pub fn sender(mut self, attachment: SenderAttachment, plugin: Plugin) -> Self {
         self.sender = Some((attachment, plugin));
         self
     }
 
-    /// Adds the sender as one more HTTP filter of this name, which is off but for routes that turn it on.
+    /// Adds the sender as a further HTTP filter with this name. The filter is disabled except for routes that enable
+    /// it.
     #[must_use]
-    pub fn filter_that_is_off(mut self, name: &str, plugin: &Plugin) -> Self {
+    pub fn disabled_filter(mut self, name: &str, plugin: &Plugin) -> Self {
         self.filters.push(json!({
             "name": name,
             "disabled": true,
@@ -65,7 +66,7 @@ impl Listener {
         self
     }
 
-    /// Lets the gateway answer its requests.
+    /// Adds the gateway, which responds to all requests.
     #[must_use]
     pub fn gateway(self, plugin: &Plugin) -> Self {
         let mut config = plugin.to_json("FAIL_RELOAD");
@@ -125,7 +126,7 @@ impl Listener {
         json!({
             "name": self.name,
             "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } },
-            // Every worker gets its share of few connections.
+            // Distribute connections evenly, so that every worker gets one even if there are few.
             "connection_balance_config": { "exact_balance": {} },
             "filter_chains": [{
                 "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }],

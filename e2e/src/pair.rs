@@ -1,4 +1,4 @@
-//! The usual scene: an Envoy with the pair of modules, and the CloudWatch that they publish to.
+//! An Envoy with the sender and the receiver, and the local CloudWatch that the receiver publishes to.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -7,44 +7,44 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    Bootstrap, Connection, Counts, Envoy, Listener, Plugin, ReceiverAttachment, Request, Route, SenderAttachment,
-    eventually, installation, series::stored,
+    Bootstrap, ClientRequest, Connection, Envoy, Listener, Plugin, ReceiverAttachment, RequestCounts, Route,
+    SenderAttachment, eventually, installation, series::stored,
 };
 
 /// The namespace that the receiver publishes to.
 pub const NAMESPACE: &str = "Test";
 
-/// How long requests may take to arrive at CloudWatch.
+/// Timeout for requests to arrive at CloudWatch.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// Who signs, unless a test says otherwise.
+/// The default access key of the receiver.
 const ACCESS_KEY_ID: &str = "pair";
 
-/// The sender's time between flushes, in milliseconds.
+/// The flush interval of the sender, in milliseconds.
 const FLUSH_INTERVAL: u64 = 200;
 
-/// What differs from the usual.
+/// Options of a [`Pair`].
 #[derive(Debug)]
 pub struct Setup {
-    /// How the sender is attached.
+    /// The extension point of the sender.
     pub sender_attachment: SenderAttachment,
-    /// Keys to set in its configuration; otherwise it counts every host, and flushes every 200 ms.
+    /// Keys to set in the sender's configuration. By default, it measures every host and flushes every 200 ms.
     pub sender: Value,
-    /// How the receiver is attached.
+    /// The extension point of the receiver.
     pub receiver_attachment: ReceiverAttachment,
-    /// Keys to set in its configuration; otherwise it publishes to the local CloudWatch every second.
+    /// Keys to set in the receiver's configuration. By default, it publishes every second.
     pub receiver: Value,
-    /// The listener, before the sender is added. Its name must be `main`.
+    /// The listener, to which the sender is added. Its name must be `main`.
     pub listener: Listener,
-    /// Variables that the receiver sees.
+    /// Environment variables of the receiver.
     pub environment: Vec<(&'static str, String)>,
-    /// Further clusters.
+    /// Additional clusters.
     pub clusters: Vec<(&'static str, SocketAddr)>,
-    /// Clusters and listeners as Envoy has them; see [`Bootstrap::resource`].
+    /// Clusters and listeners in Envoy's own format; see [`Bootstrap::resource`].
     pub resources: Vec<(&'static str, Value)>,
-    /// The far end; one of its own otherwise.
+    /// The local CloudWatch. By default, the pair starts its own.
     pub cloudwatch: Option<LocalCloudWatch>,
-    /// Worker threads.
+    /// Number of worker threads.
     pub workers: usize,
     /// The folder of the modules.
     pub modules: PathBuf,
@@ -68,10 +68,10 @@ impl Default for Setup {
     }
 }
 
-/// An Envoy whose requests the sender counts, and the CloudWatch that its receiver publishes to.
+/// An Envoy with the sender and the receiver, and the local CloudWatch.
 #[derive(Debug)]
 pub struct Pair {
-    /// The far end.
+    /// The local CloudWatch.
     pub cloudwatch: LocalCloudWatch,
     /// Envoy.
     pub envoy: Envoy,
@@ -81,9 +81,9 @@ impl Pair {
     /// Starts both.
     ///
     /// # Panics
-    /// When one does not start.
+    /// Panics if one of them does not start.
     pub async fn start(setup: Setup) -> Self {
-        // By its beginning it is found in a log, and every log of every test is searched.
+        // Every test searches its log for the prefix of this secret.
         let secret = secret();
         let cloudwatch = match setup.cloudwatch {
             Some(cloudwatch) => cloudwatch,
@@ -93,11 +93,9 @@ impl Pair {
                 LocalCloudWatch::start(options).await.expect("a local CloudWatch")
             }
         };
-        let sender = merged(
-            json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": FLUSH_INTERVAL }),
-            &setup.sender,
-        );
-        let receiver = merged(
+        let sender =
+            merge(json!({ "receiver_vm_id": "receiver", "flush_interval_millisecond": FLUSH_INTERVAL }), &setup.sender);
+        let receiver = merge(
             json!({
                 "cloud_watch_region": "us-east-1",
                 "cloud_watch_cluster_name": "cloud_watch",
@@ -129,49 +127,48 @@ impl Pair {
         Self { cloudwatch, envoy: Envoy::start(&bootstrap).await }
     }
 
-    /// The key that the receiver signs with, unless its configuration says otherwise.
+    /// Returns the default access key of the receiver.
     pub fn key() -> AccessKey {
         AccessKey::new(ACCESS_KEY_ID, secret())
     }
 
-    /// Where requests go.
+    /// Returns the address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.envoy.address("main")
     }
 
-    /// Sends a request over a connection of its own; gives the status.
+    /// Sends a request over a new connection and returns the status.
     ///
     /// # Panics
-    /// When there is no answer.
-    pub async fn send(&self, request: Request) -> u16 {
-        Connection::new(self.address()).send(&request).await.expect("an answer").status
+    /// Panics if the request gets no response.
+    pub async fn send(&self, request: ClientRequest) -> u16 {
+        Connection::new(self.address()).send(&request).await.expect("a response").status
     }
 
-    /// What is stored.
-    pub fn stored(&self) -> Counts {
+    /// Returns the stored request counts.
+    pub fn stored(&self) -> RequestCounts {
         stored(&self.cloudwatch, NAMESPACE)
     }
 
-    /// Waits until so many requests are stored, and checks that nothing more follows, that the modules' own statistics
-    /// say the same, that nothing is held or was dropped, and that nothing trapped. Gives what is stored.
+    /// Waits until exactly `requests` requests are stored, and returns the stored counts.
     ///
     /// # Panics
-    /// When one of these is not so.
-    pub async fn settled(&mut self, requests: u64) -> Counts {
-        let stats = self.at_rest(requests).await;
+    /// Panics if more requests follow, if the modules' stats differ, if values are held or were dropped, or if a module
+    /// trapped.
+    pub async fn wait_until_stored(&mut self, requests: u64) -> RequestCounts {
+        let stats = self.wait_until_idle(requests).await;
         assert_nothing_lost(&stats);
         let stored = self.stored();
         assert_eq!((stored.values().sum::<u64>(), stats["receiver.published"]), (requests, requests), "{stats:#?}");
-        self.envoy.assert_sound();
+        self.envoy.assert_healthy();
         stored
     }
 
-    /// Waits until so many requests were observed and nothing is held of them, and checks that the modules' statistics
-    /// account for every one of them and that nothing more follows. Gives the statistics.
+    /// Waits until exactly `requests` requests were observed and none of them is held, and returns the modules' stats.
     ///
     /// # Panics
-    /// When one of these is not so.
-    pub async fn at_rest(&self, requests: u64) -> BTreeMap<String, u64> {
+    /// Panics if more requests follow, or if the stats do not account for every request.
+    pub async fn wait_until_idle(&self, requests: u64) -> BTreeMap<String, u64> {
         let expected = [
             ("sender.observed", requests),
             ("sender.held", 0),
@@ -181,14 +178,14 @@ impl Pair {
             ("receiver.held_series", 0),
         ];
         eventually("every request is accounted for", LIMIT, async || {
-            let stats = self.envoy.admin().acpw().await;
-            let is_so = expected.iter().all(|(name, value)| stats.get(*name) == Some(value));
-            if is_so { Ok(()) } else { Err(format!("of {requests} requests: {stats:#?}")) }
+            let stats = self.envoy.admin().module_stats().await;
+            let is_idle = expected.iter().all(|(name, value)| stats.get(*name) == Some(value));
+            if is_idle { Ok(()) } else { Err(format!("{requests} requests: {stats:#?}")) }
         })
         .await;
-        // Only time shows that nothing follows: every worker flushes, and whatever that brings is received.
+        // Give every worker time to flush, to show that nothing follows.
         sleep(3 * Duration::from_millis(FLUSH_INTERVAL)).await;
-        let stats = self.envoy.admin().acpw().await;
+        let stats = self.envoy.admin().module_stats().await;
         for (name, value) in expected {
             assert_eq!(stats.get(name), Some(&value), "{name}: {stats:#?}");
         }
@@ -200,20 +197,20 @@ impl Pair {
     }
 }
 
-/// No counter of lost values has counted.
+/// Asserts that all counters of lost values are 0.
 fn assert_nothing_lost(stats: &BTreeMap<String, u64>) {
     let mut losses = stats.iter().filter(|(name, _)| name.contains(".dropped.") || name.ends_with(".bad_records"));
     assert!(losses.clone().count() >= 5, "the counters of losses are missing: {stats:#?}");
     assert_eq!(losses.find(|(_, value)| **value != 0), None, "{stats:#?}");
 }
 
-fn merged(mut object: Value, keys: &Value) -> Value {
+fn merge(mut object: Value, keys: &Value) -> Value {
     let keys = keys.as_object().expect("a JSON object");
     object.as_object_mut().expect("a JSON object").extend(keys.clone());
     object
 }
 
-/// A secret that a look through the log would find.
+/// Returns a secret with the prefix that tests search for.
 fn secret() -> String {
     format!("{SECRET_MARK}pair")
 }

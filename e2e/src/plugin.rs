@@ -1,4 +1,4 @@
-//! A module with its configuration, as Envoy takes it.
+//! A module and its plugin configuration.
 
 use std::path::PathBuf;
 
@@ -18,17 +18,17 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// sender.wasm with this configuration, verbatim.
+    /// Creates the plugin of sender.wasm. The configuration is passed unchanged.
     pub fn sender(configuration: impl ToString) -> Self {
         Self::new("sender", "sender", configuration.to_string())
     }
 
-    /// receiver.wasm with this configuration, verbatim. Its `vm_id` is `receiver`.
+    /// Creates the plugin of receiver.wasm with the `vm_id` `receiver`. The configuration is passed unchanged.
     pub fn receiver(configuration: impl ToString) -> Self {
         Self::new("receiver", "receiver", configuration.to_string())
     }
 
-    /// gateway.wasm with this configuration, verbatim. Its `vm_id` is that of the receiver.
+    /// Creates the plugin of gateway.wasm with the `vm_id` of the receiver. The configuration is passed unchanged.
     pub fn gateway(configuration: impl ToString) -> Self {
         Self::new("gateway", "receiver", configuration.to_string())
     }
@@ -37,21 +37,21 @@ impl Plugin {
         Self { name, vm_id, folder: modules(), configuration, is_struct: false, environment: Vec::new() }
     }
 
-    /// Hands the configuration over as a `Struct`, where it is a `StringValue` otherwise. It must be JSON.
+    /// Passes the configuration, which must be JSON, as a `Struct` instead of a `StringValue`.
     #[must_use]
     pub fn as_struct(mut self) -> Self {
         self.is_struct = true;
         self
     }
 
-    /// Takes the module from this folder.
+    /// Loads the module from this folder.
     #[must_use]
     pub fn from_folder(mut self, folder: PathBuf) -> Self {
         self.folder = folder;
         self
     }
 
-    /// Sets a variable in Envoy's environment, and lets the module see it.
+    /// Sets a variable in Envoy's environment and passes it to the module.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -62,7 +62,7 @@ impl Plugin {
         &self.environment
     }
 
-    /// Envoy's `PluginConfig`.
+    /// Returns Envoy's `PluginConfig`.
     pub(crate) fn to_json(&self, failure_policy: &str) -> Value {
         let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
         let (message, value) = if self.is_struct {

@@ -1,26 +1,26 @@
-//! Where requests of a path go.
+//! A route of a listener.
 
 use serde_json::{Value, json};
 
-/// A route for all paths that start with a prefix.
+/// A route for all paths with a prefix.
 #[derive(Clone, Debug)]
 pub struct Route(Value);
 
 impl Route {
-    /// Envoy answers itself, with this status.
+    /// Creates a route with a direct response.
     pub fn direct(prefix: &str, status: u16) -> Self {
         Self(json!({ "match": { "prefix": prefix }, "direct_response": { "status": status } }))
     }
 
-    /// The cluster answers.
+    /// Creates a route to a cluster.
     pub fn cluster(prefix: &str, cluster: &str) -> Self {
         Self(json!({ "match": { "prefix": prefix }, "route": { "cluster": cluster } }))
     }
 
-    /// Sets one more field of the `RouteAction`, such as `timeout` or `prefix_rewrite`.
+    /// Sets a field of the `RouteAction`, such as `timeout` or `prefix_rewrite`.
     ///
     /// # Panics
-    /// When it is no route to a cluster.
+    /// Panics if this is not a route to a cluster.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         let action = self.0.get_mut("route").expect("a direct response has no RouteAction");
@@ -28,7 +28,7 @@ impl Route {
         self
     }
 
-    /// Configures an HTTP filter for requests of this route, as its `typed_per_filter_config` has it.
+    /// Configures an HTTP filter for this route through `typed_per_filter_config`.
     #[must_use]
     pub fn filter(mut self, name: &str, config: Value) -> Self {
         self.0["typed_per_filter_config"][name] = config;

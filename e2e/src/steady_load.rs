@@ -1,4 +1,4 @@
-//! Requests at a steady pace.
+//! Sends requests at a steady rate.
 
 use std::{
     net::SocketAddr,
@@ -14,21 +14,21 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{Connection, Request};
+use crate::{ClientRequest, Connection};
 
-/// Whether clients keep their connections.
+/// The connections of the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connections {
-    /// Every client has one.
-    Kept,
-    /// Every request has one of its own, for an Envoy that closes those of listeners that go.
-    Fresh,
+pub enum ConnectionMode {
+    /// One connection for each client.
+    KeepAlive,
+    /// A new connection for each request, for an Envoy that closes the connections of removed listeners.
+    PerRequest,
 }
 
-/// How many clients ask.
+/// The number of clients.
 const CLIENTS: u64 = 4;
 
-/// Clients that ask at a steady pace until they are told to stop, or until this is dropped.
+/// Clients that send requests at a steady rate until [`stop`](Self::stop) is called or this is dropped.
 #[derive(Debug)]
 pub struct SteadyLoad {
     is_stopped: Arc<AtomicBool>,
@@ -37,12 +37,13 @@ pub struct SteadyLoad {
 }
 
 impl SteadyLoad {
-    /// Starts four clients that send so many requests a second together, numbered from 0. All must get 200.
+    /// Starts four clients that together send `per_second` requests a second. `request` creates the request with a
+    /// number, starting at 0. Every response must be 200.
     pub fn start(
         address: SocketAddr,
         per_second: u64,
-        connections: Connections,
-        request: impl Fn(u64) -> Request + Send + Sync + 'static,
+        mode: ConnectionMode,
+        request: impl Fn(u64) -> ClientRequest + Send + Sync + 'static,
     ) -> Self {
         let (is_stopped, sent, request) =
             (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Arc::new(request));
@@ -50,27 +51,27 @@ impl SteadyLoad {
         for _ in 0..CLIENTS {
             let (is_stopped, sent, request) = (Arc::clone(&is_stopped), Arc::clone(&sent), Arc::clone(&request));
             clients.spawn(async move {
-                let mut pace = interval(Duration::from_secs(CLIENTS) / u32::try_from(per_second).expect("a pace"));
+                let mut pace = interval(Duration::from_secs(CLIENTS) / u32::try_from(per_second).expect("a rate"));
                 pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 let mut connection = Connection::new(address);
                 while !is_stopped.load(Ordering::SeqCst) {
                     pace.tick().await;
                     let number = sent.fetch_add(1, Ordering::SeqCst);
-                    if connections == Connections::Fresh {
+                    if mode == ConnectionMode::PerRequest {
                         connection = Connection::new(address);
                     }
-                    let answer = connection.send(&request(number)).await.expect("an answer");
-                    assert_eq!(answer.status, 200, "request {number}");
+                    let response = connection.send(&request(number)).await.expect("a response");
+                    assert_eq!(response.status, 200, "request {number}");
                 }
             });
         }
         Self { is_stopped, clients, sent }
     }
 
-    /// Stops the clients; gives how many requests they have sent, and all were answered.
+    /// Stops the clients and returns the number of requests that they sent.
     ///
     /// # Panics
-    /// When one was not answered with 200.
+    /// Panics if a response was not 200.
     pub async fn stop(self) -> u64 {
         self.is_stopped.store(true, Ordering::SeqCst);
         self.clients.join_all().await;

@@ -1,20 +1,20 @@
-//! The tests that are run on every version of Envoy.
+//! The tests that run on every supported version of Envoy.
 
 use crate::{
     EnvoyVersion,
     feature::{FILE_SERVER, Feature, NATIVE, NATIVE_BY_CEL, PAIR},
 };
 
-/// Tests of one file that need the same feature.
+/// Tests in one file that need the same feature.
 #[derive(Debug)]
 pub struct Group {
     /// The file in `e2e/tests`, without `.rs`.
     pub file: &'static str,
     /// The names of the tests.
     pub tests: &'static [&'static str],
-    /// What Envoy must have.
+    /// The feature that Envoy must have.
     pub needs: &'static Feature,
-    /// Whether the tests are in the short form too, which CI runs on each submission.
+    /// True if CI runs the tests on each pull request.
     pub is_smoke: bool,
 }
 
@@ -26,14 +26,21 @@ const fn smoke(file: &'static str, needs: &'static Feature, tests: &'static [&'s
     Group { file, tests, needs, is_smoke: true }
 }
 
-/// The core of the tests: each way to attach the modules, each metric, each source of credentials, what happens when
-/// CloudWatch, the listeners or Envoy itself go, a client of AWS, native mode, and the deployments that have an Envoy of the
-/// product's choice.
+/// The core tests: all extension points, metrics and credential providers, outages of CloudWatch, changes of listeners,
+/// shutdown, AWS's own clients, native mode, and the deployments whose product chooses the version of Envoy.
 pub const CORE: &[Group] = &[
-    smoke("examples", &PAIR, &["every_example_is_valid_from_its_first_version_on"]),
+    smoke("examples", &PAIR, &["every_example_is_valid_since_its_first_version"]),
     smoke("release", &PAIR, &["each_module_logs_its_version_and_commit"]),
-    smoke("attachments", &PAIR, &["a_filter_and_a_stats_sink_count", "an_access_logger_and_a_singleton_count"]),
-    group("attachments", &PAIR, &["a_filter_and_a_singleton_count", "an_access_logger_and_a_stats_sink_count"]),
+    smoke(
+        "attachments",
+        &PAIR,
+        &["a_filter_and_a_stats_sink_publish_exact_counts", "an_access_logger_and_a_singleton_publish_exact_counts"],
+    ),
+    group(
+        "attachments",
+        &PAIR,
+        &["a_filter_and_a_singleton_publish_exact_counts", "an_access_logger_and_a_stats_sink_publish_exact_counts"],
+    ),
     group(
         "metrics",
         &PAIR,
@@ -47,33 +54,33 @@ pub const CORE: &[Group] = &[
     group(
         "updates",
         &PAIR,
-        &["a_filter_that_goes_hands_over_what_it_counted", "an_access_logger_that_goes_hands_over_what_it_counted"],
+        &["a_removed_filter_hands_over_its_counts", "a_removed_access_logger_hands_over_its_counts"],
     ),
-    group("shutdown", &PAIR, &["under_load_with_a_call_in_flight"]),
-    group("gateway", &PAIR, &["posts_are_published_and_what_is_refused_leaves_nothing"]),
-    smoke("gateway_entrypoint", &PAIR, &["what_is_held_is_published_before_envoy_ends"]),
-    group("gateway_clients", &PAIR, &["every_client_and_protocol_has_the_same_effect_as_without_the_gateway"]),
+    group("shutdown", &PAIR, &["envoy_exits_cleanly_under_load_with_a_call_in_flight"]),
+    group("gateway", &PAIR, &["accepted_posts_are_published_and_rejected_posts_are_not"]),
+    smoke("gateway_entrypoint", &PAIR, &["held_data_is_published_before_envoy_exits"]),
+    group("gateway_clients", &PAIR, &["clients_store_the_same_data_through_the_gateway_as_directly"]),
     group(
         "credentials",
         &PAIR,
         &[
-            "the_task_role_of_ecs_rotates_under_load",
-            "the_role_of_an_ec2_instance_rotates_under_load_and_tells_the_region",
+            "the_ecs_task_role_rotates_under_load",
+            "the_ec2_instance_role_rotates_under_load_and_provides_the_region",
             "an_assumed_role_rotates_under_load",
-            "keys_in_aws_own_variables_are_used",
+            "keys_in_the_standard_aws_variables_are_used",
             "envoys_own_signature_is_accepted",
-            "eks_pod_identity_rotates_under_load_with_its_token_by_lua",
-            "a_shared_credentials_file_is_read_again_when_its_keys_have_expired_by_lua",
+            "eks_pod_identity_and_its_token_rotate_under_load_through_lua",
+            "a_shared_credentials_file_is_read_again_after_its_keys_expire_through_lua",
         ],
     ),
-    smoke("credentials", &PAIR, &["an_eks_service_account_rotates_under_load_with_its_token_by_lua"]),
+    smoke("credentials", &PAIR, &["an_eks_service_account_and_its_token_rotate_under_load_through_lua"]),
     group(
         "credentials",
         &FILE_SERVER,
         &[
-            "an_eks_service_account_rotates_under_load_with_its_token",
-            "eks_pod_identity_rotates_under_load_with_its_token",
-            "a_shared_credentials_file_is_read_again_when_its_keys_have_expired",
+            "an_eks_service_account_and_its_token_rotate_under_load",
+            "eks_pod_identity_and_its_token_rotate_under_load",
+            "a_shared_credentials_file_is_read_again_after_its_keys_expire",
         ],
     ),
     smoke("deployments", &PAIR, &["istio_with_the_sender_as_filter"]),
@@ -86,12 +93,12 @@ pub const CORE: &[Group] = &[
             "envoy_gateway_with_the_sender_as_access_logger",
         ],
     ),
-    group("native", &PAIR, &["what_envoy_keeps_anyway_is_told_by_groups"]),
-    group("native", &NATIVE_BY_CEL, &["native_mode_by_expressions_tells_what_the_sender_tells"]),
-    group("native", &NATIVE, &["native_mode_tells_what_the_sender_tells"]),
+    group("native", &PAIR, &["groups_publish_envoys_built_in_stats"]),
+    group("native", &NATIVE_BY_CEL, &["native_mode_with_cel_publishes_the_same_metrics_as_the_sender"]),
+    group("native", &NATIVE, &["native_mode_publishes_the_same_metrics_as_the_sender"]),
 ];
 
-/// Returns the groups that a version has everything for; with `is_smoke`, those of the short form only.
+/// Returns the groups whose features a version has; with `is_smoke`, only the smoke tests.
 pub fn groups(version: EnvoyVersion, is_smoke: bool) -> impl Iterator<Item = &'static Group> {
     CORE.iter().filter(move |group| group.needs.is_in(version) && (group.is_smoke || !is_smoke))
 }
@@ -104,7 +111,7 @@ mod tests {
     use crate::installation;
 
     #[test]
-    fn every_test_is_there() {
+    fn every_listed_test_exists() {
         for group in CORE {
             let path = installation::root().join(format!("e2e/tests/{}.rs", group.file));
             let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -1,14 +1,14 @@
-//! Tables of the documents, in Markdown.
+//! Reads Markdown tables from the documents.
 
-/// The cells of a document's first table whose headings begin with these, such as `| group | metric |`: row by row, without
-/// spaces around them and without code marks.
+/// Returns the rows of the first table whose heading row starts with `headings`, such as `| group | metric |`. Cells
+/// are trimmed and have no backquotes.
 ///
 /// # Panics
-/// When there is no such table.
+/// Panics if the document has no such table.
 pub fn table(document: &str, headings: &str) -> Vec<Vec<String>> {
     let mut lines = document.lines().skip_while(|line| !line.starts_with(headings));
-    assert!(lines.next().is_some(), "the document has no table that begins with {headings}");
-    // The line between the headings and the rows says nothing.
+    assert!(lines.next().is_some(), "the document has no table that starts with {headings}");
+    // Skip the delimiter row.
     let rows = lines.skip(1).map_while(|line| line.strip_prefix('|'));
     rows.map(|row| row.trim_end_matches('|').split('|').map(|cell| cell.replace('`', "").trim().to_owned()).collect())
         .collect()
@@ -33,7 +33,7 @@ after it
 ";
 
     #[test]
-    fn rows_are_those_of_the_table_that_is_named() {
+    fn the_rows_of_the_first_matching_table_are_returned() {
         assert_eq!(
             table(DOCUMENT, "| key | default |"),
             [vec!["one", "", "first, as 1"], vec!["two", "2", ""], vec!["", "3"]]
@@ -42,8 +42,8 @@ after it
     }
 
     #[test]
-    #[should_panic(expected = "no table that begins with | none |")]
-    fn a_table_that_is_not_there_is_told() {
+    #[should_panic(expected = "no table that starts with | none |")]
+    fn a_missing_table_panics() {
         table(DOCUMENT, "| none |");
     }
 }

@@ -1,4 +1,4 @@
-//! ECS's task metadata endpoint, as a task sees it.
+//! An ECS task metadata endpoint for tests.
 
 use std::{
     convert::Infallible,
@@ -18,49 +18,50 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// The path of its base.
+/// The base path of the endpoint.
 const BASE: &str = "/v4/0a1b2c3d4e5f60718293a4b5c6d7e8f9-2531612879";
 
 const WEB: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9-0527074092";
 const ENVOY: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f9-2531612879";
 
-/// How it answers.
+/// The behaviour of the endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manner {
-    /// As the agent does.
+pub enum MetadataBehaviour {
+    /// Responds as the ECS agent does.
     #[default]
-    Good,
-    /// Never.
+    Normal,
+    /// Never responds.
     Hang,
-    /// With this status.
+    /// Responds with this status.
     Status(u16),
-    /// With bytes that are no document.
+    /// Responds with bytes that are not JSON.
     Garbage,
-    /// With this document.
+    /// Responds with this document.
     Document(&'static str),
 }
 
-/// A server on a free port that tells of a task of the service `checkout-web` in the cluster `shop`, of half a processor and
-/// 512 MiB. Its container `web` uses an eighth of a processor and 96 MiB, and `envoy` a sixteenth and 32 MiB; the task
-/// receives 1,000 bytes a second. It ends when it is dropped.
+/// A server on a free port with the metadata of a task of the service `checkout-web` in the cluster `shop`. The task
+/// has
+/// 0.5 vCPU and 512 MiB. Its container `web` uses 1/8 vCPU and 96 MiB, and `envoy` uses 1/16 vCPU and 32 MiB. The task
+/// receives 1,000 bytes per second. Dropping the server stops it.
 #[derive(Debug)]
 pub struct TaskMetadata {
     address: SocketAddr,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<EndpointState>>,
     task: AbortHandle,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    manner: Manner,
-    asked: Vec<String>,
+struct EndpointState {
+    behaviour: MetadataBehaviour,
+    requests: Vec<String>,
 }
 
 impl TaskMetadata {
     /// Starts a server.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// Panics if there is no free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -69,24 +70,24 @@ impl TaskMetadata {
         Self { address, state, task }
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The variable that ECS sets in every container.
+    /// Returns the environment variable that ECS sets in every container.
     pub fn variable(&self) -> (&'static str, String) {
         ("ECS_CONTAINER_METADATA_URI_V4", format!("http://169.254.170.2{BASE}"))
     }
 
-    /// How it answers from now on.
-    pub fn answer(&self, manner: Manner) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).manner = manner;
+    /// Changes the behaviour.
+    pub fn set_behaviour(&self, behaviour: MetadataBehaviour) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).behaviour = behaviour;
     }
 
-    /// The paths that it was asked for, after its base, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
+    /// Returns the requested paths below the base path, in order.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).requests.clone()
     }
 }
 
@@ -96,7 +97,7 @@ impl Drop for TaskMetadata {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) -> io::Result<Infallible> {
+async fn serve(listener: TcpListener, state: Arc<Mutex<EndpointState>>) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
@@ -104,24 +105,24 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) -> io::Result<In
         let service = service_fn(move |request: Request<Incoming>| {
             let path = request.uri().path().strip_prefix(BASE).unwrap_or_default().to_owned();
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.asked.push(path.clone());
-            answer(path, state.manner)
+            state.requests.push(path.clone());
+            respond(path, state.behaviour)
         });
         connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn answer(path: String, manner: Manner) -> io::Result<Response<Full<Bytes>>> {
+async fn respond(path: String, behaviour: MetadataBehaviour) -> io::Result<Response<Full<Bytes>>> {
     let mut status = StatusCode::OK;
-    let body = match manner {
-        Manner::Hang => pending().await,
-        Manner::Garbage => b"\x00\xff{\"read\":".to_vec(),
-        Manner::Document(text) => text.as_bytes().to_vec(),
-        Manner::Status(code) => {
+    let body = match behaviour {
+        MetadataBehaviour::Hang => pending().await,
+        MetadataBehaviour::Garbage => b"\x00\xff{\"read\":".to_vec(),
+        MetadataBehaviour::Document(text) => text.as_bytes().to_vec(),
+        MetadataBehaviour::Status(code) => {
             status = StatusCode::from_u16(code).map_err(io::Error::other)?;
-            b"ordered".to_vec()
+            b"injected".to_vec()
         }
-        Manner::Good => match path.as_str() {
+        MetadataBehaviour::Normal => match path.as_str() {
             "/task" => task().to_string().into_bytes(),
             "/task/stats" => stats().to_string().into_bytes(),
             _ => {
@@ -130,9 +131,9 @@ async fn answer(path: String, manner: Manner) -> io::Result<Response<Full<Bytes>
             }
         },
     };
-    let mut answer = Response::new(Full::from(body));
-    *answer.status_mut() = status;
-    Ok(answer)
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 fn task() -> Value {
@@ -150,7 +151,7 @@ fn task() -> Value {
     })
 }
 
-/// Read anew whenever it is asked for, with counters that have grown evenly since 2026.
+/// Returns stats as of now. Their counters have grown evenly since 2026.
 fn stats() -> Value {
     const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A server behind Envoy.
+//! An upstream server for tests.
 
 use std::{
     convert::Infallible,
@@ -23,23 +23,31 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// What it was asked for.
+/// A request that the server received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenRequest {
     /// The `Host` header.
     pub host: String,
-    /// Path and query.
+    /// The path and the query.
     pub path: String,
 }
 
-/// A server on a free port that answers `/status/NNN` with that status, `/sleep/MS` after so many milliseconds,
-/// `/bytes/N` with a body of so many bytes, `/grpc/N` with that gRPC status, `/flaky/N/…` with 503 the first N times,
-/// `/hang` never, and closes the connection instead of an answer for `/reset`. Everything else gets 200. It ends when it
-/// is dropped.
+/// A server on a free port. Dropping it stops it.
+///
+/// | path | response |
+/// |---|---|
+/// | `/status/NNN` | the status NNN |
+/// | `/sleep/MS` | 200 after MS milliseconds |
+/// | `/bytes/N` | a body of N bytes |
+/// | `/grpc/N` | the gRPC status N |
+/// | `/flaky/N/…` | 503 for the first N requests with the same path, then 200 |
+/// | `/hang` | none |
+/// | `/reset` | none; the connection is closed |
+/// | any other | 200 |
 #[derive(Debug)]
 pub struct Upstream {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<SeenRequest>>>,
     task: AbortHandle,
 }
 
@@ -47,23 +55,23 @@ impl Upstream {
     /// Starts a server.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// Panics if there is no free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let seen = Arc::default();
-        let task = tokio::spawn(serve(listener, Arc::clone(&seen))).abort_handle();
-        Self { address, seen, task }
+        let requests = Arc::default();
+        let task = tokio::spawn(serve(listener, Arc::clone(&requests))).abort_handle();
+        Self { address, requests, task }
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Everything that it was asked for, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns all received requests, in order.
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -73,49 +81,49 @@ impl Drop for Upstream {
     }
 }
 
-async fn serve(listener: TcpListener, seen: Arc<Mutex<Vec<Seen>>>) -> io::Result<Infallible> {
+async fn serve(listener: TcpListener, requests: Arc<Mutex<Vec<SeenRequest>>>) -> io::Result<Infallible> {
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
-        let seen = Arc::clone(&seen);
+        let requests = Arc::clone(&requests);
         let service = service_fn(move |request| {
-            let asked = Seen::of(&request);
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let earlier = seen.iter().filter(|earlier| earlier.path == asked.path).count();
-            seen.push(asked);
-            answer(request, earlier)
+            let received = SeenRequest::new(&request);
+            let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+            let earlier = requests.iter().filter(|earlier| earlier.path == received.path).count();
+            requests.push(received);
+            respond(request, earlier)
         });
         connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn answer(request: Request<Incoming>, earlier: usize) -> io::Result<Response<Full<Bytes>>> {
+async fn respond(request: Request<Incoming>, earlier: usize) -> io::Result<Response<Full<Bytes>>> {
     let path = request.uri().path().to_owned();
-    // Envoy may still be sending.
+    // Read the body, because Envoy may still be sending it.
     let _ = request.into_body().collect().await;
     let mut parts = path.split('/').skip(1);
-    let (what, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (kind, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let number = value.parse().unwrap_or(0);
-    let mut answer = Response::new(Full::default());
-    match what {
+    let mut response = Response::new(Full::default());
+    match kind {
         "hang" => pending().await,
         "reset" => return Err(io::ErrorKind::ConnectionReset.into()),
-        "status" => *answer.status_mut() = value.parse().unwrap_or(StatusCode::OK),
-        "flaky" if earlier < number => *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
+        "status" => *response.status_mut() = value.parse().unwrap_or(StatusCode::OK),
+        "flaky" if earlier < number => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
         "sleep" => tokio::time::sleep(Duration::from_millis(number as u64)).await,
-        "bytes" => *answer.body_mut() = vec![b'x'; number].into(),
+        "bytes" => *response.body_mut() = vec![b'x'; number].into(),
         "grpc" => {
-            let headers = answer.headers_mut();
+            let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             headers.insert("grpc-status", number.into());
         }
         _ => {}
     }
-    Ok(answer)
+    Ok(response)
 }
 
-impl Seen {
-    fn of(request: &Request<Incoming>) -> Self {
+impl SeenRequest {
+    fn new(request: &Request<Incoming>) -> Self {
         let host =
             request.headers().get(header::HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
         Self { host: host.unwrap_or_default(), path: request.uri().to_string() }

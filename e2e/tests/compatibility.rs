@@ -1,11 +1,11 @@
-//! The first ACPW's configuration does what it did.
+//! A configuration of the original ACPW has the same effect.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::time::Duration;
 
 use e2e::{
-    Bootstrap, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Request, Route, SenderAttachment, counts,
+    Bootstrap, ClientRequest, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Route, SenderAttachment, counts,
     eventually, series, stored,
 };
 use local_cloudwatch::{AccessKey, LocalCloudWatch, ServerOptions};
@@ -22,7 +22,7 @@ const NAMESPACE: &str = "AWSCloudWatchProxyWasm-dev";
 const KEY: (&str, &str) = ("AKIDFIRSTACPW", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
 const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//token==";
 
-/// Sends requests through an Envoy with this receiver, and looks at what a CloudWatch that knows this key stores.
+/// Sends requests through an Envoy with this receiver, and checks what a CloudWatch that accepts this key stores.
 async fn publishes_with(key: AccessKey, receiver: Plugin) {
     let options =
         ServerOptions { region: Some("ap-northeast-1".to_owned()), keys: vec![key], ..ServerOptions::default() };
@@ -38,23 +38,23 @@ async fn publishes_with(key: AccessKey, receiver: Plugin) {
 
     let mut client = Connection::new(envoy.address("main"));
     for host in ["example.com", "localhost:18000", "example.com:18000"] {
-        assert_eq!(client.send(&Request::get(host, "/test")).await.unwrap().status, 200);
+        assert_eq!(client.send(&ClientRequest::get(host, "/test")).await.unwrap().status, 200);
     }
     let expected = counts([(); 2].map(|()| series("example.com", "GET", "/test", 200)));
-    eventually("CloudWatch has both requests", Duration::from_secs(10), async || {
+    eventually("both requests are stored", Duration::from_secs(10), async || {
         let stored = stored(&cloudwatch, NAMESPACE);
         if stored == expected { Ok(()) } else { Err(format!("{stored:?}, {:?}", cloudwatch.calls())) }
     })
     .await;
     let calls = cloudwatch.calls();
     assert!(calls.iter().all(|call| call.is_stored && call.access_key_id == KEY.0), "{calls:?}");
-    envoy.assert_sound();
+    envoy.assert_healthy();
     let log = envoy.log();
-    assert!(!log.contains(KEY.1) && !log.contains(TOKEN), "a secret is in the log");
+    assert!(!log.contains(KEY.1) && !log.contains(TOKEN), "the log contains a secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_keys_from_the_environment() {
+async fn keys_from_the_environment_are_used() {
     let receiver = Plugin::receiver(RECEIVER)
         .environment("ACPW_AWS_ACCESS_KEY_ID", KEY.0)
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", KEY.1);
@@ -62,13 +62,13 @@ async fn with_keys_from_the_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_keys_in_the_configuration() {
+async fn keys_in_the_configuration_are_used() {
     let keys = format!(r#"{{ "aws_access_key_id": "{}", "aws_secret_access_key": "{}","#, KEY.0, KEY.1);
     publishes_with(AccessKey::new(KEY.0, KEY.1), Plugin::receiver(RECEIVER.replacen('{', &keys, 1))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_session_token_from_the_environment() {
+async fn a_session_token_from_the_environment_is_used() {
     let receiver = Plugin::receiver(RECEIVER)
         .environment("ACPW_AWS_ACCESS_KEY_ID", KEY.0)
         .environment("ACPW_AWS_SECRET_ACCESS_KEY", KEY.1)
@@ -77,7 +77,7 @@ async fn with_a_session_token_from_the_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_session_token_in_the_configuration() {
+async fn a_session_token_in_the_configuration_is_used() {
     let keys = format!(
         r#"{{ "aws_access_key_id": "{}", "aws_secret_access_key": "{}", "aws_session_token": "{TOKEN}","#,
         KEY.0, KEY.1

@@ -1,15 +1,15 @@
-//! Every request is counted once, under what it was.
+//! Every request is counted once, with the right dimensions.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::collections::BTreeMap;
 
-use e2e::{Counts, Listener, Pair, Request, Route, Series, Setup, counts, load, series};
+use e2e::{ClientRequest, Listener, Pair, RequestCounts, RequestSeries, Route, Setup, counts, load, series};
 use hyper::Method;
 use serde_json::json;
 
-/// Request `n`, and how it counts, if it does.
-fn request(n: usize) -> (Request, Option<Series>) {
+/// Returns request `n`, and its series if it is counted.
+fn request(n: usize) -> (ClientRequest, Option<RequestSeries>) {
     let hosts = [
         ("example.com", Some("example.com")),
         ("Example.COM:18000", Some("example.com")),
@@ -25,9 +25,9 @@ fn request(n: usize) -> (Request, Option<Series>) {
     let (host, counted_as) = hosts[n % hosts.len()];
     let method = methods[n / 3 % methods.len()].clone();
     let (path, status) = paths[n / 7 % paths.len()];
-    let asked = path.split('?').next().unwrap();
-    let counted = counted_as.map(|host| series(host, method.as_str(), asked, status));
-    (Request::new(method, host, path), counted)
+    let counted_path = path.split('?').next().unwrap();
+    let counted = counted_as.map(|host| series(host, method.as_str(), counted_path, status));
+    (ClientRequest::new(method, host, path), counted)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +43,7 @@ async fn ten_thousand_requests_over_four_workers_are_counted_exactly() {
     load(pair.address(), 16, requests).await;
     let expected = counts(counted.into_iter().flatten());
 
-    assert_eq!(pair.settled(expected.values().sum()).await, expected);
+    assert_eq!(pair.wait_until_stored(expected.values().sum()).await, expected);
     assert_eq!(expected.values().sum::<u64>(), 6_250);
     let connections = pair.envoy.admin().stats("worker_._downstream_cx_total|worker_..downstream_cx_total").await;
     let by_worker: BTreeMap<_, _> = connections.iter().filter(|(name, _)| name.starts_with("listener.127")).collect();
@@ -52,16 +52,16 @@ async fn ten_thousand_requests_over_four_workers_are_counted_exactly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn beyond_max_series_totals_stay_exact_in_the_overflow() {
+async fn totals_beyond_max_series_are_exact_in_the_overflow_series() {
     let mut pair = Pair::start(Setup { sender: json!({ "max_series": 3 }), workers: 1, ..Setup::default() }).await;
     let paths = (0..1_000).map(|n| format!("/{}", n % 10));
-    load(pair.address(), 1, paths.map(|path| Request::get("example.com", &path)).collect()).await;
+    load(pair.address(), 1, paths.map(|path| ClientRequest::get("example.com", &path)).collect()).await;
 
-    let stored = pair.settled(1_000).await;
-    let mut expected: Counts =
+    let stored = pair.wait_until_stored(1_000).await;
+    let mut expected: RequestCounts =
         ["/0", "/1", "/2"].into_iter().map(|path| (series("example.com", "GET", path, 200), 100)).collect();
     let other = || "__other__".to_owned();
-    let overflow = Series { host: other(), method: other(), path: other(), status: other() };
+    let overflow = RequestSeries { host: other(), method: other(), path: other(), status: other() };
     expected.insert(overflow, 700);
     assert_eq!(stored, expected);
 }

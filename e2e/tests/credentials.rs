@@ -1,5 +1,4 @@
-//! Every provider of credentials on a real Envoy: sets that live for seconds are replaced while requests come in, and
-//! nothing is lost.
+//! Credential providers in a real Envoy: credentials that expire after seconds are replaced under load without losses.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -9,18 +8,18 @@ use std::{
 };
 
 use e2e::{
-    Bootstrap, Envoy, FileReader, Files, Pair, Plugin, ReceiverAttachment, Request, Setup, counts, eventually, load,
-    series,
+    Bootstrap, ClientRequest, Envoy, FileReader, Pair, Plugin, ReceiverAttachment, ServedFile, Setup, counts,
+    eventually, load, series,
 };
 use local_cloudwatch::{AccessKey, CredentialEndpoint, LocalCloudWatch, SECRET_MARK, ServerOptions};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// How long sets live. They are replaced after half of that.
+/// The lifetime of credentials. They are replaced after half of it.
 const LIFETIME: Duration = Duration::from_secs(4);
 
-/// A CloudWatch that knows nobody but those to whom it hands out credentials, and `first`.
+/// Starts a CloudWatch that accepts only the keys that it issues, and `first`.
 async fn cloudwatch(first: Vec<AccessKey>) -> LocalCloudWatch {
     let options = ServerOptions { keys: first, ..ServerOptions::default() };
     let cloudwatch = LocalCloudWatch::start(options).await.unwrap();
@@ -28,7 +27,7 @@ async fn cloudwatch(first: Vec<AccessKey>) -> LocalCloudWatch {
     cloudwatch
 }
 
-/// A setup without the usual keys. `credentials` are asked through the clusters `near`, which lead to the local CloudWatch.
+/// Returns a setup without the default keys. The cluster `near` leads to the local CloudWatch.
 fn setup(cloudwatch: LocalCloudWatch, credentials: Value) -> Setup {
     let address = cloudwatch.address();
     Setup {
@@ -39,18 +38,18 @@ fn setup(cloudwatch: LocalCloudWatch, credentials: Value) -> Setup {
     }
 }
 
-/// Sends requests until CloudWatch has taken data that were signed with four sets; gives how many requests. `between` is
-/// called whenever another set was used.
-async fn under_load(pair: &Pair, mut between: impl FnMut(usize)) -> u64 {
+/// Sends requests until data signed with four sets of credentials is stored. Returns the number of requests. Calls
+/// `on_rotation` whenever a new set is used.
+async fn under_load(pair: &Pair, mut on_rotation: impl FnMut(usize)) -> u64 {
     let mut sent = 0;
     let mut seen = 0;
-    eventually("three rotations", LIMIT, async || {
-        let requests = (0..20).map(|_| Request::get("example.com", "/")).collect();
+    eventually("four sets were used", LIMIT, async || {
+        let requests = (0..20).map(|_| ClientRequest::get("example.com", "/")).collect();
         sent += load(pair.address(), 4, requests).await.len() as u64;
         let sets = sets(pair).len();
         if sets > seen {
             seen = sets;
-            between(sets);
+            on_rotation(sets);
         }
         if sets >= 4 { Ok(()) } else { Err(format!("{sets} sets\n{}", pair.envoy.log())) }
     })
@@ -58,25 +57,25 @@ async fn under_load(pair: &Pair, mut between: impl FnMut(usize)) -> u64 {
     sent
 }
 
-/// The access keys with which data were stored.
+/// Returns the access keys with which data was stored.
 fn sets(pair: &Pair) -> BTreeSet<String> {
     let stored = pair.cloudwatch.calls().into_iter().filter(|call| call.is_stored);
     stored.map(|call| call.access_key_id).collect()
 }
 
-/// All of the load is stored, no call was refused, every set is one that was handed out, and no secret is told.
-async fn nothing_is_lost(mut pair: Pair, sent: u64, endpoint: CredentialEndpoint) {
-    assert_eq!(pair.settled(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
+/// Asserts that all requests are stored, no call failed, all used credentials were issued, and no secret leaked.
+async fn assert_nothing_is_lost(mut pair: Pair, sent: u64, endpoint: CredentialEndpoint) {
+    assert_eq!(pair.wait_until_stored(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
     assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
-    let handed_out: BTreeSet<_> = pair
+    let issued: BTreeSet<_> = pair
         .cloudwatch
         .credential_calls()
         .into_iter()
         .filter(|call| call.endpoint == endpoint && call.status == 200)
         .map(|call| call.access_key_id)
         .collect();
-    assert!(sets(&pair).is_subset(&handed_out), "{:?} {handed_out:?}", sets(&pair));
-    let stats = pair.envoy.admin().acpw().await;
+    assert!(sets(&pair).is_subset(&issued), "{:?} {issued:?}", sets(&pair));
+    let stats = pair.envoy.admin().module_stats().await;
     assert!(stats["receiver.credentials.refreshed"] >= 4 && stats["receiver.credentials.failed"] == 0, "{stats:#?}");
     let (_, page) = pair.envoy.admin().page("/stats?format=json").await.unwrap();
     assert!(!page.contains(SECRET_MARK) && !pair.envoy.log().contains(SECRET_MARK));
@@ -86,31 +85,31 @@ async fn nothing_is_lost(mut pair: Pair, sent: u64, endpoint: CredentialEndpoint
 async fn rotates(setup: Setup, endpoint: CredentialEndpoint) {
     let pair = Pair::start(setup).await;
     let sent = under_load(&pair, |_| ()).await;
-    nothing_is_lost(pair, sent, endpoint).await;
+    assert_nothing_is_lost(pair, sent, endpoint).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_task_role_of_ecs_rotates_under_load() {
+async fn the_ecs_task_role_rotates_under_load() {
     let mut setup = setup(cloudwatch(Vec::new()).await, json!({ "provider": "container", "cluster": "near" }));
     setup.environment = vec![("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task".to_owned())];
     rotates(setup, CredentialEndpoint::Ecs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_role_of_an_ec2_instance_rotates_under_load_and_tells_the_region() {
+async fn the_ec2_instance_role_rotates_under_load_and_provides_the_region() {
     let mut setup = setup(cloudwatch(Vec::new()).await, json!([{ "provider": "imds", "cluster": "near" }]));
     setup.receiver["cloud_watch_region"] = Value::Null;
     rotates(setup, CredentialEndpoint::Imds).await;
 }
 
-/// A provider whose token lies in a file, that is replaced with each set; the old token is no longer good then.
-async fn rotates_with_its_token(
+/// Tests a provider whose token is in a file. Each rotation replaces the token and invalidates the old one.
+async fn rotates_with_a_token(
     reader: FileReader,
     endpoint: CredentialEndpoint,
     credentials: Value,
     environment: Vec<(&'static str, String)>,
 ) {
-    let files = Files::new(reader, "token");
+    let files = ServedFile::new(reader, "token");
     let cloudwatch = cloudwatch(Vec::new()).await;
     let token = |n: usize| format!("{SECRET_MARK}.token-{n}");
     cloudwatch.set_identity_tokens(vec![token(0)]);
@@ -120,21 +119,20 @@ async fn rotates_with_its_token(
         credentials["sts_host"] = cloudwatch.address().to_string().into();
     }
     let path = files.path();
-    let in_environment = environment.into_iter().map(|(name, value)| (name, value.replace("TOKEN_FILE", &path)));
-    let environment = in_environment.collect();
+    let environment = environment.into_iter().map(|(name, value)| (name, value.replace("TOKEN_FILE", &path))).collect();
     let setup = Setup { resources: files.resources(), environment, ..setup(cloudwatch, credentials) };
     let pair = Pair::start(setup).await;
     let sent = under_load(&pair, |sets| {
-        // A refresh that has read the old token may still be on its way.
+        // A refresh with the previous token may still be in flight.
         pair.cloudwatch.set_identity_tokens(vec![token(sets - 1), token(sets)]);
         files.write(&token(sets));
     })
     .await;
-    nothing_is_lost(pair, sent, endpoint).await;
+    assert_nothing_is_lost(pair, sent, endpoint).await;
 }
 
 async fn pod_identity_rotates(reader: FileReader) {
-    rotates_with_its_token(
+    rotates_with_a_token(
         reader,
         CredentialEndpoint::PodIdentity,
         json!({ "provider": "container", "cluster": "near", "file_cluster": "files" }),
@@ -147,17 +145,17 @@ async fn pod_identity_rotates(reader: FileReader) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eks_pod_identity_rotates_under_load_with_its_token() {
+async fn eks_pod_identity_and_its_token_rotate_under_load() {
     pod_identity_rotates(FileReader::FileServer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eks_pod_identity_rotates_under_load_with_its_token_by_lua() {
+async fn eks_pod_identity_and_its_token_rotate_under_load_through_lua() {
     pod_identity_rotates(FileReader::Lua).await;
 }
 
 async fn a_service_account_rotates(reader: FileReader) {
-    rotates_with_its_token(
+    rotates_with_a_token(
         reader,
         CredentialEndpoint::AssumeRoleWithWebIdentity,
         json!({ "provider": "web_identity", "cluster": "near", "file_cluster": "files" }),
@@ -170,12 +168,12 @@ async fn a_service_account_rotates(reader: FileReader) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_eks_service_account_rotates_under_load_with_its_token() {
+async fn an_eks_service_account_and_its_token_rotate_under_load() {
     a_service_account_rotates(FileReader::FileServer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_eks_service_account_rotates_under_load_with_its_token_by_lua() {
+async fn an_eks_service_account_and_its_token_rotate_under_load_through_lua() {
     a_service_account_rotates(FileReader::Lua).await;
 }
 
@@ -193,7 +191,7 @@ async fn an_assumed_role_rotates_under_load() {
 }
 
 async fn a_shared_file_is_read_again(reader: FileReader) {
-    let files = Files::new(reader, "credentials");
+    let files = ServedFile::new(reader, "credentials");
     let cloudwatch = cloudwatch(Vec::new()).await;
     let key = |n: usize| {
         let (id, secret, token) = (format!("ASIAFILE{n}"), format!("{SECRET_MARK}s{n}"), format!("{SECRET_MARK}t{n}"));
@@ -209,7 +207,7 @@ async fn a_shared_file_is_read_again(reader: FileReader) {
         "profile": "metrics",
     });
     let mut pair = Pair::start(Setup { resources: files.resources(), ..setup(cloudwatch, credentials) }).await;
-    // The file has new keys before the old ones expire, and nothing tells the receiver of either.
+    // The file has new keys before the old ones expire. The receiver is notified of neither.
     let mut old =
         AccessKey::new("ASIAFILE0", format!("{SECRET_MARK}s0")).with_session_token(format!("{SECRET_MARK}t0"));
     let sent = under_load(&pair, |sets| {
@@ -218,50 +216,50 @@ async fn a_shared_file_is_read_again(reader: FileReader) {
         pair.cloudwatch.set_keys(vec![expired, new]);
     })
     .await;
-    assert_eq!(pair.settled(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
-    let refused: Vec<_> = pair.cloudwatch.calls().into_iter().filter(|call| !call.is_stored).collect();
-    assert!((3..=4).contains(&refused.len()), "{refused:#?}");
-    assert!(refused.iter().all(|call| call.code.as_deref() == Some("ExpiredTokenException")), "{refused:#?}");
-    assert_eq!(pair.envoy.admin().acpw().await["receiver.denied"], 0);
+    assert_eq!(pair.wait_until_stored(sent).await, counts((0..sent).map(|_| series("example.com", "GET", "/", 200))));
+    let rejected: Vec<_> = pair.cloudwatch.calls().into_iter().filter(|call| !call.is_stored).collect();
+    assert!((3..=4).contains(&rejected.len()), "{rejected:#?}");
+    assert!(rejected.iter().all(|call| call.code.as_deref() == Some("ExpiredTokenException")), "{rejected:#?}");
+    assert_eq!(pair.envoy.admin().module_stats().await["receiver.denied"], 0);
     assert!(!pair.envoy.log().contains(SECRET_MARK), "{}", pair.envoy.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired() {
+async fn a_shared_credentials_file_is_read_again_after_its_keys_expire() {
     a_shared_file_is_read_again(FileReader::FileServer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_credentials_file_is_read_again_when_its_keys_have_expired_by_lua() {
+async fn a_shared_credentials_file_is_read_again_after_its_keys_expire_through_lua() {
     a_shared_file_is_read_again(FileReader::Lua).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_of_the_endpoint_is_survived() {
+async fn an_outage_of_the_credential_endpoint_loses_nothing() {
     let mut setup = setup(cloudwatch(Vec::new()).await, json!({ "provider": "container", "cluster": "near" }));
     setup.environment = vec![("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/task".to_owned())];
     setup.cloudwatch.as_ref().unwrap().fail_next_credentials(2, 503);
     let mut pair = Pair::start(setup).await;
-    let requests = |n: usize| (0..n).map(|_| Request::get("example.com", "/")).collect();
+    let requests = |n: usize| (0..n).map(|_| ClientRequest::get("example.com", "/")).collect();
     load(pair.address(), 4, requests(100)).await;
-    eventually("failures", LIMIT, async || {
-        let stats = pair.envoy.admin().acpw().await;
-        let is_so = stats["receiver.credentials.failed"] == 2 && stats["receiver.published"] == 100;
-        if is_so { Ok(()) } else { Err(format!("{stats:#?}")) }
+    eventually("both failures are counted and all requests are stored", LIMIT, async || {
+        let stats = pair.envoy.admin().module_stats().await;
+        let is_met = stats["receiver.credentials.failed"] == 2 && stats["receiver.published"] == 100;
+        if is_met { Ok(()) } else { Err(format!("{stats:#?}")) }
     })
     .await;
-    // Longer than a set lives.
+    // Fail for longer than the lifetime of credentials.
     pair.cloudwatch.fail_next_credentials(4, 500);
-    eventually("no credentials", LIMIT, async || {
+    eventually("refreshes fail", LIMIT, async || {
         load(pair.address(), 4, requests(1)).await;
-        let stats = pair.envoy.admin().acpw().await;
+        let stats = pair.envoy.admin().module_stats().await;
         if stats["receiver.credentials.failed"] >= 5 { Ok(()) } else { Err(format!("{stats:#?}")) }
     })
     .await;
-    let stats = pair.envoy.admin().acpw().await;
+    let stats = pair.envoy.admin().module_stats().await;
     assert!(stats["receiver.held"] > 0, "{stats:#?}");
-    let sent = eventually("all is observed", LIMIT, async || {
-        let observed = pair.envoy.admin().acpw().await["sender.observed"];
+    let sent = eventually("all requests are observed", LIMIT, async || {
+        let observed = pair.envoy.admin().module_stats().await["sender.observed"];
         if observed == pair.envoy.admin().stats("downstream_rq_2xx").await["http.main.downstream_rq_2xx"] {
             Ok(observed)
         } else {
@@ -269,18 +267,15 @@ async fn an_outage_of_the_endpoint_is_survived() {
         }
     })
     .await;
-    pair.settled(sent).await;
+    pair.wait_until_stored(sent).await;
     assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
     let log = pair.envoy.log();
-    assert!(
-        log.contains("no new credentials; data are held") && log.contains("status 503 (InjectedFailure)"),
-        "{log}"
-    );
+    assert!(log.contains("no new credentials; data are held") && log.contains("status 503 (InjectedFailure)"), "{log}");
     assert!(!log.contains(SECRET_MARK));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_in_aws_own_variables_are_used() {
+async fn keys_in_the_standard_aws_variables_are_used() {
     let (secret, token) = (format!("{SECRET_MARK}s"), format!("{SECRET_MARK}t"));
     let key = AccessKey::new("ASIAENVIRONMENT", &secret).with_session_token(&token);
     let mut setup = setup(
@@ -295,8 +290,8 @@ async fn keys_in_aws_own_variables_are_used() {
     ];
     setup.receiver["cloud_watch_region"] = Value::Null;
     let mut pair = Pair::start(setup).await;
-    assert_eq!(pair.send(Request::get("example.com", "/")).await, 200);
-    pair.settled(1).await;
+    assert_eq!(pair.send(ClientRequest::get("example.com", "/")).await, 200);
+    pair.wait_until_stored(1).await;
     let log = pair.envoy.log();
     assert!(log.contains("of eu-central-1 every 1000 ms with credentials from environment"), "{log}");
     assert!(!log.contains(SECRET_MARK), "{log}");
@@ -334,14 +329,14 @@ async fn envoys_own_signature_is_accepted() {
     let resources = vec![("clusters", cluster)];
     let mut pair = Pair::start(Setup { resources, ..setup(cloudwatch, json!({ "provider": "envoy" })) }).await;
     let paths = (0..500).map(|n| format!("/{n}"));
-    load(pair.address(), 4, paths.map(|path| Request::get("example.com", &path)).collect()).await;
-    pair.settled(500).await;
+    load(pair.address(), 4, paths.map(|path| ClientRequest::get("example.com", &path)).collect()).await;
+    pair.wait_until_stored(500).await;
     assert_eq!(sets(&pair), BTreeSet::from(["AKIAENVOY".to_owned()]));
-    assert!(pair.cloudwatch.calls().iter().any(|call| call.raw_bytes > call.body_bytes), "compressed bodies too");
+    assert!(pair.cloudwatch.calls().iter().any(|call| call.raw_bytes > call.body_bytes), "no body was compressed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_any_credentials_envoy_does_not_start_and_says_what_was_looked_for() {
+async fn envoy_does_not_start_without_credentials_and_logs_the_reasons() {
     let configuration = json!({
         "cloud_watch_region": "us-east-1",
         "cloud_watch_cluster_name": "cloud_watch",
@@ -349,7 +344,7 @@ async fn without_any_credentials_envoy_does_not_start_and_says_what_was_looked_f
     });
     let secret = format!("{SECRET_MARK}s");
     let plugin = Plugin::receiver(configuration).environment("AWS_SESSION_TOKEN", &secret);
-    let refusal = Envoy::refuse(&Bootstrap::default().receiver(ReceiverAttachment::Singleton, plugin)).await;
+    let refusal = Envoy::fail_to_start(&Bootstrap::default().receiver(ReceiverAttachment::Singleton, plugin)).await;
     assert!(!refusal.status.success());
     for part in ["credentials: no provider can be used: credentials[0]: ", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] {
         assert!(refusal.log.contains(part), "{}", refusal.log);

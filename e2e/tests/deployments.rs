@@ -1,4 +1,4 @@
-//! The deployments in deploy/, rendered as their products would, count every request on a real Envoy.
+//! The deployments in deploy/, rendered as their products do, count every request in a real Envoy.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,46 +18,48 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Connection, Envoy, Request, Upstream, eventually, installation, json_post, load};
+use e2e::{ClientRequest, Connection, Envoy, Upstream, eventually, installation, json_post, load};
 use local_cloudwatch::{CredentialEndpoint, LocalCloudWatch, SECRET_MARK, ServerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-/// How long data may take to arrive: senders in deployments flush once a second, and the receiver publishes as often.
+/// Timeout for data to arrive. In deployments, senders flush and the receiver publishes once per second.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// Requests that count, requests for another host, and posts to the gateway.
+/// Number of requests that match `match_hosts`.
 const REQUESTS: usize = 200;
-const STRANGERS: usize = 50;
+/// Number of requests for another host.
+const OTHER_REQUESTS: usize = 50;
+/// Number of posts to the gateway.
 const POSTS: usize = 10;
 
 const TOKEN: &str = "gateway-token";
 
-/// Ports that a deployment has at most.
-const PORTS: u16 = 8;
+/// Maximum number of ports of a deployment.
+const MAX_PORTS: u16 = 8;
 
-/// Returns the first of some free ports in a row, below those that the system gives to connections.
+/// Returns the first of several consecutive free ports, below the range of ephemeral ports.
 fn free_ports() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     loop {
         let process = u16::try_from(process::id() % 1_000).unwrap();
-        let first = 20_000 + (process * 7 + TAKEN.fetch_add(1, Ordering::SeqCst)) % 1_000 * PORTS;
-        if (first..first + PORTS).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
+        let first = 20_000 + (process * 7 + TAKEN.fetch_add(1, Ordering::SeqCst)) % 1_000 * MAX_PORTS;
+        if (first..first + MAX_PORTS).all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()) {
             return first;
         }
     }
 }
 
-/// Has render.py render a deployment, and returns what run.json says.
-fn rendered(name: &str, folder: &Path, cloudwatch: SocketAddr, application: SocketAddr) -> Value {
+/// Renders a deployment with render.py and returns its run.json.
+fn render(name: &str, folder: &Path, cloudwatch: SocketAddr, application: SocketAddr) -> Value {
     let output = Command::new(installation::python())
         .arg(installation::root().join("deploy/render.py"))
         .arg(folder)
         .args([name, "--local", &cloudwatch.to_string(), "--application", &application.to_string()])
         .args(["--port", &free_ports().to_string(), "--modules"])
         .arg(installation::modules())
-        // Python would leave compiled files beside the script.
+        // Don't let Python write compiled files next to the script.
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();
@@ -65,23 +67,23 @@ fn rendered(name: &str, folder: &Path, cloudwatch: SocketAddr, application: Sock
     serde_json::from_slice(&fs::read(folder.join(name).join("run.json")).unwrap()).unwrap()
 }
 
-/// Returns the source of the credentials that a way to get them has. `None` stands for keys, which nobody hands out.
-fn source(environment: &str) -> Option<CredentialEndpoint> {
+/// Returns the endpoint that issues the credentials of an environment, or `None` if they are static keys.
+fn endpoint(environment: &str) -> Option<CredentialEndpoint> {
     match environment {
         "irsa" => Some(CredentialEndpoint::AssumeRoleWithWebIdentity),
         "pod-identity" => Some(CredentialEndpoint::PodIdentity),
         "ecs" => Some(CredentialEndpoint::Ecs),
         "imds" => Some(CredentialEndpoint::Imds),
         "keys" | "shared-file" => None,
-        _ => panic!("{environment} is no known way to get credentials"),
+        _ => panic!("unknown environment {environment}"),
     }
 }
 
-/// Runs a deployment with each way to get credentials that it has.
+/// Runs a deployment with each of its credential environments.
 async fn counts_with_all_credentials(name: &str) {
     let folder = TempDir::new().unwrap();
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let environments = rendered(name, folder.path(), anywhere, anywhere)["environments"].clone();
+    let environments = render(name, folder.path(), anywhere, anywhere)["environments"].clone();
     let environments: Vec<_> = environments.as_object().unwrap().keys().collect();
     assert!(!environments.is_empty(), "{name}");
     for environment in environments {
@@ -94,7 +96,7 @@ async fn counts(name: &str, environment: &str) {
     let folder = TempDir::new().unwrap();
     let (cloudwatch, upstream) =
         (LocalCloudWatch::start(ServerOptions::default()).await.unwrap(), Upstream::start().await);
-    let run = rendered(name, folder.path(), cloudwatch.address(), upstream.address());
+    let run = render(name, folder.path(), cloudwatch.address(), upstream.address());
     let token = format!("{SECRET_MARK}.token");
     cloudwatch.set_identity_tokens(vec![token.clone()]);
     let write = |file: &str, text: &str| fs::write(folder.path().join(name).join(file), text).unwrap();
@@ -122,16 +124,16 @@ async fn counts(name: &str, environment: &str) {
     let mut expected = BTreeMap::new();
     if let Some(address) = port("requests") {
         let path = |n: usize| format!("/{}", n % 3);
-        let counted = (0..REQUESTS).map(|n| Request::get(&host, &path(n)));
-        let strangers = (0..STRANGERS).map(|n| Request::get("example.net", &path(n)));
-        let statuses = load(address, 4, counted.chain(strangers).collect()).await;
+        let counted = (0..REQUESTS).map(|n| ClientRequest::get(&host, &path(n)));
+        let others = (0..OTHER_REQUESTS).map(|n| ClientRequest::get("example.net", &path(n)));
+        let statuses = load(address, 4, counted.chain(others).collect()).await;
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
         expected.insert("RequestCount".to_owned(), REQUESTS as f64);
     }
     let gateway = port("gateway").unwrap();
     eventually("the gateway is ready", LIMIT, async || {
-        let answer = Connection::new(gateway).send(&Request::get("localhost", "/healthcheck")).await;
-        let status = answer.map_err(|error| error.to_string())?.status;
+        let response = Connection::new(gateway).send(&ClientRequest::get("localhost", "/healthcheck")).await;
+        let status = response.map_err(|error| error.to_string())?.status;
         if status == 200 { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
@@ -152,24 +154,30 @@ async fn counts(name: &str, environment: &str) {
         sums.retain(|metric, _| expected.contains_key(metric));
         sums
     };
-    eventually("all is stored", LIMIT, async || {
+    eventually("all data is stored", LIMIT, async || {
         let counted = counted();
-        if counted == expected { Ok(()) } else { Err(format!("{counted:?}, not {expected:?}\n{}", envoy.log())) }
+        if counted == expected {
+            Ok(())
+        } else {
+            Err(format!("expected {expected:?}, got {counted:?}\n{}", envoy.log()))
+        }
     })
     .await;
-    // Only time shows that nothing follows: every worker flushes, and whatever that brings is published.
+    // Give every worker time to flush, to show that nothing follows.
     sleep(Duration::from_millis(2_500)).await;
     assert_eq!(counted(), expected);
 
-    let refused: Vec<_> = cloudwatch.calls().into_iter().filter(|call| !call.is_stored).collect();
-    assert!(refused.is_empty(), "{refused:?}");
-    let handed_out = cloudwatch.credential_calls().into_iter().filter(|call| call.status == 200);
-    let from: Vec<_> = handed_out.map(|call| call.endpoint).collect();
-    match source(environment) {
-        Some(endpoint) => assert!(!from.is_empty() && from.iter().all(|from| *from == endpoint), "{from:?}"),
-        None => assert!(from.is_empty(), "{from:?}"),
+    let rejected: Vec<_> = cloudwatch.calls().into_iter().filter(|call| !call.is_stored).collect();
+    assert!(rejected.is_empty(), "{rejected:?}");
+    let issued = cloudwatch.credential_calls().into_iter().filter(|call| call.status == 200);
+    let endpoints: Vec<_> = issued.map(|call| call.endpoint).collect();
+    match endpoint(environment) {
+        Some(expected) => {
+            assert!(!endpoints.is_empty() && endpoints.iter().all(|found| *found == expected), "{endpoints:?}")
+        }
+        None => assert!(endpoints.is_empty(), "{endpoints:?}"),
     }
-    envoy.assert_sound();
+    envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]

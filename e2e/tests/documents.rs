@@ -1,4 +1,4 @@
-//! The plugin configurations in the documents are taken by the modules, and the JSON Schemas there are the code's.
+//! The modules accept the plugin configurations in the documents, and the JSON Schemas in docs/ match the code.
 
 #![allow(
     clippy::disallowed_methods,
@@ -25,9 +25,9 @@ const DOCUMENTS: [&str; 9] = [
 
 /// A fenced block of a document.
 struct Block {
-    /// Where it is, for a message.
-    place: String,
-    /// What follows the fence: `json sender`.
+    /// File and line, for messages.
+    position: String,
+    /// The info string after the fence, such as `json sender`.
     info: String,
     text: String,
 }
@@ -41,46 +41,46 @@ fn blocks(document: &str) -> Vec<Block> {
         let Some(info) = line.trim_start().strip_prefix("```") else { continue };
         let body = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != "```");
         let text = body.collect::<Vec<_>>().join("\n");
-        blocks.push(Block { place: format!("{document}:{number}"), info: info.trim().to_owned(), text });
+        blocks.push(Block { position: format!("{document}:{number}"), info: info.trim().to_owned(), text });
     }
     blocks
 }
 
-/// How many blocks of this kind the documents have; each of them is parsed.
-fn parsed(info: &str, parse: impl Fn(&[u8]) -> Result<(), String>) -> usize {
+/// Parses all blocks with this info string, and returns their number.
+fn parse_blocks(info: &str, parse: impl Fn(&[u8]) -> Result<(), String>) -> usize {
     let blocks: Vec<_> =
         DOCUMENTS.iter().flat_map(|document| blocks(document)).filter(|block| block.info == info).collect();
-    for Block { place, text, .. } in &blocks {
-        parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{place}: {faults}\n{text}"));
+    for Block { position, text, .. } in &blocks {
+        parse(text.as_bytes()).unwrap_or_else(|errors| panic!("{position}: {errors}\n{text}"));
     }
     blocks.len()
 }
 
 #[test]
-fn every_configuration_of_the_sender_is_taken() {
+fn every_sender_configuration_is_valid() {
     let sender = |text: &[u8]| {
         sender::SenderConfig::from_json(text, |_| Some("value".to_owned()))
             .map(|_| ())
-            .map_err(|faults| faults.to_string())
+            .map_err(|errors| errors.to_string())
     };
-    assert!(parsed("json sender", sender) > 0, "there is no block of ```json sender in {DOCUMENTS:?}");
+    assert!(parse_blocks("json sender", sender) > 0, "no ```json sender block in {DOCUMENTS:?}");
 }
 
 #[test]
-fn every_configuration_of_the_receiver_is_taken() {
+fn every_receiver_configuration_is_valid() {
     let receiver = |text: &[u8]| receiver(text);
-    assert!(parsed("json receiver", receiver) > 0, "there is no block of ```json receiver in {DOCUMENTS:?}");
+    assert!(parse_blocks("json receiver", receiver) > 0, "no ```json receiver block in {DOCUMENTS:?}");
 }
 
 #[test]
-fn every_configuration_of_the_gateway_is_taken() {
+fn every_gateway_configuration_is_valid() {
     let gateway =
-        |text: &[u8]| gateway::Config::from_json(text, |_| None).map(|_| ()).map_err(|faults| faults.to_string());
-    assert!(parsed("json gateway", gateway) > 0, "there is no block of ```json gateway in {DOCUMENTS:?}");
+        |text: &[u8]| gateway::Config::from_json(text, |_| None).map(|_| ()).map_err(|errors| errors.to_string());
+    assert!(parse_blocks("json gateway", gateway) > 0, "no ```json gateway block in {DOCUMENTS:?}");
 }
 
 #[test]
-fn every_provider_of_credentials_is_taken() {
+fn every_credential_provider_is_valid() {
     let provider = |text: &[u8]| {
         let provider: serde_json::Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         let document = serde_json::json!({
@@ -90,10 +90,13 @@ fn every_provider_of_credentials_is_taken() {
         });
         receiver(document.to_string().as_bytes())
     };
-    assert!(parsed("json provider", provider) >= 9, "there is a block of ```json provider for each provider");
+    assert!(
+        parse_blocks("json provider", provider) >= 9,
+        "the documents need a ```json provider block for each provider"
+    );
 }
 
-/// Has the receiver take a configuration, with the variables that a user and AWS set.
+/// Parses a receiver configuration with the environment variables that a user and AWS set.
 fn receiver(text: &[u8]) -> Result<(), String> {
     let environment = |name: &str| {
         let value = match name {
@@ -107,43 +110,46 @@ fn receiver(text: &[u8]) -> Result<(), String> {
         };
         Some(value.to_owned())
     };
-    receiver::Config::from_json(text, environment).map(|_| ()).map_err(|faults| faults.to_string())
+    receiver::Config::from_json(text, environment).map(|_| ()).map_err(|errors| errors.to_string())
 }
 
 #[test]
-fn every_block_of_json_says_whose_it_is_or_is_json() {
-    for Block { place, info, text } in DOCUMENTS.iter().flat_map(|document| blocks(document)) {
+fn every_json_block_names_its_module_or_is_plain_json() {
+    for Block { position, info, text } in DOCUMENTS.iter().flat_map(|document| blocks(document)) {
         match info.as_str() {
             "json" => {
                 let is_json = serde_json::from_str::<serde_json::Value>(&text);
-                assert!(is_json.is_ok(), "{place}: {is_json:?}\n{text}");
+                assert!(is_json.is_ok(), "{position}: {is_json:?}\n{text}");
                 let names_a_plugin =
                     ["\"receiver_vm_id\"", "\"cloud_watch_region\""].iter().any(|key| text.contains(key));
-                assert!(!names_a_plugin, "{place}: write ```json sender or ```json receiver, so that it is tested");
+                assert!(
+                    !names_a_plugin,
+                    "{position}: write ```json sender or ```json receiver, so that the configuration is tested"
+                );
             }
             info => assert!(
                 !info.starts_with("json ")
                     || matches!(info, "json sender" | "json receiver" | "json provider" | "json gateway"),
-                "{place}: ```{info} is nobody's configuration"
+                "{position}: ```{info} is not a known kind of configuration"
             ),
         }
     }
 }
 
-/// Compares a schema with the one in docs/, or writes it there when `UPDATE_SCHEMAS` is set.
-fn is_in_the_docs(name: &str, schema: &schemars::Schema) {
+/// Compares a schema with the file in docs/, or writes the file if `UPDATE_SCHEMAS` is set.
+fn assert_schema(name: &str, schema: &schemars::Schema) {
     let path = installation::root().join("docs").join(name);
     let text = serde_json::to_string_pretty(schema).unwrap() + "\n";
     if env::var_os("UPDATE_SCHEMAS").is_some() {
         fs::write(&path, &text).unwrap();
     }
     let documented = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(documented, text, "{} is not the code's: run `make schema`", path.display());
+    assert_eq!(documented, text, "{} is outdated; run `make schema`", path.display());
 }
 
 #[test]
-fn schemas_are_those_of_the_code() {
-    is_in_the_docs("sender.schema.json", &schemars::schema_for!(sender::config::RawSenderConfig));
-    is_in_the_docs("gateway.schema.json", &schemars::schema_for!(gateway::config::RawConfig));
-    is_in_the_docs("receiver.schema.json", &schemars::schema_for!(receiver::config::RawConfig));
+fn schemas_match_the_code() {
+    assert_schema("sender.schema.json", &schemars::schema_for!(sender::config::RawSenderConfig));
+    assert_schema("gateway.schema.json", &schemars::schema_for!(gateway::config::RawConfig));
+    assert_schema("receiver.schema.json", &schemars::schema_for!(receiver::config::RawConfig));
 }

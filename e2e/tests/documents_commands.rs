@@ -1,5 +1,5 @@
-//! The commands in the documents do what the documents show, on the demo's own configuration; and every counter of the
-//! modules is documented.
+//! The commands in the documents print what the documents show, with the configuration of the demo, and every counter
+//! of the modules is documented.
 
 #![allow(
     clippy::disallowed_methods,
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Connection, Request, eventually, installation, table};
+use e2e::{ClientRequest, Connection, eventually, installation, table};
 use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use tempfile::TempDir;
 
@@ -26,14 +26,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The documents whose commands are run.
 const DOCUMENTS: [&str; 4] = ["README.md", "docs/get-started.md", "docs/gateway.md", "docs/operations.md"];
 
-/// The programs of commands that run. Others build, or need Docker or an AWS account.
+/// The programs that the test runs. Other commands build, or need Docker or an AWS account.
 const PROGRAMS: [&str; 4] = ["curl", ".venv/bin/aws", "aws", "for"];
 
-/// A running demo: Envoy with envoy/metrics.yaml, on free ports.
+/// A running demo: Envoy with envoy/metrics.yaml on free ports.
 struct Demo {
     process: Child,
     cloudwatch: LocalCloudWatch,
-    /// Each address in the documents, with the one in its place.
+    /// The addresses in the documents and their replacements.
     addresses: Vec<(&'static str, String)>,
     folder: TempDir,
 }
@@ -86,9 +86,9 @@ impl Demo {
         let demo = Self { process, cloudwatch, addresses, folder };
         let gateway = SocketAddr::from(([127, 0, 0, 1], gateway));
         eventually("the gateway is ready", LIMIT, async || {
-            match Connection::new(gateway).send(&Request::get("localhost", "/healthcheck")).await {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(format!("{}\n{}", answer.status, demo.log())),
+            match Connection::new(gateway).send(&ClientRequest::get("localhost", "/healthcheck")).await {
+                Ok(response) if response.status == 200 => Ok(()),
+                Ok(response) => Err(format!("{}\n{}", response.status, demo.log())),
                 Err(error) => Err(format!("{error}\n{}", demo.log())),
             }
         })
@@ -100,7 +100,7 @@ impl Demo {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Runs commands of a document in one shell, and returns what they wrote.
+    /// Runs commands of a document in one shell and returns their output.
     fn run(&self, commands: &str) -> Result<String, String> {
         let script = self.addresses.iter().fold(commands.to_owned(), |script, (from, to)| script.replace(from, to));
         let script = script.replace(".venv/bin/aws", installation::aws().to_str().unwrap());
@@ -118,23 +118,23 @@ impl Demo {
             .current_dir(self.folder.path())
             .output()
             .unwrap();
-        let written = String::from_utf8_lossy(&output.stdout).into_owned();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.success() {
-            return Ok(written);
+            return Ok(printed);
         }
-        Err(format!("{}\n{written}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+        Err(format!("{}\n{printed}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
     }
 }
 
 /// A command of a document, and the output that the document shows.
 struct Example {
-    /// Where it is, for a message.
+    /// File and line, for messages.
     position: String,
     command: String,
     output: String,
 }
 
-/// Returns the examples of each block of `console`.
+/// Returns the examples in each `console` block.
 fn blocks(document: &str) -> Vec<Vec<Example>> {
     let text = fs::read_to_string(installation::root().join(document)).unwrap();
     let mut blocks = Vec::new();
@@ -146,7 +146,8 @@ fn blocks(document: &str) -> Vec<Vec<Example>> {
         let mut block: Vec<Example> = Vec::new();
         for (number, line) in lines.by_ref().take_while(|(_, line)| line.trim() != "```") {
             let line = line.trim();
-            let continues = block.last().is_some_and(|example| example.command.ends_with('\\') || is_open(example));
+            let continues =
+                block.last().is_some_and(|example| example.command.ends_with('\\') || has_open_quote(example));
             match (line.strip_prefix("$ "), block.last_mut()) {
                 (Some(command), _) => block.push(Example {
                     position: format!("{document}:{number}"),
@@ -166,8 +167,8 @@ fn blocks(document: &str) -> Vec<Vec<Example>> {
     blocks
 }
 
-/// Returns whether a quoted argument of the command goes on in the next line.
-fn is_open(example: &Example) -> bool {
+/// Returns true if a quoted argument of the command continues on the next line.
+fn has_open_quote(example: &Example) -> bool {
     example.command.matches('\'').count() % 2 == 1
 }
 
@@ -176,11 +177,11 @@ fn without_spaces(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_do_what_the_documents_show() {
+async fn commands_print_what_the_documents_show() {
     let demo = Demo::start().await;
     let mut run = 0;
     for document in DOCUMENTS {
-        // Variables that a block exports are there for those that follow.
+        // Exported variables apply to the following blocks.
         let mut exports = String::new();
         for block in blocks(document) {
             if block.iter().any(|example| example.command.contains("docker")) {
@@ -194,17 +195,17 @@ async fn commands_do_what_the_documents_show() {
                 if !PROGRAMS.iter().any(|program| command.starts_with(&format!("{program} "))) {
                     continue;
                 }
-                let written = demo.run(&format!("{exports}{command}"));
-                let written = written.unwrap_or_else(|error| panic!("{position}: {command}\n{error}\n{}", demo.log()));
+                let printed = demo.run(&format!("{exports}{command}"));
+                let printed = printed.unwrap_or_else(|error| panic!("{position}: {command}\n{error}\n{}", demo.log()));
                 if !output.is_empty() {
-                    assert_eq!(without_spaces(&written), without_spaces(&output), "{position}: {command}");
+                    assert_eq!(without_spaces(&printed), without_spaces(&output), "{position}: {command}");
                 }
                 run += 1;
             }
         }
     }
     assert!(run >= 10, "only {run} commands were run");
-    // What get-started.md posts arrives.
+    // The data that get-started.md posts is published.
     eventually("the posts are published", LIMIT, async || {
         let totals = demo.cloudwatch.totals("MyApp");
         let has = |name: &str| totals.iter().any(|total| total.metric_name == name);
@@ -219,7 +220,7 @@ async fn commands_do_what_the_documents_show() {
 async fn every_counter_is_documented_with_its_kind() {
     const PREFIX: &str = "wasmcustom.";
     let demo = Demo::start().await;
-    // The sender's statistics are there once its listener is; Envoy shows a gauge's type in Prometheus' format only.
+    // The sender's stats exist once its listener exists. Envoy shows the type of a stat only in the Prometheus format.
     let page = demo.run("curl -sf 'localhost:8001/stats?filter=acpw'").unwrap();
     let shown: BTreeSet<_> =
         page.lines().filter_map(|line| line.split_once(':')?.0.strip_prefix(PREFIX)).map(str::to_owned).collect();
@@ -232,6 +233,6 @@ async fn every_counter_is_documented_with_its_kind() {
     assert_eq!(rows.len(), documented.len(), "a counter has two rows");
     for row in rows {
         let name = row[0].replace('.', "_");
-        assert!(types.contains(&format!("{name} {}", row[1])), "{name} is no {}: {types:#?}", row[1]);
+        assert!(types.contains(&format!("{name} {}", row[1])), "{name} is not a {}: {types:#?}", row[1]);
     }
 }

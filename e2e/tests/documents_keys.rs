@@ -1,4 +1,4 @@
-//! The tables of configuration keys in the documents agree with the modules: keys, defaults and ranges.
+//! The tables of configuration keys in the documents match the modules: keys, defaults and ranges.
 
 #![allow(
     clippy::indexing_slicing,
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 /// A table of keys, and the object of a configuration that it documents.
 struct Reference {
     document: &'static str,
-    /// How the table's headings begin.
+    /// The start of the table's heading row.
     headings: &'static str,
     /// The schema of the object.
     schema: Value,
@@ -90,7 +90,7 @@ fn receiver_with(keys: &Map<String, Value>) -> Result<String, String> {
     described(receiver::Config::from_json(configuration.to_string().as_bytes(), |_| None))
 }
 
-/// Returns the keys without which this one is refused, because it would have no effect.
+/// Returns the keys that this key requires, because without them it would have no effect.
 fn needs(headings: &str, key: &str) -> Value {
     match (headings, key) {
         ("| sender key |", "time_unit") => json!({ "metrics": ["Latency"] }),
@@ -138,16 +138,16 @@ fn every_key_has_a_row() {
 }
 
 #[test]
-fn a_documented_default_is_what_applies_without_the_key() {
+fn documented_defaults_match_the_code() {
     let mut compared = 0;
     for reference in references() {
         for row in reference.rows() {
             // Defaults in prose, such as "every host", have no value to compare.
             let Ok(default) = serde_json::from_str::<Value>(&row[1]) else { continue };
-            let (key, place) = (&row[0], format!("{} {}", reference.headings, row[0]));
-            let without = reference.read_with(key, None).unwrap_or_else(|error| panic!("{place}: {error}"));
-            let with = reference.read_with(key, Some(default)).unwrap_or_else(|error| panic!("{place}: {error}"));
-            assert_eq!(with, without, "{place}");
+            let (key, position) = (&row[0], format!("{} {}", reference.headings, row[0]));
+            let without = reference.read_with(key, None).unwrap_or_else(|error| panic!("{position}: {error}"));
+            let with = reference.read_with(key, Some(default)).unwrap_or_else(|error| panic!("{position}: {error}"));
+            assert_eq!(with, without, "{position}");
             compared += 1;
         }
     }
@@ -155,10 +155,10 @@ fn a_documented_default_is_what_applies_without_the_key() {
 }
 
 #[test]
-fn a_documented_range_is_the_one_that_is_accepted() {
+fn documented_ranges_match_the_code() {
     for reference in references() {
         for row in reference.rows() {
-            let (key, values, place) = (&row[0], &row[2], format!("{} {}", reference.headings, row[0]));
+            let (key, values, position) = (&row[0], &row[2], format!("{} {}", reference.headings, row[0]));
             let kind = &reference.schema["properties"][key]["type"];
             if kind != "integer" && !kind.as_array().is_some_and(|kinds| kinds.contains(&"integer".into())) {
                 continue;
@@ -166,21 +166,21 @@ fn a_documented_range_is_the_one_that_is_accepted() {
             let is_accepted = |number: u64| reference.read_with(key, Some(number.into())).is_ok();
             if let Some((low, high)) = range(values) {
                 for (number, expected) in [(low - 1, false), (low, true), (high, true), (high + 1, false)] {
-                    assert_eq!(is_accepted(number), expected, "{place}: {number}");
+                    assert_eq!(is_accepted(number), expected, "{position}: {number}");
                 }
-                // A key that the modules ignore would pass every comparison of defaults.
+                // The comparison of defaults cannot detect a key that the modules ignore.
                 let bounds = [low, high].map(|number| reference.read_with(key, Some(number.into())).unwrap());
-                assert_ne!(bounds[0], bounds[1], "{place} has no effect");
+                assert_ne!(bounds[0], bounds[1], "{position} has no effect");
             } else {
                 let listed: Vec<u64> = values.split(", ").map(|value| value.parse().unwrap()).collect();
                 let accepted: Vec<u64> = (0..=100).filter(|number| is_accepted(*number)).collect();
-                assert_eq!(listed, accepted, "{place}");
+                assert_eq!(listed, accepted, "{position}");
             }
         }
     }
 }
 
-/// README.md repeats the most important rows. Its defaults have no quotation marks.
+/// README.md repeats the most important rows, with defaults without quotation marks.
 #[test]
 fn the_readme_repeats_keys_with_their_defaults() {
     let readme = fs::read_to_string(installation::root().join("README.md")).unwrap();
@@ -192,8 +192,8 @@ fn the_readme_repeats_keys_with_their_defaults() {
         let references = references();
         let reference = references.iter().find(|reference| reference.headings == headings).unwrap().rows();
         for row in rows {
-            let documented = reference.iter().find(|known| known[0] == row[0]);
-            let documented = documented.unwrap_or_else(|| panic!("{section}: nothing reads the key {}", row[0]));
+            let documented = reference.iter().find(|candidate| candidate[0] == row[0]);
+            let documented = documented.unwrap_or_else(|| panic!("{section}: unknown key {}", row[0]));
             if serde_json::from_str::<Value>(&documented[1]).is_ok() {
                 assert_eq!(row[1], plain(&documented[1]), "{section} {}", row[0]);
             }

@@ -1,4 +1,4 @@
-//! Links, paths, make targets, packages and names in the documents lead somewhere.
+//! Links, paths, make targets, packages and names in the documents exist.
 
 #![allow(
     clippy::indexing_slicing,
@@ -15,8 +15,8 @@ use std::{
 
 use e2e::installation;
 
-/// Folders that contain nothing of ours.
-const FOREIGN: [&str; 4] = ["target", ".git", ".venv", "node_modules"];
+/// Folders without sources of this project.
+const IGNORED: [&str; 4] = ["target", ".git", ".venv", "node_modules"];
 
 /// Returns all files below the root with one of these extensions.
 fn files(extensions: &[&str]) -> Vec<PathBuf> {
@@ -26,10 +26,10 @@ fn files(extensions: &[&str]) -> Vec<PathBuf> {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let (path, name) = (entry.path(), entry.file_name());
             if entry.file_type().unwrap().is_dir() {
-                if !FOREIGN.iter().any(|foreign| name == **foreign) {
+                if !IGNORED.iter().any(|ignored| name == **ignored) {
                     folders.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
                 found.push(path);
             }
         }
@@ -38,10 +38,10 @@ fn files(extensions: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-/// A Markdown document, with its code apart from its prose.
+/// A Markdown document, split into prose and code blocks.
 struct Document {
     path: PathBuf,
-    /// The lines outside of code blocks; lines of code are empty.
+    /// The lines outside code blocks. Lines of code blocks are empty.
     prose: String,
     /// The lines of code blocks.
     code: Vec<String>,
@@ -73,7 +73,7 @@ impl Document {
         self.path.strip_prefix(installation::root()).unwrap().display().to_string()
     }
 
-    /// Returns the code spans of the prose, each on one line.
+    /// Returns the code spans of the prose without line breaks.
     fn spans(&self) -> Vec<String> {
         let spans = self.prose.split('`').skip(1).step_by(2);
         spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
@@ -108,7 +108,7 @@ impl Document {
         headings.map(&mut anchor).collect()
     }
 
-    /// Returns the commands of the document: code spans, and lines of code blocks after a prompt.
+    /// Returns the commands in the document: code spans, and lines of code blocks with a prompt.
     fn commands(&self) -> Vec<String> {
         let prompted = self.code.iter().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned);
         self.spans().into_iter().chain(prompted).collect()
@@ -116,7 +116,7 @@ impl Document {
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_to_a_heading() {
+fn every_link_has_an_existing_target() {
     let documents: BTreeMap<_, _> =
         Document::all().into_iter().map(|document| (document.path.clone(), document)).collect();
     let mut checked = 0;
@@ -133,7 +133,7 @@ fn every_link_leads_to_a_file_and_to_a_heading() {
             };
             if let Some(anchor) = anchor {
                 let target =
-                    documents.get(&target).unwrap_or_else(|| panic!("{}: {link} is no document", document.name()));
+                    documents.get(&target).unwrap_or_else(|| panic!("{}: {link} is not a document", document.name()));
                 assert!(target.anchors().contains(anchor), "{}: {link} has no such heading", document.name());
             }
             checked += 1;
@@ -143,14 +143,14 @@ fn every_link_leads_to_a_file_and_to_a_heading() {
 }
 
 #[test]
-fn every_path_of_the_repository_exists() {
+fn every_path_in_the_documents_exists() {
     let root = installation::root();
     let folders: BTreeSet<_> = fs::read_dir(&root)
         .unwrap()
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().unwrap().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
-        .filter(|name| !FOREIGN.contains(&name.as_str()))
+        .filter(|name| !IGNORED.contains(&name.as_str()))
         .collect();
     let mut checked = 0;
     for document in Document::all() {
@@ -167,7 +167,7 @@ fn every_path_of_the_repository_exists() {
 }
 
 #[test]
-fn every_target_of_make_and_every_package_exists() {
+fn every_make_target_and_package_exists() {
     let makefile = fs::read_to_string(installation::root().join("Makefile")).unwrap();
     let targets: BTreeSet<_> = makefile.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
     let manifests = files(&["toml"]).into_iter().filter(|path| path.ends_with("Cargo.toml"));
@@ -176,18 +176,18 @@ fn every_target_of_make_and_every_package_exists() {
     let mut checked = 0;
     for document in Document::all() {
         for command in document.commands() {
-            let place = format!("{}: {command}", document.name());
+            let position = format!("{}: {command}", document.name());
             let words: Vec<_> = command.split_whitespace().collect();
             for pair in words.windows(2) {
                 match pair {
                     ["make", target] if target.starts_with(|c: char| c.is_ascii_lowercase()) => {
-                        assert!(targets.contains(target), "{place}");
+                        assert!(targets.contains(target), "{position}");
                     }
                     ["-p", package] if words[0] == "cargo" => {
-                        assert!(names.contains(&format!("name = \"{package}\"")), "{place}");
+                        assert!(names.contains(&format!("name = \"{package}\"")), "{position}");
                     }
                     ["--test", test] if words.contains(&"e2e") => {
-                        assert!(tests.join(test).with_extension("rs").exists(), "{place}");
+                        assert!(tests.join(test).with_extension("rs").exists(), "{position}");
                     }
                     _ => continue,
                 }
@@ -198,9 +198,9 @@ fn every_target_of_make_and_every_package_exists() {
     assert!(checked >= 20, "only {checked} commands were checked");
 }
 
-/// Names of types, functions and files in CONTRIBUTING.md lead a newcomer through the code, so they must not go stale.
+/// CONTRIBUTING.md guides newcomers by the names of types, functions and files, which must not become outdated.
 #[test]
-fn every_name_in_the_guide_for_contributors_is_in_the_code() {
+fn every_name_in_the_contributing_guide_exists() {
     let sources = files(&["rs", "toml", "json"]).into_iter().chain([installation::root().join("Makefile")]);
     let code: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -209,7 +209,7 @@ fn every_name_in_the_guide_for_contributors_is_in_the_code() {
     let mut checked = 0;
     for span in guide.spans() {
         if span.chars().all(is_word) && !span.contains("NAME") && !span.ends_with('_') {
-            assert!(words.contains(span.as_str()), "CONTRIBUTING.md: nothing is named {span}");
+            assert!(words.contains(span.as_str()), "CONTRIBUTING.md: the code does not contain the name {span}");
             checked += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! The stats of an ECS task arrive at CloudWatch second by second, and nothing but they suffers when the endpoint fails.
+//! The stats of an ECS task are published for every second, and a failing endpoint affects nothing else.
 
 #![allow(
     clippy::disallowed_methods,
@@ -12,15 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Connections, Manner, NAMESPACE, Pair, Request, Setup, SteadyLoad, TaskMetadata, eventually};
+use e2e::{
+    ClientRequest, ConnectionMode, MetadataBehaviour, NAMESPACE, Pair, Setup, SteadyLoad, TaskMetadata, eventually,
+};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Where the task's metrics are.
+/// The namespace of the task's metrics.
 const TASK: &str = "Task";
 
-/// Every metric under the service's dimensions, with the value that it always has.
+/// Every metric with its unit and its constant value.
 const VALUES: [(&str, &str, f64); 11] = [
     ("CPUUsage", "Percent", 18.75),
     ("CPUUtilization", "Percent", 37.5),
@@ -49,7 +51,7 @@ async fn start(metadata: &TaskMetadata, keys: serde_json::Value) -> Pair {
     .await
 }
 
-/// The seconds of a metric with the values that each has, under the dimension ServiceName.
+/// Returns the values of a metric with the dimension ServiceName by second.
 fn seconds(pair: &Pair, metric: &str) -> BTreeMap<i64, Vec<f64>> {
     let totals = pair.cloudwatch.totals(TASK).into_iter();
     let mut found = totals.filter(|total| total.metric_name == metric && total.dimensions.contains_key("ServiceName"));
@@ -65,24 +67,24 @@ fn seconds(pair: &Pair, metric: &str) -> BTreeMap<i64, Vec<f64>> {
         .collect()
 }
 
-/// Waits until so many seconds are stored, and checks that they follow each other, and every value.
-async fn follow(pair: &Pair, wanted: usize, limit: Duration) {
+/// Waits until `count` seconds are stored, and asserts that they have no gap and the right values.
+async fn assert_seconds(pair: &Pair, count: usize, limit: Duration) {
     eventually("the seconds are stored", limit, async || {
         let stored = seconds(pair, "CPUUtilization");
-        if stored.len() >= wanted { Ok(()) } else { Err(format!("{}", stored.len())) }
+        if stored.len() >= count { Ok(()) } else { Err(format!("{}", stored.len())) }
     })
     .await;
     for (metric, unit, value) in VALUES {
         let stored = seconds(pair, metric);
         let (first, last) = (*stored.keys().next().unwrap(), *stored.keys().last().unwrap());
         assert!(stored.keys().copied().eq(first..=last), "{metric}: {:?}", stored.keys());
-        // Those with a reading before may begin later by one, and the last may be on its way.
-        assert!(stored.len() + 2 >= wanted, "{metric}: {}", stored.len());
-        // Counters have whole bytes and whole nanoseconds, so a difference over a second is off by one at most.
+        // Rates may start one second later, and the last second may be in flight.
+        assert!(stored.len() + 2 >= count, "{metric}: {}", stored.len());
+        // Counters are whole bytes and nanoseconds, so a difference over one second is off by at most one.
         let tolerance = if unit == "Bytes/Second" { 2.0 } else { 1e-5 };
-        let is_right = |values: &Vec<f64>| values.iter().all(|told| (told - value).abs() < tolerance);
+        let is_right = |values: &Vec<f64>| values.iter().all(|actual| (actual - value).abs() < tolerance);
         assert!(stored.values().all(is_right), "{metric}: {stored:?}");
-        // At the start a round may not yet be in the middle of a second, which then has the next one too.
+        // The first rounds may not yet be in the middle of a second, which then has two values.
         assert!(stored.values().skip(3).all(|values| values.len() == 1), "{metric}: {stored:?}");
         let totals = pair.cloudwatch.totals(TASK);
         let units: Vec<_> =
@@ -96,23 +98,23 @@ async fn follow(pair: &Pair, wanted: usize, limit: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_second_is_there_at_the_receivers_interval() {
+async fn every_second_is_published_at_the_publish_interval() {
     let metadata = TaskMetadata::start().await;
     let mut pair = start(&metadata, json!({})).await;
-    follow(&pair, 20, Duration::from_secs(60)).await;
-    let stats = pair.envoy.admin().acpw().await;
+    assert_seconds(&pair, 20, Duration::from_secs(60)).await;
+    let stats = pair.envoy.admin().module_stats().await;
     assert_eq!(stats["receiver.sources.failed"], 0, "{stats:#?}");
-    // Rates need two readings: three of CPU, two of the network and two of storage have no value in the first second.
+    // Rates need two readings: three CPU, two network and two storage metrics have no value in the first second.
     assert_eq!(stats["receiver.sources.gaps"], 7, "{stats:#?}");
-    // One request a second, and one for the task.
-    let asked = metadata.asked();
-    assert_eq!(asked[..2], ["/task", "/task/stats"]);
-    assert!(asked[2..].iter().all(|path| path == "/task/stats"), "{asked:?}");
-    pair.envoy.assert_sound();
+    // One request for the task, and one per second for the stats.
+    let requests = metadata.requests();
+    assert_eq!(requests[..2], ["/task", "/task/stats"]);
+    assert!(requests[2..].iter().all(|path| path == "/task/stats"), "{requests:?}");
+    pair.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_once_is_within_a_second() {
+async fn publish_immediately_publishes_within_two_seconds() {
     let metadata = TaskMetadata::start().await;
     let mut pair = Pair::start(Setup {
         receiver: json!({
@@ -129,66 +131,66 @@ async fn at_once_is_within_a_second() {
     .await;
     let stored = || seconds(&pair, "CPUUsage");
     let mut worst = Duration::ZERO;
-    for wanted in 1..=8 {
+    for count in 1..=8 {
         eventually(
-            "a second is stored",
+            "the next second is stored",
             LIMIT,
-            async || if stored().len() >= wanted { Ok(()) } else { Err("not yet") },
+            async || if stored().len() >= count { Ok(()) } else { Err("not yet") },
         )
         .await;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         worst = worst.max(now.saturating_sub(Duration::from_secs(*stored().keys().last().unwrap() as u64)));
     }
-    // From the beginning of the second that was measured in its middle.
+    // The age counts from the start of the second, which is measured in its middle.
     assert!(worst < Duration::from_millis(2_000), "{worst:?}");
     assert!(stored().values().flatten().all(|value| (value - 12.5).abs() < 1e-6), "{:?}", stored());
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_fails_costs_only_its_own_metrics() {
+async fn a_failing_endpoint_affects_only_its_own_metrics() {
     let metadata = TaskMetadata::start().await;
     let mut pair = start(&metadata, json!({ "metrics": ["MemoryUtilized"] })).await;
-    let load = SteadyLoad::start(pair.address(), 50, Connections::Kept, |n| {
-        Request::get("example.com", &format!("/{}", n % 5))
+    let load = SteadyLoad::start(pair.address(), 50, ConnectionMode::KeepAlive, |n| {
+        ClientRequest::get("example.com", &format!("/{}", n % 5))
     });
     let requests = |pair: &Pair| pair.cloudwatch.totals(NAMESPACE).iter().map(|total| total.sum as u64).sum::<u64>();
-    let manners = [
-        Manner::Hang,
-        Manner::Status(500),
-        Manner::Status(429),
-        Manner::Garbage,
-        Manner::Document("null"),
-        Manner::Document("{}"),
+    let behaviours = [
+        MetadataBehaviour::Hang,
+        MetadataBehaviour::Status(500),
+        MetadataBehaviour::Status(429),
+        MetadataBehaviour::Garbage,
+        MetadataBehaviour::Document("null"),
+        MetadataBehaviour::Document("{}"),
     ];
-    for manner in manners {
-        metadata.answer(Manner::Good);
+    for behaviour in behaviours {
+        metadata.set_behaviour(MetadataBehaviour::Normal);
         let before = seconds(&pair, "MemoryUtilized").len();
-        eventually("the task is told", LIMIT, async || {
+        eventually("the task's metrics are published", LIMIT, async || {
             let now = seconds(&pair, "MemoryUtilized").len();
-            if now > before { Ok(()) } else { Err(format!("{manner:?}: {now}")) }
+            if now > before { Ok(()) } else { Err(format!("{behaviour:?}: {now}")) }
         })
         .await;
-        metadata.answer(manner);
+        metadata.set_behaviour(behaviour);
         let lost = async || {
-            let stats = pair.envoy.admin().acpw().await;
+            let stats = pair.envoy.admin().module_stats().await;
             stats["receiver.sources.failed"] + stats["receiver.sources.gaps"]
         };
         let (gaps, counted) = (lost().await, requests(&pair));
         let start = Instant::now();
-        eventually("it is a gap, and requests are counted on", LIMIT, async || {
+        eventually("gaps are counted, and requests are still published", LIMIT, async || {
             let (now, requests) = (lost().await, requests(&pair));
             if now >= gaps + 2 && requests >= counted + 50 {
                 Ok(())
             } else {
-                Err(format!("{manner:?}: {now} {requests}"))
+                Err(format!("{behaviour:?}: {now} {requests}"))
             }
         })
         .await;
-        assert!(start.elapsed() < Duration::from_secs(15), "{manner:?}: {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(15), "{behaviour:?}: {:?}", start.elapsed());
     }
     let sent = load.stop().await;
-    eventually("every request is counted", LIMIT, async || {
+    eventually("every request is published", LIMIT, async || {
         let counted = requests(&pair);
         if counted == sent { Ok(()) } else { Err(format!("{counted} of {sent}")) }
     })
@@ -196,21 +198,22 @@ async fn an_endpoint_that_fails_costs_only_its_own_metrics() {
     let stored = seconds(&pair, "MemoryUtilized");
     assert!(stored.values().flatten().all(|value| *value == 128.0), "{stored:?}");
     assert!(pair.envoy.log().contains("source ecs_task failed"), "{}", pair.envoy.log());
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }
 
-/// The same for two minutes, with requests beside.
+/// Runs for two minutes under load.
 #[cfg(feature = "soak")]
 #[tokio::test(flavor = "multi_thread")]
-async fn two_minutes_have_every_second() {
+async fn two_minutes_have_no_gap() {
     let metadata = TaskMetadata::start().await;
     let mut pair = start(&metadata, json!({})).await;
-    let load = SteadyLoad::start(pair.address(), 100, Connections::Kept, |_| Request::get("example.com", "/"));
+    let load =
+        SteadyLoad::start(pair.address(), 100, ConnectionMode::KeepAlive, |_| ClientRequest::get("example.com", "/"));
     tokio::time::sleep(Duration::from_secs(115)).await;
-    follow(&pair, 120, Duration::from_secs(60)).await;
+    assert_seconds(&pair, 120, Duration::from_secs(60)).await;
     load.stop().await;
-    let stats = pair.envoy.admin().acpw().await;
+    let stats = pair.envoy.admin().module_stats().await;
     assert_eq!((stats["receiver.sources.failed"], stats["receiver.sources.gaps"]), (0, 7), "{stats:#?}");
-    println!("{} requests of {} seconds", metadata.asked().len(), seconds(&pair, "CPUUtilization").len());
-    pair.envoy.assert_sound();
+    println!("{} requests of {} seconds", metadata.requests().len(), seconds(&pair, "CPUUtilization").len());
+    pair.envoy.assert_healthy();
 }

@@ -1,4 +1,4 @@
-//! Envoy takes every example configuration.
+//! Envoy accepts every example configuration.
 
 #![allow(
     clippy::indexing_slicing,
@@ -24,12 +24,12 @@ fn examples() -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
 }
 
-/// Names of the examples that have credentials from somewhere.
+/// Examples with a credential provider.
 const WITH_CREDENTIALS: [&str; 7] =
     ["ec2", "ecs", "eks-irsa", "eks-pod-identity", "envoy-signing", "lua-files", "shared-file"];
 
 #[test]
-fn policies_allow_exactly_the_namespace_that_is_published_to() {
+fn policies_allow_only_the_published_namespace() {
     for name in WITH_CREDENTIALS {
         let text = fs::read_to_string(installation::root().join(format!("envoy/{name}.yaml"))).unwrap();
         let comments = text.lines().filter_map(|line| line.strip_prefix("# ")).map(str::trim_start);
@@ -44,7 +44,7 @@ fn policies_allow_exactly_the_namespace_that_is_published_to() {
 }
 
 #[test]
-fn files_are_served_on_a_socket_for_one_user_and_nowhere_else() {
+fn files_are_served_only_on_a_private_socket() {
     let mut served = 0;
     for example in examples() {
         let text = fs::read_to_string(&example).unwrap();
@@ -59,17 +59,17 @@ fn files_are_served_on_a_socket_for_one_user_and_nowhere_else() {
     assert_eq!(served, 4);
 }
 
-/// Returns the feature for which an example is.
+/// Returns the feature that an example demonstrates.
 fn feature(example: &Path) -> &'static Feature {
     let name = example.file_stem().unwrap().to_str().unwrap();
     let mut features = FEATURES.iter().filter(|feature| feature.examples.contains(&name));
-    let feature = features.next().unwrap_or_else(|| panic!("{name} is an example of no feature in e2e/src/feature.rs"));
-    assert!(features.next().is_none(), "{name} is an example of two features");
+    let feature = features.next().unwrap_or_else(|| panic!("no feature in e2e/src/feature.rs has the example {name}"));
+    assert!(features.next().is_none(), "two features have the example {name}");
     feature
 }
 
 #[test]
-fn the_document_has_the_features_with_their_first_versions() {
+fn the_document_lists_features_with_their_first_versions() {
     let document = fs::read_to_string(installation::root().join("docs/deployment.md")).unwrap();
     let rows = table(&document, "| feature | first Envoy |");
     let documented: Vec<_> = rows.iter().map(|row| (row[0].as_str(), row[1].split(',').next().unwrap())).collect();
@@ -80,21 +80,21 @@ fn the_document_has_the_features_with_their_first_versions() {
 }
 
 #[test]
-fn every_example_is_valid_from_its_first_version_on() {
+fn every_example_is_valid_since_its_first_version() {
     let examples = examples();
     let named: usize = FEATURES.iter().map(|feature| feature.examples.len()).sum();
-    assert_eq!(examples.len(), named, "e2e/src/feature.rs names an example that is not there");
+    assert_eq!(examples.len(), named, "e2e/src/feature.rs lists an example that does not exist");
     let version = EnvoyVersion::under_test();
     for example in examples {
         let output = Command::new(installation::envoy())
             .args(["--mode", "validate", "--config-path"])
             .arg(&example)
-            // They name the modules as they lie in the root.
+            // The examples load the modules from the current folder.
             .current_dir(installation::root())
             .env("ACPW_AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .env("ACPW_AWS_SECRET_ACCESS_KEY", "secret")
             .env("ACPW_AWS_SESSION_TOKEN", "token")
-            // What ECS and EKS set.
+            // The variables that ECS and EKS set.
             .env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/id")
             .env("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/id")
             .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")
@@ -111,7 +111,8 @@ fn every_example_is_valid_from_its_first_version_on() {
         assert_eq!(
             output.status.success(),
             feature.is_in(version),
-            "{}: Envoy {version} must take it from {} on. If a module is missing, run `make build-all`.\n{log}",
+            "{}: expected to be valid on Envoy {version} only if the version is at least {}; if a module is missing, run \
+             `make build-all`\n{log}",
             example.display(),
             feature.first
         );

@@ -1,4 +1,4 @@
-//! What the receiver reads of Prometheus' formats is what Prometheus' own client for Python reads.
+//! The receiver's parser of Prometheus' formats agrees with Prometheus' own Python client.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,10 +27,10 @@ use receiver::source::{
 };
 use serde_json::json;
 
-/// As many texts of each format.
+/// Number of generated texts in each format.
 const TEXTS: usize = 300;
 
-/// Reads a list of `[format, text]`, and writes a list of lists of readings.
+/// Parses a list of `[format, text]`, and prints a list of readings for each text.
 const PARSE: &str = r#"
 import json, math, struct, sys
 from prometheus_client.parser import text_string_to_metric_families as text_format
@@ -69,18 +69,20 @@ json.dump([list(readings(parsers[form](text))) for form, text in texts], sys.std
 struct Family {
     kind: SeriesKind,
     help: String,
-    series: Vec<Series>,
+    series: Vec<FamilySeries>,
 }
 
 #[derive(Clone, Debug)]
-struct Series {
+struct FamilySeries {
     /// Values of the labels `a`, `b` and so on.
     labels: Vec<String>,
     value: f64,
-    /// Differences of bounds, and values between them.
+    /// Width and number of values of each bucket.
     buckets: Vec<(f64, u32)>,
-    /// Whether it has a timestamp, and an exemplar.
-    extras: (bool, bool),
+    /// Adds a timestamp to samples.
+    has_timestamp: bool,
+    /// Adds exemplars and a creation time.
+    has_exemplar: bool,
 }
 
 fn numbers() -> impl Strategy<Value = f64> {
@@ -101,14 +103,21 @@ fn families() -> impl Strategy<Value = Vec<Family>> {
     ]);
     let text = "[a-z\\\\\"\n ,{}=#\u{e4}\u{1f600}]{0,12}";
     let buckets = vec((0.001f64..1e6, 0u32..1_000), 0..6);
-    let series = (vec(text, 0..4), numbers(), buckets, any::<(bool, bool)>())
-        .prop_map(|(labels, value, buckets, extras)| Series { labels, value, buckets, extras });
+    let series = (vec(text, 0..4), numbers(), buckets, any::<(bool, bool)>()).prop_map(
+        |(labels, value, buckets, (has_timestamp, has_exemplar))| FamilySeries {
+            labels,
+            value,
+            buckets,
+            has_timestamp,
+            has_exemplar,
+        },
+    );
     let family =
         (kinds, "[a-z\\\\\n ]{0,12}", vec(series, 0..5)).prop_map(|(kind, help, series)| Family { kind, help, series });
     vec(family, 0..6)
 }
 
-/// Writes families as an exporter would.
+/// Writes families in an exposition format, as an exporter does.
 struct Writer {
     text: String,
     is_openmetrics: bool,
@@ -117,8 +126,8 @@ struct Writer {
 impl Writer {
     fn write(families: &[Family], is_openmetrics: bool) -> String {
         let mut writer = Self { text: String::new(), is_openmetrics };
-        for (at, family) in families.iter().enumerate() {
-            writer.family(&format!("family_{at}"), family);
+        for (index, family) in families.iter().enumerate() {
+            writer.family(&format!("family_{index}"), family);
         }
         if is_openmetrics {
             writer.text.push_str("# EOF\n");
@@ -136,15 +145,15 @@ impl Writer {
             SeriesKind::Summary => "summary",
         };
         let total = if family.kind == SeriesKind::Counter { "_total" } else { "" };
-        let told = if self.is_openmetrics { name.to_owned() } else { format!("{name}{total}") };
+        let documented = if self.is_openmetrics { name.to_owned() } else { format!("{name}{total}") };
         let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-        writeln!(self.text, "# HELP {told} {help}").unwrap();
-        // What is untyped may as well say nothing.
+        writeln!(self.text, "# HELP {documented} {help}").unwrap();
+        // The type line is optional for untyped metrics.
         if family.kind != SeriesKind::Untyped || self.is_openmetrics || family.help.len() > 5 {
-            writeln!(self.text, "# TYPE {told} {kind}").unwrap();
+            writeln!(self.text, "# TYPE {documented} {kind}").unwrap();
         }
-        for (at, series) in family.series.iter().enumerate() {
-            let mut labels = vec![("n".to_owned(), at.to_string())];
+        for (index, series) in family.series.iter().enumerate() {
+            let mut labels = vec![("n".to_owned(), index.to_string())];
             labels.extend(
                 (b'a'..).zip(&series.labels).map(|(name, value)| (char::from(name).to_string(), value.clone())),
             );
@@ -168,8 +177,8 @@ impl Writer {
                     self.created(name, &labels, series);
                 }
                 SeriesKind::Summary => {
-                    for (at, (width, _)) in series.buckets.iter().enumerate() {
-                        let quantile = ("quantile".to_owned(), format!("0.{at}"));
+                    for (index, (width, _)) in series.buckets.iter().enumerate() {
+                        let quantile = ("quantile".to_owned(), format!("0.{index}"));
                         self.sample(name, &[labels.clone(), vec![quantile]].concat(), *width, series, false);
                     }
                     self.sample(&format!("{name}_count"), &labels, series.buckets.len() as f64, series, false);
@@ -180,14 +189,14 @@ impl Writer {
         }
     }
 
-    fn bucket(&mut self, name: &str, labels: &[(String, String)], bound: f64, count: f64, series: &Series) {
+    fn bucket(&mut self, name: &str, labels: &[(String, String)], bound: f64, count: f64, series: &FamilySeries) {
         let bound = if bound.is_infinite() { "+Inf".to_owned() } else { format!("{bound:?}") };
         let labels = [labels, &[("le".to_owned(), bound)]].concat();
         self.sample(&format!("{name}_bucket"), &labels, count, series, true);
     }
 
-    fn created(&mut self, name: &str, labels: &[(String, String)], series: &Series) {
-        if self.is_openmetrics && series.extras.1 {
+    fn created(&mut self, name: &str, labels: &[(String, String)], series: &FamilySeries) {
+        if self.is_openmetrics && series.has_exemplar {
             self.sample(&format!("{name}_created"), labels, 1_787_402_160.25, series, false);
         }
     }
@@ -197,13 +206,13 @@ impl Writer {
         name: &str,
         labels: &[(String, String)],
         value: f64,
-        series: &Series,
+        series: &FamilySeries,
         may_have_exemplar: bool,
     ) {
         let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-        // The text format lets blanks be, and a last comma.
-        let (open, between, close) = match self.is_openmetrics || series.extras.0 {
+        // The text format allows blanks and a trailing comma.
+        let (open, between, close) = match self.is_openmetrics || series.has_timestamp {
             true => ("{", ",", "} "),
             false => ("{ ", " , ", " ,}\t"),
         };
@@ -215,10 +224,10 @@ impl Writer {
             value if value.to_bits() % 3 == 1 => write!(self.text, "{value:?}").unwrap(),
             value => write!(self.text, "{value}").unwrap(),
         }
-        if series.extras.0 {
+        if series.has_timestamp {
             self.text.push_str(if self.is_openmetrics { " 1787402160.5" } else { " 1787402160500" });
         }
-        if self.is_openmetrics && may_have_exemplar && series.extras.1 {
+        if self.is_openmetrics && may_have_exemplar && series.has_exemplar {
             self.text.push_str(" # {trace_id=\"a # \\\"} 1\"} 0.67 1787402160.123");
         }
         self.text.push('\n');
@@ -229,36 +238,37 @@ fn number(value: f64) -> String {
     if value.is_nan() { "nan".to_owned() } else { format!("{:016x}", (value + 0.0).to_bits()) }
 }
 
-/// Whether these are the same readings, to the last bit of a number or two; to some of them for numbers of more than 19 places.
+/// Returns true if the readings are equal. Numbers may differ in the last bit, and very large and very small numbers in
+/// a few bits.
 fn is_same(left: &[serde_json::Value], right: &[serde_json::Value]) -> bool {
     let is_same = |(left, right): (&serde_json::Value, &serde_json::Value)| match (left, right) {
         (serde_json::Value::Array(left), serde_json::Value::Array(right)) => is_same(left, right),
-        (serde_json::Value::String(left), serde_json::Value::String(right)) => left == right || is_near(left, right),
+        (serde_json::Value::String(left), serde_json::Value::String(right)) => left == right || is_close(left, right),
         (left, right) => left == right,
     };
     left.len() == right.len() && left.iter().zip(right).all(is_same)
 }
 
-fn is_near(left: &str, right: &str) -> bool {
+fn is_close(left: &str, right: &str) -> bool {
     let bits = |text: &str| u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16);
     let (Some(left), Some(right)) = (bits(left), bits(right)) else { return false };
-    let is_usual = (1e-19..1e19).contains(&f64::from_bits(right).abs());
-    left.abs_diff(right) <= if is_usual { 1 } else { 8 }
+    let is_ordinary = (1e-19..1e19).contains(&f64::from_bits(right).abs());
+    left.abs_diff(right) <= if is_ordinary { 1 } else { 8 }
 }
 
-/// A series as the lines about it say it.
+/// All readings of a series.
 struct Point {
     kind: &'static str,
     name: String,
     labels: Vec<[String; 2]>,
     buckets: Vec<[String; 2]>,
     count: Option<f64>,
-    /// The value or the sum.
+    /// The value, or the sum of a histogram or summary.
     value: Option<f64>,
     created: Option<f64>,
 }
 
-/// Puts series together, in the order of their first lines.
+/// Collects the readings of each series, in the order of their first lines.
 #[derive(Default)]
 struct Points(Vec<Point>);
 
@@ -277,13 +287,13 @@ impl Sink for Points {
         };
         let labels: Vec<_> =
             reading.labels.iter().map(|label| [label.name.to_string(), label.value.to_string()]).collect();
-        let is_it = |point: &Point| point.kind == kind && point.name == reading.name && point.labels == labels;
-        let at = self.0.iter().position(is_it).unwrap_or_else(|| {
+        let matches = |point: &Point| point.kind == kind && point.name == reading.name && point.labels == labels;
+        let index = self.0.iter().position(matches).unwrap_or_else(|| {
             let name = reading.name.to_owned();
             self.0.push(Point { kind, name, labels, buckets: Vec::new(), count: None, value: None, created: None });
             self.0.len() - 1
         });
-        let point = &mut self.0[at];
+        let point = &mut self.0[index];
         let slot = match reading.part {
             Part::CumulativeBucket(bucket) => {
                 return point.buckets.push([bucket.upper, bucket.cumulative].map(number));
@@ -292,7 +302,7 @@ impl Sink for Points {
             Part::Count(count) => point.count.replace(count),
             Part::Created(created) => point.created.replace(created),
         };
-        assert_eq!(slot, None, "{reading:?} is there twice");
+        assert_eq!(slot, None, "duplicate {reading:?}");
     }
 
     fn skip(&mut self, skipped: &Skipped<'_>) {
@@ -302,7 +312,7 @@ impl Sink for Points {
     fn set_process_start(&mut self, _: f64) {}
 }
 
-/// What the receiver reads, a part of so many bytes at a time.
+/// Reads a text with the receiver's parser, in steps of about `budget` bytes.
 fn read(text: &str, budget: usize) -> Vec<serde_json::Value> {
     let mut exposition = Exposition::new(text.as_bytes().to_vec()).unwrap();
     let mut points = Points::default();
@@ -315,13 +325,13 @@ fn read(text: &str, budget: usize) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn whatever_an_exporter_writes_is_read_as_prometheus_own_client_reads_it() {
+fn the_parser_agrees_with_prometheus_python_client() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut texts = Vec::new();
-    for at in 0..2 * TEXTS {
+    for index in 0..2 * TEXTS {
         let families = families().new_tree(&mut runner).unwrap().current();
-        let is_openmetrics = at % 2 == 1;
+        let is_openmetrics = index % 2 == 1;
         let text = Writer::write(&families, is_openmetrics);
         texts.push((if is_openmetrics { "openmetrics" } else { "text" }, text));
     }

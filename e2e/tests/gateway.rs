@@ -1,4 +1,4 @@
-//! Posts to the gateway, and what CloudWatch has stored of them.
+//! Posts to the gateway, and what CloudWatch stores.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
@@ -7,15 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Connection, Gateway, GatewaySetup, Request, eventually, json_post};
+use e2e::{ClientRequest, Connection, GatewaySetup, GatewayStack, eventually, json_post};
 use hyper::Method;
 use local_cloudwatch::Failure;
 use serde_json::{Value, json};
 
-/// How long the receiver may take to tell of itself, or to reach CloudWatch again.
+/// Timeout for the receiver to publish its state, or to reach CloudWatch again.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// As the HTTP gateway for CloudWatch documents it.
+/// The example in the documentation of the HTTP gateway for CloudWatch.
 const EXAMPLE: &str = r#"{
 "Namespace": "MyApp",
 "MetricData": [
@@ -54,8 +54,8 @@ const BATCH_EXAMPLE: &str = r#"[
 ]"#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn posts_are_published_and_what_is_refused_leaves_nothing() {
-    let mut gateway = Gateway::start(GatewaySetup {
+async fn accepted_posts_are_published_and_rejected_posts_are_not() {
+    let mut gateway = GatewayStack::start(GatewaySetup {
         gateway: json!({ "cors_allow_origins": ["https://dashboard.example"] }),
         ..GatewaySetup::default()
     })
@@ -63,25 +63,25 @@ async fn posts_are_published_and_what_is_refused_leaves_nothing() {
     assert_eq!(gateway.post("/metrics", EXAMPLE).await, (202, json!({ "accepted": 1 })));
     assert_eq!(gateway.post("/batch", BATCH_EXAMPLE).await, (202, json!({ "accepted": 2 })));
 
-    // A batch of which one is bad is refused whole, with every fault.
+    // A batch with an invalid item is rejected, with all errors.
     let bad = json!([
         { "Namespace": "MyApp", "MetricData": [{ "MetricName": "Requests", "Value": 7, "Unit": "Count" }] },
         { "Namespace": "AWS/MyApp", "MetricData": [{ "MetricName": "", "Value": 1, "Unit": "Counts" }] },
     ]);
-    let (status, answer) = gateway.post("/batch", bad).await;
-    let paths: Vec<_> = answer["faults"].as_array().unwrap().iter().map(|fault| fault["path"].clone()).collect();
+    let (status, response) = gateway.post("/batch", bad).await;
+    let paths: Vec<_> = response["faults"].as_array().unwrap().iter().map(|fault| fault["path"].clone()).collect();
     assert_eq!(
         (status, paths),
         (400, vec![json!("[1].Namespace"), json!("[1].MetricData[0].MetricName"), json!("[1].MetricData[0].Unit")])
     );
 
     let large = "x".repeat((1 << 20) + 1);
-    let form =
-        Request::new(Method::POST, "localhost", "/metrics").header("content-type", "application/x-www-form-urlencoded");
+    let form = ClientRequest::new(Method::POST, "localhost", "/metrics")
+        .header("content-type", "application/x-www-form-urlencoded");
     for (request, status) in [
-        (Request::get("localhost", "/nothing"), 404),
-        (Request::get("localhost", "/metrics"), 405),
-        (Request::new(Method::DELETE, "localhost", "/"), 405),
+        (ClientRequest::get("localhost", "/nothing"), 404),
+        (ClientRequest::get("localhost", "/metrics"), 405),
+        (ClientRequest::new(Method::DELETE, "localhost", "/"), 405),
         (form.body(EXAMPLE), 415),
         (json_post("/metrics", EXAMPLE).header("content-encoding", "br"), 415),
         (json_post("/metrics", large), 413),
@@ -89,13 +89,13 @@ async fn posts_are_published_and_what_is_refused_leaves_nothing() {
         (json_post("/metrics", EXAMPLE).header("origin", "https://dashboard.example"), 202),
         (json_post("/metrics", EXAMPLE).header("origin", "http://localhost"), 202),
         (json_post("/flush?timeout_millisecond=soon", ""), 400),
-        (Request::get("localhost", "/"), 200),
+        (ClientRequest::get("localhost", "/"), 200),
     ] {
-        let answer = gateway.send(&request).await;
-        assert_eq!(answer.status, status, "{request:?} {}", String::from_utf8_lossy(&answer.body));
+        let response = gateway.send(&request).await;
+        assert_eq!(response.status, status, "{request:?} {}", String::from_utf8_lossy(&response.body));
     }
 
-    let stored = gateway.flushed("MyApp").await;
+    let stored = gateway.flush("MyApp").await;
     let statistics: Vec<_> = stored.iter().map(|(name, total)| (name.as_str(), total.count, total.sum)).collect();
     let dimensions = r#"{"ServiceName": "UserService"}"#;
     assert_eq!(
@@ -108,49 +108,49 @@ async fn posts_are_published_and_what_is_refused_leaves_nothing() {
 
     let status = gateway.status().await;
     assert_eq!((&status["gateway"]["accepted"], &status["gateway"]["enqueued"]), (&json!(4), &json!(5)), "{status}");
-    assert!(!status.to_string().contains("local\""), "a status shows a key: {status}");
-    gateway.envoy.assert_sound();
+    assert!(!status.to_string().contains("local\""), "the status contains a key: {status}");
+    gateway.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flush_waits_for_cloudwatch_and_tells_what_is_left() {
-    let gateway = Gateway::start(GatewaySetup {
+async fn a_flush_waits_for_cloudwatch_and_returns_what_is_held() {
+    let gateway = GatewayStack::start(GatewaySetup {
         receiver: json!({ "publish_interval_millisecond": 3_600_000 }),
         ..GatewaySetup::default()
     })
     .await;
-    // The first data go out soon; what follows would wait for an hour.
+    // The first data is published immediately; later data would wait for an hour.
     for value in [1, 2] {
         let datum = json!({ "Namespace": "Batch", "MetricData": [{ "MetricName": "Rows", "Value": value }] });
         assert_eq!(gateway.post("/metrics", datum).await.0, 202);
-        let stored = gateway.flushed("Batch").await;
+        let stored = gateway.flush("Batch").await;
         assert_eq!(stored.values().map(|total| total.sum).sum::<f64>(), f64::from(value * (value + 1) / 2));
     }
     gateway.cloudwatch.pause().await;
     let datum = json!({ "Namespace": "Batch", "MetricData": [{ "MetricName": "Rows", "Value": 3 }] });
     assert_eq!(gateway.post("/metrics", datum).await.0, 202);
     let start = Instant::now();
-    let (status, answer) = gateway.post("/flush?timeout_millisecond=3000", "").await;
-    assert_eq!((status, answer), (504, json!({ "is_flushed": false, "held": 1 })));
+    let (status, response) = gateway.post("/flush?timeout_millisecond=3000", "").await;
+    assert_eq!((status, response), (504, json!({ "is_flushed": false, "held": 1 })));
     assert!(start.elapsed() >= Duration::from_secs(3));
     gateway.cloudwatch.resume().await.unwrap();
-    let stored = gateway.flushed("Batch").await;
+    let stored = gateway.flush("Batch").await;
     assert_eq!(stored.values().map(|total| (total.count, total.sum)).collect::<Vec<_>>(), [(3.0, 6.0)]);
 }
 
-/// A PutMetricData input of so many series, which no one of another number has.
+/// Returns the input of PutMetricData with `count` series, which differ for each `number`.
 fn series(number: u32, count: u32) -> Value {
-    let row = |at| {
-        let dimensions = json!([{ "Name": "Row", "Value": format!("{number}.{at}") }]);
+    let row = |index| {
+        let dimensions = json!([{ "Name": "Row", "Value": format!("{number}.{index}") }]);
         json!({ "MetricName": "Rows", "Value": number + 1, "Dimensions": dimensions })
     };
     json!({ "Namespace": "Backlog", "MetricData": (0..count).map(row).collect::<Vec<_>>() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_buffer_refuses_posts_until_cloudwatch_has_what_is_held() {
+async fn a_full_buffer_rejects_posts_until_cloudwatch_accepts_the_backlog() {
     const SERIES: u32 = 25;
-    let mut gateway = Gateway::start(GatewaySetup {
+    let mut gateway = GatewayStack::start(GatewaySetup {
         receiver: json!({ "buffer_limit_bytes": 1 << 16 }),
         workers: 1,
         ..GatewaySetup::default()
@@ -158,31 +158,31 @@ async fn a_full_buffer_refuses_posts_until_cloudwatch_has_what_is_held() {
     .await;
     gateway.cloudwatch.pause().await;
     let mut accepted = 0;
-    let refused = loop {
-        let answer = gateway.send(&json_post("/metrics", series(accepted, SERIES))).await;
-        if answer.status != 202 {
-            break answer;
+    let rejected = loop {
+        let response = gateway.send(&json_post("/metrics", series(accepted, SERIES))).await;
+        if response.status != 202 {
+            break response;
         }
         accepted += 1;
         let values = accepted * SERIES;
-        eventually("the receiver tells that it holds all", LIMIT, async || {
+        eventually("the receiver reports all values as held", LIMIT, async || {
             let status = gateway.status().await;
             if status["receiver"]["held"] == values { Ok(()) } else { Err(format!("{values} values: {status}")) }
         })
         .await;
     };
-    // AWS's protocols say so too, as a client of theirs understands it.
-    let api = Request::new(Method::POST, "localhost", "/")
+    // AWS's protocols return an error that AWS's clients understand.
+    let api = ClientRequest::new(Method::POST, "localhost", "/")
         .header("content-type", "application/x-amz-json-1.0")
         .header("x-amz-target", "GraniteServiceVersion20100801.PutMetricData")
         .body(series(accepted, SERIES).to_string());
     let throttled = gateway.send(&api).await;
-    for (answer, name, error) in [(&refused, "error", "Throttling"), (&throttled, "__type", "ThrottlingException")] {
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!((answer.status, answer.headers["retry-after"].as_bytes()), (429, b"5".as_slice()), "{body}");
+    for (response, name, error) in [(&rejected, "error", "Throttling"), (&throttled, "__type", "ThrottlingException")] {
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!((response.status, response.headers["retry-after"].as_bytes()), (429, b"5".as_slice()), "{body}");
         assert!(body[name].as_str().unwrap().ends_with(error), "{body}");
     }
-    assert_eq!(gateway.envoy.admin().acpw().await["gateway.refused.buffer_full"], 2);
+    assert_eq!(gateway.envoy.admin().module_stats().await["gateway.refused.buffer_full"], 2);
 
     gateway.cloudwatch.resume().await.unwrap();
     eventually("posts are accepted again", LIMIT, async || match gateway.send(&api).await.status {
@@ -190,23 +190,24 @@ async fn a_full_buffer_refuses_posts_until_cloudwatch_has_what_is_held() {
         status => Err(status),
     })
     .await;
-    let stored = gateway.flushed("Backlog").await;
+    let stored = gateway.flush("Backlog").await;
     let expected = (0..=accepted).flat_map(|number| {
-        (0..SERIES).map(move |at| (format!(r#"Rows None {{"Row": "{number}.{at}"}}"#), (1.0, f64::from(number + 1))))
+        (0..SERIES)
+            .map(move |index| (format!(r#"Rows None {{"Row": "{number}.{index}"}}"#), (1.0, f64::from(number + 1))))
     });
     let stored: BTreeMap<_, _> = stored.into_iter().map(|(name, total)| (name, (total.count, total.sum))).collect();
     assert_eq!(stored, expected.collect());
-    let stats = gateway.envoy.admin().acpw().await;
+    let stats = gateway.envoy.admin().module_stats().await;
     assert_eq!((stats["receiver.dropped.buffer_full"], stats["receiver.held"]), (0, 0), "{stats:#?}");
-    gateway.envoy.assert_sound();
+    gateway.envoy.assert_healthy();
 }
 
-/// Posts of unique series, as fast as four connections send them, while CloudWatch is down.
+/// Four connections post distinct series at full speed during an outage of CloudWatch.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_post_of_a_burst_that_is_answered_202_is_stored_in_the_end() {
+async fn every_accepted_post_of_a_burst_is_stored_after_an_outage() {
     const CONNECTIONS: u32 = 4;
     const POSTS: u32 = 2_500;
-    let mut gateway = Gateway::start(GatewaySetup {
+    let mut gateway = GatewayStack::start(GatewaySetup {
         receiver: json!({ "buffer_limit_bytes": 1 << 18 }),
         workers: 2,
         ..GatewaySetup::default()
@@ -219,10 +220,10 @@ async fn every_post_of_a_burst_that_is_answered_202_is_stored_in_the_end() {
         let mut accepted = Vec::new();
         let mut client = Connection::new(address);
         for n in 0..POSTS {
-            let answer = client.send(&json_post("/metrics", series(connection * POSTS + n, 1))).await.unwrap();
-            match answer.status {
+            let response = client.send(&json_post("/metrics", series(connection * POSTS + n, 1))).await.unwrap();
+            match response.status {
                 202 => accepted.push(connection * POSTS + n),
-                429 => assert_eq!(answer.headers["retry-after"].as_bytes(), b"5"),
+                429 => assert_eq!(response.headers["retry-after"].as_bytes(), b"5"),
                 status => panic!("{status}"),
             }
         }
@@ -234,25 +235,25 @@ async fn every_post_of_a_burst_that_is_answered_202_is_stored_in_the_end() {
         accepted.extend(task.await.unwrap());
     }
     let rate = f64::from(CONNECTIONS * POSTS) / start.elapsed().as_secs_f64();
-    println!("{rate:.0} posts a second, {} of {} accepted", accepted.len(), CONNECTIONS * POSTS);
+    println!("{rate:.0} posts/s, {} of {} accepted", accepted.len(), CONNECTIONS * POSTS);
     assert!(accepted.len() > 100 && accepted.len() < (CONNECTIONS * POSTS) as usize, "{}", accepted.len());
 
     gateway.cloudwatch.resume().await.unwrap();
-    let stored = gateway.flushed("Backlog").await;
+    let stored = gateway.flush("Backlog").await;
     let expected: BTreeMap<_, _> = accepted
         .into_iter()
         .map(|number| (format!(r#"Rows None {{"Row": "{number}.0"}}"#), (1.0, f64::from(number + 1))))
         .collect();
     let stored: BTreeMap<_, _> = stored.into_iter().map(|(name, total)| (name, (total.count, total.sum))).collect();
     assert_eq!(stored, expected);
-    let stats = gateway.envoy.admin().acpw().await;
+    let stats = gateway.envoy.admin().module_stats().await;
     assert_eq!((stats["receiver.dropped.buffer_full"], stats["receiver.held"]), (0, 0), "{stats:#?}");
-    gateway.envoy.assert_sound();
+    gateway.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_receiver_and_without_a_token_nothing_is_taken() {
-    let gateway = Gateway::start(GatewaySetup {
+async fn posts_without_a_receiver_or_a_token_are_rejected() {
+    let gateway = GatewayStack::start(GatewaySetup {
         gateway: json!({ "bearer_token": "t0k3n", "namespaces": ["Ours"], "default_dimensions": [{ "name": "env", "value": "test" }] }),
         ..GatewaySetup::default()
     })
@@ -271,16 +272,16 @@ async fn without_a_receiver_and_without_a_token_nothing_is_taken() {
     let totals = gateway.cloudwatch.totals("Ours");
     assert_eq!(totals[0].dimensions["env"], "test");
 
-    let alone = Gateway::start(GatewaySetup { has_receiver: false, ..GatewaySetup::default() }).await;
+    let alone = GatewayStack::start(GatewaySetup { has_receiver: false, ..GatewaySetup::default() }).await;
     for path in ["/metrics", "/batch"] {
         assert_eq!(alone.post(path, EXAMPLE).await.0, 503);
     }
-    assert_eq!(alone.send(&Request::get("localhost", "/healthcheck")).await.status, 503);
+    assert_eq!(alone.send(&ClientRequest::get("localhost", "/healthcheck")).await.status, 503);
 }
 
-/// The SDK passes no response code details, so an access log recognises the gateway's answers by filter state.
+/// The SDK does not pass response code details, so an access log identifies the gateway's responses by filter state.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_access_log_recognises_the_gateways_answers() {
+async fn access_logs_can_identify_the_gateways_responses() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let format = "%RESPONSE_CODE% %FILTER_STATE(wasm.acpw_gateway:PLAIN)%\n";
@@ -293,48 +294,48 @@ async fn an_access_log_recognises_the_gateways_answers() {
         },
     }]);
     let gateway =
-        Gateway::start(GatewaySetup { fields: vec![("access_log", access_log)], ..GatewaySetup::default() }).await;
-    let (status, answer) = gateway.post("/flush", "").await;
-    assert_eq!(status, 200, "{answer}");
+        GatewayStack::start(GatewaySetup { fields: vec![("access_log", access_log)], ..GatewaySetup::default() }).await;
+    let (status, response) = gateway.post("/flush", "").await;
+    assert_eq!(status, 200, "{response}");
     assert_eq!(gateway.send(&json_post("/metrics", "{")).await.status, 400);
-    eventually("the access log has both answers", LIMIT, async || {
+    eventually("the access log has both responses", LIMIT, async || {
         let lines = std::fs::read_to_string(&path).unwrap_or_default();
-        // Others are those of `/healthcheck`.
-        let has = |line: &str| lines.lines().any(|known| known == line);
+        // Other lines are from `/healthcheck`.
+        let has = |line: &str| lines.lines().any(|logged| logged == line);
         (has("200 answered") && has("400 answered") && !lines.contains(" -\n")).then_some(()).ok_or(lines)
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_cloudwatch_refuses_holds_up_no_other() {
-    let gateway = Gateway::start(GatewaySetup::default()).await;
+async fn a_denied_namespace_does_not_delay_others() {
+    let gateway = GatewayStack::start(GatewaySetup::default()).await;
     let message = "User: x is not authorized to perform: cloudwatch:PutMetricData";
     let denied = Failure::new(403, "AccessDenied").with_message(message).for_namespace("Refused");
     gateway.cloudwatch.fail_next(1, denied);
     let post = |namespace: &str| json!({ "Namespace": namespace, "MetricData": [{ "MetricName": "M", "Value": 1, "Unit": "Count" }] });
     let stored = |namespace: &str| gateway.cloudwatch.totals(namespace).iter().map(|total| total.count).sum::<f64>();
     assert_eq!(gateway.post("/metrics", post("Refused")).await.0, 202);
-    eventually("it is refused", LIMIT, async || {
-        let stats = gateway.envoy.admin().acpw().await;
+    eventually("the call is denied", LIMIT, async || {
+        let stats = gateway.envoy.admin().module_stats().await;
         if stats["receiver.denied"] == 1 { Ok(()) } else { Err(format!("{stats:#?}")) }
     })
     .await;
     let start = Instant::now();
     for n in 1..=5 {
         assert_eq!(gateway.post("/metrics", post("Allowed")).await.0, 202);
-        eventually("the other one is stored", LIMIT, async || {
+        eventually("the other namespace is stored", LIMIT, async || {
             let count = stored("Allowed");
             if count == f64::from(n) { Ok(()) } else { Err(count) }
         })
         .await;
     }
-    // Half a minute after it was refused, it is tried again.
+    // The denied namespace is tried again after 30 s.
     assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
     assert_eq!(stored("Refused"), 0.0);
     let log = gateway.envoy.log();
     assert_eq!(log.matches("CloudWatch refuses data of the namespace Refused").count(), 1, "{log}");
-    eventually("it is accepted", LIMIT, async || {
+    eventually("the denied namespace is stored", LIMIT, async || {
         let count = stored("Refused");
         if count == 1.0 { Ok(()) } else { Err(count) }
     })

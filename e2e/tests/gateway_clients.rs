@@ -1,5 +1,4 @@
-//! AWS's own clients publish through the gateway, and CloudWatch has stored what it has stored when they publish to it
-//! directly.
+//! AWS's own clients store the same data through the gateway as directly.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
@@ -9,12 +8,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use e2e::{Gateway, GatewaySetup, by_series, installation};
+use e2e::{GatewaySetup, GatewayStack, by_series, installation};
 use local_cloudwatch::SeriesTotal;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-/// Publishes fixtures: `ENDPOINT PROTOCOL NAMESPACE SECONDS`.
+/// Publishes fixtures. Arguments: `ENDPOINT PROTOCOL NAMESPACE SECONDS`.
 const PUBLISH: &str = r#"
 import datetime, sys
 import boto3, botocore.model
@@ -32,7 +31,7 @@ many = [float(n) * 1.1 for n in range(150)]
 for _ in range(2):
     client.put_metric_data(
         Namespace=namespace,
-        # Long enough to be compressed.
+        # Long enough for botocore to compress it.
         MetricData=[latency | {"Values": many, "Counts": [2.0] * 150} for _ in range(8)]
         + [latency | {"Value": value} for value in (0.1, 0.2, 0.1, -7.25, 1e100)]
         + [latency | {"Value": 5.5, "Timestamp": now - 90 * second, "StorageResolution": 1}],
@@ -51,7 +50,7 @@ for bad in [{"MetricName": "Bad", "Value": 1.0, "Unit": "None", "Dimensions": [{
             {"MetricName": "Bad", "Values": [1.0, 2.0], "Counts": [1.0]}]:
     try:
         client.put_metric_data(Namespace=namespace, MetricData=[bad])
-        raise AssertionError("a bad datum was taken")
+        raise AssertionError("an invalid datum was accepted")
     except ClientError as error:
         assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400, error
         code = error.response["Error"]["Code"]
@@ -59,7 +58,7 @@ for bad in [{"MetricName": "Bad", "Value": 1.0, "Unit": "None", "Dimensions": [{
         assert "MetricData.member.1." in error.response["Error"]["Message"], error
 try:
     client.put_metric_data(Namespace=namespace, MetricData=[{"MetricName": "Bad", "StatisticValues": {"SampleCount": 1.0, "Sum": 1.0, "Minimum": 2.0, "Maximum": 1.0}}])
-    raise AssertionError("a bad set was taken")
+    raise AssertionError("an invalid statistic set was accepted")
 except ClientError:
     pass
 "#;
@@ -80,20 +79,20 @@ async fn run(program: impl AsRef<Path>, arguments: &[&str], environment: &[(&str
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Statistics and values of a series by period: how many data carried them is not CloudWatch's to tell.
+/// Returns the statistics and values of a series by period, which do not depend on the number of data.
 fn statistics(total: &SeriesTotal) -> Vec<String> {
-    // A sum of many doubles depends on their order in its last digits.
-    let short = |number: f64| format!("{number:.9e}");
+    // The last digits of a sum depend on the order of its values.
+    let rounded = |number: f64| format!("{number:.9e}");
     let bucket = |bucket: &local_cloudwatch::BucketTotal| {
-        let numbers = [bucket.count, bucket.sum, bucket.min, bucket.max].map(short);
+        let numbers = [bucket.count, bucket.sum, bucket.min, bucket.max].map(rounded);
         format!("{} {} {numbers:?} {:?}", bucket.timestamp, bucket.resolution, bucket.values)
     };
     total.buckets.iter().map(bucket).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_client_and_protocol_has_the_same_effect_as_without_the_gateway() {
-    let mut gateway = Gateway::start(GatewaySetup {
+async fn clients_store_the_same_data_through_the_gateway_as_directly() {
+    let mut gateway = GatewayStack::start(GatewaySetup {
         gateway: json!({ "access_keys": [{ "access_key_id": "local", "secret_access_key": "local" }] }),
         ..GatewaySetup::default()
     })
@@ -101,19 +100,19 @@ async fn every_client_and_protocol_has_the_same_effect_as_without_the_gateway() 
     let python = installation::python();
     let seconds = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 60 * 60 - 120).to_string();
     for protocol in ["json", "query", "smithy-rpc-v2-cbor"] {
-        let (straight, through) = (format!("Straight-{protocol}"), format!("Through-{protocol}"));
-        run(&python, &["-c", PUBLISH, &gateway.cloudwatch.url(), protocol, &straight, &seconds], &[]).await;
+        let (direct, through) = (format!("Direct-{protocol}"), format!("Through-{protocol}"));
+        run(&python, &["-c", PUBLISH, &gateway.cloudwatch.url(), protocol, &direct, &seconds], &[]).await;
         run(&python, &["-c", PUBLISH, &gateway.url(), protocol, &through, &seconds], &[]).await;
-        // A flush needs a signature here; time passes until the receiver publishes by itself.
-        let expected = by_series(gateway.cloudwatch.totals(&straight));
+        // A flush would need a signature, so wait until the receiver publishes.
+        let expected = by_series(gateway.cloudwatch.totals(&direct));
         assert_eq!(expected.len(), 5, "{expected:#?}");
         e2e::eventually("the posts are published", std::time::Duration::from_secs(30), async || {
             let stored = by_series(gateway.cloudwatch.totals(&through));
-            let whole = stored.len() == expected.len()
+            let is_complete = stored.len() == expected.len()
                 && expected
                     .iter()
                     .all(|(name, total)| stored.get(name).is_some_and(|stored| stored.count == total.count));
-            if whole { Ok(()) } else { Err(format!("{stored:#?}")) }
+            if is_complete { Ok(()) } else { Err(format!("{stored:#?}")) }
         })
         .await;
         for (name, total) in by_series(gateway.cloudwatch.totals(&through)) {
@@ -130,7 +129,7 @@ async fn every_client_and_protocol_has_the_same_effect_as_without_the_gateway() 
         &[("AWS_ENDPOINT_URL_CLOUDWATCH", &url)],
     )
     .await;
-    let short = [
+    let shorthand = [
         "cloudwatch",
         "put-metric-data",
         "--namespace",
@@ -142,11 +141,11 @@ async fn every_client_and_protocol_has_the_same_effect_as_without_the_gateway() 
         "--dimensions",
         "A=b",
     ];
-    run(&aws, &short, &[("AWS_ENDPOINT_URL_CLOUDWATCH", &url)]).await;
-    e2e::eventually("the CLI's data are published", std::time::Duration::from_secs(30), async || {
+    run(&aws, &shorthand, &[("AWS_ENDPOINT_URL_CLOUDWATCH", &url)]).await;
+    e2e::eventually("the CLI's data is published", std::time::Duration::from_secs(30), async || {
         let sums: Vec<_> = by_series(gateway.cloudwatch.totals("Cli")).values().map(|total| total.sum).collect();
         if sums == [12.5, 3.0] { Ok(()) } else { Err(format!("{sums:?}")) }
     })
     .await;
-    gateway.envoy.assert_sound();
+    gateway.envoy.assert_healthy();
 }

@@ -1,4 +1,4 @@
-//! The entry point for containers: what was posted is published before Envoy ends.
+//! The container entry point publishes all data before Envoy exits.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Connection, Request, eventually, installation, json_post};
+use e2e::{ClientRequest, Connection, eventually, installation, json_post};
 use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -22,10 +22,10 @@ use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Ends it when the test has failed.
-struct Running(Child);
+/// A child process that is terminated when a test fails.
+struct ChildGuard(Child);
 
-impl Drop for Running {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait() {
             signal(&self.0, Signal::TERM);
@@ -43,11 +43,11 @@ fn free_port() -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_held_is_published_before_envoy_ends() {
+async fn held_data_is_published_before_envoy_exits() {
     let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let (gateway, main, admin) = (free_port(), free_port(), free_port());
     let root = installation::root();
-    // The demo's own configuration, on other ports, with an hour between publications.
+    // The demo's configuration with free ports and a publish interval of one hour.
     let demo = fs::read_to_string(root.join("envoy/demo.yaml")).unwrap();
     let demo = [
         ("port_value: 3000", format!("port_value: {gateway}")),
@@ -59,7 +59,7 @@ async fn what_is_held_is_published_before_envoy_ends() {
     ]
     .iter()
     .fold(demo, |demo, (from, to)| {
-        assert!(demo.contains(from), "{from} is not in the demo's configuration");
+        assert!(demo.contains(from), "the demo's configuration does not contain {from}");
         demo.replace(from, to)
     });
     let folder = TempDir::new().unwrap();
@@ -77,12 +77,12 @@ async fn what_is_held_is_published_before_envoy_ends() {
         .stderr(log)
         .spawn()
         .unwrap();
-    let mut running = Running(child);
+    let mut running = ChildGuard(child);
     let address = SocketAddr::from(([127, 0, 0, 1], gateway));
     eventually("the gateway is ready", LIMIT, async || {
-        match Connection::new(address).send(&Request::get("localhost", "/healthcheck")).await {
-            Ok(answer) if answer.status == 200 => Ok(()),
-            Ok(answer) => Err(answer.status.to_string()),
+        match Connection::new(address).send(&ClientRequest::get("localhost", "/healthcheck")).await {
+            Ok(response) if response.status == 200 => Ok(()),
+            Ok(response) => Err(response.status.to_string()),
             Err(error) => Err(error.to_string()),
         }
     })
@@ -92,17 +92,17 @@ async fn what_is_held_is_published_before_envoy_ends() {
         let datum = json!({ "MetricName": "Rows", "Value": value, "Unit": "Count" });
         json_post("/metrics", json!({ "Namespace": "Job", "MetricData": [datum] }))
     };
-    // The first data go out soon after they come; those that follow would wait for an hour.
+    // The first data is published immediately; later data would wait for an hour.
     assert_eq!(connection.send(&post(1)).await.unwrap().status, 202);
-    eventually("the first data are published", LIMIT, async || {
-        if cloudwatch.totals("Job").is_empty() { Err("nothing yet") } else { Ok(()) }
+    eventually("the first data is published", LIMIT, async || {
+        if cloudwatch.totals("Job").is_empty() { Err("nothing is stored") } else { Ok(()) }
     })
     .await;
     for value in 2..=100 {
         assert_eq!(connection.send(&post(value)).await.unwrap().status, 202);
     }
     signal(&running.0, Signal::TERM);
-    let status = eventually("Envoy ends", LIMIT, async || running.0.try_wait().unwrap().ok_or("it runs")).await;
+    let status = eventually("Envoy exits", LIMIT, async || running.0.try_wait().unwrap().ok_or("it is running")).await;
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
     assert!(status.success(), "{status}\n{log}");
     assert!(!log.contains("not everything is published"), "{log}");

@@ -1,4 +1,4 @@
-//! Bodies that nobody means well with are answered in time, with bounded memory, and nothing of them is stored.
+//! Hostile bodies are rejected in bounded time and memory, and nothing is stored.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
@@ -7,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Gateway, GatewaySetup, Request, json_post, raw};
+use e2e::{ClientRequest, GatewaySetup, GatewayStack, json_post, raw};
 use flate2::{Compression, write::GzEncoder};
 use hyper::Method;
 use serde_json::json;
 
-/// How long an answer may take, on a machine that does much else.
-const IN_TIME: Duration = Duration::from_secs(5);
+/// Maximum time for a response, with a margin for a busy machine.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -21,21 +21,21 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn api(content_type: &str, headers: &[(&str, &str)], path: &str, body: Vec<u8>) -> Request {
-    let request = Request::new(Method::POST, "localhost", path).header("content-type", content_type);
+fn api(content_type: &str, headers: &[(&str, &str)], path: &str, body: Vec<u8>) -> ClientRequest {
+    let request = ClientRequest::new(Method::POST, "localhost", path).header("content-type", content_type);
     headers.iter().fold(request, |request, (name, value)| request.header(name, value)).body(body)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_bodies_are_answered_in_time() {
+async fn hostile_bodies_are_rejected_in_time() {
     let mut gateway =
-        Gateway::start(GatewaySetup { fields: vec![("request_timeout", json!("2s"))], ..GatewaySetup::default() })
+        GatewayStack::start(GatewaySetup { fields: vec![("request_timeout", json!("2s"))], ..GatewaySetup::default() })
             .await;
     const MIB: usize = 1 << 20;
     let datum = r#"{"MetricName":"M","Value":1}"#;
     let names: String = (0..40_000).map(|n| format!("\"{n:020}\":1,")).collect();
     let names = format!("{{{names}\"x\":1}}");
-    let whole = gzip(format!(r#"{{"Namespace":"Hostile","MetricData":[{datum}]}}"#).as_bytes());
+    let valid = gzip(format!(r#"{{"Namespace":"Hostile","MetricData":[{datum}]}}"#).as_bytes());
     let gzipped = |body: Vec<u8>| api("application/json", &[("content-encoding", "gzip")], "/metrics", body);
     let cbor = |body: Vec<u8>| {
         let path = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
@@ -59,21 +59,21 @@ async fn hostile_bodies_are_answered_in_time() {
             400,
         ),
         (
-            "beyond a double",
+            "number above the maximum double",
             json_post("/metrics", r#"{"Namespace":"Hostile","MetricData":[{"MetricName":"M","Value":1e400}]}"#),
             400,
         ),
         (
-            "a key twice",
+            "duplicate key",
             json_post("/metrics", format!(r#"{{"Namespace":"Hostile","Namespace":"Other","MetricData":[{datum}]}}"#)),
             400,
         ),
         (
-            "a value twice",
+            "duplicate value",
             json_post("/metrics", r#"{"Namespace":"Hostile","MetricData":[{"MetricName":"M","Value":1,"Value":2}]}"#),
             400,
         ),
-        ("truncated gzip", gzipped(whole[..whole.len() - 5].to_vec()), 400),
+        ("truncated gzip", gzipped(valid[..valid.len() - 5].to_vec()), 400),
         ("a gzip bomb", gzipped(gzip(&vec![b' '; 500 * MIB])), 413),
         ("deep CBOR", cbor([0x81].repeat(MIB)), 400),
         ("endless CBOR", cbor([0x9f].repeat(1_000)), 400),
@@ -103,36 +103,36 @@ async fn hostile_bodies_are_answered_in_time() {
     let before = gateway.envoy.resident_bytes();
     for (name, request, status) in cases {
         let start = Instant::now();
-        let answer = gateway.send(&request).await;
-        let text: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
-        assert_eq!(answer.status, status, "{name}: {text}");
-        assert!(start.elapsed() < IN_TIME, "{name}: {:?}", start.elapsed());
-        assert!(answer.body.len() < 100_000, "{name}: an answer of {} bytes", answer.body.len());
+        let response = gateway.send(&request).await;
+        let text: String = String::from_utf8_lossy(&response.body).chars().take(300).collect();
+        assert_eq!(response.status, status, "{name}: {text}");
+        assert!(start.elapsed() < TIME_LIMIT, "{name}: {:?}", start.elapsed());
+        assert!(response.body.len() < 100_000, "{name}: a response of {} bytes", response.body.len());
     }
-    // Each of two workers parses bodies of up to 1 MiB, and a module's memory never shrinks.
+    // Each of the two workers parses bodies of up to 1 MiB, and the memory of a module never shrinks.
     let grown = gateway.envoy.resident_bytes().saturating_sub(before);
-    println!("Envoy has grown by {grown} bytes");
-    assert!(grown < 150 << 20, "Envoy has grown by {grown} bytes");
+    println!("Envoy grew by {grown} bytes");
+    assert!(grown < 150 << 20, "Envoy grew by {grown} bytes");
 
-    // A body that comes slowly, or never, is given up.
+    // An incomplete body times out.
     let head =
         b"POST /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let start = Instant::now();
-    let answer = raw::exchange(gateway.address(), head).await;
-    assert_eq!(raw::status(&answer), Some(408), "{}", String::from_utf8_lossy(&answer));
-    assert!(start.elapsed() < IN_TIME);
-    // A body without a length that grows beyond the bound is answered before it has ended.
+    let response = raw::exchange(gateway.address(), head).await;
+    assert_eq!(raw::status(&response), Some(408), "{}", String::from_utf8_lossy(&response));
+    assert!(start.elapsed() < TIME_LIMIT);
+    // A chunked body above the limit is rejected before it is complete.
     let mut endless = b"POST /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..40 {
         endless.extend_from_slice(b"10000\r\n");
         endless.extend_from_slice(&vec![b' '; 0x10000]);
         endless.extend_from_slice(b"\r\n");
     }
-    let answer = raw::exchange(gateway.address(), &endless).await;
-    assert_eq!(raw::status(&answer), Some(413));
+    let response = raw::exchange(gateway.address(), &endless).await;
+    assert_eq!(raw::status(&response), Some(413));
 
     assert_eq!(gateway.post("/metrics", format!(r#"{{"Namespace":"Hostile","MetricData":[{datum}]}}"#)).await.0, 202);
-    let stored = gateway.flushed("Hostile").await;
+    let stored = gateway.flush("Hostile").await;
     assert_eq!(stored.values().map(|total| total.sum).collect::<Vec<_>>(), [1.0]);
-    gateway.envoy.assert_sound();
+    gateway.envoy.assert_healthy();
 }

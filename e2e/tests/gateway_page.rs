@@ -1,4 +1,4 @@
-//! The status page in a browser: on a desk, on a phone, in the dark.
+//! The status page in a browser: on a desktop, on a phone and in dark mode.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,20 +9,20 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-use e2e::{Gateway, GatewaySetup, installation};
+use e2e::{GatewaySetup, GatewayStack, installation};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
-/// Milliseconds of the page's own time: enough for a few looks at the status.
-const TIME: &str = "--virtual-time-budget=6000";
+/// Virtual time of the page, which is enough for several requests to /status.
+const VIRTUAL_TIME: &str = "--virtual-time-budget=6000";
 
-/// Runs the browser, and gives what it prints.
+/// Runs the browser and returns its output.
 async fn browse(profile: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(installation::chromium());
     let folder = format!("--user-data-dir={}", profile.display());
     command
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", TIME, &folder])
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", VIRTUAL_TIME, &folder])
         .args(arguments);
     let output = spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -31,7 +31,7 @@ async fn browse(profile: &Path, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_was_published() {
-    let gateway = Gateway::start(GatewaySetup::default()).await;
+    let gateway = GatewayStack::start(GatewaySetup::default()).await;
     for (name, service, values) in
         [("Latency", "checkout", 40), ("Latency", "<b>cart</b>", 25), ("Requests", "checkout", 12)]
     {
@@ -41,7 +41,7 @@ async fn the_page_shows_what_was_published() {
         assert_eq!(gateway.post("/metrics", json!({ "Namespace": "MyApp", "MetricData": [datum] })).await.0, 202);
     }
     assert_eq!(gateway.post("/metrics", "[]").await.0, 400);
-    gateway.flushed("MyApp").await;
+    gateway.flush("MyApp").await;
 
     let folder = TempDir::new().unwrap();
     let url = format!("{}/", gateway.url());
@@ -50,23 +50,23 @@ async fn the_page_shows_what_was_published() {
         "class=\"live on\"",
         "<strong id=\"published\" class=\"\">77</strong>",
         "MyApp Latency {Service=checkout}",
-        // A stranger's text is text.
+        // Text from clients is escaped.
         "MyApp Latency {Service=&lt;b&gt;cart&lt;/b&gt;}",
         "about $0.90 per month",
         "3 accepted, 1 refused",
         "<rect ",
     ] {
-        assert!(page.contains(text), "{text} is not on the page:\n{page}");
+        assert!(page.contains(text), "the page does not contain {text}:\n{page}");
     }
-    let elsewhere = ["src=\"http", "href=\"http", "@import", "url(http"].iter().find(|text| page.contains(**text));
-    assert_eq!(elsewhere, None, "the page needs something from elsewhere");
+    let external = ["src=\"http", "href=\"http", "@import", "url(http"].iter().find(|text| page.contains(**text));
+    assert_eq!(external, None, "the page loads an external resource");
 
     let docs = installation::root().join("docs/gateway.png");
-    for (name, size, dark) in [("desk", "1120,800", false), ("phone", "412,915", false), ("dark", "412,915", true)] {
+    for (name, size, is_dark) in [("desk", "1120,800", false), ("phone", "412,915", false), ("dark", "412,915", true)] {
         let shot = folder.path().join(format!("{name}.png"));
         let (shot_argument, size) = (format!("--screenshot={}", shot.display()), format!("--window-size={size}"));
         let mut arguments = vec![shot_argument.as_str(), size.as_str(), url.as_str()];
-        if dark {
+        if is_dark {
             arguments.push("--blink-settings=preferredColorScheme=0");
         }
         browse(folder.path(), &arguments).await;
@@ -79,5 +79,5 @@ async fn the_page_shows_what_was_published() {
             }
         }
     }
-    assert!(docs.is_file(), "{} is not there: run this test with UPDATE_SCREENSHOTS set to a folder", docs.display());
+    assert!(docs.is_file(), "{} does not exist; run this test with UPDATE_SCREENSHOTS set to a folder", docs.display());
 }

@@ -1,40 +1,39 @@
-//! Whatever strangers send, Envoy serves, the modules live, and what Envoy answered is counted as something that
-//! CloudWatch takes.
+//! Hostile requests do not harm Envoy or the modules, and are counted with dimensions that CloudWatch accepts.
 
 use std::net::SocketAddr;
 
-use e2e::{Listener, Pair, Request, Route, SenderAttachment, Series, Setup, counts, raw, series};
+use e2e::{ClientRequest, Listener, Pair, RequestSeries, Route, SenderAttachment, Setup, counts, raw, series};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-/// The bytes of a request, the status of the answer, and what it counts as.
-type Case = (Vec<u8>, Option<u16>, Option<Series>);
+/// The bytes of a request, the status of the response, and the series in which it is counted.
+type Case = (Vec<u8>, Option<u16>, Option<RequestSeries>);
 
-/// A head with this request line and these further lines, for the host that its path names.
-fn head(line: &[u8], host: &[u8], more: &[u8]) -> Vec<u8> {
-    [line, b"\r\nHost: ", host, b"\r\n", more, b"Connection: close\r\n\r\n"].concat()
+/// Returns a request head with this request line, host and additional header lines.
+fn head(line: &[u8], host: &[u8], headers: &[u8]) -> Vec<u8> {
+    [line, b"\r\nHost: ", host, b"\r\n", headers, b"Connection: close\r\n\r\n"].concat()
 }
 
-/// It is answered, and counts as this.
+/// Returns the case of a request that gets a response and is counted.
 fn answered(bytes: Vec<u8>, status: u16, host: &str, method: &str, path: &str) -> Case {
     (bytes, Some(status), Some(series(host, method, path, status)))
 }
 
-/// Envoy refuses to read it, so that nothing is known of it but the status.
+/// Returns the case of a request that Envoy cannot parse, so that only its status is known.
 fn unreadable(bytes: Vec<u8>, status: u16) -> Case {
     answered(bytes, status, "-", "-", "-")
 }
 
-/// As the path allows one percent sign for each byte of a value, and as a value has 1,024 characters at most.
-fn long(start: &str, filling: char) -> String {
+/// Returns a text that is filled up to 1,024 characters, the maximum length of a dimension value.
+fn filled(start: &str, filling: char) -> String {
     start.chars().chain(std::iter::repeat(filling)).take(1_024).collect()
 }
 
 fn hosts_and_targets() -> Vec<Case> {
     let long_path = [b"GET /".as_slice(), &[b'a'; 60 * 1024], b" HTTP/1.1"].concat();
     vec![
-        answered(head(&long_path, b"long", b""), 200, "long", "GET", &long("/", 'a')),
-        answered(head(b"GET /host HTTP/1.1", &[b'h'; 2_000], b""), 200, &long("h", 'h'), "GET", "/host"),
+        answered(head(&long_path, b"long", b""), 200, "long", "GET", &filled("/", 'a')),
+        answered(head(b"GET /host HTTP/1.1", &[b'h'; 2_000], b""), 200, &filled("h", 'h'), "GET", "/host"),
         unreadable(head(b"GET /bytes HTTP/1.1", b"a\xff\xfeb", b""), 400),
         unreadable(head(b"GET /markup HTTP/1.1", b"\"><script>", b""), 400),
         unreadable(head(b"GET /space HTTP/1.1", b"a b", b""), 400),
@@ -79,7 +78,7 @@ fn methods_versions_and_headers() -> Vec<Case> {
         answered(b"GET /no-host HTTP/1.0\r\n\r\n".to_vec(), 400, "-", "GET", "/no-host"),
         answered(b"GET /zero-nine\r\n\r\n".to_vec(), 400, "-", "GET", "/zero-nine"),
         answered(head(b"GET /two-zero HTTP/2.0", b"version", b""), 200, "version", "GET", "/two-zero"),
-        // HTTP/2, and a frame that is none: no stream comes into being.
+        // HTTP/2 with an invalid frame: no stream is created.
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), None, None),
         unreadable(b"\x00\xff\x16\x03\x01 garbage\r\n\r\n".to_vec(), 400),
         answered(head(b"GET /agent HTTP/1.1", b"header", b"User-Agent: \xff\xfe\r\n"), 200, "header", "GET", "/agent"),
@@ -93,14 +92,14 @@ fn methods_versions_and_headers() -> Vec<Case> {
     ]
 }
 
-/// Sends all of them at once; gives the requests that got another answer than they should.
+/// Sends all requests concurrently, and describes those with an unexpected response.
 async fn send(address: SocketAddr, cases: &[Case]) -> Vec<String> {
     let mut exchanges = JoinSet::new();
     for (bytes, expected, _) in cases.iter().cloned() {
         exchanges.spawn(async move {
             let status = raw::status(&raw::exchange(address, &bytes).await);
             let start = String::from_utf8_lossy(&bytes).chars().take(80).collect::<String>();
-            (status != expected).then(|| format!("{start:?}: {status:?} instead of {expected:?}"))
+            (status != expected).then(|| format!("{start:?}: expected {expected:?}, got {status:?}"))
         });
     }
     exchanges.join_all().await.into_iter().flatten().collect()
@@ -115,11 +114,11 @@ async fn survives(sender_attachment: SenderAttachment) {
 
     let cases = [hosts_and_targets(), methods_versions_and_headers()].concat();
     assert_eq!(send(pair.address(), &cases).await, [""; 0]);
-    assert_eq!(pair.send(Request::get("example.com", "/good")).await, 200);
+    assert_eq!(pair.send(ClientRequest::get("example.com", "/good")).await, 200);
 
     let good = series("example.com", "GET", "/good", 200);
     let expected = counts(cases.into_iter().filter_map(|(_, _, series)| series).chain([good]));
-    let stored = pair.settled(expected.values().sum()).await;
+    let stored = pair.wait_until_stored(expected.values().sum()).await;
     assert_eq!(stored, expected);
     for series in stored.keys() {
         for value in [&series.host, &series.method, &series.path, &series.status] {
@@ -141,17 +140,17 @@ async fn hostile_requests_are_counted_by_an_access_logger() {
     survives(SenderAttachment::AccessLogger).await;
 }
 
-/// A Lua filter can add a header whose name no client could send: Envoy refuses such names from the wire only. The SDK's
-/// functions for whole header maps panic on it.
+/// A Lua filter can add a header name that Envoy rejects from clients. The SDK's functions for whole header maps panic
+/// on it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_header_name_that_is_not_utf_8_costs_nothing() {
+async fn a_header_name_that_is_not_utf_8_does_no_harm() {
     const SCRIPT: &str = r#"function envoy_on_request(handle) handle:headers():add("x-\xff\xfe", "\xff") end"#;
     for sender_attachment in [SenderAttachment::HttpFilter, SenderAttachment::AccessLogger] {
         let listener = Listener::new("main").route(Route::direct("/", 200)).lua(SCRIPT);
         let mut pair = Pair::start(Setup { sender_attachment, listener, ..Setup::default() }).await;
         for _ in 0..8 {
-            assert_eq!(pair.send(Request::get("example.com", "/")).await, 200);
+            assert_eq!(pair.send(ClientRequest::get("example.com", "/")).await, 200);
         }
-        assert_eq!(pair.settled(8).await, counts(vec![series("example.com", "GET", "/", 200); 8]));
+        assert_eq!(pair.wait_until_stored(8).await, counts(vec![series("example.com", "GET", "/", 200); 8]));
     }
 }

@@ -1,4 +1,4 @@
-//! docs/metrics.md says what the code does.
+//! docs/metrics.md matches the code.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -17,7 +17,7 @@ fn document() -> String {
 }
 
 #[test]
-fn every_metric_is_there_with_its_unit_and_what_is_read() {
+fn every_metric_is_documented_with_its_unit_and_attributes() {
     const TIME: Unit = Unit::SECONDS;
     let expected: Vec<_> = BUILTIN_METRICS
         .iter()
@@ -31,8 +31,8 @@ fn every_metric_is_there_with_its_unit_and_what_is_read() {
         })
         .collect();
     let rows = table(&document(), "| metric |");
-    let told: Vec<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
-    assert_eq!(told, expected);
+    let actual: Vec<_> = rows.iter().map(|row| (row[0].clone(), row[1].clone(), row[4].clone())).collect();
+    assert_eq!(actual, expected);
     let by_second: Vec<_> =
         BUILTIN_METRICS.iter().filter(|(_, measure)| measure.merge_rule() == MergeRule::GaugeShares).collect();
     assert!(
@@ -41,7 +41,7 @@ fn every_metric_is_there_with_its_unit_and_what_is_read() {
 }
 
 #[test]
-fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
+fn every_built_in_dimension_is_documented_with_its_placeholder() {
     let expected: Vec<_> = BUILT_INS
         .iter()
         .map(|name| {
@@ -50,10 +50,10 @@ fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
             (name.to_string(), missing.to_owned())
         })
         .collect();
-    let told: Vec<_> =
+    let actual: Vec<_> =
         table(&document(), "| dimension |").into_iter().map(|row| (row[0].clone(), row[2].clone())).collect();
-    assert_eq!(told, expected);
-    // What can tell requests in progress apart, as the prose has it.
+    assert_eq!(actual, expected);
+    // The prose lists the dimensions that are not known when a request starts.
     let late = BUILT_INS.iter().filter(|name| !DimensionSource::built_in(name).unwrap().is_known_at_start());
     let late = late.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let text = document().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -61,18 +61,18 @@ fn every_built_in_dimension_is_there_with_what_stands_for_a_missing_value() {
 }
 
 #[test]
-fn every_source_of_a_dimension_is_there() {
+fn every_dimension_source_is_documented() {
     let schema = serde_json::to_value(schemars::schema_for!(sender::config::RawDimensionDefinition)).unwrap();
     let keys = schema["properties"].as_object().unwrap().keys();
     let mut expected: Vec<_> = keys.filter(|key| *key != "default").cloned().collect();
-    let mut told: Vec<_> = table(&document(), "| key |").into_iter().map(|row| row[0].clone()).collect();
+    let mut actual: Vec<_> = table(&document(), "| key |").into_iter().map(|row| row[0].clone()).collect();
     expected.sort();
-    told.sort();
-    assert_eq!(told, expected);
+    actual.sort();
+    assert_eq!(actual, expected);
 }
 
 #[test]
-fn the_prices_are_there() {
+fn prices_are_documented() {
     let grouped = |number: u64| {
         let digits = number.to_string();
         let head = digits.len() % 3;
@@ -85,10 +85,10 @@ fn the_prices_are_there() {
     let expected: Vec<_> = SERIES_TIERS
         .iter()
         .enumerate()
-        .map(|(at, (count, cents))| {
-            let series = match at {
+        .map(|(index, (count, cents))| {
+            let series = match index {
                 0 => format!("first {}", grouped(*count)),
-                at if at == last => "further".to_owned(),
+                index if index == last => "further".to_owned(),
                 _ => format!("next {}", grouped(*count)),
             };
             vec![series, cents.to_string()]

@@ -1,4 +1,4 @@
-//! Envoy's own stats: those that it keeps anyway, and those of its access logger in the sender's place.
+//! Envoy's own stats: built-in stats, and the stats of native mode, whose access logger replaces the sender.
 
 #![allow(
     clippy::indexing_slicing,
@@ -16,7 +16,8 @@ use std::{
 };
 
 use e2e::{
-    Listener, NAMESPACE, Pair, Relay, Request, Route, Setup, Upstream, eventually, installation, load, raw, table,
+    ClientRequest, Listener, NAMESPACE, Pair, Route, Setup, TcpRelay, Upstream, eventually, installation, load, raw,
+    table,
 };
 use hyper::Method;
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
@@ -24,13 +25,13 @@ use receiver::source::envoy::presets::{GROUPS, PresetMetric};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// How long data may take to arrive at CloudWatch: histograms wait for a flush of Envoy's stats.
+/// Timeout for data to arrive at CloudWatch. Histograms wait for a flush of Envoy's stats.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// The namespace of what Envoy's stats say.
+/// The namespace of the metrics from Envoy's stats.
 const NATIVE: &str = "Native";
 
-/// What a YAML text says.
+/// Parses YAML.
 fn yaml(text: &str) -> Value {
     let program = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
     let output = Command::new(installation::python()).args(["-c", program, text]).output().unwrap();
@@ -42,14 +43,15 @@ fn file(path: &str) -> String {
     fs::read_to_string(installation::root().join(path)).unwrap()
 }
 
-/// The examples of native mode.
-const BY_TRANSFORMATION: &str = "envoy/native.yaml";
-const BY_EXPRESSIONS: &str = "envoy/native-1.37.yaml";
+/// The example of native mode with `transform_stat`.
+const WITH_TRANSFORM_STAT: &str = "envoy/native.yaml";
+/// The example of native mode with `%CEL(…)%`.
+const WITH_CEL: &str = "envoy/native-1.37.yaml";
 
-/// Access loggers, and the rules of what they count.
+/// Access loggers, and the rules for their stats.
 type LoggersAndRules = (Vec<Value>, Vec<Value>);
 
-/// Those of an example.
+/// Returns the access loggers and rules of an example.
 fn example(name: &str) -> LoggersAndRules {
     let mut file = yaml(&file(name));
     let manager = &mut file["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
@@ -59,7 +61,7 @@ fn example(name: &str) -> LoggersAndRules {
     (loggers, receiver["envoy_stats"]["rules"].as_array().unwrap().clone())
 }
 
-/// Those that the document adds.
+/// Returns the additional access loggers and rules in the document.
 fn added() -> LoggersAndRules {
     let document = file("docs/sources.md");
     let (_, section) = document.split_once("## Native mode").unwrap();
@@ -71,15 +73,15 @@ fn added() -> LoggersAndRules {
     (yaml(block("yaml")).as_array().unwrap().clone(), rules)
 }
 
-/// The names of the metrics of rules.
+/// Returns the metric names of rules.
 fn names(rules: &[Value]) -> BTreeSet<String> {
     let metrics = rules.iter().flat_map(|rule| rule["metrics"].as_array().unwrap());
     metrics.map(|metric| metric.as_str().or(metric["name"].as_str()).unwrap().to_owned()).collect()
 }
 
 #[test]
-fn every_group_is_in_the_document() {
-    let told = table(&file("docs/sources.md"), "| group | metric |");
+fn every_group_is_documented() {
+    let actual = table(&file("docs/sources.md"), "| group | metric |");
     let expected: Vec<_> = GROUPS
         .iter()
         .flat_map(|group| {
@@ -90,36 +92,36 @@ fn every_group_is_in_the_document() {
             group.metrics.iter().map(row)
         })
         .collect();
-    assert_eq!(told, expected);
+    assert_eq!(actual, expected);
 }
 
 #[test]
-fn the_document_says_what_native_mode_tells() {
+fn the_document_lists_the_metrics_of_native_mode() {
     let rows = table(&file("docs/metrics.md"), "| metric | unit |");
     let marked =
         |mark: &str| rows.iter().filter(|row| row[5] == mark).map(|row| row[0].clone()).collect::<BTreeSet<_>>();
-    assert_eq!(marked("native"), names(&example(BY_TRANSFORMATION).1));
-    assert_eq!(marked("native"), names(&example(BY_EXPRESSIONS).1));
+    assert_eq!(marked("native"), names(&example(WITH_TRANSFORM_STAT).1));
+    assert_eq!(marked("native"), names(&example(WITH_CEL).1));
     assert_eq!(marked("add"), names(&added().1));
     assert_eq!(marked("listener"), BTreeSet::from(["RequestsInProgress".to_owned()]));
 }
 
 /// A series within its namespace: metric, unit and dimensions.
-type Key = (String, String, BTreeMap<String, String>);
+type SeriesKey = (String, String, BTreeMap<String, String>);
 
-fn totals(cloudwatch: &LocalCloudWatch, namespace: &str) -> BTreeMap<Key, SeriesTotal> {
+fn totals(cloudwatch: &LocalCloudWatch, namespace: &str) -> BTreeMap<SeriesKey, SeriesTotal> {
     let totals = cloudwatch.totals(namespace).into_iter();
     totals.map(|total| ((total.metric_name.clone(), total.unit.clone(), total.dimensions.clone()), total)).collect()
 }
 
-/// The number of samples and the sum of all series of a metric that have dimensions of these names.
-fn sum(totals: &BTreeMap<Key, SeriesTotal>, metric: &str, names: &[&str]) -> (f64, f64) {
-    let is_wanted = |(name, _, dimensions): &Key| name == metric && dimensions.keys().eq(names);
-    let wanted = totals.iter().filter(|(key, _)| is_wanted(key));
-    wanted.fold((0.0, 0.0), |(count, sum), (_, total)| (count + total.count, sum + total.sum))
+/// Returns the number of samples and the sum of all series of a metric with these dimension names.
+fn sum(totals: &BTreeMap<SeriesKey, SeriesTotal>, metric: &str, names: &[&str]) -> (f64, f64) {
+    let matches = |(name, _, dimensions): &SeriesKey| name == metric && dimensions.keys().eq(names);
+    let matching = totals.iter().filter(|(key, _)| matches(key));
+    matching.fold((0.0, 0.0), |(count, sum), (_, total)| (count + total.count, sum + total.sum))
 }
 
-/// The value at this rank.
+/// Returns a percentile of a series.
 fn percentile(total: &SeriesTotal, share: f64) -> f64 {
     let mut values: Vec<_> = total.buckets.iter().flat_map(|bucket| bucket.values.clone()).collect();
     values.sort_by(|left, right| left.0.total_cmp(&right.0));
@@ -131,10 +133,10 @@ fn percentile(total: &SeriesTotal, share: f64) -> f64 {
             return value;
         }
     }
-    panic!("{total:?} has not all of its values")
+    panic!("{total:?} has no complete values")
 }
 
-/// Requests of all kinds for the host that is measured, and what a stranger sends; gives how many of the former.
+/// Sends requests of all kinds to the measured host, and requests to other hosts. Returns the number of the former.
 async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
     let kinds = [
         ("/status/200", 20),
@@ -155,35 +157,36 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> u32 {
         for n in 0..times {
             let host = ["example.com", "EXAMPLE.com", "example.com:8080", "Example.Com:80"][n % 4];
             let method = [Method::GET, Method::POST, Method::DELETE][n % 3].clone();
-            requests.push(Request::new(method, host, path));
+            requests.push(ClientRequest::new(method, host, path));
         }
     }
     for path in ["/grpc/0", "/grpc/0", "/grpc/5", "/refused"] {
-        let request = Request::new(Method::POST, "example.com", path);
+        let request = ClientRequest::new(Method::POST, "example.com", path);
         requests.push(request.header("content-type", "application/grpc+proto"));
     }
-    // Milliseconds, and how many requests take so long: long enough for the two clocks to stop at different moments.
+    // Durations in milliseconds, and the number of requests with each. They are long, because the sender and Envoy's
+    // stats measure the end of a request at slightly different times.
     for (millis, times) in [(50, 500), (120, 200), (400, 40)] {
         let path = format!("/sleep/{millis}");
-        requests.extend((0..times).map(|_| Request::get("example.com", &path)));
+        requests.extend((0..times).map(|_| ClientRequest::get("example.com", &path)));
     }
     let count = requests.len();
-    let strangers = (0..200).map(|n| Request::get(&format!("host{n}.example.com"), "/status/200"));
-    requests.extend(strangers);
+    let other_hosts = (0..200).map(|n| ClientRequest::get(&format!("host{n}.example.com"), "/status/200"));
+    requests.extend(other_hosts);
     load(pair.address(), 32, requests).await;
-    let asked = upstream.seen().len();
+    let before = upstream.requests().len();
     let left = raw::send(pair.address(), b"GET /hang HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
-    eventually("the upstream has the request", Duration::from_secs(5), async || {
-        if upstream.seen().len() > asked { Ok(()) } else { Err("it has not") }
+    eventually("the upstream received the request", Duration::from_secs(5), async || {
+        if upstream.requests().len() > before { Ok(()) } else { Err("it has not") }
     })
     .await;
     drop(left);
     u32::try_from(count).unwrap() + 1
 }
 
-async fn tells_what_the_sender_tells(name: &str) {
+async fn publishes_the_same_metrics_as_the_sender(name: &str) {
     let ((loggers, rules), (mut more_loggers, more_rules)) = (example(name), added());
-    if name == BY_EXPRESSIONS {
+    if name == WITH_CEL {
         for logger in &mut more_loggers {
             let fields = logger["typed_config"].as_object_mut().unwrap();
             let scope = fields.remove("stats_scope").unwrap();
@@ -200,7 +203,7 @@ async fn tells_what_the_sender_tells(name: &str) {
         "rules": rules.iter().chain(&more_rules).collect::<Vec<_>>(),
     });
 
-    let (admin, upstream) = (Relay::start().await, Upstream::start().await);
+    let (admin, upstream) = (TcpRelay::start().await, Upstream::start().await);
     let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let listener = Listener::new("main")
         .with("access_log", [loggers, more_loggers].concat().into())
@@ -221,72 +224,76 @@ async fn tells_what_the_sender_tells(name: &str) {
         ..Setup::default()
     })
     .await;
-    // What comes before the first answer counts too.
+    // Requests before the first poll also count.
     let requests = f64::from(send_all_kinds(&pair, &upstream).await);
-    admin.lead_to(pair.envoy.admin().address());
+    admin.set_target(pair.envoy.admin().address());
 
-    let (sender, native) = eventually("both tell of all requests", LIMIT, async || {
+    let (sender, native) = eventually("both publish all requests", LIMIT, async || {
         let [sender, native] = [NAMESPACE, NATIVE].map(|namespace| totals(&pair.cloudwatch, namespace));
-        let told = [&sender, &native].map(|totals| sum(totals, "RequestCount", &["host"]));
+        let actual = [&sender, &native].map(|totals| sum(totals, "RequestCount", &["host"]));
         let counts = |metric: &str| [&sender, &native].map(|totals| sum(totals, metric, &["host"]).0);
         let others = ["TargetResponseTime", "ResponseBytes", "RequestBytes", "BufferSize", "RetryCount"].map(counts);
         let latency = sum(&native, "Latency", &["host"]).0;
-        let is_all = told == [(requests, requests); 2]
-            && others.iter().all(|told| told[0] == told[1])
+        let is_all = actual == [(requests, requests); 2]
+            && others.iter().all(|actual| actual[0] == actual[1])
             && latency == requests - 1.0;
-        let message = format!("{requests} requests: {told:?}, {others:?}, {latency}");
+        let message = format!("{requests} requests: {actual:?}, {others:?}, {latency}");
         if is_all { Ok((sender, native)) } else { Err(message) }
     })
     .await;
-    let is_told = |key: &&Key| by_all_sets.contains(&key.0) || key.2.len() == 1;
-    for (key, total) in sender.iter().filter(|(key, _)| is_told(key)) {
+    let is_published = |key: &&SeriesKey| by_all_sets.contains(&key.0) || key.2.len() == 1;
+    for (key, total) in sender.iter().filter(|(key, _)| is_published(key)) {
         let left = key.2.get("status").is_some_and(|status| status == "0");
         let mut count = total.count;
         if key.0 == "Latency" {
-            // The one that the client left has no end of an answer.
+            // The request whose client disconnected has no end of the response.
             if left {
                 assert!(!native.contains_key(key), "{key:?}");
                 continue;
             }
             count -= f64::from(u8::from(key.2.len() == 1));
         }
-        let told = native.get(key).unwrap_or_else(|| panic!("native mode has no {key:?}"));
-        assert_eq!(told.count, count, "{key:?}");
+        let actual = native.get(key).unwrap_or_else(|| panic!("native mode does not publish {key:?}"));
+        assert_eq!(actual.count, count, "{key:?}");
         if key.1 == "Count" {
-            assert_eq!((told.sum, told.min, told.max), (total.sum, total.min, total.max), "{key:?}");
+            assert_eq!((actual.sum, actual.min, actual.max), (total.sum, total.min, total.max), "{key:?}");
         } else if count > 100.0 {
             for share in [0.1, 0.5, 0.9, 0.99] {
-                let (exact, native) = (percentile(total, share), percentile(told, share));
-                // A bucket of Envoy's is within 5 % of its middle, and both then become CloudWatch's values.
+                let (exact, native) = (percentile(total, share), percentile(actual, share));
+                // Envoy's buckets are within 5 % of their middle, and both sides round values for CloudWatch.
                 let bound = exact * 0.08 + 2.0;
-                assert!((native - exact).abs() <= bound, "p{} of {key:?}: {native}, not {exact}", share * 100.0);
+                assert!(
+                    (native - exact).abs() <= bound,
+                    "p{} of {key:?}: expected {exact}, got {native}",
+                    share * 100.0
+                );
             }
-            assert!((told.sum - total.sum).abs() <= 0.05 * total.sum, "{key:?}: {} {}", told.sum, total.sum);
+            assert!((actual.sum - total.sum).abs() <= 0.05 * total.sum, "{key:?}: {} {}", actual.sum, total.sum);
         }
     }
     assert!(native.keys().all(|key| sender.contains_key(key)), "{native:?}");
-    let told: BTreeSet<_> = native.keys().map(|(name, ..)| name.clone()).collect();
-    assert_eq!(told, metrics);
-    // No stat is a stranger's.
+    let actual: BTreeSet<_> = native.keys().map(|(name, ..)| name.clone()).collect();
+    assert_eq!(actual, metrics);
+    // Other hosts have no stats.
     let stats = pair.envoy.admin().stats("^acpw\\.").await;
     assert!(!stats.is_empty() && stats.keys().all(|name| name.contains(".host.example.com.")), "{stats:#?}");
     assert!(pair.cloudwatch.calls().iter().all(|call| call.is_stored), "{:?}", pair.cloudwatch.calls());
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn native_mode_tells_what_the_sender_tells() {
-    tells_what_the_sender_tells(BY_TRANSFORMATION).await;
+async fn native_mode_publishes_the_same_metrics_as_the_sender() {
+    publishes_the_same_metrics_as_the_sender(WITH_TRANSFORM_STAT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn native_mode_by_expressions_tells_what_the_sender_tells() {
-    tells_what_the_sender_tells(BY_EXPRESSIONS).await;
+async fn native_mode_with_cel_publishes_the_same_metrics_as_the_sender() {
+    publishes_the_same_metrics_as_the_sender(WITH_CEL).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_envoy_keeps_anyway_is_told_by_groups() {
-    let (admin, upstream) = (Relay::start().await, Upstream::start().await);
+async fn groups_publish_envoys_built_in_stats() {
+    let (admin, upstream) = (TcpRelay::start().await, Upstream::start().await);
     let envoy_stats = json!({
         "cluster_name": "envoy_admin",
         "metric_namespace": NATIVE,
@@ -301,7 +308,7 @@ async fn what_envoy_keeps_anyway_is_told_by_groups() {
         ..Setup::default()
     })
     .await;
-    admin.lead_to(pair.envoy.admin().address());
+    admin.set_target(pair.envoy.admin().address());
 
     let key = |metric: &str, unit: &str, of: &[(&str, &str)]| {
         let dimensions = of.iter().chain(&[("ServiceName", "shop")]);
@@ -310,16 +317,16 @@ async fn what_envoy_keeps_anyway_is_told_by_groups() {
     let cluster = [("Cluster", "upstream")];
     let mut sent = 0u32;
     for (times, path) in [(30, "/status/200"), (20, "/status/503")] {
-        // Everything that was counted before is published before the counters are set to zero.
+        // All earlier counts are published before this resets the counters.
         pair.envoy.admin().post("/reset_counters").await;
-        let requests = (0..times).map(|_| Request::get("example.com", path)).collect();
+        let requests = (0..times).map(|_| ClientRequest::get("example.com", path)).collect();
         load(pair.address(), 4, requests).await;
         sent += times;
         let sent = f64::from(sent);
-        eventually("all requests are told", LIMIT, async || {
+        eventually("all requests are published", LIMIT, async || {
             let totals = totals(&pair.cloudwatch, NATIVE);
-            let of = |key: &Key| totals.get(key).map_or((0.0, 0.0), |total| (total.count, total.sum));
-            let told = [
+            let of = |key: &SeriesKey| totals.get(key).map_or((0.0, 0.0), |total| (total.count, total.sum));
+            let actual = [
                 of(&key("UpstreamRequestCount", "Count", &cluster)),
                 of(&key("DownstreamRequestCount", "Count", &[("StatPrefix", "main")])),
             ];
@@ -327,7 +334,11 @@ async fn what_envoy_keeps_anyway_is_told_by_groups() {
                 of(&key("UpstreamResponseTime", "Milliseconds", &cluster)).0,
                 of(&key("DownstreamLatency", "Milliseconds", &[("StatPrefix", "main")])).0,
             ];
-            if told == [(sent, sent); 2] && times == [sent; 2] { Ok(()) } else { Err(format!("{told:?} {times:?}")) }
+            if actual == [(sent, sent); 2] && times == [sent; 2] {
+                Ok(())
+            } else {
+                Err(format!("{actual:?} {times:?}"))
+            }
         })
         .await;
     }
@@ -340,18 +351,18 @@ async fn what_envoy_keeps_anyway_is_told_by_groups() {
     assert!(of("UpstreamConnections", "Count", &cluster).max >= 1.0);
     assert!(of("MemoryAllocated", "Bytes", &[]).min > 1e6);
     assert!(of("Uptime", "Seconds", &[]).max >= 1.0);
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn virtual_clusters_are_told_by_their_group() {
-    let (admin, upstream) = (Relay::start().await, Upstream::start().await);
+async fn the_virtual_host_group_publishes_virtual_clusters() {
+    let (admin, upstream) = (TcpRelay::start().await, Upstream::start().await);
     let nowhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let of_prefix =
         |name, prefix| json!({ "name": name, "headers": [{ "name": ":path", "string_match": { "prefix": prefix } }] });
     let route = |prefix, action| json!({ "match": { "prefix": prefix }, "route": action });
     let retry = json!({ "retry_on": "5xx", "num_retries": 1 });
-    // Virtual hosts are mostly named by what they serve, with dots.
+    // The names of virtual hosts often contain dots.
     let virtual_host = json!({
         "name": "shop.example.com",
         "domains": ["*"],
@@ -392,12 +403,12 @@ async fn virtual_clusters_are_told_by_their_group() {
         ("/direct", 2),
         ("/bytes/5", 6),
     ];
-    let requests = kinds.iter().flat_map(|(path, times)| (0..*times).map(|_| Request::get("example.com", path)));
+    let requests = kinds.iter().flat_map(|(path, times)| (0..*times).map(|_| ClientRequest::get("example.com", path)));
     load(pair.address(), 4, requests.collect()).await;
-    admin.lead_to(pair.envoy.admin().address());
+    admin.set_target(pair.envoy.admin().address());
 
-    // A request counts once, however often it was tried, and one that no upstream has seen counts too. What Envoy answers
-    // itself has no stats, and what took too long no time.
+    // A request counts once, even if it was retried or did not reach an upstream. Direct responses have no stats, and
+    // requests that timed out have no response time.
     let expected = [
         ("status", "HTTPCode_2XX_Count", 5.0),
         ("status", "HTTPCode_3XX_Count", 3.0),
@@ -423,20 +434,20 @@ async fn virtual_clusters_are_told_by_their_group() {
         let dimensions = dimensions.map(|(name, value)| (name.to_owned(), value.to_owned()));
         (format!("VirtualHost{metric}"), unit.to_owned(), BTreeMap::from(dimensions))
     };
-    let expected: BTreeMap<Key, f64> = expected.map(|(name, metric, count)| (key(name, metric), count)).into();
-    eventually("all virtual clusters are told", LIMIT, async || {
-        let told = totals(&pair.cloudwatch, NATIVE).into_iter().map(|(key, total)| (key, total.count));
-        let told: BTreeMap<_, _> = told.collect();
-        if told == expected { Ok(()) } else { Err(format!("{told:#?}")) }
+    let expected: BTreeMap<SeriesKey, f64> = expected.map(|(name, metric, count)| (key(name, metric), count)).into();
+    eventually("all virtual clusters are published", LIMIT, async || {
+        let actual = totals(&pair.cloudwatch, NATIVE).into_iter().map(|(key, total)| (key, total.count));
+        let actual: BTreeMap<_, _> = actual.collect();
+        if actual == expected { Ok(()) } else { Err(format!("{actual:#?}")) }
     })
     .await;
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_with_dots_counts_once_under_its_whole_name() {
+async fn a_cluster_name_with_dots_is_counted_once() {
     const DOTTED: &str = "outbound|443||graph.example.com";
-    let (admin, upstream) = (Relay::start().await, Upstream::start().await);
+    let (admin, upstream) = (TcpRelay::start().await, Upstream::start().await);
     let rule = |name: &str, pattern: &str| json!({ "counter": pattern, "metrics": [name] });
     let envoy_stats = json!({
         "cluster_name": "envoy_admin",
@@ -460,25 +471,25 @@ async fn a_cluster_with_dots_counts_once_under_its_whole_name() {
     })
     .await;
     let requests = ["/status/200", "/status/200", "/status/503", "/bytes/5"];
-    load(pair.address(), 2, requests.iter().map(|path| Request::get("example.com", path)).collect()).await;
-    admin.lead_to(pair.envoy.admin().address());
-    let counted = |totals: &BTreeMap<Key, SeriesTotal>, metric: &str| {
+    load(pair.address(), 2, requests.iter().map(|path| ClientRequest::get("example.com", path)).collect()).await;
+    admin.set_target(pair.envoy.admin().address());
+    let counted = |totals: &BTreeMap<SeriesKey, SeriesTotal>, metric: &str| {
         let of = totals.iter().filter(|((name, ..), _)| name == metric);
         let own = of.filter(|((.., dimensions), _)| ["upstream", DOTTED].contains(&dimensions["Cluster"].as_str()));
         own.map(|((.., dimensions), total)| (dimensions["Cluster"].clone(), total.sum)).collect::<BTreeMap<_, _>>()
     };
     let expected = BTreeMap::from([(DOTTED.to_owned(), 3.0), ("upstream".to_owned(), 1.0)]);
-    eventually("all requests are counted", LIMIT, async || {
+    eventually("all clusters are published", LIMIT, async || {
         let totals = totals(&pair.cloudwatch, NATIVE);
-        let told = ["UpstreamRequestCount", "Any", "Part"].map(|metric| counted(&totals, metric));
-        if told.iter().all(|told| *told == expected) { Ok(()) } else { Err(format!("{told:?}")) }
+        let actual = ["UpstreamRequestCount", "Any", "Part"].map(|metric| counted(&totals, metric));
+        if actual.iter().all(|actual| *actual == expected) { Ok(()) } else { Err(format!("{actual:?}")) }
     })
     .await;
     let totals = totals(&pair.cloudwatch, NATIVE);
-    // Envoy counts each request in the part `internal` or `external` too, and no cluster is named after these.
+    // Envoy also counts each request in the stats `internal` or `external`, which must not be taken for cluster names.
     let mut clusters = totals.keys().filter_map(|(.., dimensions)| dimensions.get("Cluster"));
     assert!(clusters.all(|name| !name.ends_with(".external") && !name.ends_with(".internal")), "{:?}", totals.keys());
     let mut parts = totals.keys().filter_map(|(.., dimensions)| dimensions.get("part"));
     assert!(parts.all(|part| ["internal", "external"].contains(&part.as_str())), "{:?}", totals.keys());
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }

@@ -1,4 +1,4 @@
-//! Prometheus' exporter for machines, as Debian has it, scraped through a real Envoy.
+//! A real Envoy scrapes Prometheus' node exporter.
 
 #![allow(
     clippy::indexing_slicing,
@@ -13,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-use e2e::{Connection, Pair, Request, Setup, eventually, installation};
+use e2e::{ClientRequest, Connection, Pair, Setup, eventually, installation};
 use local_cloudwatch::SeriesTotal;
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// An exporter that ends when it is dropped.
+/// A running exporter. Dropping it stops it.
 struct Exporter {
     process: Child,
     address: SocketAddr,
@@ -35,9 +35,9 @@ impl Exporter {
             .spawn()
             .unwrap();
         let exporter = Self { process, address };
-        eventually("the exporter answers", LIMIT, async || {
+        eventually("the exporter responds", LIMIT, async || {
             Connection::new(exporter.address)
-                .send(&Request::get("exporter", "/"))
+                .send(&ClientRequest::get("exporter", "/"))
                 .await
                 .map_err(|error| error.to_string())
         })
@@ -46,8 +46,8 @@ impl Exporter {
     }
 
     async fn page(&self) -> String {
-        let answer = Connection::new(self.address).send(&Request::get("exporter", "/metrics")).await.unwrap();
-        String::from_utf8(answer.body.to_vec()).unwrap()
+        let response = Connection::new(self.address).send(&ClientRequest::get("exporter", "/metrics")).await.unwrap();
+        String::from_utf8(response.body.to_vec()).unwrap()
     }
 }
 
@@ -58,14 +58,14 @@ impl Drop for Exporter {
     }
 }
 
-/// The number of one line of an exposition.
+/// Returns the number in the line that starts with `line`.
 fn number(page: &str, line: &str) -> f64 {
     let found = page.lines().find_map(|candidate| candidate.strip_prefix(line));
     found.unwrap_or_else(|| panic!("no {line} in {page}")).trim().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_is_published_as_its_exporter_tells() {
+async fn published_metrics_match_the_exporter() {
     let exporter = Exporter::start().await;
     let before = exporter.page().await;
     let rule = |metric: &str, dimension: &str, label: &str| json!({ "metric": metric, "dimensions": { dimension: { "label": label } } });
@@ -79,7 +79,7 @@ async fn a_machine_is_published_as_its_exporter_tells() {
                 { "metric": "node_boot_time_seconds" },
                 { "metric": "go_gc_duration_seconds", "name": "GarbageCollection" },
                 rule("promhttp_metric_handler_requests_total", "Code", "code"),
-                // Many more, each under its own name: nothing of it may be refused.
+                // Many further metrics, of which CloudWatch must not reject any.
                 { "metric": "node_n*", "unit": "None", "combine": "samples" },
             ],
         }] }),
@@ -89,13 +89,13 @@ async fn a_machine_is_published_as_its_exporter_tells() {
     .await;
     let find = |name: &str, value: Option<&str>| {
         let mut totals = pair.cloudwatch.totals("Machine").into_iter();
-        let is_it = |total: &SeriesTotal| {
+        let matches = |total: &SeriesTotal| {
             total.metric_name == name && total.dimensions.values().next().map(String::as_str) == value
         };
-        totals.find(is_it)
+        totals.find(matches)
     };
-    let allocated = eventually("it allocates memory for a while", LIMIT, async || {
-        let stats = pair.envoy.admin().acpw().await;
+    let allocated = eventually("five increases of allocated memory are published", LIMIT, async || {
+        let stats = pair.envoy.admin().module_stats().await;
         let allocated = find("go_memstats_alloc_bytes_total", None).filter(|allocated| allocated.count >= 5.0);
         allocated.ok_or_else(|| format!("{stats:#?}"))
     })
@@ -113,15 +113,15 @@ async fn a_machine_is_published_as_its_exporter_tells() {
         let total = find(name, None).unwrap();
         assert_eq!((total.min, total.max, total.unit.as_str()), (number(&before, line), number(&after, line), unit));
     }
-    // Each scrape but the last is counted by the next.
+    // Each scrape is counted in the next one.
     let scrapes = find("promhttp_metric_handler_requests_total", Some("200")).unwrap();
     assert_eq!((scrapes.min, scrapes.unit.as_str()), (1.0, "Count"));
-    // One scrape more for each page that was read here.
+    // This test requested the page once in between.
     assert!(scrapes.sum <= scrapes.count + 1.0, "{scrapes:?}");
     let names: std::collections::BTreeSet<_> =
         pair.cloudwatch.totals("Machine").into_iter().map(|total| total.metric_name).collect();
     assert!(names.len() > 30, "{names:?}");
-    let stats = pair.envoy.admin().acpw().await;
+    let stats = pair.envoy.admin().module_stats().await;
     assert_eq!((stats["receiver.sources.failed"], stats["receiver.dropped.invalid"]), (0, 0), "{stats:#?}");
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }

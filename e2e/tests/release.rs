@@ -1,10 +1,10 @@
-//! The modules say which release they are of.
+//! The modules log their release.
 
 #![allow(clippy::expect_used, reason = "a failed test may panic, in its helpers too")]
 
-use e2e::{Gateway, GatewaySetup, Pair, Setup};
+use e2e::{GatewaySetup, GatewayStack, Pair, Setup};
 
-/// Returns what a module says of itself in a log: its version, and the commit that it was built from.
+/// Returns the version and the commit that a module logged.
 fn release<'a>(log: &'a str, module: &str) -> (&'a str, &'a str) {
     let (_, line) = log.split_once(&format!("acpw {module}: ")).expect("a line of the module");
     let mut words = line.split(' ');
@@ -15,11 +15,11 @@ fn release<'a>(log: &'a str, module: &str) -> (&'a str, &'a str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_module_logs_its_version_and_commit() {
     let pair = Pair::start(Setup::default()).await;
-    let gateway = Gateway::start(GatewaySetup::default()).await;
+    let gateway = GatewayStack::start(GatewaySetup::default()).await;
     let (pair, gateway) = (pair.envoy.log(), gateway.envoy.log());
     let releases = [(&pair, "sender"), (&pair, "receiver"), (&gateway, "gateway"), (&gateway, "receiver")];
     let releases = releases.map(|(log, module)| release(log, module));
-    assert_eq!(releases, [releases[0]; 4], "the modules are of one release");
+    assert_eq!(releases, [releases[0]; 4], "the modules log different releases");
     let (version, commit) = releases[0];
     assert_eq!(version, env!("CARGO_PKG_VERSION"));
     let digits = commit.trim_end_matches("-dirty");

@@ -1,9 +1,10 @@
-//! What the client asked for is counted, whatever a route makes of it, and whatever the client says of itself.
+//! Requests are counted with the original host and path, even if a route rewrites them or a client sends misleading
+//! headers.
 
-use e2e::{Listener, Pair, Request, Route, Seen, SenderAttachment, Setup, Upstream, counts, series};
+use e2e::{ClientRequest, Listener, Pair, Route, SeenRequest, SenderAttachment, Setup, Upstream, counts, series};
 use serde_json::{Value, json};
 
-async fn the_original_counts(sender_attachment: SenderAttachment) {
+async fn the_original_host_and_path_are_counted(sender_attachment: SenderAttachment) {
     let upstream = Upstream::start().await;
     let rewriting = |prefix| Route::cluster(prefix, "upstream").with("prefix_rewrite", "/inner");
     let pattern = json!({ "pattern": { "regex": "^/regex/" }, "substitution": "/inner/" });
@@ -25,11 +26,11 @@ async fn the_original_counts(sender_attachment: SenderAttachment) {
 
     let paths = ["/both/a?b", "/path/a?b", "/regex/a?b", "/host/a?b", "/header/a?b"];
     for path in paths {
-        // Its host becomes one that matches, but the client did not ask for it.
-        assert_eq!(pair.send(Request::get("outer.example", path).header("x-host", "example.com")).await, 200);
-        assert_eq!(pair.send(Request::get("example.com", path).header("x-host", "inner.example")).await, 200);
+        // The route rewrites the host to one that matches, but the original host does not.
+        assert_eq!(pair.send(ClientRequest::get("outer.example", path).header("x-host", "example.com")).await, 200);
+        assert_eq!(pair.send(ClientRequest::get("example.com", path).header("x-host", "inner.example")).await, 200);
     }
-    let rewritten = |host: &str, path: &str| Seen { host: host.to_owned(), path: path.to_owned() };
+    let rewritten = |host: &str, path: &str| SeenRequest { host: host.to_owned(), path: path.to_owned() };
     let expected = [
         rewritten("inner.example", "/inner/a?b"),
         rewritten("example.com", "/inner/a?b"),
@@ -37,25 +38,25 @@ async fn the_original_counts(sender_attachment: SenderAttachment) {
         rewritten("inner.example", "/host/a?b"),
         rewritten("inner.example", "/header/a?b"),
     ];
-    let for_example_com: Vec<_> = upstream.seen().into_iter().skip(1).step_by(2).collect();
+    let for_example_com: Vec<_> = upstream.requests().into_iter().skip(1).step_by(2).collect();
     assert_eq!(for_example_com, expected);
 
-    let asked = ["/both/a", "/path/a", "/regex/a", "/host/a", "/header/a"];
-    let expected = counts(asked.map(|path| series("example.com", "GET", path, 200)));
-    assert_eq!(pair.settled(5).await, expected);
+    let original = ["/both/a", "/path/a", "/regex/a", "/host/a", "/header/a"];
+    let expected = counts(original.map(|path| series("example.com", "GET", path, 200)));
+    assert_eq!(pair.wait_until_stored(5).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_counts_the_original_host_and_path() {
-    the_original_counts(SenderAttachment::HttpFilter).await;
+    the_original_host_and_path_are_counted(SenderAttachment::HttpFilter).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_logger_counts_the_original_host_and_path() {
-    the_original_counts(SenderAttachment::AccessLogger).await;
+    the_original_host_and_path_are_counted(SenderAttachment::AccessLogger).await;
 }
 
-async fn a_client_is_not_believed(sender_attachment: SenderAttachment, edge: &[(&str, Value)]) {
+async fn original_headers_from_a_client_are_ignored(sender_attachment: SenderAttachment, edge: &[(&str, Value)]) {
     let upstream = Upstream::start().await;
     let listener = Listener::new("main")
         .route(Route::cluster("/host", "upstream").with("host_rewrite_literal", "inner.example"))
@@ -70,25 +71,25 @@ async fn a_client_is_not_believed(sender_attachment: SenderAttachment, edge: &[(
     let mut pair = Pair::start(setup).await;
     for path in ["/direct", "/host"] {
         for (host, original) in [("example.com", "example.net"), ("example.net", "example.com")] {
-            let request = Request::get(host, path);
+            let request = ClientRequest::get(host, path);
             let lying = request.header("x-envoy-original-host", original).header("x-envoy-original-path", "/invented");
             assert_eq!(pair.send(lying).await, 200);
         }
     }
     let expected = counts(["/direct", "/host"].map(|path| series("example.com", "GET", path, 200)));
-    assert_eq!(pair.settled(2).await, expected);
+    assert_eq!(pair.wait_until_stored(2).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_does_not_believe_a_client_about_the_original() {
-    a_client_is_not_believed(SenderAttachment::HttpFilter, &[]).await;
+async fn a_filter_ignores_original_headers_from_a_client() {
+    original_headers_from_a_client_are_ignored(SenderAttachment::HttpFilter, &[]).await;
 }
 
-/// An access logger sees the headers as they are at the end. From clients outside, Envoy removes its own first, when it
-/// is told to tell them by their addresses.
+/// An access logger sees the final headers. Envoy removes its own headers from requests of external clients if it
+/// identifies them by their addresses.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_access_logger_at_the_edge_does_not_believe_a_client_about_the_original() {
-    let nobody_inside = json!({ "cidr_ranges": [{ "address_prefix": "10.0.0.0", "prefix_len": 8 }] });
-    let edge = [("use_remote_address", json!(true)), ("internal_address_config", nobody_inside)];
-    a_client_is_not_believed(SenderAttachment::AccessLogger, &edge).await;
+async fn an_access_logger_at_the_edge_ignores_original_headers_from_a_client() {
+    let internal_addresses = json!({ "cidr_ranges": [{ "address_prefix": "10.0.0.0", "prefix_len": 8 }] });
+    let edge = [("use_remote_address", json!(true)), ("internal_address_config", internal_addresses)];
+    original_headers_from_a_client_are_ignored(SenderAttachment::AccessLogger, &edge).await;
 }

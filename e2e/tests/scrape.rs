@@ -1,4 +1,4 @@
-//! Prometheus endpoints, scraped by a real Envoy, at the far end.
+//! A real Envoy scrapes Prometheus endpoints.
 
 #![allow(
     clippy::indexing_slicing,
@@ -10,15 +10,16 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use e2e::{
-    Bootstrap, Connection, Envoy, Exposer, Listener, Pair, Request, Route, Setup, Upstream, eventually, installation,
+    Bootstrap, ClientRequest, Connection, Envoy, Listener, MetricsServer, Pair, Route, Setup, Upstream, eventually,
+    installation,
 };
 use local_cloudwatch::{LocalCloudWatch, SeriesTotal};
 use serde_json::{Value, json};
 
-/// How long data may take to arrive at CloudWatch.
+/// Timeout for data to arrive at CloudWatch.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// The metrics that imgproxy 3 documents, and some of its client library's own.
+/// The metrics that imgproxy 3 documents, and some metrics of its client library.
 const IMGPROXY_3: &str = r#"# HELP buffer_default_size_bytes A gauge of the buffer default size in bytes.
 # TYPE buffer_default_size_bytes gauge
 buffer_default_size_bytes{type="download"} 65536
@@ -114,15 +115,15 @@ workers 8
 workers_utilization 37.5
 "#;
 
-/// The text of imgproxy 3 after so many downloads below each bound.
+/// Returns the text of imgproxy 3 with these cumulative bucket counts and this sum.
 fn imgproxy_3(buckets: [u32; 4], sum: f64) -> String {
-    let text = (1..).zip(buckets).fold(IMGPROXY_3.to_owned(), |text, (at, count): (u32, u32)| {
-        text.replace(&format!("{{B{at}}}"), &count.to_string())
+    let text = (1..).zip(buckets).fold(IMGPROXY_3.to_owned(), |text, (index, count): (u32, u32)| {
+        text.replace(&format!("{{B{index}}}"), &count.to_string())
     });
     text.replace("{BS}", &sum.to_string())
 }
 
-/// The key `scrape` of envoy/imgproxy.yaml, asked every second.
+/// Returns the value of `scrape` in envoy/imgproxy.yaml, with an interval of one second.
 fn example() -> Value {
     let text = fs::read_to_string(installation::root().join("envoy/imgproxy.yaml")).unwrap();
     let (_, configuration) = text.split_once("value: |\n").unwrap();
@@ -132,7 +133,7 @@ fn example() -> Value {
     scrape
 }
 
-/// Everything stored in a namespace, by name and dimensions.
+/// Returns the stored series of a namespace by name, dimensions and unit.
 fn totals(cloudwatch: &LocalCloudWatch, namespace: &str) -> BTreeMap<String, SeriesTotal> {
     let totals = cloudwatch.totals(namespace).into_iter();
     totals
@@ -143,22 +144,26 @@ fn totals(cloudwatch: &LocalCloudWatch, namespace: &str) -> BTreeMap<String, Ser
         .collect()
 }
 
-/// Waits until `is_so`, and gives what is stored then.
+/// Waits until the stored series meet a condition, and returns them.
 async fn stored(
     pair: &Pair,
     namespace: &str,
-    is_so: impl Fn(&BTreeMap<String, SeriesTotal>) -> bool,
+    is_met: impl Fn(&BTreeMap<String, SeriesTotal>) -> bool,
 ) -> BTreeMap<String, SeriesTotal> {
     eventually("the metrics are stored", LIMIT, async || {
         let totals = totals(&pair.cloudwatch, namespace);
-        if is_so(&totals) { Ok(totals) } else { Err(format!("{totals:#?}\n{:#?}", pair.envoy.admin().acpw().await)) }
+        if is_met(&totals) {
+            Ok(totals)
+        } else {
+            Err(format!("{totals:#?}\n{:#?}", pair.envoy.admin().module_stats().await))
+        }
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn imgproxy_arrives_as_it_documents_itself_beside_targets_that_hang_and_lie() {
-    let exposer = Exposer::start(&imgproxy_3([1, 1, 1, 2], 9_000.0)).await;
+async fn imgproxy_is_scraped_exactly_next_to_failing_targets() {
+    let exposer = MetricsServer::start(&imgproxy_3([1, 1, 1, 2], 9_000.0)).await;
     let upstream = Upstream::start().await;
     let mut scrape = example();
     let bad = ["/hang", "/bytes/100000", "/status/500", "/reset"].map(|path| {
@@ -172,8 +177,9 @@ async fn imgproxy_arrives_as_it_documents_itself_beside_targets_that_hang_and_li
         ..Setup::default()
     })
     .await;
-    eventually("it is scraped", LIMIT, async || if exposer.told() > 0 { Ok(()) } else { Err("not yet") }).await;
-    // Of 7 more buffers, 4 are of up to 1 KiB, and 1 is above 4 KiB.
+    eventually("the target is scraped", LIMIT, async || if exposer.responses() > 0 { Ok(()) } else { Err("not yet") })
+        .await;
+    // Of 7 further buffers, 4 have up to 1 KiB, and 2 have more than 4 KiB.
     exposer.set(&imgproxy_3([5, 6, 7, 9], 9_000.0 + 17_408.0));
 
     let is_there = |totals: &BTreeMap<String, SeriesTotal>| {
@@ -199,13 +205,13 @@ async fn imgproxy_arrives_as_it_documents_itself_beside_targets_that_hang_and_li
     assert_eq!(totals.len(), gauges.len() + 1, "{totals:#?}");
     let size = &totals["BufferSize BufferType=download ServiceName=thumbnails Bytes"];
     assert_eq!((size.count, size.sum), (7.0, 17_408.0));
-    // Five in the middle of their buckets; what is left is above 4 KiB.
+    // Values are in the middle of their buckets; the rest of the sum is above 4 KiB.
     let rest = (17_408.0 - 4.0 * 512.0 - 1_536.0 - 3_072.0) / 1.0;
     let mut values: Vec<_> = size.buckets.iter().flat_map(|bucket| bucket.values.clone()).collect();
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     assert_eq!(values, [(512.0, 4.0), (1_536.0, 1.0), (3_072.0, 1.0), (rest, 1.0)]);
 
-    // Version 4 has other names for some.
+    // Version 4 renamed some metrics.
     exposer.set(IMGPROXY_4);
     let before = totals["RequestsInProgress ServiceName=thumbnails Count"].count;
     let requests = "RequestsInProgress ServiceName=thumbnails Count";
@@ -214,13 +220,13 @@ async fn imgproxy_arrives_as_it_documents_itself_beside_targets_that_hang_and_li
     assert_eq!((totals[utilization].max, totals[utilization].count), (37.5, totals[requests].count));
     assert_eq!((totals[utilization].sum, totals.len()), (37.5 * totals[requests].count, gauges.len() + 1));
 
-    let stats = pair.envoy.admin().acpw().await;
+    let stats = pair.envoy.admin().module_stats().await;
     assert!(stats["receiver.sources.failed"] >= 6, "{stats:#?}");
     assert_eq!(stats["receiver.sources.over_limit"], 0);
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }
 
-/// The number of one line of an exposition.
+/// Returns the number in the line that starts with `line`.
 fn number(page: &str, line: &str) -> f64 {
     let found = page.lines().find_map(|candidate| candidate.strip_prefix(line));
     found.unwrap_or_else(|| panic!("no {line} in {page}")).trim().parse().unwrap()
@@ -233,15 +239,15 @@ async fn another_envoy_is_scraped_exactly() {
     let send = async |times: u32| {
         let mut connection = Connection::new(target.address("main"));
         for _ in 0..times {
-            assert_eq!(connection.send(&Request::get("example.com", "/")).await.unwrap().status, 200);
+            assert_eq!(connection.send(&ClientRequest::get("example.com", "/")).await.unwrap().status, 200);
         }
     };
     const PREFIX: &str = "{envoy_http_conn_manager_prefix=\"main\"}";
     let time = |part: &str| format!("envoy_http_downstream_rq_time_{part}{PREFIX}");
     let page = async || target.admin().page("/stats/prometheus").await.unwrap().1;
-    // A histogram is there when there is something in it, and tells of it every five seconds.
+    // Envoy shows a histogram once it has values, and updates it every five seconds.
     send(5).await;
-    let before = eventually("the histogram is there", LIMIT, async || {
+    let before = eventually("Envoy shows the histogram", LIMIT, async || {
         let page = page().await;
         if page.contains(&format!("{} 5\n", time("count"))) { Ok(page) } else { Err(page) }
     })
@@ -263,8 +269,8 @@ async fn another_envoy_is_scraped_exactly() {
         ..Setup::default()
     })
     .await;
-    eventually("it is scraped", LIMIT, async || {
-        let stats = pair.envoy.admin().acpw().await;
+    eventually("the target is scraped", LIMIT, async || {
+        let stats = pair.envoy.admin().module_stats().await;
         if stats["receiver.sources.answers"] > 0 { Ok(()) } else { Err(format!("{stats:#?}")) }
     })
     .await;
@@ -272,19 +278,18 @@ async fn another_envoy_is_scraped_exactly() {
 
     let (requests, times) = ("Requests Listener=main Count", "Time Listener=main None");
     let totals = stored(&pair, "Target", |totals| {
-        let is_over = |name: &str, least: f64| {
+        let has_reached = |name: &str, least: f64| {
             let total = totals.get(name);
             total.is_some_and(|total| total.sum >= least || total.count >= least && name == times)
         };
-        is_over(requests, 40.0) && is_over(times, 40.0)
+        has_reached(requests, 40.0) && has_reached(times, 40.0)
     })
     .await;
     assert_eq!((totals[requests].sum, totals[times].count), (40.0, 40.0));
     let after = page().await;
     let sum = number(&after, &time("sum")) - number(&before, &time("sum"));
-    // Envoy's sum is of the middles of its own buckets; of those that it tells, a nearer one may be
-    // the nearest possible.
+    // Envoy computes its sum from finer buckets than it exposes, so the sums can only be close.
     assert!((totals[times].sum - sum).abs() <= 0.1 * sum + 1e-6, "{} {sum}", totals[times].sum);
     assert_eq!((totals["Live None"].min, totals["Live None"].max), (1.0, 1.0));
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }

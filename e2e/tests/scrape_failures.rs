@@ -1,5 +1,5 @@
-//! Prometheus endpoints that answer in odd ways or not at all, asked by a real Envoy: what can be
-//! read is published, and the log says what to change about the rest.
+//! A real Envoy scrapes endpoints with unusual responses: readable responses are published, and the log explains how to
+//! fix the others.
 
 #![allow(
     clippy::indexing_slicing,
@@ -25,7 +25,7 @@ use tokio::{
 
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// A server that answers bytes as they are, by the path of the request.
+/// A server that responds with raw bytes, depending on the path.
 struct RawServer {
     address: SocketAddr,
     task: AbortHandle,
@@ -37,7 +37,7 @@ impl RawServer {
         let address = listener.local_addr().unwrap();
         let serve = async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream));
+                tokio::spawn(respond(stream));
             }
         };
         Self { address, task: tokio::spawn(serve).abort_handle() }
@@ -50,7 +50,7 @@ impl Drop for RawServer {
     }
 }
 
-async fn answer(mut stream: TcpStream) {
+async fn respond(mut stream: TcpStream) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         let mut part = [0; 1_024];
@@ -76,12 +76,12 @@ async fn answer(mut stream: TcpStream) {
         "/elsewhere" => {
             b"HTTP/1.1 302 Found\r\nlocation: https://sso.example.com/?secret\r\ncontent-length: 0\r\n\r\n".to_vec()
         }
-        // No line feed at their ends.
+        // Bodies without a final line feed.
         "/length" => page("content-length: 8", b"length 1"),
         "/chunked" => page("transfer-encoding: chunked", b"9\r\nchunked 1\r\n0\r\n\r\n"),
         "/html" => page("content-type: text/html\r\ncontent-length: 6", b"<html>"),
         "/stalled" => page("content-length: 100", b"stalled 1\n"),
-        // A fatal alert of TLS, as a server sends it that reads HTTP.
+        // The fatal TLS alert that a TLS server sends when it receives HTTP.
         "/tls" => b"\x15\x03\x01\x00\x02\x02\x46".to_vec(),
         _ => return,
     };
@@ -92,7 +92,7 @@ async fn answer(mut stream: TcpStream) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn odd_answers_are_read_or_explained() {
+async fn unusual_responses_are_read_or_their_errors_explained() {
     let server = RawServer::start().await;
     let scrape = |path: &str| -> Value {
         json!({ "cluster_name": "odd_app", "path": path, "interval_millisecond": 1_000, "metric_namespace": "Odd",
@@ -107,7 +107,7 @@ async fn odd_answers_are_read_or_explained() {
         ..Setup::default()
     })
     .await;
-    eventually("what can be read is stored", LIMIT, async || {
+    eventually("all readable metrics are stored", LIMIT, async || {
         let totals = pair.cloudwatch.totals("Odd");
         let names = ["compressed", "redirected", "length", "chunked"];
         let is_there = |name: &&str| totals.iter().any(|total| total.metric_name == **name && total.min == 1.0);
@@ -122,7 +122,7 @@ async fn odd_answers_are_read_or_explained() {
         "configure a transport_socket for the cluster",
         "source scrape[8] failed, leaving a gap in its metrics: cluster_name \"nobody\": Envoy has no",
     ];
-    eventually("the log explains the rest", LIMIT, async || {
+    eventually("the log explains all failures", LIMIT, async || {
         let log = pair.envoy.log();
         match lines.iter().find(|line| !log.contains(**line)) {
             None => Ok(()),
@@ -131,5 +131,5 @@ async fn odd_answers_are_read_or_explained() {
     })
     .await;
     assert!(!pair.envoy.log().contains("?secret"));
-    pair.envoy.assert_sound();
+    pair.envoy.assert_healthy();
 }

@@ -1,6 +1,6 @@
-//! What only minutes show: long outages, many updates and shutdowns, and memory that does not grow.
+//! Long tests: outages, many updates and shutdowns, and constant memory.
 //!
-//! `make soak` runs them; `SOAK_SECONDS` is how long the last one loads Envoy (600 by default).
+//! `make soak` runs them. `SOAK_SECONDS` is the duration of the last test (600 by default).
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,8 +15,8 @@ use std::{
 };
 
 use e2e::{
-    Bootstrap, Connection, Connections, Counts, Envoy, Listener, NAMESPACE, Pair, Plugin, ReceiverAttachment, Request,
-    Route, SenderAttachment, Setup, SteadyLoad, counts, eventually, series, stored,
+    Bootstrap, ClientRequest, Connection, ConnectionMode, Envoy, Listener, NAMESPACE, Pair, Plugin, ReceiverAttachment,
+    RequestCounts, Route, SenderAttachment, Setup, SteadyLoad, counts, eventually, series, stored,
 };
 use local_cloudwatch::{DropPoint, Failure, LocalCloudWatch, ServerOptions};
 use serde_json::json;
@@ -25,22 +25,22 @@ use tokio::{
     time::{interval, sleep},
 };
 
-/// Request `n`, where there are so many series.
+/// Returns the path of request `n`, out of `series` paths.
 fn path(n: u64, series: u64) -> String {
     format!("/{}", n % series)
 }
 
-/// How so many requests count.
-fn expected(requests: u64, of: u64) -> Counts {
-    counts((0..requests).map(|n| series("example.com", "GET", &path(n, of), 200)))
+/// Returns the counts of `requests` requests with `series_count` paths.
+fn expected(requests: u64, series_count: u64) -> RequestCounts {
+    counts((0..requests).map(|n| series("example.com", "GET", &path(n, series_count), 200)))
 }
 
 fn steady_load(pair: &Pair, per_second: u64, series: u64) -> SteadyLoad {
-    let request = move |n| Request::get("example.com", &path(n, series));
-    SteadyLoad::start(pair.address(), per_second, Connections::Kept, request)
+    let request = move |n| ClientRequest::get("example.com", &path(n, series));
+    SteadyLoad::start(pair.address(), per_second, ConnectionMode::KeepAlive, request)
 }
 
-/// Memory in megabytes.
+/// Returns the resident memory in megabytes.
 fn resident(envoy: &Envoy) -> u64 {
     envoy.resident_bytes() / 1_000_000
 }
@@ -58,24 +58,24 @@ async fn three_minutes_without_cloudwatch_lose_nothing() {
     let start = resident(&pair.envoy);
     pair.cloudwatch.pause().await;
     sleep(Duration::from_secs(180)).await;
-    let held = pair.envoy.admin().acpw().await;
+    let held = pair.envoy.admin().module_stats().await;
     let during = resident(&pair.envoy);
     pair.cloudwatch.resume().await.unwrap();
     let resumed = Instant::now();
     eventually("CloudWatch is reached again", Duration::from_secs(40), async || {
-        let stats = pair.envoy.admin().acpw().await;
+        let stats = pair.envoy.admin().module_stats().await;
         if stats["receiver.held"] < 500 { Ok(()) } else { Err(format!("{stats:#?}")) }
     })
     .await;
     let recovered = resumed.elapsed();
     let requests = load.stop().await;
-    assert_eq!(pair.settled(requests).await, expected(requests, SERIES));
-    let stats = pair.envoy.admin().acpw().await;
+    assert_eq!(pair.wait_until_stored(requests).await, expected(requests, SERIES));
+    let stats = pair.envoy.admin().module_stats().await;
     assert_eq!(stats["receiver.unknown_outcome"], 0, "{stats:#?}");
     println!(
-        "outage of 180 s: {requests} requests of {SERIES} series, all stored; at its end {} values, {} data, {} bytes \
-         were held; {} attempts in vain; {} calls; recovered after {recovered:.1?}; resident {start} MB before, {during} MB \
-         at its end, {} MB in the end",
+        "outage of 180 s: {requests} requests in {SERIES} series, all stored; at the end of the outage {} values, {} data \
+         and {} bytes were held; {} failed attempts; {} calls; recovered after {recovered:.1?}; resident memory {start} MB \
+         before, {during} MB at the end of the outage, {} MB at the end",
         held["receiver.held"],
         held["receiver.held_series"],
         held["receiver.held_bytes"],
@@ -85,7 +85,7 @@ async fn three_minutes_without_cloudwatch_lose_nothing() {
     );
 }
 
-/// Three faults in a row, then a call that is taken, and again.
+/// Repeats three failures followed by a success.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_of_faults_and_throttling_loses_nothing() {
     const SERIES: u64 = 50;
@@ -98,22 +98,22 @@ async fn a_minute_of_faults_and_throttling_loses_nothing() {
         let (status, code) = faults[rounds % faults.len()];
         pair.cloudwatch.fail_next(3, Failure::new(status, code));
         rounds += 1;
-        eventually("the faults are met, and then data are taken", LIMIT, async || {
+        eventually("three calls fail and the next succeeds", LIMIT, async || {
             let failed = failed_calls(&pair.cloudwatch);
-            let is_taken = pair.cloudwatch.calls().last().is_some_and(|call| call.status == Some(200));
-            if failed == 3 * rounds && is_taken { Ok(()) } else { Err(format!("{failed} of {}", 3 * rounds)) }
+            let is_accepted = pair.cloudwatch.calls().last().is_some_and(|call| call.status == Some(200));
+            if failed == 3 * rounds && is_accepted { Ok(()) } else { Err(format!("{failed} of {}", 3 * rounds)) }
         })
         .await;
     }
     let took = start.elapsed();
     let requests = load.stop().await;
-    assert_eq!(pair.settled(requests).await, expected(requests, SERIES));
-    let stats = pair.envoy.admin().acpw().await;
+    assert_eq!(pair.wait_until_stored(requests).await, expected(requests, SERIES));
+    let stats = pair.envoy.admin().module_stats().await;
     let throttled = 3 * (rounds as u64 + 1).div_euclid(3);
     assert_eq!((stats["receiver.retried"], stats["receiver.throttled"]), (3 * rounds as u64, throttled), "{stats:#?}");
     println!(
-        "{} faults in {took:.0?}, {throttled} of them throttling: {requests} requests of {SERIES} series, all stored; {} \
-         calls taken",
+        "{} failures in {took:.0?}, {throttled} of them throttling: {requests} requests in {SERIES} series, all stored; {} \
+         successful calls",
         3 * rounds,
         stats["receiver.requests"],
     );
@@ -133,7 +133,7 @@ async fn thirty_updates_of_listeners_under_load_lose_nothing() {
         "metric_namespace": NAMESPACE,
         "publish_interval_millisecond": 1_000,
     });
-    // Most of what a sender counts it hands over when it goes.
+    // With a long flush interval, a sender hands over most counts when it is removed.
     let listener = |update: u64| {
         let attachment =
             if update.is_multiple_of(2) { SenderAttachment::HttpFilter } else { SenderAttachment::AccessLogger };
@@ -148,37 +148,37 @@ async fn thirty_updates_of_listeners_under_load_lose_nothing() {
         .receiver(ReceiverAttachment::StatsSink, Plugin::receiver(receiver));
     let mut envoy = Envoy::start(&bootstrap).await;
     let (start, before) = (Instant::now(), resident(&envoy));
-    let request = |n| Request::get("example.com", &path(n, SERIES));
-    let load = SteadyLoad::start(envoy.address("main"), 100, Connections::Fresh, request);
+    let request = |n| ClientRequest::get("example.com", &path(n, SERIES));
+    let load = SteadyLoad::start(envoy.address("main"), 100, ConnectionMode::PerRequest, request);
     for update in 1..=UPDATES {
         envoy.update(&[listener(update)]).await;
     }
     let requests = load.stop().await;
     envoy.update(&[]).await;
-    eventually("what was counted is stored", Duration::from_secs(20), async || {
+    eventually("all counts are stored", Duration::from_secs(20), async || {
         let stored = stored(&cloudwatch, NAMESPACE);
-        if stored == expected(requests, SERIES) { Ok(()) } else { Err(format!("of {requests}: {stored:?}")) }
+        if stored == expected(requests, SERIES) { Ok(()) } else { Err(format!("{requests} requests: {stored:?}")) }
     })
     .await;
-    let stats = envoy.admin().acpw().await;
-    let told = ["received", "published", "held"].map(|name| stats[&format!("receiver.{name}")]);
-    assert_eq!(told, [requests, requests, 0], "{stats:#?}");
-    envoy.assert_sound();
+    let stats = envoy.admin().module_stats().await;
+    let actual = ["received", "published", "held"].map(|name| stats[&format!("receiver.{name}")]);
+    assert_eq!(actual, [requests, requests, 0], "{stats:#?}");
+    envoy.assert_healthy();
     println!(
-        "{UPDATES} updates in {:.0?}: {requests} requests of {SERIES} series, all stored; {} calls; resident {before} MB \
-         before, {} MB after",
+        "{UPDATES} updates in {:.0?}: {requests} requests in {SERIES} series, all stored; {} calls; resident memory {before} \
+         MB before, {} MB after",
         start.elapsed(),
         stats["receiver.requests"],
         resident(&envoy),
     );
 }
 
-/// The moments are spread over a publishing interval; every other call takes its time, so that some are in flight.
+/// Shutdowns are spread over a publish interval. Every other call is delayed, so that some are in flight.
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_shutdowns_at_any_moment_of_publishing_are_clean() {
+async fn fifty_shutdowns_during_publishing_are_clean() {
     const ROUNDS: u32 = 50;
     let start = Instant::now();
-    let (mut requests, mut kept) = (0, 0);
+    let (mut requests, mut total_stored) = (0, 0);
     for round in 0..ROUNDS {
         let attachments = [SenderAttachment::HttpFilter, SenderAttachment::AccessLogger];
         let pair = Pair::start(Setup { sender_attachment: attachments[round as usize % 2], ..Setup::default() }).await;
@@ -188,7 +188,7 @@ async fn fifty_shutdowns_at_any_moment_of_publishing_are_clean() {
             clients.spawn(async move {
                 let (mut connection, mut sent) = (Connection::new(address), 0u64);
                 let mut pace = interval(Duration::from_millis(10));
-                let request = Request::get("example.com", &path(client, 4));
+                let request = ClientRequest::get("example.com", &path(client, 4));
                 while connection.send(&request).await.is_ok() {
                     sent += 1;
                     pace.tick().await;
@@ -196,7 +196,7 @@ async fn fifty_shutdowns_at_any_moment_of_publishing_are_clean() {
                 sent
             });
         }
-        eventually("the first data are stored", Duration::from_secs(20), async || {
+        eventually("the first data is stored", Duration::from_secs(20), async || {
             if pair.stored().is_empty() { Err("not yet") } else { Ok(()) }
         })
         .await;
@@ -204,16 +204,19 @@ async fn fifty_shutdowns_at_any_moment_of_publishing_are_clean() {
         sleep(Duration::from_millis(1_000) * round / ROUNDS).await;
         let (status, log) = pair.envoy.terminate().await;
         assert_eq!(status.code(), Some(0), "round {round}: {status}\n{log}");
-        let signs = ["[critical]", "[error]", "Segmentation", "panicked"];
-        let wrong: Vec<_> = log.lines().filter(|line| signs.iter().any(|sign| line.contains(sign))).collect();
-        assert_eq!(wrong, [""; 0], "round {round}");
+        let texts = ["[critical]", "[error]", "Segmentation", "panicked"];
+        let errors: Vec<_> = log.lines().filter(|line| texts.iter().any(|text| line.contains(text))).collect();
+        assert_eq!(errors, [""; 0], "round {round}");
         let answered: u64 = clients.join_all().await.iter().sum();
         let stored: u64 = stored(&pair.cloudwatch, NAMESPACE).values().sum();
-        // Those under way at the end may be counted, and not answered.
+        // Requests in flight at the end may be counted without a response.
         assert!(stored <= answered + 4, "round {round}: {stored} of {answered}");
-        (requests, kept) = (requests + answered, kept + stored);
+        (requests, total_stored) = (requests + answered, total_stored + stored);
     }
-    println!("{ROUNDS} shutdowns in {:.0?}, all clean: {requests} requests, {kept} of them stored", start.elapsed());
+    println!(
+        "{ROUNDS} shutdowns in {:.0?}, all clean: {requests} requests, {total_stored} of them stored",
+        start.elapsed()
+    );
 }
 
 fn median(values: &[u64]) -> u64 {
@@ -222,9 +225,9 @@ fn median(values: &[u64]) -> u64 {
     sorted[sorted.len() / 2]
 }
 
-/// Every ten seconds something else goes wrong. Nothing is lost, and memory does not grow.
+/// Injects a different fault every ten seconds. Nothing is lost, and memory does not grow.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_load_with_outages_in_turn_keeps_totals_and_memory() {
+async fn a_long_load_with_outages_loses_nothing_and_keeps_memory_constant() {
     const SERIES: u64 = 2_500;
     const PER_SECOND: u64 = 300;
     let seconds = env::var("SOAK_SECONDS").map_or(600, |seconds| seconds.parse().expect("a number of seconds"));
@@ -250,14 +253,14 @@ async fn a_long_load_with_outages_in_turn_keeps_totals_and_memory() {
     pair.cloudwatch.delay(Duration::ZERO);
     pair.cloudwatch.resume().await.unwrap();
     let requests = load.stop().await;
-    assert_eq!(pair.settled(requests).await, expected(requests, SERIES));
+    assert_eq!(pair.wait_until_stored(requests).await, expected(requests, SERIES));
 
-    let stats = pair.envoy.admin().acpw().await;
+    let stats = pair.envoy.admin().module_stats().await;
     let quarters: Vec<_> = memory.chunks(memory.len().div_ceil(4)).map(median).collect();
     println!(
-        "{seconds} s: {requests} requests of {SERIES} series, all stored; {} calls, {} data, {} bytes; {} retried, {} \
-         throttled, {} without an answer; resident {} MB at the start, medians of the quarters {quarters:?} MB, {} MB at \
-         the end",
+        "{seconds} s: {requests} requests in {SERIES} series, all stored; {} calls, {} data, {} bytes; {} retried, {} \
+         throttled, {} without a response; resident memory {} MB at the start, medians of the quarters {quarters:?} MB, {} \
+         MB at the end",
         stats["receiver.requests"],
         stats["receiver.published_data"],
         stats["receiver.request_bytes"],

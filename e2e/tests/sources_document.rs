@@ -1,4 +1,4 @@
-//! docs/sources.md and docs/autoscaling.md say what the code does, by the names that it publishes.
+//! docs/sources.md and docs/autoscaling.md match the code.
 
 #![allow(
     clippy::indexing_slicing,
@@ -21,17 +21,18 @@ fn document(name: &str) -> String {
 }
 
 #[test]
-fn every_metric_and_dimension_of_a_task_is_there() {
+fn every_metric_and_dimension_of_a_task_is_documented() {
     let document = document("sources.md");
-    let told: Vec<_> = table(&document, "| metric |").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let actual: Vec<_> =
+        table(&document, "| metric |").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
     let expected = METRICS.map(|(name, unit, _)| (name.to_owned(), unit.to_owned()));
-    assert_eq!(told, expected);
-    let told: Vec<_> = table(&document, "| dimension |").into_iter().map(|row| row[0].clone()).collect();
-    assert_eq!(told, EcsDimension::ALL.map(EcsDimension::name));
+    assert_eq!(actual, expected);
+    let actual: Vec<_> = table(&document, "| dimension |").into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(actual, EcsDimension::ALL.map(EcsDimension::name));
 }
 
 #[test]
-fn calls_and_what_they_cost_are_there() {
+fn calls_and_their_cost_are_documented() {
     const SECONDS_OF_A_MONTH: u64 = 730 * 3_600;
     let document = document("sources.md");
     let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| `\"publish_")).collect();
@@ -48,7 +49,7 @@ fn calls_and_what_they_cost_are_there() {
     }
 }
 
-/// A resource of Terraform's, by its assignments in their order, without quotation marks.
+/// The assignments of a Terraform resource, in order and without quotation marks.
 struct Resource(Vec<(String, String)>);
 
 impl Resource {
@@ -66,10 +67,10 @@ impl Resource {
     }
 
     fn value(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(candidate, _)| candidate == key).map(|(_, value)| value.as_str())
     }
 
-    /// The dimensions, which an alarm has as `Name = value` and a policy as blocks with `name = Name`.
+    /// Returns the dimension names. An alarm has them as `Name = value`, and a policy as blocks with `name = Name`.
     fn dimensions(&self) -> Vec<&str> {
         let named = self.0.iter().map(|(key, value)| if key == "name" { value.as_str() } else { key.as_str() });
         named.filter(|name| name.starts_with(char::is_uppercase)).collect()
@@ -77,7 +78,7 @@ impl Resource {
 }
 
 #[test]
-fn alarms_and_policies_are_on_what_is_published() {
+fn alarms_and_policies_use_published_metrics() {
     let document = document("autoscaling.md");
     let block = document.split("```json receiver\n").nth(1).unwrap().split("\n```").next().unwrap();
     let configuration: Value = serde_json::from_str(block).unwrap();
@@ -101,19 +102,19 @@ fn alarms_and_policies_are_on_what_is_published() {
             }
             None => {
                 let found = sender::builtin_metric::BUILTIN_METRICS.iter().find(|(name, _)| *name == metric);
-                let (_, measure) = found.unwrap_or_else(|| panic!("{metric} is nobody's metric"));
+                let (_, measure) = found.unwrap_or_else(|| panic!("{metric} is not a metric of the modules"));
                 measure.unit(acpw_metric::Unit::SECONDS).as_str()
             }
         };
         assert_eq!(resource.value("unit"), Some(unit), "{metric}");
-        // An alarm of shorter periods than this would mostly see nothing.
+        // With a shorter period than the publish interval, most periods of an alarm would have no data.
         let period = resource.value("period").map_or(60, |period| period.parse::<u64>().unwrap());
         assert!(configuration["publish_interval_millisecond"].as_u64().unwrap() <= period * 1_000, "{metric}");
     }
     assert_eq!(seen, 4);
     for word in document.split('`').skip(1).step_by(2).filter(|word| word.ends_with("Utilization")) {
-        let is_ours =
+        let is_known =
             units.contains_key(word) || sender::builtin_metric::BUILTIN_METRICS.iter().any(|(name, _)| *name == word);
-        assert!(is_ours, "{word}");
+        assert!(is_known, "{word}");
     }
 }

@@ -1,22 +1,22 @@
-//! However a request ends, it is counted once, with the status that the client was sent.
+//! A request is counted once, with the status that the client received, no matter how it ends.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use e2e::{Listener, Pair, Request, Route, SenderAttachment, Setup, Upstream, counts, eventually, raw, series};
+use e2e::{ClientRequest, Listener, Pair, Route, SenderAttachment, Setup, Upstream, counts, eventually, raw, series};
 use serde_json::json;
 use tokio::net::TcpSocket;
 
-/// A socket whose address nobody listens at, nor can while it lives.
-fn nowhere() -> TcpSocket {
+/// Binds a socket without listening, so that connections to its address are refused.
+fn bound_socket() -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     socket
 }
 
-async fn each_end_counts_once(sender_attachment: SenderAttachment) {
-    let (upstream, nowhere) = (Upstream::start().await, nowhere());
+async fn every_stream_end_is_counted_once(sender_attachment: SenderAttachment) {
+    let (upstream, nowhere) = (Upstream::start().await, bound_socket());
     let retries = json!({ "retry_on": "5xx", "num_retries": 2 });
     let listener = Listener::new("main")
         .route(Route::direct("/busy", 503))
@@ -45,45 +45,45 @@ async fn each_end_counts_once(sender_attachment: SenderAttachment) {
         ("/slow", 504),
     ];
     for (path, status) in ends {
-        assert_eq!(pair.send(Request::get("example.com", path)).await, status, "{path}");
+        assert_eq!(pair.send(ClientRequest::get("example.com", path)).await, status, "{path}");
     }
-    assert_eq!(upstream.seen().iter().filter(|seen| seen.path == "/status/502").count(), 3);
-    leave_before_the_answer(&pair, &upstream, b"GET /hang HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
+    assert_eq!(upstream.requests().iter().filter(|seen| seen.path == "/status/502").count(), 3);
+    disconnect_before_the_response(&pair, &upstream, b"GET /hang HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
     let unfinished = b"POST /hang HTTP/1.1\r\nHost: example.com\r\nContent-Length: 10\r\n\r\nabc";
-    leave_before_the_answer(&pair, &upstream, unfinished).await;
-    // Clients that leave before Envoy knows what they want.
+    disconnect_before_the_response(&pair, &upstream, unfinished).await;
+    // Clients that disconnect before Envoy received a complete request head.
     drop(raw::send(pair.address(), b"").await);
     drop(raw::send(pair.address(), b"GET /half HTTP/1.1\r\nHost: exam").await);
 
     let ended = ends.map(|(path, status)| series("example.com", "GET", path, status));
     let left = ["GET", "POST"].map(|method| series("example.com", method, "/hang", 0));
     let unknown = match sender_attachment {
-        // Envoy makes the filters of a stream when it has read the headers.
+        // Envoy creates the filters of a stream after it received the headers.
         SenderAttachment::HttpFilter => None,
         SenderAttachment::AccessLogger => Some(series("-", "-", "-", 0)),
     };
     let expected = counts(ended.into_iter().chain(left).chain(unknown));
-    assert_eq!(pair.settled(expected.values().sum()).await, expected);
+    assert_eq!(pair.wait_until_stored(expected.values().sum()).await, expected);
 }
 
-/// A client that goes away while the upstream still thinks.
-async fn leave_before_the_answer(pair: &Pair, upstream: &Upstream, request: &[u8]) {
-    let asked = upstream.seen().len();
+/// Sends a request and disconnects before the upstream responds.
+async fn disconnect_before_the_response(pair: &Pair, upstream: &Upstream, request: &[u8]) {
+    let before = upstream.requests().len();
     let client = raw::send(pair.address(), request).await;
-    eventually("the upstream has the request", Duration::from_secs(5), async || {
-        let seen = upstream.seen();
-        if seen.len() > asked { Ok(()) } else { Err(format!("{seen:?}")) }
+    eventually("the upstream received the request", Duration::from_secs(5), async || {
+        let requests = upstream.requests();
+        if requests.len() > before { Ok(()) } else { Err(format!("{requests:?}")) }
     })
     .await;
     drop(client);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_end_is_counted_once_by_a_filter() {
-    each_end_counts_once(SenderAttachment::HttpFilter).await;
+async fn every_stream_end_is_counted_once_by_a_filter() {
+    every_stream_end_is_counted_once(SenderAttachment::HttpFilter).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_end_is_counted_once_by_an_access_logger() {
-    each_end_counts_once(SenderAttachment::AccessLogger).await;
+async fn every_stream_end_is_counted_once_by_an_access_logger() {
+    every_stream_end_is_counted_once(SenderAttachment::AccessLogger).await;
 }

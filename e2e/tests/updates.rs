@@ -1,16 +1,16 @@
-//! When listeners change while Envoy runs, nothing is lost of what their plugins have counted.
+//! Changing listeners at run time loses no counts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::time::Duration;
 
 use e2e::{
-    Bootstrap, Counts, Envoy, Listener, NAMESPACE, Plugin, ReceiverAttachment, Request, Route, SenderAttachment,
-    counts, eventually, load, series, stored,
+    Bootstrap, ClientRequest, Envoy, Listener, NAMESPACE, Plugin, ReceiverAttachment, RequestCounts, Route,
+    SenderAttachment, counts, eventually, load, series, stored,
 };
 use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 
-/// A listener whose sender hands over what it counted only when it is done: the interval is far longer than the test.
+/// Returns a listener whose sender flushes only when it is removed, because its interval is longer than the test.
 fn listener(attachment: SenderAttachment, max_series: usize) -> Listener {
     let sender = format!(
         r#"{{ "receiver_vm_id": "receiver", "flush_interval_millisecond": 60000, "max_series": {max_series} }}"#
@@ -18,21 +18,21 @@ fn listener(attachment: SenderAttachment, max_series: usize) -> Listener {
     Listener::new("main").route(Route::direct("/", 200)).sender(attachment, Plugin::sender(sender))
 }
 
-async fn send(envoy: &Envoy, path: &str) -> Counts {
-    let requests = (0..100).map(|_| Request::get("example.com", path)).collect();
+async fn send(envoy: &Envoy, path: &str) -> RequestCounts {
+    let requests = (0..100).map(|_| ClientRequest::get("example.com", path)).collect();
     load(envoy.address("main"), 4, requests).await;
     counts((0..100).map(|_| series("example.com", "GET", path, 200)))
 }
 
-async fn is_stored(cloudwatch: &LocalCloudWatch, expected: &Counts) {
-    eventually("what was counted is stored", Duration::from_secs(10), async || {
+async fn wait_until_stored(cloudwatch: &LocalCloudWatch, expected: &RequestCounts) {
+    eventually("all counts are stored", Duration::from_secs(10), async || {
         let stored = stored(cloudwatch, NAMESPACE);
         if stored == *expected { Ok(()) } else { Err(format!("{stored:?}")) }
     })
     .await;
 }
 
-async fn plugins_that_go_hand_over(attachment: SenderAttachment) {
+async fn removed_plugins_hand_over_their_counts(attachment: SenderAttachment) {
     let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let receiver = format!(
         r#"{{
@@ -52,24 +52,24 @@ async fn plugins_that_go_hand_over(attachment: SenderAttachment) {
     let mut expected = send(&envoy, "/before").await;
     envoy.update(&[listener(attachment, 2_000)]).await;
     let after = send(&envoy, "/after").await;
-    is_stored(&cloudwatch, &expected).await;
+    wait_until_stored(&cloudwatch, &expected).await;
 
     envoy.update(&[]).await;
     expected.extend(after);
-    is_stored(&cloudwatch, &expected).await;
-    // The senders' own are gone with the last of them.
-    let stats = envoy.admin().acpw().await;
+    wait_until_stored(&cloudwatch, &expected).await;
+    // The senders' stats disappear with the last sender.
+    let stats = envoy.admin().module_stats().await;
     let receiver = ["received", "published", "held"].map(|name| stats.get(&format!("receiver.{name}")).copied());
     assert_eq!(receiver, [Some(200), Some(200), Some(0)], "{stats:#?}");
-    envoy.assert_sound();
+    envoy.assert_healthy();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_that_goes_hands_over_what_it_counted() {
-    plugins_that_go_hand_over(SenderAttachment::HttpFilter).await;
+async fn a_removed_filter_hands_over_its_counts() {
+    removed_plugins_hand_over_their_counts(SenderAttachment::HttpFilter).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_access_logger_that_goes_hands_over_what_it_counted() {
-    plugins_that_go_hand_over(SenderAttachment::AccessLogger).await;
+async fn a_removed_access_logger_hands_over_its_counts() {
+    removed_plugins_hand_over_their_counts(SenderAttachment::AccessLogger).await;
 }

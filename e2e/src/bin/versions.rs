@@ -1,4 +1,5 @@
-//! Runs the core of the tests on several versions of Envoy: `versions [--smoke] ENVOY…`, where each ENVOY is a program.
+//! Runs the core tests on several versions of Envoy: `versions [--smoke] ENVOY…`, where each ENVOY is the path of a
+//! program.
 //!
 //! `make test-versions` installs the programs and runs this.
 
@@ -14,11 +15,11 @@ use std::{
 
 use e2e::{EnvoyVersion, suite};
 
-/// How many tests of a file run at once. Most of their time they wait.
+/// Number of tests of a file that run in parallel. They mostly wait.
 const THREADS: &str = "4";
 
-/// What a file's run of tests closes with.
-const CLOSING: &str = "test result: ok. ";
+/// Start of the line that reports the result of a test file.
+const RESULT_PREFIX: &str = "test result: ok. ";
 
 fn main() -> ExitCode {
     let (options, envoys): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|argument| argument.starts_with("--"));
@@ -45,10 +46,10 @@ fn usage() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the tests that this Envoy has everything for.
+/// Runs the tests whose features this Envoy has.
 fn test(envoy: &Path, is_smoke: bool) -> Result<(), String> {
     let envoy = envoy.canonicalize().map_err(|error| error.to_string())?;
-    let version = EnvoyVersion::of(&envoy).ok_or("it prints no version")?;
+    let version = EnvoyVersion::of(&envoy).ok_or("it does not print a version")?;
     let start = Instant::now();
     let files: BTreeSet<_> = suite::groups(version, is_smoke).map(|group| group.file).collect();
     let tests: Vec<_> = suite::groups(version, is_smoke).flat_map(|group| group.tests).collect();
@@ -56,18 +57,18 @@ fn test(envoy: &Path, is_smoke: bool) -> Result<(), String> {
     cargo.args(["test", "--quiet", "--package", "e2e", "--no-fail-fast"]);
     cargo.args(files.iter().flat_map(|file| ["--test", file]));
     cargo.args(["--", "--exact", "--test-threads", THREADS]).args(&tests).env("ENVOY", &envoy);
-    let output = cargo.output().map_err(|error| format!("cargo does not run: {error}"))?;
+    let output = cargo.output().map_err(|error| format!("cannot run cargo: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         return Err(format!("tests failed\n{text}{}", String::from_utf8_lossy(&output.stderr)));
     }
     let passed: usize = text.lines().filter_map(passed).sum();
     println!("Envoy {version}: {passed} passed, 0 failed in {} s", start.elapsed().as_secs());
-    // A test that was renamed would otherwise be missed by nobody.
-    if passed == tests.len() { Ok(()) } else { Err(format!("{passed} tests ran, expected {}", tests.len())) }
+    // Otherwise nobody would notice that a renamed test no longer runs.
+    if passed == tests.len() { Ok(()) } else { Err(format!("{passed} tests passed, expected {}", tests.len())) }
 }
 
-/// Reads from a closing line how many tests have passed.
+/// Returns the number of passed tests in a result line.
 fn passed(line: &str) -> Option<usize> {
-    line.strip_prefix(CLOSING)?.split(' ').next()?.parse().ok()
+    line.strip_prefix(RESULT_PREFIX)?.split(' ').next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! What the modules publish is read with AWS's own clients.
+//! AWS's own clients can query the published metrics.
 
 #![allow(
     clippy::disallowed_methods,
@@ -12,11 +12,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use e2e::{NAMESPACE, Pair, Request, Setup, installation, load};
+use e2e::{ClientRequest, NAMESPACE, Pair, Setup, installation, load};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-/// Sums of each series over the last hour, as boto3 gets them with GetMetricData.
+/// Returns the sum of each series over the last hour with GetMetricData of boto3.
 const READ_WITH_BOTO3: &str = r#"
 import boto3, datetime, json, sys
 endpoint, namespace = sys.argv[1:]
@@ -34,7 +34,7 @@ paths = [{pair["Name"]: pair["Value"] for pair in metric["Dimensions"]}["path"] 
 print(json.dumps({path: sums[f"m{n}"] for n, path in enumerate(paths)}))
 "#;
 
-/// Runs a client without anything of this user's AWS configuration, and reads what it prints.
+/// Runs a client without the user's AWS configuration, and parses its output.
 async fn run(program: impl AsRef<Path>, arguments: &[&str]) -> Value {
     let mut command = Command::new(program.as_ref());
     command
@@ -52,11 +52,11 @@ async fn run(program: impl AsRef<Path>, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_aws_cli_and_boto3_read_what_was_counted() {
+async fn the_aws_cli_and_boto3_read_the_published_metrics() {
     let mut pair = Pair::start(Setup::default()).await;
-    let requests = (0..60).map(|n| Request::get("example.com", if n % 3 == 0 { "/a" } else { "/b" })).collect();
+    let requests = (0..60).map(|n| ClientRequest::get("example.com", if n % 3 == 0 { "/a" } else { "/b" })).collect();
     load(pair.address(), 2, requests).await;
-    pair.settled(60).await;
+    pair.wait_until_stored(60).await;
 
     let aws = installation::aws();
     let endpoint = ["--endpoint-url", &pair.cloudwatch.url(), "--output", "json"];
@@ -88,7 +88,7 @@ async fn the_aws_cli_and_boto3_read_what_was_counted() {
     assert_eq!(run(installation::python(), &arguments).await, json!({ "/a": 20.0, "/b": 40.0 }));
 }
 
-/// Metrics, and the dimensions of each, in an order that does not depend on who gave them.
+/// Returns metrics and their dimensions in a canonical order.
 fn sorted(metrics: &Value) -> Vec<Value> {
     let mut metrics = metrics.as_array().unwrap().clone();
     for metric in &mut metrics {

@@ -1,11 +1,12 @@
-//! Configurations as a `google.protobuf.Struct`, which Envoy hands over in protobuf's form.
+//! Configurations as a `google.protobuf.Struct`, which Envoy passes in protobuf encoding.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use e2e::{
-    Bootstrap, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Request, Route, SenderAttachment, eventually,
+    Bootstrap, ClientRequest, Connection, Envoy, Listener, Plugin, ReceiverAttachment, Route, SenderAttachment,
+    eventually,
 };
 use local_cloudwatch::{LocalCloudWatch, ServerOptions};
 use serde_json::json;
@@ -13,7 +14,7 @@ use serde_json::json;
 const LIMIT: Duration = Duration::from_secs(40);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_module_takes_a_struct() {
+async fn every_module_accepts_a_struct() {
     let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let receiver = json!({
         "cloud_watch_region": "us-east-1",
@@ -43,13 +44,13 @@ async fn every_module_takes_a_struct() {
         .cluster("cloud_watch", cloudwatch.address())
         .receiver(ReceiverAttachment::StatsSink, Plugin::receiver(receiver).as_struct());
     let mut envoy = Envoy::start(&bootstrap).await;
-    let answer = Connection::new(envoy.address("main")).send(&Request::get("example.com", "/")).await.unwrap();
-    assert_eq!(answer.status, 200);
+    let response = Connection::new(envoy.address("main")).send(&ClientRequest::get("example.com", "/")).await.unwrap();
+    assert_eq!(response.status, 200);
     let body = json!({ "Namespace": "Struct", "MetricData": [{ "MetricName": "Posted", "Value": 2 }] });
-    eventually("the gateway takes a post", LIMIT, async || {
+    eventually("the gateway accepts a post", LIMIT, async || {
         let post = e2e::json_post("/metrics", &body);
-        let answer = Connection::new(envoy.address("gateway")).send(&post).await.unwrap();
-        if answer.status == 202 { Ok(()) } else { Err(answer.status) }
+        let response = Connection::new(envoy.address("gateway")).send(&post).await.unwrap();
+        if response.status == 202 { Ok(()) } else { Err(response.status) }
     })
     .await;
     eventually("both are stored", LIMIT, async || {
@@ -66,5 +67,5 @@ async fn every_module_takes_a_struct() {
         if sums == (1.0, 2.0) { Ok(()) } else { Err(format!("{sums:?}")) }
     })
     .await;
-    envoy.assert_sound();
+    envoy.assert_healthy();
 }

@@ -1,4 +1,4 @@
-//! A Prometheus endpoint.
+//! A Prometheus endpoint for tests.
 
 use std::{
     convert::Infallible,
@@ -15,19 +15,20 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// A server on a free port that answers everything with a text that can be changed. It ends when it is dropped.
+/// A server on a free port that responds to every request with a text, which tests can change. Dropping it stops it.
 #[derive(Debug)]
-pub struct Exposer {
+pub struct MetricsServer {
     address: SocketAddr,
+    /// The text, and the number of responses with it.
     state: Arc<Mutex<(String, u64)>>,
     task: AbortHandle,
 }
 
-impl Exposer {
-    /// Starts it with this text.
+impl MetricsServer {
+    /// Starts a server.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// Panics if there is no free port.
     pub async fn start(text: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -36,24 +37,24 @@ impl Exposer {
         Self { address, state, task }
     }
 
-    /// Where it listens.
+    /// Returns the address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Tells this from now on, and gives how often the text before was told.
+    /// Replaces the text and returns the number of responses with the previous text.
     pub fn set(&self, text: &str) -> u64 {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *state, (text.to_owned(), 0)).1
     }
 
-    /// How often the text was told.
-    pub fn told(&self) -> u64 {
+    /// Returns the number of responses with the current text.
+    pub fn responses(&self) -> u64 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 
-impl Drop for Exposer {
+impl Drop for MetricsServer {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -67,8 +68,8 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<(String, u64)>>) -> io::R
         let service = service_fn(move |_| {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.1 += 1;
-            let answer = Response::new(Full::<Bytes>::from(state.0.clone()));
-            async { Ok::<_, Infallible>(answer) }
+            let response = Response::new(Full::<Bytes>::from(state.0.clone()));
+            async { Ok::<_, Infallible>(response) }
         });
         connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }

@@ -1,4 +1,4 @@
-//! Files that Envoy reads for the modules.
+//! A file that Envoy serves to the modules.
 
 use std::{fs, path::PathBuf};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::installation;
 
-/// The cluster that leads to them.
+/// The name of the cluster that serves the file.
 const CLUSTER: &str = "files";
 
 /// The HTTP filter that reads the files.
@@ -19,46 +19,46 @@ pub enum FileReader {
     Lua,
 }
 
-/// A folder with a file that Envoy serves on a Unix socket beside it. Both are removed when this is dropped.
+/// A file that Envoy serves on a Unix socket in the same temporary folder. Dropping it removes the folder.
 #[derive(Debug)]
-pub struct Files {
+pub struct ServedFile {
     folder: TempDir,
     name: &'static str,
     reader: FileReader,
 }
 
-impl Files {
-    /// Makes a folder for a file of this name.
+impl ServedFile {
+    /// Creates the folder for a file with this name.
     ///
     /// # Panics
-    /// When there is no folder for temporary files.
+    /// Panics if the folder cannot be created.
     pub fn new(reader: FileReader, name: &'static str) -> Self {
-        Self { folder: TempDir::new().expect("a folder for temporary files"), name, reader }
+        Self { folder: TempDir::new().expect("a temporary folder"), name, reader }
     }
 
     /// Returns the path of the file.
     ///
     /// # Panics
-    /// When the folder's name is not UTF-8.
+    /// Panics if the path is not UTF-8.
     pub fn path(&self) -> String {
         self.in_folder(self.name).into_os_string().into_string().expect("a path in UTF-8")
     }
 
-    /// Writes the file, in the place of an earlier one by a rename, as the kubelet and careful programs do.
+    /// Replaces the file atomically by a rename, as the kubelet does.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// Panics if the file cannot be written.
     pub fn write(&self, content: &str) {
         let new = self.in_folder("new");
-        fs::write(&new, content).expect("a file is written");
-        fs::rename(new, self.path()).expect("a file is renamed");
+        fs::write(&new, content).expect("a written file");
+        fs::rename(new, self.path()).expect("a renamed file");
     }
 
     fn in_folder(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Returns the filter that answers with the file.
+    /// Returns the HTTP filter that responds with the file.
     fn filter(&self) -> Value {
         match self.reader {
             FileReader::FileServer => json!({
@@ -82,13 +82,13 @@ impl Files {
         }
     }
 
-    /// The cluster and the listener, for [`Bootstrap::resource`](crate::Bootstrap::resource).
+    /// Returns the cluster and the listener, for [`Bootstrap::resource`](crate::Bootstrap::resource).
     pub fn resources(&self) -> Vec<(&'static str, Value)> {
         let pipe = json!({ "pipe": { "path": self.in_folder("socket"), "mode": 0o600 } });
         let manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "files",
-            // The filter answers where a route matches, whatever the route says.
+            // The filter responds if any route matches. The route's own response is not used.
             "route_config": { "virtual_hosts": [{
                 "name": "files",
                 "domains": ["*"],
@@ -121,7 +121,7 @@ impl Files {
     }
 }
 
-/// Returns the code of the example, with this file as the only one that it reads.
+/// Returns the Lua code of the example with `path` as the only file that it serves.
 fn lua(path: &str) -> String {
     let example = fs::read_to_string(installation::root().join("envoy/lua-files.yaml")).expect("the example");
     let code = example.split_once("inline_string: |\n").and_then(|(_, rest)| rest.split_once("- name: "));
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_of_the_example_reads_this_file_only() {
+    fn the_lua_code_serves_only_this_file() {
         let code = lua("/tmp/token");
         assert!(code.contains("local files = { [\"/tmp/token\"] = true }\n"), "{code}");
         assert!(
