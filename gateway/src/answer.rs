@@ -22,7 +22,7 @@ pub struct Answer {
 
 /// The properties of a request that determine the format of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct Responder {
     /// The protocol of the request.
     pub protocol: Protocol,
     /// True if the client sent `x-amzn-query-mode`, which asks for the Query protocol's error code in a header.
@@ -97,7 +97,7 @@ impl Answer {
     }
 }
 
-impl Reply {
+impl Responder {
     /// Returns the answer to a request whose `data` metric data were all accepted.
     ///
     /// `entity_failure` says why an entity was left out, if one was.
@@ -140,8 +140,8 @@ impl Reply {
             None => answer,
         };
         match (refusal, protocol) {
-            (Refusal::Method(allowed), _) => answer.header("allow", *allowed),
-            (Refusal::NotPosted, _) => answer.header("allow", "POST"),
+            (Refusal::MethodNotAllowed(allowed), _) => answer.header("allow", *allowed),
+            (Refusal::FormNotPosted, _) => answer.header("allow", "POST"),
             (Refusal::Unauthorized(denial), Protocol::Plain) => answer.header("www-authenticate", denial.challenge),
             (_, Protocol::Json | Protocol::Cbor) if self.is_query_mode => {
                 answer.header("x-amzn-query-error", format!("{};{}", refusal.query_code(), refusal.fault()))
@@ -159,7 +159,7 @@ impl Reply {
 
 fn plain_error(status: u16, code: &str, message: &str, refusal: &Refusal) -> Answer {
     let (faults, more_faults) = match refusal {
-        Refusal::Faulty(faults) => (faults.listed(), faults.more()),
+        Refusal::Invalid(faults) => (faults.listed(), faults.more()),
         _ => ([].as_slice(), 0),
     };
     let message = if faults.is_empty() { message } else { "The request is invalid; none of its data was accepted." };
@@ -190,15 +190,15 @@ mod tests {
     use super::*;
     use crate::fault::{Path, ValidationErrorKind, ValidationErrors};
 
-    fn reply(protocol: Protocol) -> Reply {
-        Reply { protocol, is_query_mode: true, request_id: "id".to_owned() }
+    fn responder(protocol: Protocol) -> Responder {
+        Responder { protocol, is_query_mode: true, request_id: "id".to_owned() }
     }
 
     fn invalid(protocol: Protocol) -> Refusal {
         let mut faults = ValidationErrors::new(protocol.path_style());
         let data = Path::Field(&Path::Root, "MetricData");
         faults.add_kind(ValidationErrorKind::Missing, Path::Field(&Path::Item(&data, 3), "MetricName"), "is required");
-        Refusal::Faulty(faults)
+        Refusal::Invalid(faults)
     }
 
     fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_validation_error_has_the_format_of_each_protocol() {
-        let answer = |protocol| reply(protocol).refused(&invalid(protocol));
+        let answer = |protocol| responder(protocol).refused(&invalid(protocol));
         let expected = r#"{"error":"MissingRequiredParameter","message":"The request is invalid; none of its data was accepted.","faults":[{"path":"MetricData[3].MetricName","message":"is required"}]}"#;
         assert_eq!(body(&answer(Protocol::Plain)), expected);
         let json = answer(Protocol::Json);
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_success_has_the_format_of_each_protocol() {
-        let answer = |protocol| reply(protocol).accepted(3, Some("no\nentity"));
+        let answer = |protocol| responder(protocol).accepted(3, Some("no\nentity"));
         let plain = answer(Protocol::Plain);
         assert_eq!((plain.status, body(&plain)), (202, r#"{"accepted":3}"#.to_owned()));
         let json = answer(Protocol::Json);
@@ -239,14 +239,14 @@ mod tests {
 
     #[test]
     fn retryable_refusals_say_when_to_retry() {
-        for (refusal, status) in [(Refusal::Full, 429), (Refusal::NoReceiver, 503)] {
+        for (refusal, status) in [(Refusal::BufferFull, 429), (Refusal::NoReceiver, 503)] {
             for protocol in [Protocol::Plain, Protocol::Json, Protocol::Cbor, Protocol::Query] {
-                let answer = reply(protocol).refused(&refusal);
+                let answer = responder(protocol).refused(&refusal);
                 assert_eq!(answer.status, status);
                 assert!(header(&answer, "retry-after").is_some());
             }
         }
-        let answer = reply(Protocol::Plain).refused(&Refusal::Method("POST"));
+        let answer = responder(Protocol::Plain).refused(&Refusal::MethodNotAllowed("POST"));
         assert_eq!((answer.status, header(&answer, "allow")), (405, Some("POST")));
     }
 }

@@ -44,7 +44,7 @@ impl Coding {
     ///
     /// # Errors
     /// See [`BodyError`].
-    pub fn open(self, body: &[u8]) -> Result<Cow<'_, [u8]>, BodyError> {
+    pub fn decode(self, body: &[u8]) -> Result<Cow<'_, [u8]>, BodyError> {
         if body.len() > MAX_BODY_BYTES {
             return Err(BodyError::TooLarge);
         }
@@ -85,11 +85,11 @@ mod tests {
     fn the_limit_applies_to_the_decompressed_body() {
         for (length, fits) in [(MAX_BODY_BYTES - 1, true), (MAX_BODY_BYTES, true), (MAX_BODY_BYTES + 1, false)] {
             let raw = vec![b'x'; length];
-            assert_eq!(Coding::Identity.open(&raw).is_ok(), fits, "{length}");
-            assert_eq!(Coding::Gzip.open(&gzip(&raw)).is_ok(), fits, "{length}");
+            assert_eq!(Coding::Identity.decode(&raw).is_ok(), fits, "{length}");
+            assert_eq!(Coding::Gzip.decode(&gzip(&raw)).is_ok(), fits, "{length}");
         }
-        assert_eq!(Coding::Gzip.open(&gzip(&vec![0; 200 << 20])), Err(BodyError::TooLarge));
-        assert_eq!(Coding::Gzip.open(&gzip(b"")).as_deref(), Ok(b"".as_slice()));
+        assert_eq!(Coding::Gzip.decode(&gzip(&vec![0; 200 << 20])), Err(BodyError::TooLarge));
+        assert_eq!(Coding::Gzip.decode(&gzip(b"")).as_deref(), Ok(b"".as_slice()));
     }
 
     #[test]
@@ -98,9 +98,9 @@ mod tests {
         for lengths in [[MAX_BODY_BYTES, 0], [half, half], [0, MAX_BODY_BYTES]] {
             let [one, two] = lengths.map(|length| vec![b'x'; length]);
             let body = [gzip(&one), gzip(&two)].concat();
-            assert_eq!(Coding::Gzip.open(&body).map(|raw| raw.len()), Ok(MAX_BODY_BYTES), "{lengths:?}");
+            assert_eq!(Coding::Gzip.decode(&body).map(|raw| raw.len()), Ok(MAX_BODY_BYTES), "{lengths:?}");
             let body = [body, gzip(b"x")].concat();
-            assert_eq!(Coding::Gzip.open(&body), Err(BodyError::TooLarge), "{lengths:?}");
+            assert_eq!(Coding::Gzip.decode(&body), Err(BodyError::TooLarge), "{lengths:?}");
         }
     }
 
@@ -111,19 +111,19 @@ mod tests {
         for at in 10..whole.len() {
             let mut corrupt = whole.clone();
             corrupt[at] ^= 1;
-            assert!(matches!(Coding::Gzip.open(&corrupt), Err(BodyError::NotGzip(_))), "{at}");
+            assert!(matches!(Coding::Gzip.decode(&corrupt), Err(BodyError::NotGzip(_))), "{at}");
         }
         let trailing = [whole.as_slice(), b"\0"].concat();
-        assert!(matches!(Coding::Gzip.open(&trailing), Err(BodyError::NotGzip(_))));
+        assert!(matches!(Coding::Gzip.decode(&trailing), Err(BodyError::NotGzip(_))));
     }
 
     #[test]
     fn a_truncated_body_and_an_unknown_coding_are_refused() {
         let whole = gzip(b"{\"Namespace\":\"N\"}");
         for length in 0..whole.len() {
-            assert!(matches!(Coding::Gzip.open(&whole[..length]), Err(BodyError::NotGzip(_))), "{length}");
+            assert!(matches!(Coding::Gzip.decode(&whole[..length]), Err(BodyError::NotGzip(_))), "{length}");
         }
-        assert_eq!(Coding::Gzip.open(&whole).as_deref(), Ok(b"{\"Namespace\":\"N\"}".as_slice()));
+        assert_eq!(Coding::Gzip.decode(&whole).as_deref(), Ok(b"{\"Namespace\":\"N\"}".as_slice()));
         assert_eq!(Coding::from_header(b" GZIP "), Some(Coding::Gzip));
         assert_eq!(Coding::from_header(b"br"), None);
     }

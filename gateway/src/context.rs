@@ -1,4 +1,4 @@
-//! The glue to Envoy: events in, host calls out.
+//! Connects the gateway to Envoy: handles its events and makes the host calls.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -20,18 +20,18 @@ use crate::{
     Config, Gateway,
     answer::Answer,
     body::MAX_BODY_BYTES,
-    gateway::{Call, Next, Outcome},
-    put_metric_data::Posting,
+    gateway::{NextStep, PendingRequest, PostOutcome},
+    put_metric_data::AcceptedPost,
     receiver_state::Readiness,
     request::Request,
-    status::{self, Counts},
+    status::{self, GatewayCounters},
 };
 
-/// How often the receiver's state is read, and flushes that are waited for are looked at.
+/// The interval at which the receiver's state is read and pending flushes are checked.
 const TICK: Duration = Duration::from_millis(100);
 
 proxy_wasm::main! {{
-    // Also writes a panic to Envoy's log before it ends the VM.
+    // Also installs a hook that logs a panic before it ends the VM.
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
@@ -42,8 +42,8 @@ struct Root {
     worker: SharedWorker,
 }
 
-/// The worker, which a root shares with its streams: the SDK gives streams no way to their root. There is none until the
-/// configuration is valid.
+/// The worker, which a root shares with its streams, because the SDK gives streams no access to their root. It is
+/// absent until the configuration is valid.
 #[derive(Clone, Default)]
 struct SharedWorker(Rc<RefCell<Option<Worker>>>);
 
@@ -69,12 +69,13 @@ struct Stream {
     worker: SharedWorker,
     context: u32,
     cors: Vec<(&'static str, String)>,
-    /// The request, while its body arrives.
-    call: Option<Box<Call>>,
+    /// The request, while its body is being received.
+    call: Option<Box<PendingRequest>>,
 }
 
 impl SharedWorker {
-    /// Runs `act` on the worker. Envoy delivers events one after the other, so the worker is never borrowed already.
+    /// Runs `act` on the worker, if there is one. Envoy delivers one event at a time, so the worker is never borrowed
+    /// twice.
     fn with<T>(&self, act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
         self.0.try_borrow_mut().ok()?.as_mut().map(act)
     }
@@ -83,16 +84,16 @@ impl SharedWorker {
 impl Root {
     fn configure(&mut self) -> Result<(), String> {
         let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
-        // Shared data are those of one vm_id.
+        // VMs with different values of vm_id cannot share data.
         let own = property("plugin_vm_id").unwrap_or_default();
         if own != config.receiver_vm_id.as_bytes() {
             let own = String::from_utf8_lossy(&own);
             return Err(format!(
-                "receiver_vm_id: must be the vm_id in the gateway's own vm_config too, which is \"{own}\""
+                "receiver_vm_id: must also be the vm_id in the gateway's own vm_config, which is \"{own}\""
             ));
         }
-        let stats = Stats::define().map_err(|error| format!("Envoy defines no statistics: {error:?}"))?;
-        hostcalls::set_tick_period(TICK).map_err(|error| format!("Envoy sets no tick: {error:?}"))?;
+        let stats = Stats::define().map_err(|error| format!("cannot define stats in Envoy: {error:?}"))?;
+        hostcalls::set_tick_period(TICK).map_err(|error| format!("cannot set the tick period in Envoy: {error:?}"))?;
         let mut worker = Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
             gateway: Gateway::new(config),
@@ -124,7 +125,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         for (context, answer) in self.worker.with(Worker::tick).unwrap_or_default() {
-            // A stream takes its flush along when it ends; should one be missed, nobody waits for the answer.
+            // A stream removes its flush when it ends. If one is missed, the answer is not sent.
             if hostcalls::set_effective_context(context).is_ok() {
                 send(&answer, &[]);
             }
@@ -145,19 +146,19 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, is_end: bool) -> Action {
         let worker = self.worker.clone();
-        // Envoy makes no streams for a configuration that was refused, so there is a worker.
+        // Envoy creates no streams for a rejected configuration, so there is a worker.
         worker.with(|worker| worker.begin(self, is_end));
         Action::Pause
     }
 
     fn on_http_request_body(&mut self, length: usize, is_end: bool) -> Action {
-        // Envoy has at most as much buffered as the listener says, so what comes is bounded; what is longer than a body may
-        // be is answered before all of it has come.
+        // The listener's buffer limit bounds what Envoy has buffered. A body above the limit is answered before it is
+        // complete.
         if (is_end || length > MAX_BODY_BYTES)
             && let Some(call) = self.call.take()
         {
             self.worker.with(|worker| {
-                if let Some(answer) = worker.carry_out(&call, self.context, &self.cors) {
+                if let Some(answer) = worker.execute(&call, self.context, &self.cors) {
                     worker.stats.count(answer.status);
                     send(&answer, &self.cors);
                 }
@@ -174,7 +175,7 @@ impl HttpContext for Stream {
 impl Worker {
     fn begin(&mut self, stream: &mut Stream, is_end: bool) {
         let request = Request::new(request_header);
-        // What only asks how things are is not counted as refused.
+        // A failed health check does not count as a refused request.
         let is_counted = request.path() != "/healthcheck";
         stream.cors = self.gateway.cors(&request);
         if self.gateway.readiness(now()) == Readiness::Absent {
@@ -182,10 +183,10 @@ impl Worker {
             self.read_status();
         }
         let answer = match self.gateway.begin(request, random(), now()) {
-            Next::Answer(answer) => Some(answer),
-            Next::Status => Some(self.status()),
-            Next::Read(call) if is_end => self.carry_out(&call, stream.context, &stream.cors),
-            Next::Read(call) => {
+            NextStep::Respond(answer) => Some(answer),
+            NextStep::Status => Some(self.status()),
+            NextStep::Read(call) if is_end => self.execute(&call, stream.context, &stream.cors),
+            NextStep::Read(call) => {
                 stream.call = Some(call);
                 None
             }
@@ -222,26 +223,26 @@ impl Worker {
         answers
     }
 
-    /// The answer to a request whose body is there, unless it is to come later.
-    fn carry_out(&mut self, call: &Call, context: u32, cors: &[(&'static str, String)]) -> Option<Answer> {
+    /// Executes a complete request. Returns the answer, or `None` if it is sent later.
+    fn execute(&mut self, call: &PendingRequest, context: u32, cors: &[(&'static str, String)]) -> Option<Answer> {
         let body = hostcalls::get_buffer(BufferType::HttpRequestBody, 0, MAX_BODY_BYTES.saturating_add(1));
         let body = body.ok().flatten().unwrap_or_default();
         match self.gateway.finish(call, &body, now()) {
-            Outcome::Refused(answer) => Some(answer),
-            Outcome::Accepted(posting, _) if !update_room(|ledger| Gateway::take_room(&posting, ledger)) => {
+            PostOutcome::Refused(answer) => Some(answer),
+            PostOutcome::Accepted(post, _) if !update_room(|ledger| Gateway::take_room(&post, ledger)) => {
                 Some(Gateway::no_room(call))
             }
-            Outcome::Accepted(posting, answer) if self.enqueue(&posting) => {
+            PostOutcome::Accepted(post, answer) if self.enqueue(&post) => {
                 self.stats.accepted.add(1);
-                self.stats.data.add(posting.data as u64);
-                self.stats.values.add(posting.values);
+                self.stats.data.add(post.data as u64);
+                self.stats.values.add(post.values);
                 Some(answer)
             }
-            Outcome::Accepted(posting, _) => {
-                update_room(|ledger| Gateway::give_room_back(&posting, ledger));
+            PostOutcome::Accepted(post, _) => {
+                update_room(|ledger| Gateway::give_room_back(&post, ledger));
                 Some(Gateway::not_enqueued(call))
             }
-            Outcome::Flush(limit) => match request_flush() {
+            PostOutcome::Flush(limit) => match request_flush() {
                 Some(id) => {
                     let deadline = now().steady.saturating_add(limit);
                     self.flushes.push(Flush { context, id, deadline, headers: cors.to_vec() });
@@ -252,12 +253,12 @@ impl Worker {
         }
     }
 
-    /// Puts all records of a posting onto the queue. Envoy refuses a record only when there is no such queue, which shows
-    /// at the first one; so all are in it, or none.
-    fn enqueue(&mut self, posting: &Posting) -> bool {
+    /// Enqueues all records of a post. Returns false if the queue does not exist. This is Envoy's only reason to reject
+    /// a record, and it applies to the first one, so either all records are enqueued or none.
+    fn enqueue(&mut self, post: &AcceptedPost) -> bool {
         self.queue = self.queue.or_else(|| Queue::resolve(&self.receiver_vm_id, QUEUE_NAME));
         let is_enqueued =
-            self.queue.is_some_and(|queue| posting.records.iter().all(|record| queue.enqueue(record).is_ok()));
+            self.queue.is_some_and(|queue| post.records.iter().all(|record| queue.enqueue(record).is_ok()));
         if !is_enqueued {
             self.queue = None;
         }
@@ -276,7 +277,8 @@ impl Worker {
     }
 }
 
-/// Replaces the ledger of room by what `next` makes of it. Returns whether there was anything to write, and Envoy took it.
+/// Replaces the room ledger in shared data by the result of `next`. Returns true if there was a result and it was
+/// written.
 fn update_room(next: impl Fn(Option<&[u8]>) -> Option<RoomLedger>) -> bool {
     let written = update_shared_data(ROOM_KEY, |ledger| {
         let next = next(ledger);
@@ -285,7 +287,7 @@ fn update_room(next: impl Fn(Option<&[u8]>) -> Option<RoomLedger>) -> bool {
     written.unwrap_or(false)
 }
 
-/// Requests a flush, and returns its number.
+/// Requests a flush and returns its number, or `None` if shared data cannot be written.
 fn request_flush() -> Option<u64> {
     let written = update_shared_data(FLUSH_REQUESTED_KEY, |number| {
         let next = FlushNumber::decode(number).ok().map(FlushNumber::next);
@@ -294,15 +296,15 @@ fn request_flush() -> Option<u64> {
     written.ok().flatten().map(|FlushNumber(number)| number)
 }
 
-fn send(answer: &Answer, further: &[(&'static str, String)]) {
-    let headers = answer.headers.iter().chain(further).map(|(name, value)| (*name, value.as_str()));
-    // The SDK passes no response code details, so this marks the gateway's answers for access logs instead.
+fn send(answer: &Answer, additional: &[(&'static str, String)]) {
+    let headers = answer.headers.iter().chain(additional).map(|(name, value)| (*name, value.as_str()));
+    // The SDK cannot set response code details, so this property marks the gateway's answers for access logs.
     let _ = hostcalls::set_property(vec!["acpw_gateway"], Some(b"answered"));
-    // Nobody waits for the answer of a stream that has gone.
+    // This fails only if the stream has ended.
     let _ = hostcalls::send_http_response(u32::from(answer.status), headers.collect(), Some(&answer.body));
 }
 
-/// The gateway's part of Envoy's statistics.
+/// The gateway's stats in Envoy.
 struct Stats {
     accepted: Counter,
     data: Counter,
@@ -327,7 +329,7 @@ impl Stats {
         })
     }
 
-    /// Counts a request that was not carried out.
+    /// Counts a refused request.
     fn count(&self, status: u16) {
         match status {
             401 | 403 => self.unauthorized.add(1),
@@ -338,8 +340,8 @@ impl Stats {
         }
     }
 
-    fn read(&self) -> Counts {
-        Counts {
+    fn read(&self) -> GatewayCounters {
+        GatewayCounters {
             accepted: self.accepted.value(),
             accepted_data: self.data.value(),
             enqueued: self.values.value(),

@@ -12,7 +12,7 @@ use crate::{
     fields::Fields,
     measurement,
     node::Node,
-    rules::Reading,
+    rules::ReadContext,
 };
 
 /// CloudWatch's limit on how far in the future a timestamp may be.
@@ -54,16 +54,16 @@ impl Datum {
     pub fn read(
         node: &Node<'_>,
         path: &Path<'_>,
-        reading: &Reading<'_>,
+        context: &ReadContext<'_>,
         faults: &mut ValidationErrors,
     ) -> Option<Self> {
-        let fields = Fields::of(node, path, &FIELDS, reading.unknown, faults)?;
+        let fields = Fields::new(node, path, &FIELDS, context.unknown, faults)?;
         let name = read_name(&fields, faults);
-        let dimensions = read_dimensions(&fields, reading, faults);
+        let dimensions = read_dimensions(&fields, context, faults);
         let unit = read_unit(&fields, faults);
-        let timestamp = read_timestamp(&fields, reading, faults);
+        let timestamp = read_timestamp(&fields, context, faults);
         let resolution = read_resolution(&fields, faults);
-        let distribution = measurement::read(&fields, reading, faults);
+        let distribution = measurement::read(&fields, context, faults);
         Some(Self {
             metric: Metric { name: name?, unit: unit?, resolution: resolution? },
             dimensions: dimensions?,
@@ -101,7 +101,7 @@ fn read_name(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<M
 
 fn read_dimensions(
     fields: &Fields<'_, '_>,
-    reading: &Reading<'_>,
+    context: &ReadContext<'_>,
     faults: &mut ValidationErrors,
 ) -> Option<Dimensions> {
     let path = Path::Field(fields.path(), "Dimensions");
@@ -116,7 +116,7 @@ fn read_dimensions(
         }
         for (index, item) in items.iter().enumerate() {
             let path = Path::Item(&path, index);
-            let fields = Fields::of(item, &path, &["Name", "Value"], reading.unknown, faults);
+            let fields = Fields::new(item, &path, &["Name", "Value"], context.unknown, faults);
             let pair = fields.and_then(|fields| {
                 let name = required(&fields, "Name", DimensionName::new, faults);
                 let value = required(&fields, "Value", DimensionValue::new, faults);
@@ -129,7 +129,7 @@ fn read_dimensions(
         }
     }
     let own_count = pairs.len();
-    for (name, value) in &reading.rules.default_dimensions {
+    for (name, value) in &context.rules.default_dimensions {
         if !pairs.iter().any(|(known, _)| known == name) {
             pairs.push((name.clone(), value.clone()));
         }
@@ -169,14 +169,14 @@ fn read_unit(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<U
 /// Reads the datum's timestamp. Returns `Some(None)` if it has none, and `None` if it is invalid.
 fn read_timestamp(
     fields: &Fields<'_, '_>,
-    reading: &Reading<'_>,
+    context: &ReadContext<'_>,
     faults: &mut ValidationErrors,
 ) -> Option<Option<Timestamp>> {
     if fields.node("Timestamp").is_none() {
         return Some(None);
     }
     let seconds = fields.seconds("Timestamp", faults)?;
-    let now = reading.now.as_millis() as f64 / 1_000.0;
+    let now = context.now.as_millis() as f64 / 1_000.0;
     let path = Path::Field(fields.path(), "Timestamp");
     if seconds.is_nan() || seconds < now - (MAX_AGE_SECONDS as f64 - PUBLISHING_SECONDS) {
         let message = "must be no more than two weeks in the past, minus ten minutes reserved for publishing";

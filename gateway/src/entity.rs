@@ -7,7 +7,7 @@ use crate::{
     fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     node::Node,
-    rules::Reading,
+    rules::ReadContext,
 };
 
 /// CloudWatch's limit on entities per request.
@@ -22,8 +22,13 @@ const MAX_ATTRIBUTES: usize = 10;
 ///
 /// The receiver can forward services only: entities of type `Service` with a `Name` and an `Environment`. The
 /// CloudWatch console groups metrics by these.
-pub fn read(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Entity> {
-    let fields = Fields::of(node, path, &["KeyAttributes", "Attributes"], reading.unknown, faults)?;
+pub fn read(
+    node: &Node<'_>,
+    path: &Path<'_>,
+    context: &ReadContext<'_>,
+    faults: &mut ValidationErrors,
+) -> Option<Entity> {
+    let fields = Fields::new(node, path, &["KeyAttributes", "Attributes"], context.unknown, faults)?;
     let keys_path = Path::Field(path, "KeyAttributes");
     let Some(keys) = fields.dictionary("KeyAttributes", faults) else {
         faults.add_kind(ValidationErrorKind::Missing, keys_path, "is required");

@@ -29,7 +29,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     /// Returns the fields of `node`, or `None` if it is not a structure.
     ///
     /// Adds a fault for each repeated field, and for each unknown field if they are refused.
-    pub fn of(
+    pub fn new(
         node: &'n Node<'n>,
         path: &'p Path<'p>,
         known: &[&str],
@@ -149,7 +149,7 @@ impl<'n, 'p> Fields<'n, 'p> {
                 Node::List(items) if key == "entry" => {
                     for (index, item) in items.iter().enumerate() {
                         let path = Path::Item(&path, index);
-                        let entry = Fields::of(item, &path, &["key", "value"], UnknownFields::Refused, faults)?;
+                        let entry = Fields::new(item, &path, &["key", "value"], UnknownFields::Refused, faults)?;
                         let (key, value) = (entry.text("key", faults), entry.text("value", faults));
                         match key.zip(value) {
                             Some(pair) => pairs.push(pair),
@@ -184,15 +184,15 @@ fn entries<'n>(
     }
 }
 
-/// Reads a number. One that is not finite is read too, since AWS responds to it with InvalidParameterValue and not as to a
-/// malformed request.
+/// Reads a number. Accepts numbers that are not finite, because AWS rejects them with InvalidParameterValue and not as
+/// a malformed request.
 fn number(node: &Node<'_>) -> Option<f64> {
     match node {
         Node::Number(number) => Some(*number),
-        // An `xsd:double`, the number format of the Query protocol: `.5`, `1.`, `+1` and `INF` too. SDKs write `NaN` and
-        // `Infinity` in the way of their language, such as Python's `inf` and Go's `+Inf`.
+        // The Query protocol's numbers have the format `xsd:double`, such as `.5`, `1.`, `+1` and `INF`. SDKs also use
+        // the spellings of their language, such as Python's `inf` and Go's `+Inf`.
         Node::Form(text) => text.trim().parse().ok(),
-        // AWS JSON writes `NaN`, `Infinity` and `-Infinity` as strings.
+        // AWS JSON encodes `NaN`, `Infinity` and `-Infinity` as strings.
         Node::Text(text) => text.parse().ok().filter(|number: &f64| !number.is_finite()),
         _ => None,
     }
@@ -207,7 +207,7 @@ mod tests {
         read: impl FnOnce(Fields<'n, '_>, &mut ValidationErrors) -> T,
     ) -> (T, Vec<String>) {
         let mut faults = ValidationErrors::default();
-        let fields = Fields::of(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
+        let fields = Fields::new(node, &Path::Root, &["A", "B"], UnknownFields::Refused, &mut faults).unwrap();
         let value = read(fields, &mut faults);
         (value, faults.listed().iter().map(|fault| format!("{} {}", fault.path, fault.message)).collect())
     }
@@ -224,7 +224,7 @@ mod tests {
             ["A occurs twice; send it once", "a is not a known field; did you mean A?"]
         );
         let mut faults = ValidationErrors::default();
-        Fields::of(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
+        Fields::new(&node, &Path::Root, &["B"], UnknownFields::Ignored, &mut faults);
         assert!(faults.is_empty());
     }
 
@@ -258,7 +258,7 @@ mod tests {
             ("1,5", None),
             ("0x10", None),
             ("1_000", None),
-            // As the SDKs of Go, Python and JavaScript write them.
+            // The spellings of the SDKs for Go, Python and JavaScript.
             ("+Inf", Some(f64::INFINITY)),
             ("inf", Some(f64::INFINITY)),
             ("-Infinity", Some(f64::NEG_INFINITY)),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_a_number_only_where_json_has_no_other_way_to_write_it() {
+    fn text_is_accepted_only_for_numbers_that_are_not_finite() {
         for (text, number) in [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)] {
             let node = map([("A", Node::Text(text.into()))]);
             assert_eq!(read(&node, |fields, faults| fields.number("A", faults)), (Some(number), vec![]), "{text}");

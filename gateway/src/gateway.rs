@@ -1,4 +1,4 @@
-//! What a request comes to: the state of a gateway, without Envoy.
+//! Request handling of the gateway, independent of Envoy.
 
 use std::{fmt::Display, time::Duration};
 
@@ -7,56 +7,57 @@ use acpw_shared_state::RoomLedger;
 
 use crate::{
     Config,
-    answer::{Answer, Reply},
+    answer::{Answer, Responder},
     body::{Coding, MAX_BODY_BYTES},
     fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::UnknownFields,
     node::Node,
     page,
     protocol::{Protocol, cbor, json, query},
-    put_metric_data::{Posting, PutMetricData, post},
+    put_metric_data::{AcceptedPost, PutMetricData, encode_records},
     receiver_state::{Readiness, ReceiverState},
     refusal::Refusal,
     request::Request,
-    rules::Reading,
+    rules::ReadContext,
     text,
 };
 
 const SERVICE: &str = "GraniteServiceVersion20100801";
 const OPERATION: &str = "PutMetricData";
 
-/// How long a flush may take unless the request says otherwise, and at most.
+/// The default time limit of a flush.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
+/// The maximum time limit of a flush.
 const MAX_FLUSH_LIMIT: Duration = Duration::from_secs(300);
 
-/// A gateway.
+/// The gateway of one plugin configuration.
 ///
-/// For a request: [`begin`](Self::begin) with its head; where that says to read the body, [`finish`](Self::finish) with
-/// it. Every answer is sent with [`cors`](Self::cors).
+/// For each request, call [`begin`](Self::begin) with its head. If that returns [`NextStep::Read`], call
+/// [`finish`](Self::finish) with the body. Send every answer with the headers from [`cors`](Self::cors).
 #[derive(Debug)]
 pub struct Gateway {
     config: Config,
     receiver: ReceiverState,
 }
 
-/// What is to be done for a request whose head has come.
+/// The next step for a request whose head was received.
 #[derive(Debug)]
-pub enum Next {
-    /// It is answered without its body.
-    Answer(Answer),
-    /// Its body is to be read.
-    Read(Box<Call>),
-    /// It asks for the receiver's status.
+pub enum NextStep {
+    /// Respond without the body.
+    Respond(Answer),
+    /// Read the body.
+    Read(Box<PendingRequest>),
+    /// Respond with the receiver's status.
     Status,
 }
 
-/// A request whose body is awaited.
+/// A request whose body is being received.
 #[derive(Debug)]
-pub struct Call {
+pub struct PendingRequest {
     request: Request,
     operation: Operation,
     coding: Coding,
-    reply: Reply,
+    responder: Responder,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,28 +65,28 @@ enum Operation {
     Metrics,
     Batch,
     Flush,
-    /// An operation of CloudWatch's API, where the head names it.
+    /// An operation of CloudWatch's API, if the head contains its name.
     Api(Option<String>),
 }
 
-/// What a whole request comes to.
+/// The result of a complete request.
 #[derive(Debug)]
-pub enum Outcome {
-    /// The posting's records go onto the queue; then this is the answer.
-    Accepted(Posting, Answer),
-    /// Nothing is taken.
+pub enum PostOutcome {
+    /// Enqueue the records of the post, then send the answer.
+    Accepted(AcceptedPost, Answer),
+    /// No data is accepted.
     Refused(Answer),
-    /// All that is held is to be published, within this time.
+    /// Publish all held data within this time limit.
     Flush(Duration),
 }
 
 impl Gateway {
-    /// A gateway that knows of no receiver yet.
+    /// Creates a gateway. It has no receiver until [`handle_status`](Self::handle_status) is called.
     pub fn new(config: Config) -> Self {
         Self { config, receiver: ReceiverState::default() }
     }
 
-    /// Reads the status that the receiver has written to shared data. Returns a line for the log if it cannot be read.
+    /// Reads the status that the receiver wrote to shared data. Returns a log line if the status cannot be decoded.
     pub fn handle_status(&mut self, status: Option<&[u8]>) -> Option<String> {
         self.receiver.update(status)
     }
@@ -95,40 +96,40 @@ impl Gateway {
         &self.receiver
     }
 
-    /// Returns whether a receiver accepts data now.
+    /// Returns the readiness of the receiver to accept data.
     pub fn readiness(&self, now: Now) -> Readiness {
         self.receiver.readiness(now)
     }
 
-    /// Takes the room of a posting from the ledger that shared data have. Returns the ledger to write in its place, or `None`
-    /// if there is not enough room. The posting may be answered with success only once that ledger is written.
-    pub fn take_room(posting: &Posting, ledger: Option<&[u8]>) -> Option<RoomLedger> {
-        RoomLedger::decode(ledger?).ok()?.take(posting.memory)
+    /// Takes the room of a post from the ledger in shared data. Returns the ledger to write instead, or `None` if there
+    /// is not enough room. Send a success answer only after that ledger is written.
+    pub fn take_room(post: &AcceptedPost, ledger: Option<&[u8]>) -> Option<RoomLedger> {
+        RoomLedger::decode(ledger?).ok()?.take(post.memory)
     }
 
-    /// Gives back the room of a posting that was not put onto the queue.
-    pub fn give_room_back(posting: &Posting, ledger: Option<&[u8]>) -> Option<RoomLedger> {
-        Some(RoomLedger::decode(ledger?).ok()?.give_back(posting.memory))
+    /// Gives back the room of a post that was not enqueued. Returns the ledger to write.
+    pub fn give_room_back(post: &AcceptedPost, ledger: Option<&[u8]>) -> Option<RoomLedger> {
+        Some(RoomLedger::decode(ledger?).ok()?.give_back(post.memory))
     }
 
-    /// Looks at the head of a request. `id` names the request.
-    pub fn begin(&self, request: Request, id: u64, now: Now) -> Next {
-        let reply = reply_of(&request, id);
-        match self.route(request, reply.clone(), now) {
+    /// Handles the head of a request. `id` becomes part of the request ID.
+    pub fn begin(&self, request: Request, id: u64, now: Now) -> NextStep {
+        let responder = responder(&request, id);
+        match self.route(request, responder.clone(), now) {
             Ok(next) => next,
-            Err(refusal) => Next::Answer(reply.refused(&refusal)),
+            Err(refusal) => NextStep::Respond(responder.refused(&refusal)),
         }
     }
 
-    /// Reads the body of a request.
-    pub fn finish(&self, call: &Call, body: &[u8], now: Now) -> Outcome {
+    /// Handles the body of a request.
+    pub fn finish(&self, call: &PendingRequest, body: &[u8], now: Now) -> PostOutcome {
         match self.accept(call, body, now) {
             Ok(outcome) => outcome,
-            Err(refusal) => Outcome::Refused(call.reply.refused(&refusal)),
+            Err(refusal) => PostOutcome::Refused(call.responder.refused(&refusal)),
         }
     }
 
-    /// The headers that let a page of another origin read the answer, where its origin is configured.
+    /// Returns the headers that allow a page of a configured origin to read the answer.
     pub fn cors(&self, request: &Request) -> Vec<(&'static str, String)> {
         match request.text("origin").filter(|origin| self.is_allowed(origin)) {
             Some(origin) => {
@@ -138,139 +139,147 @@ impl Gateway {
         }
     }
 
-    /// The answer to a post whose records the queue did not take: there is no receiver after all.
-    pub fn not_enqueued(call: &Call) -> Answer {
-        call.reply.refused(&Refusal::NoReceiver)
+    /// Returns the answer to a post whose records were not enqueued, because the receiver's queue does not exist.
+    pub fn not_enqueued(call: &PendingRequest) -> Answer {
+        call.responder.refused(&Refusal::NoReceiver)
     }
 
-    /// Returns the answer to a post for which the ledger had no room.
-    pub fn no_room(call: &Call) -> Answer {
-        call.reply.refused(&Refusal::Full)
+    /// Returns the answer to a post for which the ledger has no room.
+    pub fn no_room(call: &PendingRequest) -> Answer {
+        call.responder.refused(&Refusal::BufferFull)
     }
 
-    fn route(&self, request: Request, reply: Reply, now: Now) -> Result<Next, Refusal> {
+    fn route(&self, request: Request, responder: Responder, now: Now) -> Result<NextStep, Refusal> {
         if !self.is_same_or_allowed_origin(&request) {
-            return Err(Refusal::Origin);
+            return Err(Refusal::OriginNotAllowed);
         }
         if request.method() == "OPTIONS" && request.header("access-control-request-method").is_some() {
             let answer = Answer::empty(204)
                 .header("access-control-allow-methods", "GET, POST")
                 .header("access-control-allow-headers", "authorization, content-encoding, content-type")
                 .header("access-control-max-age", "600");
-            return Ok(Next::Answer(answer));
+            return Ok(NextStep::Respond(answer));
         }
         let is_get = matches!(request.method(), "GET" | "HEAD");
         let is_post = request.method() == "POST";
-        if is_get && reply.protocol == Protocol::Query {
-            return Err(Refusal::NotPosted);
+        if is_get && responder.protocol == Protocol::Query {
+            return Err(Refusal::FormNotPosted);
         }
         let operation = match request.path() {
-            "/" if is_get => return Ok(Next::Answer(page::page())),
-            "/status" if is_get => return Ok(Next::Status),
-            "/healthcheck" if is_get => return Ok(Next::Answer(self.health(now))),
+            "/" if is_get => return Ok(NextStep::Respond(page::page())),
+            "/status" if is_get => return Ok(NextStep::Status),
+            "/healthcheck" if is_get => return Ok(NextStep::Respond(self.health(now))),
             "/metrics" if is_post => Operation::Metrics,
             "/batch" if is_post => Operation::Batch,
             "/flush" if is_post => Operation::Flush,
             "/" if is_post => api(&request)?,
             path if is_cbor(path) && is_post => api(&request)?,
-            "/" => return Err(Refusal::Method("GET, POST")),
-            "/status" | "/healthcheck" => return Err(Refusal::Method("GET")),
-            "/metrics" | "/batch" | "/flush" => return Err(Refusal::Method("POST")),
-            path if is_cbor(path) => return Err(Refusal::Method("POST")),
+            "/" => return Err(Refusal::MethodNotAllowed("GET, POST")),
+            "/status" | "/healthcheck" => return Err(Refusal::MethodNotAllowed("GET")),
+            "/metrics" | "/batch" | "/flush" => return Err(Refusal::MethodNotAllowed("POST")),
+            path if is_cbor(path) => return Err(Refusal::MethodNotAllowed("POST")),
             _ => {
-                let paths = "/metrics, /batch, /flush, /healthcheck, /status, / and CloudWatch's API";
-                return Err(Refusal::NotFound(format!("There is nothing at this path. There are {paths}.")));
+                let paths = "/metrics, /batch, /flush, /healthcheck, /status, / or a path of CloudWatch's API";
+                return Err(Refusal::NotFound(format!("This path does not exist; use {paths}.")));
             }
         };
         if matches!(operation, Operation::Metrics | Operation::Batch) {
             check_json(&request)?;
         }
-        let coding = Coding::from_header(request.header("content-encoding").unwrap_or_default())
-            .ok_or_else(|| Refusal::MediaType("The content-encoding must be gzip, or none.".to_owned()))?;
+        let coding = Coding::from_header(request.header("content-encoding").unwrap_or_default()).ok_or_else(|| {
+            Refusal::UnsupportedMediaType("The content-encoding is not supported; use gzip or none.".to_owned())
+        })?;
         let length = request.text("content-length").and_then(|length| length.trim().parse::<u64>().ok());
         if length.is_some_and(|length| length > MAX_BODY_BYTES as u64) {
             return Err(Refusal::TooLarge);
         }
         if operation != Operation::Flush {
-            // Before the body is sent, where the client waits.
+            // Refuse early: a client that sends `expect: 100-continue` has not sent the body yet.
             self.check_receiver(now)?;
         }
-        Ok(Next::Read(Box::new(Call { request, operation, coding, reply })))
+        Ok(NextStep::Read(Box::new(PendingRequest { request, operation, coding, responder })))
     }
 
-    fn accept(&self, call: &Call, body: &[u8], now: Now) -> Result<Outcome, Refusal> {
+    fn accept(&self, call: &PendingRequest, body: &[u8], now: Now) -> Result<PostOutcome, Refusal> {
         let time = self.receiver.corrected(now);
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         self.config.authorization.check(&call.request, body, seconds).map_err(Refusal::Unauthorized)?;
         if call.operation == Operation::Flush {
-            return Ok(Outcome::Flush(flush_limit(&call.request)?));
+            return Ok(PostOutcome::Flush(flush_limit(&call.request)?));
         }
-        let body = call.coding.open(body)?;
-        let unreadable = |what: String| Refusal::Unreadable(what);
-        let body = match call.reply.protocol {
+        let body = call.coding.decode(body)?;
+        let malformed = |reason: String| Refusal::Malformed(reason);
+        let body = match call.responder.protocol {
             Protocol::Cbor => &body,
-            Protocol::Plain | Protocol::Json | Protocol::Query => text::without_mark(&body).map_err(unreadable)?,
+            Protocol::Plain | Protocol::Json | Protocol::Query => {
+                text::strip_byte_order_mark(&body).map_err(malformed)?
+            }
         };
-        let (requests, faults) = match (&call.operation, call.reply.protocol) {
+        let (requests, faults) = match (&call.operation, call.responder.protocol) {
             (Operation::Batch, _) => {
-                self.read(call, now, &json::decode(body).map_err(unreadable)?, PutMetricData::read_batch)
+                self.read(call, now, &json::decode(body).map_err(malformed)?, PutMetricData::read_batch)
             }
             (Operation::Metrics | Operation::Flush, _) | (_, Protocol::Plain) => {
-                self.read_one(call, now, &json::decode(body).map_err(unreadable)?)
+                self.read_one(call, now, &json::decode(body).map_err(malformed)?)
             }
             (Operation::Api(operation), Protocol::Json) => {
                 check_operation(operation.as_deref().unwrap_or_default())?;
-                self.read_one(call, now, &json::decode(body).map_err(unreadable)?)
+                self.read_one(call, now, &json::decode(body).map_err(malformed)?)
             }
             (Operation::Api(operation), Protocol::Cbor) => {
                 check_operation(operation.as_deref().unwrap_or_default())?;
-                self.read_one(call, now, &cbor::decode(body).map_err(unreadable)?)
+                self.read_one(call, now, &cbor::decode(body).map_err(malformed)?)
             }
             (Operation::Api(_), Protocol::Query) => {
-                let form = query::decode(body).map_err(unreadable)?;
+                let form = query::decode(body).map_err(malformed)?;
                 check_operation(&form.action)?;
                 self.read_one(call, now, &form.fields)
             }
         };
-        let Some(requests) = requests.filter(|_| faults.is_empty()) else { return Err(Refusal::Faulty(faults)) };
+        let Some(requests) = requests.filter(|_| faults.is_empty()) else { return Err(Refusal::Invalid(faults)) };
         self.check_receiver(now)?;
-        let posting = post(requests, now.wall);
-        let (needed, capacity) = (posting.memory, self.receiver.capacity());
+        let post = encode_records(requests, now.wall);
+        let (needed, capacity) = (post.memory, self.receiver.capacity());
         if needed > capacity {
             return Err(Refusal::ExceedsBuffer { needed, capacity });
         }
-        let answer = call.reply.accepted(posting.data, posting.entity_failure.as_deref());
-        Ok(Outcome::Accepted(posting, answer))
+        let answer = call.responder.accepted(post.data, post.entity_failure.as_deref());
+        Ok(PostOutcome::Accepted(post, answer))
     }
 
-    fn read_one(&self, call: &Call, now: Now, node: &Node<'_>) -> (Option<Vec<PutMetricData>>, ValidationErrors) {
-        self.read(call, now, node, |node, reading, faults| {
-            PutMetricData::read(node, reading, faults).map(|request| vec![request])
+    fn read_one(
+        &self,
+        call: &PendingRequest,
+        now: Now,
+        node: &Node<'_>,
+    ) -> (Option<Vec<PutMetricData>>, ValidationErrors) {
+        self.read(call, now, node, |node, context, faults| {
+            PutMetricData::read(node, context, faults).map(|request| vec![request])
         })
     }
 
     fn read<T>(
         &self,
-        call: &Call,
+        call: &PendingRequest,
         now: Now,
         node: &Node<'_>,
-        read: impl FnOnce(&Node<'_>, &Reading<'_>, &mut ValidationErrors) -> Option<T>,
+        read: impl FnOnce(&Node<'_>, &ReadContext<'_>, &mut ValidationErrors) -> Option<T>,
     ) -> (Option<T>, ValidationErrors) {
-        let protocol = call.reply.protocol;
+        let protocol = call.responder.protocol;
         let mut faults = ValidationErrors::new(protocol.path_style());
         let unknown = match protocol {
             Protocol::Plain => UnknownFields::Refused,
             Protocol::Json | Protocol::Cbor | Protocol::Query => UnknownFields::Ignored,
         };
         let now = self.receiver.corrected(now);
-        let read = read(node, &Reading { rules: &self.config.rules, now, unknown }, &mut faults);
+        let read = read(node, &ReadContext { rules: &self.config.rules, now, unknown }, &mut faults);
         (read, faults)
     }
 
     fn check_receiver(&self, now: Now) -> Result<(), Refusal> {
         match self.readiness(now) {
             Readiness::Ready => Ok(()),
-            Readiness::Full => Err(Refusal::Full),
+            Readiness::Full => Err(Refusal::BufferFull),
             Readiness::Absent => Err(Refusal::NoReceiver),
             Readiness::OtherRelease => Err(Refusal::OtherRelease),
         }
@@ -280,13 +289,13 @@ impl Gateway {
         match self.readiness(now) {
             Readiness::Ready => Answer::text(200, "OK\n"),
             Readiness::Full => Answer::text(503, "the receiver's buffer is full\n"),
-            Readiness::Absent => Answer::text(503, "there is no receiver\n"),
-            Readiness::OtherRelease => Answer::text(503, "the receiver is of another release\n"),
+            Readiness::Absent => Answer::text(503, "no receiver is running\n"),
+            Readiness::OtherRelease => Answer::text(503, "the receiver and the gateway are from different releases\n"),
         }
     }
 
-    /// A page that somebody happens to visit must not post to a gateway on the visitor's own machine. Browsers tell the
-    /// origin of such requests; other clients have none.
+    /// Checks the origin of a request, so that a web page cannot post to a gateway on its visitor's machine. Browsers
+    /// send the origin of a page's requests; other clients do not.
     fn is_same_or_allowed_origin(&self, request: &Request) -> bool {
         let Some(origin) = request.header("origin") else { return true };
         let Ok(origin) = std::str::from_utf8(origin) else { return false };
@@ -295,11 +304,12 @@ impl Gateway {
     }
 
     fn is_allowed(&self, origin: &str) -> bool {
-        self.config.origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(origin))
+        self.config.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
     }
 }
 
-fn reply_of(request: &Request, id: u64) -> Reply {
+/// Returns the responder for a request. `id` becomes part of the request ID.
+fn responder(request: &Request, id: u64) -> Responder {
     let protocol = match request.path() {
         path if is_cbor(path) => Protocol::Cbor,
         "/" if request.method() == "POST" => match request.header("x-amz-target") {
@@ -307,24 +317,25 @@ fn reply_of(request: &Request, id: u64) -> Reply {
             None if request.media_type().as_deref() == Some("application/x-www-form-urlencoded") => Protocol::Query,
             None => Protocol::Plain,
         },
-        // A form in the query, as CloudWatch's API takes it too.
+        // A form in the query string, which CloudWatch's API also accepts.
         "/" if request.parameter("Action").is_some() => Protocol::Query,
         _ => Protocol::Plain,
     };
     let is_query_mode = request.text("x-amzn-query-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("true"));
     let [a, b, c, d, e, f, g, h] = id.to_be_bytes();
     let request_id = format!("{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{f:02x}-4{g:02x}0-8{h:02x}0-000000000000");
-    Reply { protocol, is_query_mode, request_id }
+    Responder { protocol, is_query_mode, request_id }
 }
 
-/// `/service/GraniteServiceVersion20100801/operation/PutMetricData`
+/// Returns true for a path of the CBOR protocol, such as
+/// `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
 fn is_cbor(path: &str) -> bool {
     path.starts_with("/service/")
 }
 
-/// The operation of CloudWatch's API that a head names.
+/// Returns the operation of CloudWatch's API in a request head.
 fn api(request: &Request) -> Result<Operation, Refusal> {
-    let known = |service: &str, operation: &str| {
+    let check_service = |service: &str, operation: &str| {
         if service == SERVICE {
             Ok(Operation::Api(Some(operation.to_owned())))
         } else {
@@ -335,20 +346,20 @@ fn api(request: &Request) -> Result<Operation, Refusal> {
         let (service, rest) = rest.split_once('/').unwrap_or((rest, ""));
         let operation = rest.strip_prefix("operation/").unwrap_or_default();
         return match request.text("smithy-protocol") {
-            Some("rpc-v2-cbor") => known(service, operation),
-            _ => Err(Refusal::MediaType("The header smithy-protocol must be rpc-v2-cbor.".to_owned())),
+            Some("rpc-v2-cbor") => check_service(service, operation),
+            _ => Err(Refusal::UnsupportedMediaType("The smithy-protocol header must be rpc-v2-cbor.".to_owned())),
         };
     }
     if let Some(target) = request.text("x-amz-target") {
         let (service, operation) = target.split_once('.').unwrap_or((target, ""));
-        return known(service, operation);
+        return check_service(service, operation);
     }
     match request.media_type().as_deref() {
         Some("application/x-www-form-urlencoded") => Ok(Operation::Api(None)),
         _ => {
-            let what =
-                "This path takes CloudWatch's API: JSON 1.0 with x-amz-target, or a form. Post JSON to /metrics.";
-            Err(Refusal::MediaType(what.to_owned()))
+            let message = "This path accepts requests of CloudWatch's API: JSON 1.0 with an x-amz-target header, or a form; \
+                           post plain JSON to /metrics.";
+            Err(Refusal::UnsupportedMediaType(message.to_owned()))
         }
     }
 }
@@ -359,16 +370,19 @@ fn check_operation(operation: &str) -> Result<(), Refusal> {
 
 fn unknown_operation(name: impl Display) -> Refusal {
     let name: String = name.to_string().chars().filter(char::is_ascii_graphic).take(100).collect();
-    Refusal::NotFound(format!("This gateway takes {OPERATION} of CloudWatch, and not \"{name}\"."))
+    Refusal::NotFound(format!("The gateway does not support \"{name}\"; it supports only {OPERATION} of CloudWatch."))
 }
 
-/// The body must say that it is JSON: a form, or text of no declared kind, is what a page of any origin may send without
-/// asking.
+/// Checks that the content type is JSON. Browsers let any page send forms and plain text to other origins.
 fn check_json(request: &Request) -> Result<(), Refusal> {
     let is_json = request.media_type().is_some_and(|media| {
         matches!(media.as_str(), "application/json" | "application/x-amz-json-1.0" | "application/x-amz-json-1.1")
     });
-    if is_json { Ok(()) } else { Err(Refusal::MediaType("The content-type must be application/json.".to_owned())) }
+    if is_json {
+        Ok(())
+    } else {
+        Err(Refusal::UnsupportedMediaType("The content-type must be application/json.".to_owned()))
+    }
 }
 
 fn flush_limit(request: &Request) -> Result<Duration, Refusal> {
@@ -380,20 +394,20 @@ fn flush_limit(request: &Request) -> Result<Duration, Refusal> {
             let mut faults = ValidationErrors::default();
             let message = format_args!("must be a whole number up to {}", MAX_FLUSH_LIMIT.as_millis());
             faults.add_kind(ValidationErrorKind::Value, Path::Field(&Path::Root, KEY), message);
-            Err(Refusal::Faulty(faults))
+            Err(Refusal::Invalid(faults))
         }
     }
 }
 
-/// For the fuzz targets: reads a body of a protocol as a post would be, with whatever faults.
+/// Reads a body as a post in `protocol`, ignoring its faults. For the fuzz targets.
 #[doc(hidden)]
-pub fn read_any(protocol: Protocol, body: &[u8], reading: &Reading<'_>) -> Option<Posting> {
+pub fn read_any(protocol: Protocol, body: &[u8], context: &ReadContext<'_>) -> Option<AcceptedPost> {
     let mut faults = ValidationErrors::new(protocol.path_style());
     let requests = match protocol {
-        Protocol::Plain => PutMetricData::read_batch(&json::decode(body).ok()?, reading, &mut faults)?,
-        Protocol::Json => vec![PutMetricData::read(&json::decode(body).ok()?, reading, &mut faults)?],
-        Protocol::Cbor => vec![PutMetricData::read(&cbor::decode(body).ok()?, reading, &mut faults)?],
-        Protocol::Query => vec![PutMetricData::read(&query::decode(body).ok()?.fields, reading, &mut faults)?],
+        Protocol::Plain => PutMetricData::read_batch(&json::decode(body).ok()?, context, &mut faults)?,
+        Protocol::Json => vec![PutMetricData::read(&json::decode(body).ok()?, context, &mut faults)?],
+        Protocol::Cbor => vec![PutMetricData::read(&cbor::decode(body).ok()?, context, &mut faults)?],
+        Protocol::Query => vec![PutMetricData::read(&query::decode(body).ok()?.fields, context, &mut faults)?],
     };
-    Some(post(requests, reading.now))
+    Some(encode_records(requests, context.now))
 }

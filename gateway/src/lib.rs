@@ -3,8 +3,8 @@
 //! Clients use one of CloudWatch's protocols or plain JSON. The data travels on the same queue as the senders' records.
 //!
 //! A post takes this path: request headers → [`Gateway::begin`] → body → [`Gateway::finish`] (authorization, bounded
-//! decompression, parsing, validation) → [`put_metric_data::post`] → records → queue → 202. Either all data of a post
-//! is on the queue before the client gets a success, or none of it is. Only `context` talks to Envoy.
+//! decompression, parsing, validation) → [`put_metric_data::encode_records`] → records → queue → 202. Either all data
+//! of a post is on the queue before the client gets a success, or none of it is. Only `context` talks to Envoy.
 
 pub mod answer;
 pub mod authorization;

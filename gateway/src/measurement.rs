@@ -9,7 +9,7 @@ use crate::{
     fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     node::Node,
-    rules::Reading,
+    rules::ReadContext,
 };
 
 /// The largest count: an `f64` represents whole numbers exactly up to 2^53.
@@ -28,7 +28,7 @@ struct Statistics {
 ///
 /// A datum must have exactly one of `Value`, `Values` with `Counts`, and `StatisticValues`, or the last two together.
 /// CloudWatch then computes percentiles from the former and statistics from the latter.
-pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
+pub fn read(fields: &Fields<'_, '_>, context: &ReadContext<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
     // An SDK may send a list that its caller left empty. AWS ignores it.
     let has = |name: &str| match fields.node(name) {
         Some(Node::List(items)) => !items.is_empty(),
@@ -49,28 +49,28 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validat
         (true, false, false) => {
             let value = fields.number("Value", faults)?;
             let value = value_at(value, &Path::Field(fields.path(), "Value"), faults)?;
-            let mut one = Distribution::exact(reading.rules.max_exact_values);
+            let mut one = Distribution::exact(context.rules.max_exact_values);
             one.record(value).then_some(one)
         }
-        (false, true, false) => values(fields, reading, faults),
+        (false, true, false) => values(fields, context, faults),
         (false, false, true) if has("Counts") => {
             let path = Path::Field(fields.path(), "Values");
             faults.add_kind(ValidationErrorKind::Missing, path, "is required with Counts");
             None
         }
         (false, false, true) => {
-            let Statistics { count, sum, min, max } = statistics(fields, reading, faults)?;
+            let Statistics { count, sum, min, max } = statistics(fields, context, faults)?;
             // Equal samples are known individually, so CloudWatch can compute percentiles from them.
             if min == max && count.fract() == 0.0 && count <= MAX_COUNT {
-                let mut same = Distribution::exact(reading.rules.max_exact_values);
+                let mut same = Distribution::exact(context.rules.max_exact_values);
                 same.record_n(min, count as u64);
                 return if same.sum() == sum { Some(same) } else { same.with_statistics(sum, min, max) };
             }
             Distribution::statistic_set(count, sum, min, max)
         }
         (false, true, true) => {
-            let values = values(fields, reading, faults);
-            let Statistics { count, sum, min, max } = statistics(fields, reading, faults)?;
+            let values = values(fields, context, faults);
+            let Statistics { count, sum, min, max } = statistics(fields, context, faults)?;
             let values = values?;
             if values.sample_count() != count {
                 let path = Path::Field(fields.path(), "StatisticValues");
@@ -92,7 +92,7 @@ pub fn read(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validat
     }
 }
 
-fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
+fn values(fields: &Fields<'_, '_>, context: &ReadContext<'_>, faults: &mut ValidationErrors) -> Option<Distribution> {
     let (values_path, counts_path) = (Path::Field(fields.path(), "Values"), Path::Field(fields.path(), "Counts"));
     let values = fields.numbers("Values", faults)?;
     let counts = fields.numbers("Counts", faults);
@@ -115,7 +115,7 @@ fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validatio
         faults.add_kind(ValidationErrorKind::Value, counts_path, message);
         return None;
     }
-    let mut distribution = Distribution::exact(reading.rules.max_exact_values);
+    let mut distribution = Distribution::exact(context.rules.max_exact_values);
     let mut is_valid = true;
     for (index, value) in values.iter().enumerate() {
         let count = counts.as_ref().and_then(|counts| counts.get(index)).copied().unwrap_or(1.0);
@@ -129,9 +129,9 @@ fn values(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut Validatio
     is_valid.then_some(distribution)
 }
 
-fn statistics(fields: &Fields<'_, '_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Statistics> {
+fn statistics(fields: &Fields<'_, '_>, context: &ReadContext<'_>, faults: &mut ValidationErrors) -> Option<Statistics> {
     let path = Path::Field(fields.path(), "StatisticValues");
-    let set = Fields::of(fields.node("StatisticValues")?, &path, &STATISTICS, reading.unknown, faults)?;
+    let set = Fields::new(fields.node("StatisticValues")?, &path, &STATISTICS, context.unknown, faults)?;
     let mut read = |name: &str| {
         let path = Path::Field(set.path(), name);
         match set.node(name) {

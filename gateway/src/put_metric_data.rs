@@ -10,7 +10,7 @@ use crate::{
     fault::{self, Path, ValidationErrorKind, ValidationErrors},
     fields::Fields,
     node::Node,
-    rules::Reading,
+    rules::ReadContext,
 };
 
 /// The size in bytes above which a record is split.
@@ -27,9 +27,9 @@ pub struct PutMetricData {
     entity_failure: Option<String>,
 }
 
-/// The data of a valid post, ready for the receiver's queue.
+/// The encoded data of a valid post, ready for the receiver's queue.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Posting {
+pub struct AcceptedPost {
     /// The records for the receiver's queue.
     pub records: Vec<Vec<u8>>,
     /// The number of posted data.
@@ -44,27 +44,32 @@ pub struct Posting {
 
 impl PutMetricData {
     /// Reads one request. Adds all of its faults to `faults`; if there are any, the request must not be used.
-    pub fn read(node: &Node<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Self> {
-        Self::read_at(node, &Path::Root, reading, faults)
+    pub fn read(node: &Node<'_>, context: &ReadContext<'_>, faults: &mut ValidationErrors) -> Option<Self> {
+        Self::read_at(node, &Path::Root, context, faults)
     }
 
     /// Reads a list of requests. Adds all of their faults to `faults`; if there are any, none of the requests must be
     /// used.
-    pub fn read_batch(node: &Node<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Vec<Self>> {
+    pub fn read_batch(node: &Node<'_>, context: &ReadContext<'_>, faults: &mut ValidationErrors) -> Option<Vec<Self>> {
         let Node::List(items) = node else {
             faults.add_kind(ValidationErrorKind::Type, Path::Root, "must be a list of PutMetricData inputs");
             return None;
         };
-        let read = |(index, item): (usize, _)| Self::read_at(item, &Path::Item(&Path::Root, index), reading, faults);
+        let read = |(index, item): (usize, _)| Self::read_at(item, &Path::Item(&Path::Root, index), context, faults);
         let requests: Vec<_> = items.iter().enumerate().map(read).collect();
         requests.into_iter().collect()
     }
 
-    fn read_at(node: &Node<'_>, path: &Path<'_>, reading: &Reading<'_>, faults: &mut ValidationErrors) -> Option<Self> {
-        let fields = Fields::of(node, path, &FIELDS, reading.unknown, faults)?;
+    fn read_at(
+        node: &Node<'_>,
+        path: &Path<'_>,
+        context: &ReadContext<'_>,
+        faults: &mut ValidationErrors,
+    ) -> Option<Self> {
+        let fields = Fields::new(node, path, &FIELDS, context.unknown, faults)?;
         let namespace = required(&fields, "Namespace", Namespace::new, faults);
-        let namespace = namespace.and_then(|namespace| accepted(namespace, &fields, reading, faults));
-        let (entities, entity_failure) = read_entities(&fields, reading, faults);
+        let namespace = namespace.and_then(|namespace| accepted(namespace, &fields, context, faults));
+        let (entities, entity_failure) = read_entities(&fields, context, faults);
         let plain = Path::Field(path, "MetricData");
         let mut lists = vec![(&plain, fields.list("MetricData", faults).unwrap_or_default(), None)];
         let entity_paths: Vec<_> = entities.iter().map(|entity| entity.path()).collect();
@@ -85,7 +90,7 @@ impl PutMetricData {
         let mut data = Vec::with_capacity(count);
         for (path, items, entity) in lists {
             for (index, item) in items.iter().enumerate() {
-                let datum = Datum::read(item, &Path::Item(path, index), reading, faults);
+                let datum = Datum::read(item, &Path::Item(path, index), context, faults);
                 data.extend(datum.map(|datum| Datum { entity: entity.clone(), ..datum }));
             }
         }
@@ -96,12 +101,12 @@ impl PutMetricData {
 
 /// Merges the data of requests into records for the receiver. `arrival` is the time of arrival by this host's clock; it
 /// is the timestamp of data that has none.
-pub fn post(requests: Vec<PutMetricData>, arrival: Timestamp) -> Posting {
-    let mut posting = Posting::default();
+pub fn encode_records(requests: Vec<PutMetricData>, arrival: Timestamp) -> AcceptedPost {
+    let mut post = AcceptedPost::default();
     let mut held = Accumulator::default();
     for PutMetricData { namespace, data, entity_failure } in requests {
-        posting.data = posting.data.saturating_add(data.len());
-        posting.entity_failure = posting.entity_failure.or(entity_failure);
+        post.data = post.data.saturating_add(data.len());
+        post.entity_failure = post.entity_failure.or(entity_failure);
         for Datum { metric, dimensions, timestamp, distribution, entity } in data {
             let (time, kind) = match timestamp {
                 Some(time) => (time, DataKind::STATED),
@@ -111,20 +116,20 @@ pub fn post(requests: Vec<PutMetricData>, arrival: Timestamp) -> Posting {
             held.file(PeriodKey::new(time, kind, origin, &metric), &dimensions, &metric, &distribution);
         }
     }
-    posting.values = held.samples();
-    posting.memory = held.bytes() as u64;
-    posting.records = held.into_records(RECORD_LIMIT);
-    posting
+    post.values = held.samples();
+    post.memory = held.bytes() as u64;
+    post.records = held.into_records(RECORD_LIMIT);
+    post
 }
 
 /// Returns the namespace if the gateway accepts it; otherwise adds a fault.
 fn accepted(
     namespace: Namespace,
     fields: &Fields<'_, '_>,
-    reading: &Reading<'_>,
+    context: &ReadContext<'_>,
     faults: &mut ValidationErrors,
 ) -> Option<Namespace> {
-    let namespaces = &reading.rules.namespaces;
+    let namespaces = &context.rules.namespaces;
     if namespaces.is_empty() || namespaces.contains(&namespace) {
         return Some(namespace);
     }
@@ -154,7 +159,7 @@ impl EntityData<'_> {
 /// header.
 fn read_entities<'n>(
     fields: &Fields<'n, 'n>,
-    reading: &Reading<'_>,
+    context: &ReadContext<'_>,
     faults: &mut ValidationErrors,
 ) -> (Vec<EntityData<'n>>, Option<String>) {
     let list = Path::Field(fields.path(), "EntityMetricData");
@@ -176,11 +181,11 @@ fn read_entities<'n>(
     let mut failure = None;
     for (index, item) in items.iter().enumerate() {
         let path = Path::Item(&list, index);
-        let Some(data) = Fields::of(item, &path, &["Entity", "MetricData"], reading.unknown, faults) else { continue };
+        let Some(data) = Fields::new(item, &path, &["Entity", "MetricData"], context.unknown, faults) else { continue };
         let entity_path = Path::Field(&path, "Entity");
         let mut found = ValidationErrors::new(faults.style());
         let entity = match data.node("Entity") {
-            Some(node) => entity::read(node, &entity_path, reading, &mut found),
+            Some(node) => entity::read(node, &entity_path, context, &mut found),
             None => {
                 found.add_kind(ValidationErrorKind::Missing, entity_path, "is required");
                 None

@@ -1,12 +1,13 @@
-//! State of the receiver, as it writes it to shared data.
+//! The state of the receiver, which the receiver writes to shared data.
 
 use acpw_metric::{Now, Timestamp};
 use acpw_shared_state::{StateError, StatusSummary};
 
-/// Time in milliseconds after which a receiver that has not written its status is absent. It writes one every second.
+/// The time in milliseconds after which a receiver that has not written its status counts as absent. A running receiver
+/// writes it every second.
 const MAX_SILENCE_MILLIS: u64 = 10_000;
 
-/// Last status that the receiver wrote, if any.
+/// The last status that the receiver wrote, if any.
 #[derive(Debug, Default)]
 pub struct ReceiverState {
     bytes: Vec<u8>,
@@ -14,22 +15,22 @@ pub struct ReceiverState {
     error: Option<StateError>,
 }
 
-/// Ability of the receiver to accept data.
+/// The ability of the receiver to accept data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It accepts data.
+    /// The receiver accepts data.
     Ready,
-    /// Its buffer is so full that it would soon have to drop data.
+    /// The receiver's buffer is so full that it would soon have to drop data.
     Full,
     /// There is no receiver.
     Absent,
-    /// The receiver is of another release, with which data cannot be exchanged.
+    /// The receiver is from another release, with which the gateway cannot exchange data.
     OtherRelease,
 }
 
 impl ReceiverState {
-    /// Replaces the state by what shared data have now. Returns a line for the log if a receiver of another release begins
-    /// to write it.
+    /// Replaces the state by the current bytes in shared data. Returns a log line if the bytes are newly from a
+    /// receiver of another release.
     pub fn update(&mut self, bytes: Option<&[u8]>) -> Option<String> {
         let bytes = bytes.unwrap_or_default();
         if bytes == self.bytes {
@@ -52,13 +53,13 @@ impl ReceiverState {
         self.status.as_ref()
     }
 
-    /// Returns the whole last status, as JSON.
+    /// Returns the complete last status as JSON.
     pub fn json(&self) -> Option<&[u8]> {
         self.status.is_some().then_some(&self.bytes)
     }
 
-    /// Returns whether the receiver accepts data now. It keeps a quarter of its buffer for payloads and for what senders
-    /// measure.
+    /// Returns the readiness at time `now`. A quarter of the receiver's buffer is reserved for payloads and for data
+    /// from senders.
     pub fn readiness(&self, now: Now) -> Readiness {
         match (&self.status, self.error) {
             (Some(status), _) if now.wall.as_millis().abs_diff(status.time) <= MAX_SILENCE_MILLIS => {
@@ -69,12 +70,12 @@ impl ReceiverState {
         }
     }
 
-    /// Returns the most bytes that posted data may take when the buffer is empty.
+    /// Returns the maximum number of bytes that posted data can take in an empty buffer.
     pub fn capacity(&self) -> u64 {
         self.status.as_ref().map_or(0, capacity)
     }
 
-    /// Returns the time, corrected by what the receiver has learnt from CloudWatch.
+    /// Returns the wall-clock time, corrected by the clock skew that the receiver measured.
     pub fn corrected(&self, now: Now) -> Timestamp {
         now.wall.shifted(self.status.as_ref().map_or(0, |status| status.clock_skew_millisecond))
     }
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_receiver_is_absent_and_one_of_three_quarters_full() {
+    fn a_silent_receiver_is_absent_and_one_with_three_quarters_in_use_is_full() {
         for (held, millis, expected) in [
             (0, 100_000, Readiness::Ready),
             (749, 110_000, Readiness::Ready),

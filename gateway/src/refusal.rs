@@ -11,25 +11,25 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The request breaks rules.
-    Faulty(ValidationErrors),
+    Invalid(ValidationErrors),
     /// The body is not in the declared format. The text continues the words "The request".
-    Unreadable(String),
+    Malformed(String),
     /// The path or the operation does not exist.
     NotFound(String),
     /// The path supports only these methods.
-    Method(&'static str),
+    MethodNotAllowed(&'static str),
     /// The body is larger than [`MAX_BODY_BYTES`].
     TooLarge,
     /// The content type or the encoding of the body is not supported.
-    MediaType(String),
+    UnsupportedMediaType(String),
     /// The credentials are missing or wrong.
     Unauthorized(Denial),
     /// A GET request has a form of the Query protocol in its query string.
-    NotPosted,
+    FormNotPosted,
     /// The request comes from a web page whose origin is not allowed.
-    Origin,
+    OriginNotAllowed,
     /// The receiver's buffer is full.
-    Full,
+    BufferFull,
     /// The data takes more memory than the receiver's buffer ever has for posts.
     ExceedsBuffer {
         /// The bytes that the data takes.
@@ -39,7 +39,7 @@ pub enum Refusal {
     },
     /// No receiver is running.
     NoReceiver,
-    /// The receiver is of another release.
+    /// The receiver and the gateway are from different releases.
     OtherRelease,
 }
 
@@ -48,15 +48,15 @@ impl Refusal {
     /// unknown operation gives 400.
     pub fn status(&self, protocol: Protocol) -> u16 {
         match (self, protocol) {
-            (Self::Faulty(_) | Self::Unreadable(_), _) => 400,
+            (Self::Invalid(_) | Self::Malformed(_), _) => 400,
             (Self::NotFound(_), Protocol::Query) => 400,
             (Self::NotFound(_), _) => 404,
-            (Self::Method(_) | Self::NotPosted, _) => 405,
+            (Self::MethodNotAllowed(_) | Self::FormNotPosted, _) => 405,
             (Self::TooLarge | Self::ExceedsBuffer { .. }, _) => 413,
-            (Self::MediaType(_), _) => 415,
+            (Self::UnsupportedMediaType(_), _) => 415,
             (Self::Unauthorized(_), Protocol::Plain) => 401,
-            (Self::Unauthorized(_) | Self::Origin, _) => 403,
-            (Self::Full, _) => 429,
+            (Self::Unauthorized(_) | Self::OriginNotAllowed, _) => 403,
+            (Self::BufferFull, _) => 429,
             (Self::NoReceiver | Self::OtherRelease, _) => 503,
         }
     }
@@ -64,7 +64,7 @@ impl Refusal {
     /// Returns the AWS error code: the shape's name in JSON and CBOR, the older code in Query.
     pub fn code(&self, protocol: Protocol) -> &'static str {
         let (shape, code) = match self {
-            Self::Faulty(faults) => match fault::kind(faults) {
+            Self::Invalid(faults) => match fault::kind(faults) {
                 ValidationErrorKind::Type => ("SerializationException", "MalformedInput"),
                 ValidationErrorKind::Missing => ("MissingRequiredParameterException", "MissingParameter"),
                 ValidationErrorKind::Combination => {
@@ -72,11 +72,13 @@ impl Refusal {
                 }
                 ValidationErrorKind::Value => ("InvalidParameterValueException", "InvalidParameterValue"),
             },
-            Self::Unreadable(_) | Self::MediaType(_) => ("SerializationException", "MalformedInput"),
-            Self::NotFound(_) | Self::Method(_) | Self::NotPosted => ("UnknownOperationException", "InvalidAction"),
+            Self::Malformed(_) | Self::UnsupportedMediaType(_) => ("SerializationException", "MalformedInput"),
+            Self::NotFound(_) | Self::MethodNotAllowed(_) | Self::FormNotPosted => {
+                ("UnknownOperationException", "InvalidAction")
+            }
             Self::TooLarge | Self::ExceedsBuffer { .. } => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
-            Self::Unauthorized(_) | Self::Origin => ("AccessDeniedException", "AccessDenied"),
-            Self::Full => ("ThrottlingException", "Throttling"),
+            Self::Unauthorized(_) | Self::OriginNotAllowed => ("AccessDeniedException", "AccessDenied"),
+            Self::BufferFull => ("ThrottlingException", "Throttling"),
             Self::NoReceiver | Self::OtherRelease => ("ServiceUnavailableException", "ServiceUnavailable"),
         };
         if protocol == Protocol::Query { code } else { shape }
@@ -95,7 +97,7 @@ impl Refusal {
     /// Returns the number of seconds after which the client should retry, if retrying can help.
     pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::Full => Some(5),
+            Self::BufferFull => Some(5),
             Self::NoReceiver => Some(1),
             _ => None,
         }
@@ -104,28 +106,28 @@ impl Refusal {
     /// Returns what is wrong and what to do about it.
     pub fn message(&self) -> String {
         match self {
-            Self::Faulty(faults) => fault::message(faults),
-            Self::Unreadable(what) => format!("The request {what}."),
+            Self::Invalid(faults) => fault::message(faults),
+            Self::Malformed(what) => format!("The request {what}."),
             Self::NotFound(what) => what.clone(),
-            Self::Method(allowed) => format!("This path supports only {allowed}."),
+            Self::MethodNotAllowed(allowed) => format!("This path supports only {allowed}."),
             Self::TooLarge => {
                 format!(
                     "The body must have at most {MAX_BODY_BYTES} bytes, compressed and decompressed; send the data in \
                      several requests."
                 )
             }
-            Self::MediaType(what) => what.clone(),
+            Self::UnsupportedMediaType(what) => what.clone(),
             Self::Unauthorized(denial) => denial.message.clone(),
-            Self::NotPosted => {
+            Self::FormNotPosted => {
                 "Send the form in the body of a POST request. GET is refused because any web page can make a browser send \
                  one."
                     .to_owned()
             }
-            Self::Origin => {
+            Self::OriginNotAllowed => {
                 "Web pages of this origin may not use the gateway; add the origin to cors_allow_origins to allow them."
                     .to_owned()
             }
-            Self::Full => {
+            Self::BufferFull => {
                 "The receiver's buffer is full because CloudWatch accepts data too slowly or not at all; retry later."
                     .to_owned()
             }
@@ -138,7 +140,7 @@ impl Refusal {
                  data in several requests, or raise the receiver's buffer_limit_bytes."
             ),
             Self::OtherRelease => {
-                "The receiver is of another release; use receiver.wasm and gateway.wasm of the same release.".to_owned()
+                "The receiver and the gateway are from different releases; use receiver.wasm and gateway.wasm of the same release.".to_owned()
             }
         }
     }
@@ -148,7 +150,7 @@ impl From<BodyError> for Refusal {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::TooLarge,
-            BodyError::NotGzip(what) => Self::Unreadable(format!("is not valid gzip: {what}")),
+            BodyError::NotGzip(what) => Self::Malformed(format!("is not valid gzip: {what}")),
         }
     }
 }

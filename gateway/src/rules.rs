@@ -17,7 +17,7 @@ pub struct Rules {
 
 /// The rules and the time for reading one request.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading<'r> {
+pub struct ReadContext<'r> {
     /// The gateway's rules.
     pub rules: &'r Rules,
     /// The current time, corrected by CloudWatch's clock.

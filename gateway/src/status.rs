@@ -1,55 +1,55 @@
-//! What a gateway tells of itself and of the receiver, for programs; and how a flush ended.
+//! The JSON answers about the state of gateway and receiver, and about the result of a flush.
 
 use acpw_metric::Now;
 use serde::Serialize;
 
 use crate::{answer::Answer, receiver_state::Readiness};
 
-/// What became of requests, since Envoy's start and in all workers.
+/// Counters of requests since Envoy's start, in all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Requests whose data were accepted.
+pub struct GatewayCounters {
+    /// Requests whose data was accepted.
     pub accepted: u64,
-    /// Their data.
+    /// Data in accepted requests.
     pub accepted_data: u64,
-    /// The values of these data, all of them put onto the queue.
+    /// Values of accepted data, all of which were enqueued.
     pub enqueued: u64,
-    /// Requests that had faults.
+    /// Requests that were invalid.
     pub refused_invalid: u64,
-    /// Requests that did not show that they may.
+    /// Requests with missing or wrong credentials, or from an origin that is not allowed.
     pub refused_unauthorized: u64,
-    /// Requests that came when the receiver's buffer was full.
+    /// Requests that were refused because the receiver's buffer was full.
     pub refused_buffer_full: u64,
-    /// Requests that came when there was no receiver.
+    /// Requests that were refused because no receiver was running.
     pub refused_no_receiver: u64,
 }
 
 #[derive(Serialize)]
-struct Status<'a> {
-    /// Milliseconds since the epoch.
+struct GatewayStatus<'a> {
+    /// The time in milliseconds since the epoch.
     time: u64,
     state: &'static str,
-    gateway: &'a Counts,
+    gateway: &'a GatewayCounters,
 }
 
 #[derive(Serialize)]
-struct Flushed {
+struct FlushResult {
     is_flushed: bool,
     held: Option<u64>,
 }
 
-/// Returns the status of the gateway and the last one of the receiver, which is JSON already.
-pub fn status(receiver: Option<&[u8]>, readiness: Readiness, counts: &Counts, now: Now) -> Answer {
+/// Returns the answer with the status of the gateway and the last status of the receiver, which is already JSON.
+pub fn status(receiver: Option<&[u8]>, readiness: Readiness, counts: &GatewayCounters, now: Now) -> Answer {
     let state = match readiness {
         Readiness::Ready => "ready",
         Readiness::Full => "buffer_full",
         Readiness::Absent => "no_receiver",
         Readiness::OtherRelease => "receiver_of_another_release",
     };
-    let own = Status { time: now.wall.as_millis(), state, gateway: counts };
-    // Serializing a plain struct to memory does not fail.
+    let own = GatewayStatus { time: now.wall.as_millis(), state, gateway: counts };
+    // Serializing this type to memory cannot fail.
     let mut body = serde_json::to_vec(&own).unwrap_or_default();
-    // The receiver's status becomes one more member of the object.
+    // Add the receiver's status as a further member of the object.
     body.pop();
     body.extend_from_slice(b",\"receiver\":");
     body.extend_from_slice(receiver.unwrap_or(b"null"));
@@ -57,9 +57,9 @@ pub fn status(receiver: Option<&[u8]>, readiness: Readiness, counts: &Counts, no
     Answer::new(200, "application/json", body).header("cache-control", "no-store")
 }
 
-/// The answer to a flush that CloudWatch has all of, or that came to its limit; and how many values are held.
+/// Returns the answer to a flush that published everything or reached its time limit, with the number of held values.
 pub fn flushed(is_flushed: bool, held: Option<u64>) -> Answer {
-    Answer::json(if is_flushed { 200 } else { 504 }, &Flushed { is_flushed, held })
+    Answer::json(if is_flushed { 200 } else { 504 }, &FlushResult { is_flushed, held })
 }
 
 #[cfg(test)]
@@ -73,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn the_receivers_status_is_passed_on() {
-        let counts = Counts { accepted: 1, accepted_data: 2, enqueued: 3, ..Counts::default() };
+    fn the_status_contains_the_receivers_status() {
+        let counts = GatewayCounters { accepted: 1, accepted_data: 2, enqueued: 3, ..GatewayCounters::default() };
         let status = |receiver| -> serde_json::Value {
             serde_json::from_str(&body(&status(receiver, Readiness::Ready, &counts, Now::default()))).unwrap()
         };
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_tells_what_is_left() {
+    fn a_flush_answer_has_the_number_of_held_values() {
         let done = flushed(true, Some(0));
         assert_eq!((done.status, body(&done)), (200, r#"{"is_flushed":true,"held":0}"#.to_owned()));
         let left = flushed(false, Some(5));

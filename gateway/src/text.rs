@@ -7,7 +7,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 ///
 /// # Errors
 /// A body that is recognizably UTF-16, UTF-32 or gzip. The message continues the words "The request".
-pub fn without_mark(body: &[u8]) -> Result<&[u8], String> {
+pub fn strip_byte_order_mark(body: &[u8]) -> Result<&[u8], String> {
     match body {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
             Err("is encoded as UTF-16 or UTF-32; send UTF-8".to_owned())
@@ -24,8 +24,8 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_removed() {
         for text in ["", "{", "{}", "é"] {
-            assert_eq!(without_mark(text.as_bytes()), Ok(text.as_bytes()));
-            assert_eq!(without_mark(["\u{feff}", text].concat().as_bytes()), Ok(text.as_bytes()));
+            assert_eq!(strip_byte_order_mark(text.as_bytes()), Ok(text.as_bytes()));
+            assert_eq!(strip_byte_order_mark(["\u{feff}", text].concat().as_bytes()), Ok(text.as_bytes()));
         }
     }
 
@@ -36,8 +36,8 @@ mod tests {
         let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
         let marked = |mark: &[u8], text: &[u8]| [mark, text].concat();
         for body in [&little, &big, &marked(b"\xff\xfe", &little), &marked(b"\xfe\xff", &big)] {
-            assert!(without_mark(body).unwrap_err().starts_with("is encoded as UTF-16"), "{body:?}");
+            assert!(strip_byte_order_mark(body).unwrap_err().starts_with("is encoded as UTF-16"), "{body:?}");
         }
-        assert!(without_mark(b"\x1f\x8b\x08\x00").unwrap_err().contains("content-encoding: gzip"));
+        assert!(strip_byte_order_mark(b"\x1f\x8b\x08\x00").unwrap_err().contains("content-encoding: gzip"));
     }
 }

@@ -19,7 +19,7 @@ use acpw_shared_state::Status;
 use gateway::{
     Config, Gateway,
     answer::Answer,
-    gateway::{Next, Outcome},
+    gateway::{NextStep, PostOutcome},
     request::Request,
 };
 
@@ -175,11 +175,11 @@ fn refusal(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &[u8])
         Some(value.to_vec())
     });
     let answer = match gateway.begin(request, 1, NOW) {
-        Next::Answer(answer) => answer,
-        Next::Status => panic!("{path} returns the status"),
-        Next::Read(call) => match gateway.finish(&call, body, NOW) {
-            Outcome::Accepted(_, answer) | Outcome::Refused(answer) => answer,
-            Outcome::Flush(_) => panic!("{path} starts a flush"),
+        NextStep::Respond(answer) => answer,
+        NextStep::Status => panic!("{path} returns the status"),
+        NextStep::Read(call) => match gateway.finish(&call, body, NOW) {
+            PostOutcome::Accepted(_, answer) | PostOutcome::Refused(answer) => answer,
+            PostOutcome::Flush(_) => panic!("{path} starts a flush"),
         },
     };
     lines(&answer)

@@ -13,8 +13,8 @@ use gateway::{
     fields::UnknownFields,
     node::Node,
     protocol::{Protocol, cbor, json, query},
-    put_metric_data::{PutMetricData, post},
-    rules::{Reading, Rules},
+    put_metric_data::{PutMetricData, encode_records},
+    rules::{ReadContext, Rules},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,9 +25,9 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_858_200);
 fn read(node: &Node<'_>, style: PathStyle, unknown: UnknownFields) -> Result<u64, Vec<(String, String)>> {
     let rules = Rules { namespaces: Vec::new(), default_dimensions: Vec::new(), max_exact_values: 100 };
     let mut faults = ValidationErrors::new(style);
-    let request = PutMetricData::read(node, &Reading { rules: &rules, now: NOW, unknown }, &mut faults);
+    let request = PutMetricData::read(node, &ReadContext { rules: &rules, now: NOW, unknown }, &mut faults);
     match request.filter(|_| faults.is_empty()) {
-        Some(request) => Ok(post(vec![request], NOW).values),
+        Some(request) => Ok(encode_records(vec![request], NOW).values),
         None => Err(faults.listed().iter().map(|fault| (fault.path.clone(), fault.message.clone())).collect()),
     }
 }

@@ -7,8 +7,8 @@ use gateway::{
     fault::{PathStyle, ValidationErrors},
     fields::UnknownFields,
     protocol::json,
-    put_metric_data::{Posting, PutMetricData, post},
-    rules::{Reading, Rules},
+    put_metric_data::{AcceptedPost, PutMetricData, encode_records},
+    rules::{ReadContext, Rules},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -20,13 +20,13 @@ fn rules(max_exact_values: u32) -> Rules {
 }
 
 /// Returns the posting of a request, or its faults.
-fn posted(request: &Value, rules: &Rules) -> Result<Posting, Vec<String>> {
+fn posted(request: &Value, rules: &Rules) -> Result<AcceptedPost, Vec<String>> {
     let body = serde_json::to_vec(request).unwrap();
     let mut faults = ValidationErrors::new(PathStyle::Plain);
-    let reading = Reading { rules, now: NOW, unknown: UnknownFields::Refused };
-    let read = PutMetricData::read(&json::decode(&body).unwrap(), &reading, &mut faults);
+    let context = ReadContext { rules, now: NOW, unknown: UnknownFields::Refused };
+    let read = PutMetricData::read(&json::decode(&body).unwrap(), &context, &mut faults);
     match read.filter(|_| faults.is_empty()) {
-        Some(request) => Ok(post(vec![request], NOW)),
+        Some(request) => Ok(encode_records(vec![request], NOW)),
         None => Err(faults.listed().iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()),
     }
 }

@@ -14,8 +14,8 @@ use acpw_shared_state::{RoomLedger, Status};
 use gateway::{
     Config, Gateway,
     answer::Answer,
-    gateway::{Next, Outcome},
-    put_metric_data::Posting,
+    gateway::{NextStep, PostOutcome},
+    put_metric_data::AcceptedPost,
     request::Request,
 };
 
@@ -38,29 +38,35 @@ fn gateway(keys: &str) -> Gateway {
 }
 
 /// Sends a request and returns the accepted posting, or the answer that refuses it.
-fn sent(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Posting, Answer> {
+fn sent(
+    gateway: &Gateway,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<AcceptedPost, Answer> {
     let pseudo = [(":method", method), (":path", path), (":authority", "localhost:3000")];
     let header = |name: &str| {
         let (_, value) = pseudo.iter().chain(headers).find(|(known, _)| *known == name)?;
         Some(value.as_bytes().to_vec())
     };
     match gateway.begin(Request::new(header), 1, NOW) {
-        Next::Answer(answer) => Err(answer),
-        Next::Status => panic!("{path} is the status"),
-        Next::Read(call) => match gateway.finish(&call, body, NOW) {
-            Outcome::Accepted(posting, _) => Ok(posting),
-            Outcome::Refused(answer) => Err(answer),
-            Outcome::Flush(_) => panic!("{path} is a flush"),
+        NextStep::Respond(answer) => Err(answer),
+        NextStep::Status => panic!("{path} is the status"),
+        NextStep::Read(call) => match gateway.finish(&call, body, NOW) {
+            PostOutcome::Accepted(posting, _) => Ok(posting),
+            PostOutcome::Refused(answer) => Err(answer),
+            PostOutcome::Flush(_) => panic!("{path} is a flush"),
         },
     }
 }
 
-fn posted(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Posting, Answer> {
+fn posted(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<AcceptedPost, Answer> {
     sent(&gateway(""), "POST", path, headers, body)
 }
 
 /// Returns the start, in seconds since the epoch, and the sum of each period in a posting.
-fn data(posting: &Posting) -> Vec<(u64, f64)> {
+fn data(posting: &AcceptedPost) -> Vec<(u64, f64)> {
     let mut held = Accumulator::default();
     for record in &posting.records {
         held.merge_record(&Record::decode(record).unwrap(), 0);

@@ -7,8 +7,8 @@ use acpw_shared_state::RoomLedger;
 use fastrand::Rng;
 use gateway::{
     Config, Gateway,
-    gateway::{Next, Outcome},
-    put_metric_data::Posting,
+    gateway::{NextStep, PostOutcome},
+    put_metric_data::AcceptedPost,
     request::Request,
 };
 use serde_json::json;
@@ -66,20 +66,22 @@ impl Posts {
             "content-type" => Some(b"application/json".to_vec()),
             _ => None,
         };
-        let Next::Read(call) = self.gateway.begin(Request::new(header), self.count, now) else { return Vec::new() };
-        let Outcome::Accepted(posting, _) = self.gateway.finish(&call, body.as_bytes(), now) else { return Vec::new() };
-        if !is_room_ignored && !take_room(&posting, ledger) {
+        let NextStep::Read(call) = self.gateway.begin(Request::new(header), self.count, now) else { return Vec::new() };
+        let PostOutcome::Accepted(post, _) = self.gateway.finish(&call, body.as_bytes(), now) else {
+            return Vec::new();
+        };
+        if !is_room_ignored && !take_room(&post, ledger) {
             self.full += 1;
             return Vec::new();
         }
         self.accepted.insert(path, values);
         self.total += values;
-        posting.records
+        post.records
     }
 }
 
-fn take_room(posting: &Posting, ledger: &mut Option<Vec<u8>>) -> bool {
-    let next = Gateway::take_room(posting, ledger.as_deref());
+fn take_room(post: &AcceptedPost, ledger: &mut Option<Vec<u8>>) -> bool {
+    let next = Gateway::take_room(post, ledger.as_deref());
     if let Some(next) = &next {
         *ledger = Some(next.encode());
     }
