@@ -100,14 +100,15 @@ impl RawEcsTask {
         let service = service.and_then(|name| faults.checked(at("service_name"), DimensionValue::new(&name)));
         let has_set = |dimension| sets.iter().any(|set| set.contains(&dimension));
         if service.is_some() && !has_set(EcsDimension::ServiceName) {
-            let message = "has no effect, as no dimension set has ServiceName; add it to one, or remove the key";
+            let message =
+                "has no effect because no dimension set contains ServiceName; add it to one or remove the key";
             faults.add(at("service_name"), message);
         }
         let is_container_used =
             has_set(EcsDimension::ContainerName) || metrics.iter().any(|(metric, _)| *metric == EcsMetric::CpuUsage);
         if container.is_some() && !is_container_used {
-            let message = "has no effect without the metric CPUUsage and without ContainerName in a dimension set; add \
-                           one of them, or remove the key";
+            let message = "has no effect without the metric CPUUsage or a dimension set with ContainerName; add one of \
+                           them or remove the key";
             faults.add(at("container_name"), message);
         }
         let namespace = namespace(self.metric_namespace, &at("metric_namespace"), faults);
