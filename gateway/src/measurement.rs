@@ -2,7 +2,7 @@
 
 use acpw_metric::{
     Distribution,
-    quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
+    quota::{MAX_VALUE, MAX_VALUES_PER_DATUM, MIN_VALUE},
 };
 
 use crate::{
@@ -143,8 +143,9 @@ fn statistics(fields: &Fields<'_, '_>, context: &ReadContext<'_>, faults: &mut V
         }
     };
     let [count, sum, min, max] = STATISTICS.map(&mut read);
-    if count.is_some_and(|count| count <= 0.0) {
-        faults.add_kind(ValidationErrorKind::Value, Path::Field(set.path(), "SampleCount"), "must be greater than 0");
+    if let Some(count) = count.filter(|count| *count < MIN_VALUE) {
+        let message = if count <= 0.0 { "must be greater than 0" } else { "must be at least 2^-360" };
+        faults.add_kind(ValidationErrorKind::Value, Path::Field(set.path(), "SampleCount"), message);
         return None;
     }
     if let (Some(min), Some(max)) = (min, max)

@@ -66,7 +66,7 @@ const CONFIGURATIONS: [&str; 16] = [
 ];
 
 /// `MetricData` of requests.
-const DATA: [&str; 21] = [
+const DATA: [&str; 22] = [
     "{}",
     "[]",
     "[1]",
@@ -85,6 +85,7 @@ const DATA: [&str; 21] = [
     r#"[{"MetricName": "M", "Values": [1, 2], "Counts": [0.5, 0]}]"#,
     r#"[{"MetricName": "M", "StatisticValues": {}}]"#,
     r#"[{"MetricName": "M", "StatisticValues": {"SampleCount": 0, "Sum": 1, "Minimum": 1, "Maximum": 1}}]"#,
+    r#"[{"MetricName": "M", "StatisticValues": {"SampleCount": 1e-300, "Sum": 1, "Minimum": 1, "Maximum": 1}}]"#,
     r#"[{"MetricName": "M", "StatisticValues": {"SampleCount": 1, "Sum": 1, "Minimum": 2, "Maximum": 1}}]"#,
     r#"[{"MetricName": "M", "Counts": [1], "StatisticValues": {"SampleCount": 1, "Sum": 1, "Minimum": 1, "Maximum": 1}}]"#,
     r#"[{"MetricName": "M", "Values": [1], "StatisticValues": {"SampleCount": 2, "Sum": 1, "Minimum": 1, "Maximum": 1}}]"#,
