@@ -7,35 +7,11 @@ use acpw_sigv4::{Signer, SigningScope};
 
 use super::{
     Call, CredentialSet, Provider, RegionSource, Response,
+    refresh::{Refresh, remaining, retry_delay},
     region::RegionStep,
     step::{ProviderContext, ProviderFailure, ProviderStep, RetryPolicy},
 };
 use crate::{clock::Clock, endpoint::Region, notice::Notice, random::Random};
-
-/// The time before its expiry at which a set is replaced. A set with less than twice this lifetime is replaced after
-/// half of its lifetime.
-const REFRESH_BUFFER: Duration = Duration::from_secs(15 * 60);
-
-/// The minimum time between a set and its replacement.
-const MIN_REFRESH_DELAY: Duration = Duration::from_secs(1);
-
-/// The first delay before a retry under [`RetryPolicy::Soon`], which doubles each time.
-const FIRST_RETRY_DELAY: Duration = Duration::from_secs(1);
-
-/// The time after which a set without a known expiry is refreshed.
-const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
-
-/// The time after which a set is refreshed that was already expired when it was fetched.
-const EXPIRED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The maximum delay before a retry under [`RetryPolicy::Soon`].
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
-
-/// The maximum delay before a retry under [`RetryPolicy::Later`].
-const MAX_LATER_RETRY_DELAY: Duration = Duration::from_secs(5 * 60);
-
-/// The first delay before a retry under [`RetryPolicy::Later`], which doubles each time.
-const FIRST_LATER_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// The minimum time between two replacements of sets that AWS refuses and has never accepted.
 const MIN_FORCED_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
@@ -94,16 +70,6 @@ struct InUse {
     refresh: Refresh,
     /// True if AWS has accepted a request signed with it.
     was_accepted: bool,
-}
-
-/// When to replace a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refresh {
-    Never,
-    /// At a time of the corrected wall clock.
-    At(Timestamp),
-    /// At a time of the steady clock.
-    After(Duration),
 }
 
 #[derive(Debug)]
@@ -243,13 +209,7 @@ impl Chain {
     }
 
     fn is_due(&self, now: Now) -> bool {
-        let is_old = match self.in_use.as_ref().map(|in_use| in_use.refresh) {
-            None => true,
-            Some(Refresh::Never) => false,
-            Some(Refresh::At(time)) => now.wall >= time,
-            Some(Refresh::After(time)) => now.steady >= time,
-        };
-        is_old && now.steady >= self.not_before
+        self.in_use.as_ref().is_none_or(|in_use| in_use.refresh.is_due(now)) && now.steady >= self.not_before
     }
 
     /// Returns the first lookup of a refresh. The region is first, because signing needs it.
@@ -339,23 +299,15 @@ impl Chain {
         };
         let is_refreshable = self.providers.get(index).is_some_and(Provider::is_refreshable);
         let (used_until, refresh) = match expires.map(|expires| (expires, remaining(expires, now.wall))) {
-            None if is_refreshable => (None, Refresh::After(now.steady.saturating_add(DEFAULT_REFRESH_INTERVAL))),
-            None if self.has_unreachable => (None, Refresh::After(now.steady.saturating_add(DEFAULT_REFRESH_INTERVAL))),
+            None if is_refreshable || self.has_unreachable => (None, Refresh::without_expiry(now)),
             None => (None, Refresh::Never),
             Some((expires, Some(remaining))) => {
-                let early = REFRESH_BUFFER.min(remaining / 2);
-                let early = early.saturating_add(self.random.below(early / 4));
-                let wait = remaining.saturating_sub(early).max(MIN_REFRESH_DELAY);
-                let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-                ((!outlives_expiry).then_some(expires), Refresh::At(now.wall.shifted(wait)))
+                let refresh = Refresh::before_expiry(remaining, now, &mut self.random);
+                ((!outlives_expiry).then_some(expires), refresh)
             }
             // The set was already expired, but the clock may be wrong. AWS decides, and its response corrects the
             // clock.
-            Some((_, None)) => {
-                let wait = if outlives_expiry { REFRESH_BUFFER } else { EXPIRED_REFRESH_INTERVAL };
-                let wait = wait.saturating_add(self.random.below(wait / 4));
-                (None, Refresh::After(now.steady.saturating_add(wait)))
-            }
+            Some((_, None)) => (None, Refresh::of_expired(outlives_expiry, now, &mut self.random)),
         };
         self.install(index, Some(Box::new(signer)), used_until, refresh, now);
     }
@@ -386,24 +338,10 @@ impl Chain {
     }
 
     fn fail(&mut self, ProviderFailure { reason, retry }: ProviderFailure, now: Now) {
-        let longest = match retry {
-            RetryPolicy::Soon => doubled(FIRST_RETRY_DELAY, self.failures).min(MAX_RETRY_DELAY),
-            RetryPolicy::Later => doubled(FIRST_LATER_RETRY_DELAY, self.failures).min(MAX_LATER_RETRY_DELAY),
-        };
+        let delay = retry_delay(retry, self.failures, &mut self.random);
         self.failures = self.failures.saturating_add(1);
-        let delay = (longest / 2).saturating_add(self.random.below(longest / 2));
         self.not_before = now.steady.saturating_add(delay);
         let is_held = self.signing(now.wall).is_none();
         self.notices.push_back(Notice::CredentialsFailed { reason, delay, is_held });
     }
-}
-
-fn doubled(time: Duration, times: u32) -> Duration {
-    time.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
-}
-
-/// Returns the time until `expires`, or `None` if it has passed.
-fn remaining(expires: Timestamp, now: Timestamp) -> Option<Duration> {
-    let millis = u64::try_from(expires.millis_since(now)).ok()?;
-    (millis > 0).then(|| Duration::from_millis(millis))
 }

@@ -19,6 +19,7 @@ mod file;
 mod imds;
 mod legacy_keys;
 mod profile;
+mod refresh;
 mod region;
 mod shared_file;
 mod static_keys;
