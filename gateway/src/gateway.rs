@@ -1,6 +1,6 @@
 //! Request handling of the gateway, independent of Envoy.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use acpw_metric::Now;
 use acpw_shared_state::RoomLedger;
@@ -12,6 +12,7 @@ use crate::{
     fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::UnknownFields,
     node::Node,
+    operation::{Operation, check_json, check_operation, is_cbor},
     page,
     protocol::{Protocol, cbor, json, query},
     put_metric_data::{AcceptedPost, PutMetricData, encode_records},
@@ -21,9 +22,6 @@ use crate::{
     rules::ReadContext,
     text,
 };
-
-const SERVICE: &str = "GraniteServiceVersion20100801";
-const OPERATION: &str = "PutMetricData";
 
 /// The default time limit of a flush.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -58,15 +56,6 @@ pub struct PendingRequest {
     operation: Operation,
     coding: Coding,
     responder: Responder,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Operation {
-    Metrics,
-    Batch,
-    Flush,
-    /// An operation of CloudWatch's API, if the head contains its name.
-    Api(Option<String>),
 }
 
 /// The result of a complete request.
@@ -172,8 +161,8 @@ impl Gateway {
             "/metrics" if is_post => Operation::Metrics,
             "/batch" if is_post => Operation::Batch,
             "/flush" if is_post => Operation::Flush,
-            "/" if is_post => api(&request)?,
-            path if is_cbor(path) && is_post => api(&request)?,
+            "/" if is_post => Operation::from_api(&request)?,
+            path if is_cbor(path) && is_post => Operation::from_api(&request)?,
             "/" => return Err(Refusal::MethodNotAllowed("GET, POST")),
             "/status" | "/healthcheck" => return Err(Refusal::MethodNotAllowed("GET")),
             "/metrics" | "/batch" | "/flush" => return Err(Refusal::MethodNotAllowed("POST")),
@@ -325,64 +314,6 @@ fn responder(request: &Request, id: u64) -> Responder {
     let [a, b, c, d, e, f, g, h] = id.to_be_bytes();
     let request_id = format!("{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{f:02x}-4{g:02x}0-8{h:02x}0-000000000000");
     Responder { protocol, is_query_mode, request_id }
-}
-
-/// Returns true for a path of the CBOR protocol, such as
-/// `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
-fn is_cbor(path: &str) -> bool {
-    path.starts_with("/service/")
-}
-
-/// Returns the operation of CloudWatch's API in a request head.
-fn api(request: &Request) -> Result<Operation, Refusal> {
-    let check_service = |service: &str, operation: &str| {
-        if service == SERVICE {
-            Ok(Operation::Api(Some(operation.to_owned())))
-        } else {
-            Err(unknown_operation(service))
-        }
-    };
-    if let Some(rest) = request.path().strip_prefix("/service/") {
-        let (service, rest) = rest.split_once('/').unwrap_or((rest, ""));
-        let operation = rest.strip_prefix("operation/").unwrap_or_default();
-        return match request.text("smithy-protocol") {
-            Some("rpc-v2-cbor") => check_service(service, operation),
-            _ => Err(Refusal::UnsupportedMediaType("The smithy-protocol header must be rpc-v2-cbor.".to_owned())),
-        };
-    }
-    if let Some(target) = request.text("x-amz-target") {
-        let (service, operation) = target.split_once('.').unwrap_or((target, ""));
-        return check_service(service, operation);
-    }
-    match request.media_type().as_deref() {
-        Some("application/x-www-form-urlencoded") => Ok(Operation::Api(None)),
-        _ => {
-            let message = "This path accepts requests of CloudWatch's API: JSON 1.0 with an x-amz-target header, or a form; \
-                           post plain JSON to /metrics.";
-            Err(Refusal::UnsupportedMediaType(message.to_owned()))
-        }
-    }
-}
-
-fn check_operation(operation: &str) -> Result<(), Refusal> {
-    if operation == OPERATION { Ok(()) } else { Err(unknown_operation(operation)) }
-}
-
-fn unknown_operation(name: impl Display) -> Refusal {
-    let name: String = name.to_string().chars().filter(char::is_ascii_graphic).take(100).collect();
-    Refusal::NotFound(format!("The gateway does not support \"{name}\"; it supports only {OPERATION} of CloudWatch."))
-}
-
-/// Checks that the content type is JSON. Browsers let any page send forms and plain text to other origins.
-fn check_json(request: &Request) -> Result<(), Refusal> {
-    let is_json = request.media_type().is_some_and(|media| {
-        matches!(media.as_str(), "application/json" | "application/x-amz-json-1.0" | "application/x-amz-json-1.1")
-    });
-    if is_json {
-        Ok(())
-    } else {
-        Err(Refusal::UnsupportedMediaType("The content-type must be application/json.".to_owned()))
-    }
 }
 
 fn flush_limit(request: &Request) -> Result<Duration, Refusal> {

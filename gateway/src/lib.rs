@@ -17,6 +17,7 @@ pub mod fields;
 pub mod gateway;
 pub mod measurement;
 pub mod node;
+mod operation;
 pub mod page;
 pub mod protocol;
 pub mod put_metric_data;
