@@ -1,11 +1,16 @@
-//! What crosses the shared queue: a window of measurements, as bytes.
+//! Records: the encoded data that modules pass to the receiver over the shared queue.
 //!
-//! Layout, all integers LEB128, texts with their length before them: the version (one byte); the origin, which is the
-//! namespace (empty: the receiver's), the entity's service and environment (both empty: none) and for how many minutes
-//! zeros follow; a table of metrics (name, unit, resolution in seconds); a table of sets of dimension names, each name in
-//! ascending order and with a byte that is 1 if its value is a constant of the configuration; then groups until the end: the start of their window as seconds since that of the group before (of
-//! the epoch, for the first), their kind (one byte), which set, its values, and for each metric measured its place in
-//! the table and its distribution.
+//! Integers are encoded as LEB128, and texts are preceded by their length. A record consists of:
+//!
+//! 1. the version (one byte)
+//! 2. the origin: the namespace (empty for the receiver's), the service and environment of the entity (both empty if
+//!    there is no entity), and the number of minutes for which zeros follow
+//! 3. a table of metrics: name, unit, resolution in seconds
+//! 4. a table of dimension name sets: the names in ascending order, each followed by a byte that is 1 if its value is a
+//!    constant of the configuration
+//! 5. groups, up to the end of the record: the start in seconds, relative to the start of the previous group (to the
+//!    epoch for the first group); the kind (one byte); the index of the dimension name set; the dimension values; and,
+//!    for each measured metric, its index in the table and its distribution
 
 use std::fmt;
 
@@ -19,13 +24,13 @@ use crate::{
     text,
 };
 
-/// The shared queue's name, under the vm_id of the receiver.
+/// The name of the shared queue, which the receiver registers under its `vm_id`.
 pub const QUEUE_NAME: &str = "acpw.records";
 
-/// The layout that this version writes, and the only one that it reads.
+/// The version of the layout that this release writes. It reads no other version.
 const VERSION: u8 = 3;
 
-/// A record read from bytes, borrowing the texts in them. Every name and value in it keeps CloudWatch's rules.
+/// A decoded record, which borrows texts from the encoded bytes. All names and values follow CloudWatch's rules.
 #[derive(Debug)]
 pub struct Record<'a> {
     origin: Origin,
@@ -34,7 +39,7 @@ pub struct Record<'a> {
     groups: Vec<RecordGroup<'a>>,
 }
 
-/// The measurements of one set of dimensions and one window in a record.
+/// The data of one set of dimensions and one period in a record.
 #[derive(Debug)]
 pub struct RecordGroup<'a> {
     start: Timestamp,
@@ -45,10 +50,10 @@ pub struct RecordGroup<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads a record whole.
+    /// Decodes a record.
     ///
     /// # Errors
-    /// Bytes that are no record, or one that another version wrote.
+    /// Returns an error if the bytes are not a record, or if it has another version.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let mut reader = Reader::new(bytes);
         let version = reader.byte()?;
@@ -72,21 +77,20 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// What it has in common with all data of its sender.
+    /// Returns the attributes that the record shares with all data of its sender.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// How many values it carries, in all distributions. Shares of gauges are none.
+    /// Returns the number of values in all distributions. Shares of gauges are not values.
     pub fn samples(&self) -> u64 {
-        let of = |group: &RecordGroup<'_>| -> u64 {
+        let count_values = |group: &RecordGroup<'_>| -> u64 {
             group.distributions.iter().map(|(_, distribution)| group.kind.values(distribution.count())).sum()
         };
-        self.groups.iter().map(of).sum()
+        self.groups.iter().map(count_values).sum()
     }
 
-    /// Returns when the oldest of the data that senders observed were observed at the latest: the end of their period. What is
-    /// posted may have any time, and does not count.
+    /// Returns the end of the oldest period of observed data. Posted data are ignored, because they may have any time.
     pub fn observed_until(&self) -> Option<Timestamp> {
         let ends = self.groups().iter().filter_map(|group| {
             let seconds = match group.kind.merge {
@@ -103,20 +107,20 @@ impl<'a> Record<'a> {
         ends.min()
     }
 
-    /// Returns its groups.
+    /// Returns the groups.
     pub fn groups(&self) -> &[RecordGroup<'a>] {
         &self.groups
     }
 
-    /// Returns the metrics that occur in it.
+    /// Returns the table of metrics.
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
     }
 
-    /// Returns about how many bytes of memory its posted data take in an [`Accumulator`](crate::Accumulator) that has no
-    /// others.
+    /// Returns the approximate number of bytes of memory that the posted data would take in an empty
+    /// [`Accumulator`](crate::Accumulator).
     pub fn posted_memory(&self) -> usize {
-        let of = |group: &RecordGroup<'_>| {
+        let memory = |group: &RecordGroup<'_>| {
             let dimensions = self.dimensions_of(group).map(|(name, value)| name.len().saturating_add(value.len()));
             let (count, text) = dimensions
                 .fold((0usize, 0usize), |(count, text), length| (count.saturating_add(1), text.saturating_add(length)));
@@ -124,23 +128,22 @@ impl<'a> Record<'a> {
             distributions.fold(group_bytes(count, text), usize::saturating_add)
         };
         let posted = self.groups.iter().filter(|group| group.kind.is_posted());
-        posted.map(of).fold(0, usize::saturating_add)
+        posted.map(memory).fold(0, usize::saturating_add)
     }
 
-    /// Returns the key under which a metric of a group is filed, by a clock that is `skew` milliseconds ahead of the one
-    /// that stamped the record.
+    /// Returns the period of a metric in a group, on a clock that is `skew` milliseconds ahead of the sender's clock.
     pub fn key(&self, group: &RecordGroup<'_>, metric: &Metric, skew: i64) -> PeriodKey {
         let skew = if group.kind.basis == TimeBasis::Stated { 0 } else { skew };
         PeriodKey::new(group.start.shifted(skew), group.kind, self.origin.clone(), metric)
     }
 
-    /// Returns the dimensions of a group in ascending order of their names.
+    /// Returns the dimensions of a group, sorted by name.
     pub fn dimensions_of(&self, group: &RecordGroup<'a>) -> impl Iterator<Item = (&str, &'a str)> {
         self.names_of(group).iter().map(|(name, _)| name.as_str()).zip(group.values.iter().copied())
     }
 
-    /// Returns the dimensions of a group as those of the series for which there is no room: every value that is not a constant
-    /// of the configuration becomes `__other__`.
+    /// Returns the dimensions of the overflow series of a group: every value that is not a constant of the
+    /// configuration is replaced by `__other__`.
     pub fn overflow_of(&self, group: &RecordGroup<'a>) -> impl Iterator<Item = (&str, &'a str)> {
         let dimensions = self.names_of(group).iter().zip(group.values.iter().copied());
         dimensions
@@ -208,7 +211,7 @@ fn decode_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
 }
 
 impl RecordGroup<'_> {
-    /// Returns how its data merge and how they are dated.
+    /// Returns the kind of the data.
     pub fn kind(&self) -> DataKind {
         self.kind
     }
@@ -236,21 +239,24 @@ fn decode_index(reader: &mut Reader<'_>, length: usize) -> Result<usize, Malform
     if index < length { Ok(index) } else { Err(Malformed) }
 }
 
-/// Writes groups of one origin into records that keep a limit.
+/// Encodes groups of one origin into records of a limited size.
 pub(crate) struct RecordWriter<'a> {
     origin: Origin,
-    /// Dimensions whose values are constants of the configuration.
+    /// The dimensions with a constant value.
     constants: &'a [DimensionName],
+    /// The maximum size of a record in bytes.
     limit: usize,
-    /// As bytes of the record.
+    /// The encoded entries of the table of metrics.
     metrics: Set<Box<[u8]>>,
-    /// The same.
+    /// The encoded entries of the table of dimension name sets.
     dimension_sets: Set<Box<[u8]>>,
-    /// An entry that is looked up in them.
+    /// A buffer for an entry of a table.
     entry: Vec<u8>,
+    /// The total size of both tables in bytes.
     table_bytes: usize,
+    /// The encoded groups.
     groups: Vec<u8>,
-    /// The start of the last group, in seconds.
+    /// The start of the last group, in seconds since the epoch.
     start: u64,
 }
 
@@ -273,7 +279,8 @@ impl<'a> RecordWriter<'a> {
         &self.origin
     }
 
-    /// Adds a group; gives the record before it when the group no longer fits into that.
+    /// Adds a group. If the group does not fit into the current record, starts a new one and returns the finished
+    /// record.
     pub(crate) fn push(
         &mut self,
         start: Timestamp,
@@ -292,7 +299,7 @@ impl<'a> RecordWriter<'a> {
         full
     }
 
-    /// The record of what was added since the last one, if anything was.
+    /// Finishes the current record. Returns `None` if it has no groups.
     pub(crate) fn finish(&mut self) -> Option<Vec<u8>> {
         if self.groups.is_empty() {
             return None;
@@ -343,7 +350,7 @@ impl<'a> RecordWriter<'a> {
         }
     }
 
-    /// At least the bytes of the record as it stands.
+    /// Returns an upper bound of the size of the current record in bytes.
     fn length(&self) -> usize {
         const FIXED: usize = 32;
         let namespace = self.origin.namespace.as_ref().map_or(0, |namespace| namespace.as_str().len());
@@ -354,7 +361,7 @@ impl<'a> RecordWriter<'a> {
     }
 }
 
-/// Returns the index of an entry in a table. A new entry is added, and its length to `bytes`.
+/// Returns the index of an entry in a table. Adds the entry if it is new, and its length to `bytes`.
 fn index(table: &mut Set<Box<[u8]>>, entry: &[u8], bytes: &mut usize) -> u64 {
     let index = table.get_index_of(entry).unwrap_or_else(|| {
         *bytes = bytes.saturating_add(entry.len());
@@ -363,13 +370,13 @@ fn index(table: &mut Set<Box<[u8]>>, entry: &[u8], bytes: &mut usize) -> u64 {
     index as u64
 }
 
-/// Why bytes are no record.
+/// The reason why bytes cannot be decoded as a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// Another version wrote them: sender and receiver are not of the same release.
+    /// The record has this version, which this release does not read. Sender and receiver are of different releases.
     Version(u8),
-    /// They end early or say something impossible.
+    /// The bytes end early or contain an invalid value.
     Malformed,
 }
 
@@ -384,7 +391,7 @@ impl fmt::Display for RecordError {
         match self {
             Self::Version(version) => write!(
                 f,
-                "record of layout {version} where {VERSION} is read: use sender and receiver of the same release"
+                "record has version {version}, but only version {VERSION} is supported; use modules of the same release"
             ),
             Self::Malformed => f.write_str("malformed record"),
         }

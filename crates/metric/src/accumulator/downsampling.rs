@@ -1,35 +1,37 @@
-//! What an accumulator does where there is no room: old data become coarser before any are dropped.
+//! Shrinks an accumulator: merges old data into longer periods, and then drops the oldest data.
 
 use std::collections::VecDeque;
 
 use super::{Accumulator, DataKind, MergeRule, PeriodKey};
 use crate::{Metric, StorageResolution, Timestamp};
 
-/// Into periods of how many seconds data are merged where there is no room, from which age on.
+/// The lengths of longer periods in seconds, each with the age in seconds from which data may be merged into them.
 const COARSER: [(u32, u64); 2] = [(300, 10 * 60), (3_600, 2 * 60 * 60)];
 
-/// Data that are kept when room is made by dropping data.
+/// The data that must not be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Data that were posted to a gateway, which accepted them because there was room.
+    /// Posted data. The gateway accepted them because there was room for them.
     Posted,
     /// No data.
     Nothing,
 }
 
-/// What became of values when room was made.
+/// The result of [`Accumulator::shrink`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shrunk {
-    /// How many samples were made of gauges.
+    /// The number of values that were made from shares of gauges.
     pub settled: u64,
-    /// How many values were dropped.
+    /// The number of dropped values.
     pub dropped: u64,
 }
 
 impl Accumulator {
-    /// Merges the data of periods that begin before `before` into periods of `seconds` seconds. Nothing is lost but the time
-    /// at which it was measured, to within those seconds. What is held of gauges is taken as all there is, and each second
-    /// of them as a sample; gives how many.
+    /// Merges the periods that start before `before` into periods of `seconds` seconds. No value is lost, but its time
+    /// is less precise.
+    ///
+    /// Shares of gauges are treated as complete, and the sum of each second becomes a value. Returns the number of
+    /// these values.
     pub fn coarsen(&mut self, seconds: u32, before: Timestamp) -> u64 {
         let samples = self.samples;
         self.refile(|key, _| {
@@ -40,7 +42,8 @@ impl Accumulator {
         self.samples.saturating_sub(samples)
     }
 
-    /// Merges posted data of standard resolution into minutes. CloudWatch stores them by the minute, so nothing is lost.
+    /// Merges posted data of standard resolution into minutes. CloudWatch stores them by the minute, so nothing is
+    /// lost.
     fn merge_posted_seconds(&mut self) {
         self.refile(|key, metric| {
             let is_minute = key.start == key.start.floor(StorageResolution::Standard.seconds());
@@ -50,18 +53,19 @@ impl Accumulator {
         });
     }
 
-    /// Files data of the periods for which `coarser` returns a key under that key, which depends on the metric. It is asked
-    /// for the whole period first, without a metric, and must then return a key for every metric or for none. Keys must not
-    /// be later than those they replace.
+    /// Moves data into the period that `coarser` returns for their period and metric.
+    ///
+    /// `coarser` is first called without a metric. If it returns `None`, all data of the period stay there. A returned
+    /// period must not be later than the current one.
     fn refile(&mut self, coarser: impl Fn(&PeriodKey, Option<&Metric>) -> Option<PeriodKey>) {
         for (key, period) in std::mem::take(&mut self.periods) {
             if coarser(&key, None).is_none() {
-                // Nothing filed so far is later, so it stays the last one.
+                // No period so far is later, so this one stays the last.
                 self.periods.push_back((key, period));
                 continue;
             }
             for group in period.into_groups() {
-                self.forget(key.kind, &group);
+                self.subtract(key.kind, &group);
                 let borrowed: Vec<_> = group.dimensions.iter().collect();
                 for (metric, distribution) in &group.distributions {
                     let key = coarser(&key, Some(metric)).unwrap_or_else(|| key.clone());
@@ -71,9 +75,10 @@ impl Accumulator {
         }
     }
 
-    /// Makes it take at most `target` bytes, as far as merging does: merges posted seconds of standard resolution into
-    /// minutes, then old minutes into five minutes, then into hours. Returns how many samples were made of gauges. Not
-    /// one value is lost.
+    /// Merges data into longer periods until they take at most `target` bytes, or until no more can be merged. Posted
+    /// data of standard resolution are merged into minutes, then old data into five minutes, and then into hours.
+    ///
+    /// No value is lost. Returns the number of values that were made from shares of gauges.
     pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
         let mut settled = 0u64;
         if self.bytes > target {
@@ -89,8 +94,8 @@ impl Accumulator {
         settled
     }
 
-    /// Drops the oldest data until it takes at most `target` bytes, or only data are left that are to be kept; returns how
-    /// many values.
+    /// Drops the oldest data until the remaining data take at most `target` bytes, or until only data to keep are left.
+    /// Returns the number of dropped values.
     pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
         let before = self.samples;
         let mut kept = VecDeque::new();
@@ -104,7 +109,7 @@ impl Accumulator {
             while self.bytes > target
                 && let Some(group) = period.pop()
             {
-                self.forget(key.kind, &group);
+                self.subtract(key.kind, &group);
             }
             if !period.is_empty() {
                 kept.push_back((key, period));
@@ -115,8 +120,8 @@ impl Accumulator {
         before.saturating_sub(self.samples)
     }
 
-    /// Makes it take at most `target` bytes: [merges](Self::merge_old) what is old, and when that does not suffice drops the
-    /// oldest data.
+    /// Shrinks the data to at most `target` bytes: [merges](Self::merge_old) old data, and then drops the oldest if
+    /// that does not suffice.
     pub fn shrink(&mut self, target: usize, now: Timestamp) -> Shrunk {
         let settled = self.merge_old(target, now);
         Shrunk { settled, dropped: self.drop_until(target, Keep::Nothing) }
@@ -130,7 +135,7 @@ mod tests {
     use super::*;
     use crate::accumulator::tests::{accumulator, samples};
 
-    /// All that an accumulator holds, with its counters counted anew.
+    /// Creates a copy of an accumulator whose totals are computed from its data.
     fn rebuilt(accumulator: &Accumulator) -> Accumulator {
         let mut rebuilt = Accumulator::default();
         for (key, dimensions, distributions) in accumulator.iter() {
@@ -151,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_loses_no_value_and_no_second_of_high_resolution_that_is_recent(
+        fn merging_loses_no_value(
             samples in samples(), age in 0u64..400, target in 0usize..40_000,
         ) {
             let now = Timestamp::from_secs(1_700_000_200 + age);
@@ -171,9 +176,9 @@ mod tests {
                 };
                 prop_assert!(merged.iter().all(is_merged));
             }
-            let again = merged.merge_old(target, now);
+            let settled_later = merged.merge_old(target, now);
             assert_consistent(&merged);
-            prop_assert_eq!(merged.samples(), count + settled + again);
+            prop_assert_eq!(merged.samples(), count + settled + settled_later);
             let mut sum = 0.0;
             while let Some((_, group)) = merged.pop() {
                 sum += group.distributions.iter().map(|(_, distribution)| distribution.sum()).sum::<f64>();
@@ -182,7 +187,7 @@ mod tests {
         }
 
         #[test]
-        fn coarsening_merges_old_periods_and_loses_nothing(samples in samples(), before in 0u64..250) {
+        fn coarsening_merges_old_periods_and_loses_no_value(samples in samples(), before in 0u64..250) {
             let before = Timestamp::from_secs(1_700_000_000 + before);
             let mut coarse = accumulator(&samples);
             let (count, series, bytes) = (coarse.samples(), coarse.series(), coarse.bytes());

@@ -5,20 +5,20 @@ use indexmap::Equivalent;
 use super::Group;
 use crate::{Dimensions, Distribution, Map, Metric};
 
-/// The series of one period by their dimensions, in the order in which they came.
+/// The groups of one period by dimensions, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(super) struct Groups(Map<Dimensions, Vec<(Metric, Distribution)>>);
 
-/// A group to which something is added.
+/// A group to which data are added.
 pub(super) struct Entry<'a> {
     pub(super) dimensions: &'a Dimensions,
     pub(super) distributions: &'a mut Vec<(Metric, Distribution)>,
-    /// Whether the group was not there before.
+    /// True if the group was created for this entry.
     pub(super) is_new: bool,
 }
 
-/// Dimensions that are not owned, in the order of their names. They have the hash of the
-/// [`Dimensions`] that they equal, so that a group that exists is found without an allocation.
+/// Borrowed dimensions, sorted by name. They have the same hash as equal [`Dimensions`], so that an existing group is
+/// found without an allocation.
 #[derive(Hash)]
 struct Key<'a>(&'a [(&'a str, &'a str)]);
 
@@ -29,7 +29,7 @@ impl Equivalent<Dimensions> for Key<'_> {
 }
 
 impl Groups {
-    /// Returns the group of these dimensions, which are in the order of their names.
+    /// Returns the group with these dimensions, which must be sorted by name. Creates it if it does not exist.
     pub(super) fn entry(&mut self, names: &[(&str, &str)]) -> Option<Entry<'_>> {
         let known = self.0.get_index_of(&Key(names));
         let index = known.unwrap_or_else(|| self.0.insert_full(Dimensions::from_borrowed(names), Vec::new()).0);
@@ -37,23 +37,23 @@ impl Groups {
         Some(Entry { dimensions, distributions, is_new: known.is_none() })
     }
 
-    /// Returns whether it has no group.
+    /// Returns whether there are no groups.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes out the last group.
+    /// Removes and returns the last group.
     pub(super) fn pop(&mut self) -> Option<Group> {
         let (dimensions, distributions) = self.0.pop()?;
         Some(Group { dimensions, distributions })
     }
 
-    /// Returns all groups, in the order in which they came.
+    /// Returns all groups, in the order in which they were added.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Dimensions, &[(Metric, Distribution)])> {
         self.0.iter().map(|(dimensions, distributions)| (dimensions, distributions.as_slice()))
     }
 
-    /// Returns all groups, which it owns, in the order in which they came.
+    /// Converts into the groups, in the order in which they were added.
     pub(super) fn into_groups(self) -> impl Iterator<Item = Group> {
         self.0.into_iter().map(|(dimensions, distributions)| Group { dimensions, distributions })
     }
@@ -70,7 +70,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn borrowed_dimensions_hash_as_owned_ones(
+        fn borrowed_dimensions_have_the_hash_of_owned_ones(
             texts in prop::collection::btree_map("[a-c]{1,3}", "[a-c]{1,3}", 0..5)
         ) {
             let owned = texts.iter().map(|(name, value)| {

@@ -1,4 +1,4 @@
-//! Distributions by series and period: what a module holds until it can hand it on.
+//! Distributions by series and period: the data that a module holds until it can pass them on.
 
 mod downsampling;
 mod groups;
@@ -16,28 +16,29 @@ use crate::{
     record::RecordWriter,
 };
 
-/// The series of one set of dimensions within one period.
+/// The data of one set of dimensions in one period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// The dimensions they share.
+    /// The dimensions.
     pub dimensions: Dimensions,
-    /// Each metric with what was measured of it: once, or twice where there are both values and statistic sets.
+    /// The metrics with their distributions. A metric occurs twice if it has both values and statistic sets.
     pub distributions: Vec<(Metric, Distribution)>,
 }
 
 impl Group {
-    /// How many values it holds, in all distributions.
+    /// Returns the number of values in all distributions.
     pub fn samples(&self) -> u64 {
         self.distributions.iter().map(|(_, distribution)| distribution.count()).sum()
     }
 }
 
-/// Merges distributions by series and period. Everything that was put in is in what comes out: counts, sums, minima and
-/// maxima exactly, in any order; of gauges the sums by second.
+/// Merges distributions by series and period.
+///
+/// Counts, sums, minima and maxima stay exact, in whatever order data are added. Shares of gauges are summed by second.
 #[derive(Debug, Default)]
 pub struct Accumulator {
-    /// The oldest first. Of what is posted there is one for each second: in an outage they are many, and come and go at
-    /// the ends. A `BTreeMap` would add 12 KB to each module.
+    /// The periods, sorted by start. Posted data have periods of one second, so an outage creates many of them, which
+    /// are added and removed at the ends. A `BTreeMap` would add 12 KB to each module.
     periods: VecDeque<(PeriodKey, Groups)>,
     samples: u64,
     series: usize,
@@ -45,8 +46,8 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    /// Adds what a record carries, filed by the period in which its windows start on a clock that is so many milliseconds
-    /// ahead of the one that stamped it.
+    /// Adds the data of a record. `skew` is the number of milliseconds by which the receiver's clock is ahead of the
+    /// clock of the sender; timestamps are corrected by it.
     pub fn merge_record(&mut self, record: &Record<'_>, skew: i64) {
         let mut dimensions = Vec::new();
         for group in record.groups() {
@@ -58,7 +59,7 @@ impl Accumulator {
         }
     }
 
-    /// Adds what was measured of one metric for one set of dimensions since `since`.
+    /// Adds observed data of one series. `since` is the start of the observation.
     pub fn add(
         &mut self,
         since: Timestamp,
@@ -71,13 +72,13 @@ impl Accumulator {
         self.file(PeriodKey::new(since, DataKind::OBSERVED, origin, metric), dimensions, metric, distribution);
     }
 
-    /// Adds what was measured of one metric for one set of dimensions under this key.
+    /// Adds data of one series to a period.
     pub fn file(&mut self, key: PeriodKey, dimensions: &Dimensions, metric: &Metric, distribution: &Distribution) {
         let borrowed: Vec<_> = dimensions.iter().collect();
         self.add_borrowed(key, &borrowed, metric, distribution);
     }
 
-    /// Adds everything that `other` holds.
+    /// Adds all data of another accumulator.
     pub fn merge(&mut self, mut other: Self) {
         if self.is_empty() {
             *self = other;
@@ -88,7 +89,7 @@ impl Accumulator {
         }
     }
 
-    /// Adds a group that was taken out of another.
+    /// Adds a group from another accumulator.
     pub fn merge_group(&mut self, key: &PeriodKey, group: &Group) {
         let borrowed: Vec<_> = group.dimensions.iter().collect();
         for (metric, distribution) in &group.distributions {
@@ -96,7 +97,7 @@ impl Accumulator {
         }
     }
 
-    /// Moves everything by so many milliseconds, as far as that moves it into other periods.
+    /// Shifts all data by `millis` milliseconds, rounded to whole periods.
     pub fn shift(&mut self, millis: i64) {
         let mut shifted = Self::default();
         while let Some((key, group)) = self.pop() {
@@ -109,31 +110,31 @@ impl Accumulator {
         *self = shifted;
     }
 
-    /// The start of the oldest period.
+    /// Returns the start of the oldest period.
     pub fn oldest(&self) -> Option<Timestamp> {
         self.periods.front().map(|(key, _)| key.start)
     }
 
-    /// Takes out one group of the oldest period.
+    /// Removes and returns a group of the oldest period.
     pub fn pop(&mut self) -> Option<(PeriodKey, Group)> {
         let (key, period) = self.periods.front_mut()?;
         let group = period.pop();
         let key = key.clone();
-        // No period is ever empty, so the first one is the oldest that has data.
+        // Periods are never empty, so the first period is the oldest one with data.
         if period.is_empty() {
             self.periods.pop_front();
         }
         let group = group?;
-        self.forget(key.kind, &group);
+        self.subtract(key.kind, &group);
         Some((key, group))
     }
 
-    /// Drops one group of the oldest period; returns how many values it held.
+    /// Drops a group of the oldest period. Returns the number of its values.
     pub fn drop_oldest(&mut self) -> Option<u64> {
         self.pop().map(|(key, group)| key.kind.values(group.samples()))
     }
 
-    /// Takes out the gauges of all seconds that start before `before`.
+    /// Removes and returns the shares of gauges in all seconds before `before`.
     pub fn take_gauges(&mut self, before: Timestamp) -> Self {
         let mut taken = Self::default();
         for (key, period) in std::mem::take(&mut self.periods) {
@@ -142,7 +143,7 @@ impl Accumulator {
                 continue;
             }
             for group in period.into_groups() {
-                self.forget(key.kind, &group);
+                self.subtract(key.kind, &group);
                 for (metric, distribution) in &group.distributions {
                     taken.file(key.clone(), &group.dimensions, metric, distribution);
                 }
@@ -151,29 +152,30 @@ impl Accumulator {
         taken
     }
 
-    /// Everything that it holds, the oldest period first.
+    /// Returns all data, sorted by period.
     pub fn iter(&self) -> impl Iterator<Item = (&PeriodKey, &Dimensions, &[(Metric, Distribution)])> {
         self.periods.iter().flat_map(|(key, period)| {
             period.iter().map(move |(dimensions, distributions)| (key, dimensions, distributions))
         })
     }
 
-    /// Takes out everything, as records of at most `limit` bytes each. A group that is larger gets a record that holds nothing
-    /// else.
+    /// Encodes all data as records of at most `limit` bytes each. A larger group gets a record of its own, which
+    /// exceeds the limit.
     pub fn into_records(self, limit: usize) -> Vec<Vec<u8>> {
         self.into_records_with(&[], limit)
     }
 
-    /// Like [`into_records`](Self::into_records). `constants` are the dimensions whose values the configuration gives.
+    /// Encodes all data like [`into_records`](Self::into_records). `constants` are the dimensions with a constant
+    /// value.
     pub fn into_records_with(mut self, constants: &[DimensionName], limit: usize) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         let mut writers: Vec<RecordWriter<'_>> = Vec::new();
         for (key, period) in std::mem::take(&mut self.periods) {
-            let at = writers.iter().position(|writer| *writer.origin() == key.origin).unwrap_or(writers.len());
-            if at == writers.len() {
+            let index = writers.iter().position(|writer| *writer.origin() == key.origin).unwrap_or(writers.len());
+            if index == writers.len() {
                 writers.push(RecordWriter::new(key.origin, constants, limit));
             }
-            let Some(writer) = writers.get_mut(at) else { continue };
+            let Some(writer) = writers.get_mut(index) else { continue };
             for (dimensions, distributions) in period.iter() {
                 records.extend(writer.push(key.start, key.kind, dimensions, distributions));
             }
@@ -182,27 +184,27 @@ impl Accumulator {
         records
     }
 
-    /// Whether it holds nothing.
+    /// Returns whether the accumulator is empty.
     pub fn is_empty(&self) -> bool {
         self.series == 0
     }
 
-    /// How many values it holds, in all distributions. Shares of gauges are none.
+    /// Returns the number of values in all distributions. Shares of gauges are not values.
     pub fn samples(&self) -> u64 {
         self.samples
     }
 
-    /// How many data it would make: series times periods.
+    /// Returns the number of series, counted once for each period in which they have data.
     pub fn series(&self) -> usize {
         self.series
     }
 
-    /// About how many bytes of memory it holds.
+    /// Returns the approximate memory size in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Adds what was measured of one metric for these dimensions, which are in ascending order of their names.
+    /// Adds data of one series to a period. The dimensions must be sorted by name.
     pub fn add_borrowed(
         &mut self,
         key: PeriodKey,
@@ -214,23 +216,23 @@ impl Accumulator {
             return;
         }
         let kind = key.kind;
-        let at = match self.periods.binary_search_by(|(known, _)| known.cmp(&key)) {
-            Ok(at) => at,
-            Err(at) => {
+        let index = match self.periods.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(index) => index,
+            Err(index) => {
                 let end = self.periods.len();
                 self.periods.push_back((key, Groups::default()));
-                // Mostly no step. The library's insert() is larger than all that is saved by it.
-                (at..end).rev().for_each(|place| self.periods.swap(place, place.saturating_add(1)));
-                at
+                // New periods usually belong at the end, so no swap is needed. `VecDeque::insert` would add more code.
+                (index..end).rev().for_each(|last| self.periods.swap(last, last.saturating_add(1)));
+                index
             }
         };
-        let Some((_, period)) = self.periods.get_mut(at) else { return };
+        let Some((_, period)) = self.periods.get_mut(index) else { return };
         let Some(Entry { dimensions, distributions, is_new }) = period.entry(names) else { return };
         if is_new {
             self.bytes = self.bytes.saturating_add(group_bytes(dimensions.len(), dimensions.text_bytes()));
         }
         self.samples = self.samples.saturating_add(kind.values(distribution.count()));
-        // Values beside a statistic set would make percentiles of only some of the samples.
+        // Values and statistic sets are kept apart, because percentiles of only some of the samples would be wrong.
         let same = |(known, held): &&mut (Metric, Distribution)| known == metric && held.merges_with(distribution);
         match distributions.iter_mut().find(same) {
             Some((_, known)) => {
@@ -253,7 +255,8 @@ impl Accumulator {
         }
     }
 
-    fn forget(&mut self, kind: DataKind, group: &Group) {
+    /// Subtracts a removed group from the totals.
+    fn subtract(&mut self, kind: DataKind, group: &Group) {
         let bytes = group_bytes(group.dimensions.len(), group.dimensions.text_bytes());
         self.bytes = self.bytes.saturating_sub(bytes);
         for (_, distribution) in &group.distributions {
@@ -264,21 +267,22 @@ impl Accumulator {
     }
 }
 
-/// What all workers told so far of a gauge at one second.
+/// Returns the sum of the shares of a gauge in one second, as a distribution.
 fn share(sum: f64) -> Distribution {
     let mut share = Distribution::new();
     share.record(sum.clamp(-MAX_VALUE, MAX_VALUE));
     share
 }
 
-/// Returns the memory of a group without its distributions: a map's entry, two shared texts for each dimension, and the texts.
+/// Returns the approximate memory size of a group without its distributions: an entry of a map, two shared texts for
+/// each dimension, and the texts themselves.
 pub(crate) fn group_bytes(dimensions: usize, text: usize) -> usize {
     const ENTRY: usize = 64;
     const SHARED_TEXTS: usize = 64;
     text.saturating_add(dimensions.saturating_mul(SHARED_TEXTS)).saturating_add(ENTRY)
 }
 
-/// Returns the memory of a metric and its distribution.
+/// Returns the approximate memory size of a metric with its distribution.
 pub(crate) fn distribution_bytes(distribution: &Distribution) -> usize {
     const BUCKET: usize = 16;
     distribution.bucket_count().saturating_mul(BUCKET).saturating_add(size_of::<(Metric, Distribution)>())
@@ -293,10 +297,10 @@ mod tests {
         DimensionName, DimensionValue, Entity, EntityText, MetricName, StorageResolution, Unit, record::RecordError,
     };
 
-    /// One measurement: second, series, value.
+    /// A measurement: second, series, value.
     pub(super) type Sample = (u64, u8, u8);
 
-    /// The series that is a gauge.
+    /// The number of the series that is a gauge.
     const GAUGE: u8 = 6;
 
     pub(super) fn samples() -> impl Strategy<Value = Vec<Sample>> {
@@ -341,7 +345,7 @@ mod tests {
         Dimensions::new(pairs.collect()).unwrap()
     }
 
-    /// All that an accumulator holds, in an order of its own.
+    /// Returns all data of an accumulator, sorted.
     fn contents(mut accumulator: Accumulator) -> Vec<String> {
         let mut contents = Vec::new();
         while let Some((key, group)) = accumulator.pop() {
@@ -370,7 +374,7 @@ mod tests {
         }
 
         #[test]
-        fn records_carry_all_and_keep_their_limit(samples in samples(), limit in 200usize..3000) {
+        fn records_contain_all_values_and_keep_the_limit(samples in samples(), limit in 200usize..3000) {
             let held = accumulator(&samples);
             let count = count(&samples);
             prop_assert_eq!(held.samples(), count);
@@ -388,7 +392,7 @@ mod tests {
         }
 
         #[test]
-        fn truncated_and_altered_records_are_merged_or_refused(samples in samples(), cut: prop::sample::Index, bit: prop::sample::Index) {
+        fn truncated_and_altered_records_are_refused_or_merged_without_a_panic(samples in samples(), cut: prop::sample::Index, bit: prop::sample::Index) {
             for bytes in accumulator(&samples).into_records(1 << 16) {
                 let cut = cut.index(bytes.len());
                 let mut altered = bytes.clone();
@@ -404,7 +408,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gauges_are_summed_by_second_and_taken_out_whole(samples in samples(), before in 0u64..200) {
+        fn shares_of_gauges_are_summed_by_second(samples in samples(), before in 0u64..200) {
             let mut rest = accumulator(&samples);
             let taken = rest.take_gauges(Timestamp::from_secs(1_700_000_000 + before));
             prop_assert_eq!((rest.samples(), taken.samples()), (count(&samples), 0));
@@ -414,14 +418,14 @@ mod tests {
                     *sums.entry(1_700_000_000 + second).or_default() += f64::from(*value);
                 }
             }
-            let told: Vec<_> = taken
+            let taken_sums: Vec<_> = taken
                 .iter()
                 .map(|(key, _, distributions)| {
                     assert_eq!((key.kind, distributions.len(), distributions[0].1.count()), (DataKind::GAUGE_SHARE, 1, 1));
                     (key.start.as_secs(), distributions[0].1.sum())
                 })
                 .collect();
-            prop_assert_eq!(told, sums.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(taken_sums, sums.into_iter().collect::<Vec<_>>());
             let mut whole = rest;
             whole.merge(taken);
             prop_assert_eq!(contents(whole), contents(accumulator(&samples)));
@@ -429,16 +433,16 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_is_one_datum_and_a_high_resolution_second_is_one() {
+    fn observed_data_have_one_datum_per_period_of_their_resolution() {
         let minute: Vec<Sample> = (0..180).map(|second| (second, 0, 1)).collect();
-        // 1,700,000,000 lies 20 s within a minute.
+        // 1,700,000,000 is 20 s after the start of a minute.
         assert_eq!(accumulator(&minute).series(), 4);
         let seconds: Vec<Sample> = (0..180).map(|second| (second, 4, 1)).collect();
         assert_eq!(accumulator(&seconds).series(), 180);
     }
 
     #[test]
-    fn what_is_posted_keeps_its_second_and_what_is_dated_is_not_moved() {
+    fn posted_data_keep_their_second_and_stated_times_are_not_shifted() {
         let name = MetricName::new("Requests").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
         let mut held = Accumulator::default();
@@ -478,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_an_hour_is_held_and_let_go_by_the_second_in_no_time() {
+    fn an_hour_of_periods_of_one_second_is_filed_and_removed_in_order() {
         const NAMESPACES: u64 = 20;
         let name = MetricName::new("Requests").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::High };
@@ -489,7 +493,7 @@ mod tests {
         one.record(1.0);
         let mut held = Accumulator::default();
         for second in 0..3_600 {
-            // The last minute is still told of, the namespaces in any order.
+            // Data of the last minute arrive out of order.
             for (n, origin) in (0..).zip(&origins) {
                 let start = Timestamp::from_secs(1_700_000_000 + second + n * 7 % 60);
                 held.file(
@@ -512,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_version_is_refused_as_such() {
+    fn a_record_of_another_version_is_refused_with_that_version() {
         let mut bytes = accumulator(&[(0, 0, 1)]).into_records(1 << 16).remove(0);
         bytes[0] += 1;
         assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(4))));

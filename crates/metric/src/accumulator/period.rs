@@ -1,38 +1,37 @@
-//! Periods under which data are filed, and the two rules that depend on where data come from: how data of one series and
-//! period merge, and how they are dated.
+//! Periods, and the rules by which data of one series and period are merged and dated.
 
 use crate::{Metric, Origin, StorageResolution, Timestamp};
 
-/// Rule by which values of the same series and period are merged.
+/// The rule by which values of the same series and period are merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MergeRule {
-    /// All of them form one distribution.
+    /// All values form one distribution.
     #[default]
     Distribution,
-    /// They are added up: each is one worker's share of a gauge at the end of a second. The sum is a value of the series
-    /// only once all workers have reported their share, so shares do not count as values.
+    /// The values are added, because each is one worker's share of a gauge at the end of a second. The sum becomes a
+    /// value of the series when all workers have reported their shares, so shares do not count as values.
     GaugeShares,
 }
 
-/// Source of the time under which data are filed. It decides the length of the period, and whether a correction of this
-/// host's clock moves the data.
+/// The source of the time of data. It determines the length of periods, and whether a correction of this host's clock
+/// shifts the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimeBasis {
-    /// A module observed them, by this host's clock.
+    /// A module observed the data. The time is that of this host's clock.
     #[default]
     Observed,
-    /// They were posted without a timestamp and carry the time of their arrival, by this host's clock.
+    /// The data were posted without a timestamp. The time is that of their arrival, by this host's clock.
     Received,
-    /// They were posted with a timestamp, which no correction of this host's clock moves.
+    /// The data were posted with a timestamp. Corrections of this host's clock do not shift them.
     Stated,
 }
 
-/// How data merge, and how they are dated.
+/// The kind of data, which determines how they are merged and dated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DataKind {
-    /// How data of the same series and period merge.
+    /// The rule by which data of the same series and period are merged.
     pub merge: MergeRule,
-    /// Where their time comes from.
+    /// The source of the time.
     pub basis: TimeBasis,
 }
 
@@ -46,10 +45,10 @@ impl DataKind {
     /// Values posted with a timestamp.
     pub const STATED: Self = Self { merge: MergeRule::Distribution, basis: TimeBasis::Stated };
 
-    /// Every kind that modules exchange, each at the index that is its code in a record.
+    /// All kinds that modules exchange. The index of a kind is its code in a record.
     const ALL: [Self; 4] = [Self::OBSERVED, Self::GAUGE_SHARE, Self::RECEIVED, Self::STATED];
 
-    /// Returns the code of a kind in a record. Shares of a gauge are always observed.
+    /// Returns the code in a record. Shares of a gauge are always observed.
     pub(crate) fn code(self) -> u8 {
         match (self.merge, self.basis) {
             (MergeRule::Distribution, TimeBasis::Observed) => 0,
@@ -59,18 +58,18 @@ impl DataKind {
         }
     }
 
-    /// Returns the kind that has this code in a record.
+    /// Returns the kind with this code in a record.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code)).copied()
     }
 
-    /// Returns whether somebody posted the data to a gateway.
+    /// Returns whether the data were posted to a gateway.
     pub const fn is_posted(self) -> bool {
         matches!(self.basis, TimeBasis::Received | TimeBasis::Stated)
     }
 
-    /// Returns by how many milliseconds these data move when the clock is corrected by `millis`: by whole periods, since the
-    /// position of a value within its period is unknown.
+    /// Returns the number of milliseconds by which data are shifted if the clock is corrected by `millis`. Data are
+    /// shifted by whole periods, because the position of a value within its period is unknown.
     pub const fn correction(self, resolution: StorageResolution, millis: i64) -> i64 {
         match (self.basis, self.merge) {
             (TimeBasis::Stated, _) => 0,
@@ -79,7 +78,7 @@ impl DataKind {
         }
     }
 
-    /// Returns the number of values in a distribution of this kind. Shares of gauges are not values yet.
+    /// Returns the number of values in a distribution with `count` entries. Shares of gauges are not values.
     pub const fn values(self, count: u64) -> u64 {
         match self.merge {
             MergeRule::Distribution => count,
@@ -87,7 +86,7 @@ impl DataKind {
         }
     }
 
-    /// Returns the length of the periods under which a metric's data of this kind are filed.
+    /// Returns the length of the periods of a metric with data of this kind.
     const fn resolution(self, metric: &Metric) -> StorageResolution {
         match (self.basis, self.merge) {
             (TimeBasis::Observed, MergeRule::Distribution) => metric.resolution,
@@ -96,20 +95,19 @@ impl DataKind {
     }
 }
 
-/// Period under which data are filed: its start, and what separates data of the same time.
+/// The key of a period. Data of the same time that must not be merged have different keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PeriodKey {
-    /// Start of the period, a whole second. Observed values of standard resolution are filed under whole minutes,
-    /// everything else under its second.
+    /// The start of the period: a whole minute for observed values of standard resolution, otherwise a whole second.
     pub start: Timestamp,
-    /// How the data merge and how they are dated.
+    /// The kind of the data.
     pub kind: DataKind,
-    /// Namespace, entity and zeros of the data.
+    /// The namespace and entity of the data, and the duration of zeros.
     pub origin: Origin,
 }
 
 impl PeriodKey {
-    /// Creates the key of a metric's data at this time.
+    /// Creates the key of the period that contains this time.
     pub fn new(time: Timestamp, kind: DataKind, origin: Origin, metric: &Metric) -> Self {
         Self { start: time.floor(kind.resolution(metric).seconds()), kind, origin }
     }
