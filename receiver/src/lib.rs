@@ -15,6 +15,7 @@ pub mod cardinality;
 pub mod clock;
 pub mod config;
 pub mod cost;
+pub mod counter_report;
 pub mod counts;
 pub mod credentials;
 pub mod datum;
@@ -56,6 +57,8 @@ mod xml;
 
 #[cfg(target_arch = "wasm32")]
 mod context;
+#[cfg(all(target_arch = "wasm32", feature = "trap"))]
+mod trap;
 
 pub use answer::Answer;
 pub use batch::Batch;

@@ -342,8 +342,8 @@ impl World {
     fn grant_room(&mut self) {
         let now = self.now();
         let Some(driver) = &mut self.driver else { return };
-        let next = driver.receiver().next_room(ledger(self.ledger.as_deref()), now);
-        self.ledger = Some(next.encode());
+        let (next, encoded) = driver.receiver().next_room(self.ledger.as_deref(), now);
+        self.ledger = encoded;
         driver.receiver_mut().handle_room_written(next, now);
     }
 
