@@ -25,6 +25,8 @@ pub mod drain;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod driver;
 pub mod endpoint;
+mod envelope;
+pub mod environment;
 pub mod error_code;
 pub mod fault_path;
 pub mod flush;

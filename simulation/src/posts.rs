@@ -88,11 +88,6 @@ fn take_room(post: &AcceptedPost, ledger: &mut Option<Vec<u8>>) -> bool {
     next.is_some()
 }
 
-/// Reads a ledger as the receiver does.
-pub(crate) fn ledger(bytes: Option<&[u8]>) -> RoomLedger {
-    bytes.and_then(|bytes| RoomLedger::decode(bytes).ok()).unwrap_or_default()
-}
-
 /// Returns the values in a record; none in bytes that are not a record.
 pub(crate) fn values(record: &[u8]) -> u64 {
     Record::decode(record).map_or(0, |record| record.samples())

@@ -14,7 +14,7 @@ use crate::{
     Cloud, Fault, Mutation, Schedule,
     cloud::REFUSED_NAMESPACE,
     neighbours::Neighbours,
-    posts::{Posts, ledger, values},
+    posts::{Posts, values},
 };
 
 /// The code of an answer, as Envoy has it.
