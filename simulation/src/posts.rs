@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use acpw_metric::{Now, Record};
-use acpw_shared_state::RoomLedger;
 use fastrand::Rng;
 use gateway::{
     Config, Gateway,
