@@ -5,6 +5,7 @@
 //! names and defaults, converts the raw type into its own configuration type, and adds errors to the same
 //! [`ValidationErrors`].
 
+mod choices;
 mod document;
 mod field;
 mod list;

@@ -36,7 +36,6 @@ impl Histogram {
         Self { scale: MAX_SCALE, buckets: Vec::new() }
     }
 
-    #[cfg(test)]
     pub(crate) fn scale(&self) -> i32 {
         self.scale
     }
@@ -79,6 +78,42 @@ impl Histogram {
             }
         }
         self.fit();
+    }
+
+    /// Returns the number of zeros.
+    pub(crate) fn zero_count(&self) -> u64 {
+        self.buckets.iter().filter(|bucket| bucket.key == 0).map(|bucket| bucket.count).sum()
+    }
+
+    /// Returns the OpenTelemetry index and the count of each bucket with positive values, or with negative ones.
+    pub(crate) fn buckets(&self, is_negative: bool) -> impl Iterator<Item = (i32, u64)> {
+        let has_sign = move |bucket: &&Bucket| bucket.key != 0 && (bucket.key < 0) == is_negative;
+        let index = |bucket: &Bucket| (bucket.key.saturating_abs().saturating_sub(OFFSET), bucket.count);
+        self.buckets.iter().filter(has_sign).map(index)
+    }
+
+    /// Returns the smallest and the largest index of the buckets with this sign.
+    pub(crate) fn indices(&self, is_negative: bool) -> Option<(i32, i32)> {
+        let indices = || self.buckets(is_negative).map(|(index, _)| index);
+        Some((indices().min()?, indices().max()?))
+    }
+
+    /// Returns the number of buckets in the dense form of the sign that needs more.
+    pub(crate) fn widest_range(&self) -> usize {
+        let width = |is_negative| {
+            let (first, last) = self.indices(is_negative)?;
+            usize::try_from(last.saturating_sub(first)).ok()?.checked_add(1)
+        };
+        width(false).max(width(true)).unwrap_or(0)
+    }
+
+    /// Merges neighbouring buckets once. Returns false if the scale is the coarsest.
+    pub(crate) fn downscale_once(&mut self) -> bool {
+        let may_downscale = self.scale > MIN_SCALE;
+        if may_downscale {
+            self.downscale();
+        }
+        may_downscale
     }
 
     pub(crate) fn len(&self) -> usize {

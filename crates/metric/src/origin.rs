@@ -1,7 +1,7 @@
 //! The attributes common to all data of one sender.
 
 use crate::{
-    Namespace,
+    Namespace, PublishTo,
     text::{check, checked_text},
 };
 
@@ -32,6 +32,8 @@ pub struct Origin {
     /// The number of minutes after its last value for which a series of unit Count is published as zero. 0 disables
     /// zeros.
     pub zero_minutes: u16,
+    /// The services to which the data are published, or `None` for those in the receiver's configuration.
+    pub publish_to: Option<PublishTo>,
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //!
 //! 1. the version (one byte)
 //! 2. the origin: the namespace (empty for the receiver's), the service and environment of the entity (both empty if
-//!    there is no entity), and the number of minutes for which zeros follow
+//!    there is no entity), the number of minutes for which zeros follow, and the services to publish to (one byte; 0
+//!    for those of the receiver)
 //! 3. a table of metrics: name, unit, resolution in seconds
 //! 4. a table of dimension name sets: the names in ascending order, each followed by a byte that is 1 if its value is a
 //!    constant of the configuration
@@ -16,7 +17,7 @@ use std::fmt;
 
 use crate::{
     DataKind, DimensionName, Dimensions, Distribution, Entity, EntityText, MergeRule, Metric, MetricName, Namespace,
-    Origin, PeriodKey, Set, StorageResolution, TimeBasis, Timestamp, Unit,
+    Origin, PeriodKey, PublishTo, Set, StorageResolution, TimeBasis, Timestamp, Unit,
     bytes::{Malformed, Reader, put_signed, put_text, put_varint},
     dimension::OVERFLOW_VALUE,
     memory::{distribution_bytes, group_bytes},
@@ -28,7 +29,7 @@ use crate::{
 pub const QUEUE_NAME: &str = "acpw.records";
 
 /// The version of the layout that this release writes. It reads no other version.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// A decoded record, which borrows texts from the encoded bytes. All names and values follow CloudWatch's rules.
 #[derive(Debug)]
@@ -196,7 +197,8 @@ fn decode_origin(reader: &mut Reader<'_>) -> Result<Origin, Malformed> {
         }),
     };
     let zero_minutes = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
-    Ok(Origin { namespace, entity, zero_minutes })
+    let publish_to = PublishTo::from_code(reader.byte()?).ok_or(Malformed)?;
+    Ok(Origin { namespace, entity, zero_minutes, publish_to })
 }
 
 fn decode_metric(reader: &mut Reader<'_>) -> Result<Metric, Malformed> {
@@ -311,6 +313,7 @@ impl<'a> RecordWriter<'a> {
         put_text(&mut out, entity.map_or("", |entity| entity.service.as_str()));
         put_text(&mut out, entity.map_or("", |entity| entity.environment.as_str()));
         put_varint(&mut out, self.origin.zero_minutes.into());
+        out.push(PublishTo::code(self.origin.publish_to));
         for table in [&self.metrics, &self.dimension_sets] {
             put_varint(&mut out, table.len() as u64);
             table.iter().for_each(|entry| out.extend_from_slice(entry));

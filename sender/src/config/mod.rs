@@ -7,7 +7,7 @@ mod raw;
 use std::time::Duration;
 
 use acpw_config::{Field, Object, ValidationErrors, read};
-use acpw_metric::{Entity, EntityText, MergeRule, Origin};
+use acpw_metric::{Entity, EntityText, MergeRule, Origin, PublishTo};
 
 pub use self::{
     metric_selection::MetricSelection,
@@ -95,6 +95,8 @@ impl SenderConfig {
             add_no_effect("publish_zeros", reason, "add one to metrics, such as RequestCount", errors);
         }
         let zero_minutes = zeros.map_or(0, |raw| zero_minutes(raw, errors));
+        let publish_to = raw.publish_to.choices(&PublishTo::NAMES, "publish_to", errors);
+        let publish_to = publish_to.and_then(|chosen| PublishTo::from_indices(&chosen));
         all_errors.into_result(Self {
             receiver_vm_id,
             hosts,
@@ -104,7 +106,7 @@ impl SenderConfig {
             dimensions,
             sets,
             path_templates,
-            origin: Origin { namespace: None, entity, zero_minutes },
+            origin: Origin { namespace: None, entity, zero_minutes, publish_to },
             warnings,
         })
     }

@@ -44,6 +44,9 @@ object! {
         publish_zeros: RawPublishZeros,
         /// The entity under which the CloudWatch console shows the metrics. Default: none.
         entity: RawEntity,
+        /// The services to which the receiver publishes the metrics: `cloudwatch`, `otlp`, or both. Default: as in the
+        /// receiver's configuration.
+        publish_to: Vec<Field<String>>,
     }
 }
 

@@ -321,7 +321,8 @@ mod tests {
             };
             let text = |text| EntityText::new(text).unwrap();
             let entity = (*series == 3).then(|| Entity { service: text("checkout"), environment: text("prod") });
-            let origin = Origin { namespace, entity, zero_minutes: u16::from(*series == 2) };
+            let publish_to = (*series == 1).then_some(crate::PublishTo::BOTH);
+            let origin = Origin { namespace, entity, zero_minutes: u16::from(*series == 2), publish_to };
             accumulator.file(PeriodKey::new(since, kind, origin, &metric), &dimensions, &metric, &distribution);
         }
         accumulator
