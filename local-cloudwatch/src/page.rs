@@ -15,27 +15,61 @@ use crate::state::Shared;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const CSS: &str = "text/css; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// How long browsers may keep a file.
+#[derive(Debug, Clone, Copy)]
+enum Caching {
+    /// The file can differ in the next build of the program.
+    None,
+    /// The file's path contains its version.
+    Forever,
+}
+
+impl Caching {
+    fn header(self) -> &'static str {
+        match self {
+            Self::None => "no-store",
+            Self::Forever => "public, max-age=31536000, immutable",
+        }
+    }
+}
+
 /// Returns the routes below `/_local`.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/page.css", get(async || file("text/css; charset=utf-8", include_str!("page/page.css"))))
-        .route("/page.js", get(async || file("text/javascript; charset=utf-8", include_str!("page/page.js"))))
-        .route("/chart.js", get(async || file("text/javascript; charset=utf-8", include_str!("page/chart.js"))))
+        .route("/page.css", get(async || file(CSS, Caching::None, include_str!("page/page.css"))))
+        .route("/page.js", get(async || file(SCRIPT, Caching::None, include_str!("page/page.js"))))
+        .route("/labels.js", get(async || file(SCRIPT, Caching::None, include_str!("page/labels.js"))))
+        .route("/chart.js", get(async || file(SCRIPT, Caching::None, include_str!("page/chart.js"))))
+        .nest("/uplot-1.6.32", uplot())
         .route("/overview", get(overview))
 }
 
+/// Returns the routes of the chart library, with the licence that must accompany it.
+fn uplot() -> Router<Arc<Shared>> {
+    let forever = |media, text| get(async move || file(media, Caching::Forever, text));
+    Router::new()
+        .route("/uPlot.iife.min.js", forever(SCRIPT, include_str!("page/uplot/uPlot.iife.min.js")))
+        .route("/uPlot.min.css", forever(CSS, include_str!("page/uplot/uPlot.min.css")))
+        .route("/LICENSE", forever(TEXT, include_str!("page/uplot/LICENSE")))
+}
+
 pub(crate) async fn html() -> impl IntoResponse {
-    file("text/html; charset=utf-8", include_str!("page/index.html"))
+    file(HTML, Caching::None, include_str!("page/index.html"))
 }
 
 async fn overview(State(shared): State<Arc<Shared>>, Query(selection): Query<Selection>) -> Json<Overview> {
     Json(Overview::new(&shared, &selection))
 }
 
-fn file(media: &'static str, text: &'static str) -> impl IntoResponse {
+fn file(media: &'static str, caching: Caching, text: &'static str) -> impl IntoResponse + use<> {
     let headers = [
         (header::CONTENT_TYPE, media),
-        (header::CACHE_CONTROL, "no-store"),
+        (header::CACHE_CONTROL, caching.header()),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
