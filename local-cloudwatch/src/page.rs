@@ -20,7 +20,10 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// How long browsers may keep a file.
+/// The folder of the chart library. It contains the version, so that browsers may keep the files.
+const LIBRARY: &str = "/uplot-1.6.32";
+
+/// The time for which browsers may keep a file.
 #[derive(Debug, Clone, Copy)]
 enum Caching {
     /// The file can differ in the next build of the program.
@@ -45,7 +48,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/page.js", get(async || file(SCRIPT, Caching::None, include_str!("page/page.js"))))
         .route("/labels.js", get(async || file(SCRIPT, Caching::None, include_str!("page/labels.js"))))
         .route("/chart.js", get(async || file(SCRIPT, Caching::None, include_str!("page/chart.js"))))
-        .nest("/uplot-1.6.32", uplot())
+        .nest(LIBRARY, uplot())
         .route("/overview", get(overview))
 }
 
@@ -75,4 +78,37 @@ fn file(media: &'static str, caching: Caching, text: &'static str) -> impl IntoR
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     (headers.map(|(name, value): (HeaderName, _)| (name, HeaderValue::from_static(value))), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    const README: &str = include_str!("page/uplot/README.md");
+
+    #[test]
+    fn the_chart_library_is_the_one_of_the_package() {
+        for (name, text) in [
+            ("uPlot.iife.min.js", include_str!("page/uplot/uPlot.iife.min.js")),
+            ("uPlot.min.css", include_str!("page/uplot/uPlot.min.css")),
+            ("LICENSE", include_str!("page/uplot/LICENSE")),
+        ] {
+            let row = README.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
+            let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(row.ends_with(&format!("| `{digest}` |")), "{name} has the digest {digest}, unlike in the README");
+        }
+    }
+
+    #[test]
+    fn the_paths_of_the_chart_library_contain_its_version() {
+        let version = super::LIBRARY.strip_prefix("/uplot-").unwrap();
+        assert!(
+            include_str!("page/uplot/uPlot.iife.min.js")
+                .starts_with(&format!("/*! https://github.com/leeoniya/uPlot (v{version}) */"))
+        );
+        assert!(README.contains(&format!("version {version}.")) && README.contains(&format!("uplot-{version}.tgz")));
+        let page = include_str!("page/index.html");
+        assert_eq!(page.matches("uplot-").count(), page.matches(&format!("/_local{}/", super::LIBRARY)).count());
+        assert!(page.contains(&format!("uPlot {version},")));
+    }
 }
