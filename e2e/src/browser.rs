@@ -83,13 +83,19 @@ impl Browser {
         self.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));
     }
 
-    /// Opens an address.
+    /// Opens an address, and waits until the page and its scripts are loaded.
     ///
     /// # Panics
     /// Panics if the page cannot be loaded.
     pub fn open(&mut self, url: &str) {
         let result = self.call("Page.navigate", json!({ "url": url }));
         assert_eq!(result["errorText"], Value::Null, "{url}");
+        self.evaluate(
+            "new Promise((loaded) => {
+                if (document.readyState === 'complete') loaded();
+                else addEventListener('load', loaded);
+            }).then(() => null)",
+        );
     }
 
     /// Returns the value of an expression in the page. Waits for a promise.

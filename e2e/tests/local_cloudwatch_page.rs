@@ -25,7 +25,7 @@ const RECORD_TEXTS: &str = r#"
             at.a * (x + size.actualBoundingBoxRight) + at.e, at.d * (y + size.actualBoundingBoxDescent) + at.f,
         ];
         const fits = box[0] >= 0 && box[1] >= 0 && box[2] <= width && box[3] <= height;
-        drawnTexts.push({ text, fits, box, width, height });
+        drawnTexts.push({ text, fits, box, width, height, isTest: this.canvas.closest('.test') !== null });
         return fillText.call(this, text, x, y);
     };
 "#;
@@ -33,7 +33,7 @@ const RECORD_TEXTS: &str = r#"
 /// Draws values of each magnitude, and returns the labels of each chart.
 const DRAW_MAGNITUDES: &str = r#"
     (async () => {
-        const host = element("div", "chart", undefined, byId("panels").parentElement);
+        const host = element("div", "chart test", undefined, byId("panels").parentElement);
         const chart = new Chart(host, "nothing"), charts = [];
         const sizes = [1246.5, 2493];
         for (let power = -9; power <= 18; power += 1) for (const factor of [1, 1.2465, 9.99]) sizes.push(factor * 10 ** power);
@@ -41,8 +41,12 @@ const DRAW_MAGNITUDES: &str = r#"
             drawnTexts.length = 0;
             chart.show({ start: 0, period: 60, bars, lines: [{ name: "x", className: "s0", values: [low, null, high, 0, high] }] });
             await new Promise((resolve) => setTimeout(resolve, 0));
-            charts.push({ high, low, texts: [...drawnTexts] });
+            charts.push({ high, low, texts: drawnTexts.filter((text) => text.isTest) });
         };
+        // A new chart is drawn again when it learns its size.
+        await draw(1, 0, true);
+        await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+        charts.length = 0;
         for (const size of sizes) {
             await draw(size, 0, true);
             await draw(size, 0, false);
@@ -94,7 +98,7 @@ async fn the_page_opens_on_the_busiest_metric_with_the_namespace_at_a_glance() {
     browser.prepare(RECORD_TEXTS);
     browser.set_screen(1280, 1000, false);
     browser.open(&url);
-    wait_for(&mut browser, "the page has data", "byId('board')?.hidden === false").await;
+    wait_for(&mut browser, "the page has data", "byId('board').hidden === false").await;
 
     // The alphabet begins with another namespace, and with another metric.
     let headings =
@@ -108,9 +112,9 @@ async fn the_page_opens_on_the_busiest_metric_with_the_namespace_at_a_glance() {
     assert_eq!(
         panels,
         json!([
-            ["Requests", "RequestCount per minute", [3.0]],
-            ["Errors", "4XXError 5XXError per minute", [1.0, 2.0]],
-            ["Latency", "p99 p50 Milliseconds", [1246.5, 30.0]],
+            ["Requests", "RequestCount per minute", [3]],
+            ["Errors", "4XXError 5XXError per minute", [1, 2]],
+            ["Latency", "p99 p50 Milliseconds", [1246.5, 30]],
             ["In flight", "RequestsInProgress average", [2.5]],
         ])
     );

@@ -59,8 +59,9 @@ class Chart {
     this.empty.hidden = values.length > 0;
     this.heights = data.bars ? stacked(data.lines) : data.lines.map((line) => bridged(line.values));
     const tops = this.heights.flat().filter((value) => value != null);
-    const high = Math.max(...tops, data.bars ? 1 : 0) || 1;
-    this.marks = axisMarks(Math.min(0, ...tops), high, data.isWhole ? 1 : 0);
+    // Zero is always shown.
+    const low = Math.min(0, ...tops), high = Math.max(0, ...tops);
+    this.marks = axisMarks(low, low === high ? 1 : high, data.isWhole ? 1 : 0);
     const last = (line) => `${line.name} ${formatNumber(line.values.findLast((value) => value !== null))}`;
     this.host.setAttribute("aria-label", values.length > 0 ? data.lines.map(last).join(", ") : this.empty.textContent);
     this.draw();
