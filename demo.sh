@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo: a local CloudWatch and Envoy with the modules, until Ctrl-C. Run by `make demo` from the root. DEMO_LOAD=1 adds
-# a minute of varied traffic.
+# The demo: a local CloudWatch and Envoy with the modules, until Ctrl-C. Run by `make demo` from the root. DEMO_LOAD=1
+# adds a minute of varied traffic.
 set -eu
 
 case "${DEMO_LOAD:-0}" in

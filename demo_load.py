@@ -69,7 +69,8 @@ def main():
         for status, count in own.items():
             statuses[status] = statuses.get(status, 0) + count
     listed = ", ".join(f"{count} with {status}" for status, count in sorted(statuses.items()))
-    print(f"\nDEMO_LOAD: the traffic has ended. {sum(statuses.values())} requests were answered: {listed}.\n", flush=True)
+    total = sum(statuses.values())
+    print(f"\nDEMO_LOAD: the traffic has ended. {total} requests were answered: {listed}.\n", flush=True)
 
 
 if __name__ == "__main__":

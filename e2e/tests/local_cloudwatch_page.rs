@@ -123,6 +123,15 @@ async fn the_page_opens_on_the_busiest_metric_with_the_namespace_at_a_glance() {
     assert!(drawn.len() > 30 && drawn.iter().any(|text| text["text"] == "1,500"), "{drawn:?}");
     assert_eq!(clipped(drawn), Vec::<&Value>::new());
 
+    let tip = browser.evaluate(
+        "(() => {
+            const { plot, tip } = panels[1].chart, { right, top } = plot.over.getBoundingClientRect();
+            plot.over.dispatchEvent(new MouseEvent('mousemove', { clientX: right - 2, clientY: top + 5 }));
+            return tip.checkVisibility() ? tip.innerText.replace(/\\s+/g, ' ') : null;
+        })()",
+    );
+    assert!(tip.as_str().unwrap().ends_with(" 4XXError 1 5XXError 2"), "{tip}");
+
     // A choice replaces the small charts by those of one metric, and is in the address.
     browser.evaluate("panels[2].card.querySelector('.legend button').click()");
     wait_for(&mut browser, "Latency is shown", "byId('heading').innerText === 'Latency' && byId('panels').hidden")
