@@ -19,6 +19,8 @@ pub struct Call {
     pub cluster: String,
     /// All headers, Envoy's pseudo-headers first.
     pub headers: Vec<(&'static str, String)>,
+    /// Further headers, of the configuration.
+    pub custom_headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
     /// How long the answer may take.
@@ -38,6 +40,7 @@ impl Call {
                 (":authority", authority.to_owned()),
                 (":scheme", "http".to_owned()),
             ],
+            custom_headers: Vec::new(),
             body: Vec::new(),
             timeout: NEAR,
             signed_at: None,
@@ -51,7 +54,7 @@ impl Call {
         body: Vec<u8>,
         timeout: Duration,
     ) -> Self {
-        Self { cluster: cluster.to_owned(), headers, body, timeout, signed_at: None }
+        Self { cluster: cluster.to_owned(), headers, custom_headers: Vec::new(), body, timeout, signed_at: None }
     }
 
     /// The same request with one more header.

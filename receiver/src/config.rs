@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use acpw_config::{Field, OrNull, Secret, ValidationErrors, comma_separated, object, read};
-use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
+use acpw_metric::{MetricName, Namespace, PublishTo, REQUEST_METRICS};
 
 use crate::{
     credentials::{LegacyKeys, Provider, RawProviders, RegionSource},
     endpoint::{Region, is_host, region_of_host},
-    source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
+    otlp::{Authentication, OtlpConfig, RawOtlp},
+    source::{
+        RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape, shared_keys,
+    },
 };
 
 /// The metric that `metric_name` renames.
@@ -20,7 +23,7 @@ object! {
         /// The region of CloudWatch, such as `us-east-1`. Default: the environment variable `AWS_REGION`, else
         /// `AWS_DEFAULT_REGION`, else the region of the EC2 instance where `credentials` have the provider `imds`.
         cloud_watch_region: String,
-        /// The name of the Envoy cluster that leads to CloudWatch. Required.
+        /// The name of the Envoy cluster that leads to CloudWatch. Required unless `publish_to` is `["otlp"]`.
         cloud_watch_cluster_name: String,
         /// The host of CloudWatch's API, where it is not the region's: a VPC endpoint's name, or a local CloudWatch's
         /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
@@ -39,6 +42,12 @@ object! {
         aws_session_token: Secret,
         /// How long CloudWatch may take to answer, 100 to 60,000. Default: 5000.
         http_request_timeout_millisecond: u64,
+        /// The services to which data are published: `cloudwatch`, `otlp`, or both. A sender and a source may name others
+        /// for their metrics. Default: `["cloudwatch"]`.
+        publish_to: Vec<Field<String>>,
+        /// An OTLP endpoint: CloudWatch's, an OpenTelemetry Collector, or another one. Required if `publish_to` has
+        /// `otlp`.
+        otlp: RawOtlp,
         /// The namespace of the metrics. Default: `AWSCloudWatchProxyWasm`.
         metric_namespace: String,
         /// The name under which RequestCount is published. Default: `RequestCount`.
@@ -77,7 +86,7 @@ pub struct Config {
     pub region: RegionSource,
     /// Where credentials come from, in the order in which they are asked. At least one.
     pub credentials: Vec<Provider>,
-    /// The cluster that leads to CloudWatch.
+    /// The cluster that leads to CloudWatch; empty if no data are published there.
     pub cluster: String,
     /// The host of CloudWatch's API, where it is not the region's.
     pub host: Option<String>,
@@ -99,6 +108,10 @@ pub struct Config {
     pub admin_cluster: Option<String>,
     /// Whether the receiver's own counters are published.
     pub self_metrics: bool,
+    /// The services to which data are published unless their sender or source names others.
+    pub publish_to: PublishTo,
+    /// The OTLP endpoint, if one is configured.
+    pub otlp: Option<OtlpConfig>,
     /// What else is asked for data.
     pub sources: Vec<(SourceConfig, Reader)>,
 }
@@ -134,19 +147,35 @@ impl Config {
         let (raw, mut faults) = read::<RawConfig>(document)?;
         let environment: &dyn Fn(&str) -> Option<String> = &environment;
         let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut faults);
-        let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
-        check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
+        let publish_to = shared_keys::publish_to(raw.publish_to, "publish_to", &mut faults);
+        let publish_to = publish_to.unwrap_or(PublishTo::CLOUDWATCH);
+        let otlp_errors = faults.count();
+        let otlp = raw.otlp.optional("otlp", &mut faults).and_then(|raw| raw.check(environment, &mut faults));
+        let is_otlp_valid = faults.count() == otlp_errors;
+        let cluster = if publish_to.cloudwatch {
+            raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults)
+        } else {
+            let optional = raw.cloud_watch_cluster_name.optional("cloud_watch_cluster_name", &mut faults);
+            optional.or_else(|| Some(String::new()))
+        };
+        if publish_to.cloudwatch {
+            check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
+        }
         let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
         let keys = LegacyKeys {
             access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
             secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut faults),
             session_token: raw.aws_session_token.optional("aws_session_token", &mut faults),
         };
+        let is_signed = |otlp: &OtlpConfig| otlp.authentication == Authentication::SigV4;
+        let needs_credentials = cluster.as_deref() != Some("") || otlp.as_ref().is_none_or(is_signed);
         let credentials = match raw.credentials.optional("credentials", &mut faults) {
             Some(providers) => {
                 keys.refuse(&mut faults);
                 providers.check(environment, &mut faults)
             }
+            // Neither CloudWatch nor a signed endpoint needs credentials.
+            None if !needs_credentials => Some(vec![Provider::Envoy]),
             None => keys.provider(environment, &mut faults).map(|provider| vec![provider]),
         };
         let imds_cluster = credentials.iter().flatten().find_map(Provider::imds_cluster);
@@ -190,6 +219,15 @@ impl Config {
         let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
         let sources = RawSources { ecs_task: raw.ecs_task, scrape: raw.scrape, envoy_stats: raw.envoy_stats };
         let sources = sources.check(environment, &mut faults);
+        if is_otlp_valid {
+            let has = PublishTo { cloudwatch: cluster.as_deref() != Some(""), otlp: otlp.is_some() };
+            check_publish_to(publish_to, "publish_to", has, &mut faults);
+            for (source, _) in &sources {
+                if let Some(publish_to) = source.publish_to {
+                    check_publish_to(publish_to, &format!("{}.publish_to", source.name), has, &mut faults);
+                }
+            }
+        }
 
         let (Some(region), Some(credentials), Some(cluster), Some(namespace), Some(request_count_name)) =
             (region, credentials, cluster, namespace, request_count_name)
@@ -210,6 +248,8 @@ impl Config {
             on_unknown_outcome,
             admin_cluster,
             self_metrics,
+            publish_to,
+            otlp,
             sources,
         })
     }
@@ -228,6 +268,19 @@ fn check_name(name: &str, faults: &mut ValidationErrors) {
         faults.add(
             "metric_name",
             format_args!("\"{name}\" is the name of another metric; RequestCount would mix with it"),
+        );
+    }
+}
+
+/// Adds an error for each service of the key at `path` that is not configured.
+fn check_publish_to(publish_to: PublishTo, path: &str, has: PublishTo, faults: &mut ValidationErrors) {
+    if publish_to.otlp && !has.otlp {
+        faults.add(path, "names otlp, which is not configured; add otlp, or remove the name from this list");
+    }
+    if publish_to.cloudwatch && !has.cloudwatch {
+        faults.add(
+            path,
+            "names cloudwatch, which is not configured; add cloud_watch_cluster_name, or remove the name from this list",
         );
     }
 }

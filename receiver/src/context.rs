@@ -125,6 +125,8 @@ impl Plugin {
     fn send(&mut self) {
         while let Some(callout) = self.receiver.poll_callout(now()) {
             let headers = callout.call.headers.iter().map(|(name, value)| (*name, value.as_str()));
+            let custom = callout.call.custom_headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let headers = headers.chain(custom);
             let result = dispatch(&callout.call.cluster, headers, &callout.call.body, callout.call.timeout);
             self.receiver.handle_dispatch(callout.purpose, result.map_err(|error| error.to_string()), now());
         }

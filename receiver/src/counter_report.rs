@@ -8,6 +8,8 @@ pub struct CounterReport {
     reported: Counts,
     /// Values that earlier receivers lost, until they are reported.
     lost: u64,
+    /// The same of values for the OTLP endpoint.
+    otlp_lost: u64,
     has_accounted: bool,
 }
 
@@ -17,7 +19,9 @@ impl CounterReport {
     /// `totals` returns the values of Envoy's counters.
     pub fn account_for_earlier_receivers(&mut self, totals: impl FnOnce() -> Counts) {
         if !std::mem::replace(&mut self.has_accounted, true) {
-            self.lost = totals().unaccounted();
+            let totals = totals();
+            self.lost = totals.unaccounted();
+            self.otlp_lost = totals.otlp_unaccounted();
         }
     }
 
@@ -26,6 +30,8 @@ impl CounterReport {
         let mut increments = counts.since(&self.reported);
         self.reported = *counts;
         increments.dropped_restart = increments.dropped_restart.saturating_add(std::mem::take(&mut self.lost));
+        increments.otlp_dropped_restart =
+            increments.otlp_dropped_restart.saturating_add(std::mem::take(&mut self.otlp_lost));
         increments
     }
 }

@@ -84,6 +84,36 @@ counts! {
     dropped_unknown_outcome = "dropped.unknown_outcome",
     /// Values that an earlier receiver of the process held when it failed.
     dropped_restart = "dropped.restart",
+    /// Values that are to be published to the OTLP endpoint.
+    otlp_received = "otlp.received",
+    /// Values that the endpoint has accepted.
+    otlp_published = "otlp.published",
+    /// Requests that the endpoint has accepted.
+    otlp_requests = "otlp.requests",
+    /// Bytes of their bodies.
+    otlp_request_bytes = "otlp.request_bytes",
+    /// Requests to the endpoint that are sent again, whole or in parts.
+    otlp_retried = "otlp.retried",
+    /// Requests that the endpoint throttled.
+    otlp_throttled = "otlp.throttled",
+    /// Requests without a response: the endpoint may have stored their data.
+    otlp_unknown_outcome = "otlp.unknown_outcome",
+    /// Requests that were refused for the credentials, the permissions or the path.
+    otlp_denied = "otlp.denied",
+    /// Data points that the endpoint rejected in requests that it accepted.
+    otlp_rejected_data_points = "otlp.rejected_data_points",
+    /// Values of senders that were counted under `__other__` because `max_series` was reached.
+    otlp_overflowed = "otlp.overflowed",
+    /// Values dropped because `otlp.buffer_limit_bytes` was reached, the oldest first.
+    otlp_dropped_buffer_full = "otlp.dropped.buffer_full",
+    /// Values dropped because the endpoint refused exactly their data points.
+    otlp_dropped_rejected = "otlp.dropped.rejected",
+    /// Values of requests that the endpoint accepted in part. It does not report which data points it rejected.
+    otlp_dropped_partial_success = "otlp.dropped.partial_success",
+    /// Values dropped because their request had no response, if the configuration says so.
+    otlp_dropped_unknown_outcome = "otlp.dropped.unknown_outcome",
+    /// Values that an earlier receiver of the process held for the endpoint when it failed.
+    otlp_dropped_restart = "otlp.dropped.restart",
 }
 
 impl Counts {
@@ -99,8 +129,22 @@ impl Counts {
 
     /// Values dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
+        self.sum_of("dropped.")
+    }
+
+    /// Returns the number of values for the OTLP endpoint that were dropped, for any reason.
+    pub fn otlp_dropped(&self) -> u64 {
+        self.sum_of("otlp.dropped.")
+    }
+
+    /// Returns the number of values for the OTLP endpoint that were received, and neither published nor dropped.
+    pub fn otlp_unaccounted(&self) -> u64 {
+        self.otlp_received.saturating_sub(self.otlp_published).saturating_sub(self.otlp_dropped())
+    }
+
+    fn sum_of(&self, prefix: &str) -> u64 {
         let named = Self::NAMES.iter().zip(self.values());
-        named.filter(|(name, _)| name.starts_with("dropped.")).map(|(_, count)| count).sum()
+        named.filter(|(name, _)| name.starts_with(prefix)).map(|(_, count)| count).sum()
     }
 
     /// Values that were received and then neither published nor dropped: held, or lost with the receiver that held them.
@@ -120,5 +164,7 @@ mod tests {
         assert_eq!(Counts::from_values(counts.values()), counts);
         assert_eq!(counts.since(&Counts { received: 4, ..Counts::default() }).received, 6);
         assert_eq!(counts.values().count(), Counts::NAMES.len());
+        let otlp = Counts { otlp_received: 9, otlp_published: 3, otlp_dropped_rejected: 2, ..counts };
+        assert_eq!((otlp.otlp_dropped(), otlp.otlp_unaccounted(), otlp.dropped(), otlp.unaccounted()), (2, 4, 2, 5));
     }
 }

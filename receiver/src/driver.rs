@@ -9,6 +9,7 @@ use log::Level;
 use crate::{
     Answer, Config, Receiver, Transmit, TransmitId,
     call::{Call, Response},
+    otlp::{ExportAnswer, ExportId},
     receiver::{Callout, Purpose, Trigger},
     source::{Head, SourceId},
 };
@@ -20,6 +21,7 @@ pub struct Driver {
     calls: VecDeque<Call>,
     source_calls: VecDeque<(SourceId, Call)>,
     transmits: VecDeque<Transmit>,
+    exports: VecDeque<(ExportId, Call)>,
     flushed: Option<FlushDone>,
     status: Option<Vec<u8>>,
     /// The time of the last event.
@@ -34,6 +36,7 @@ impl Driver {
             calls: VecDeque::new(),
             source_calls: VecDeque::new(),
             transmits: VecDeque::new(),
+            exports: VecDeque::new(),
             flushed: None,
             status: None,
             now: Now::default(),
@@ -69,6 +72,7 @@ impl Driver {
                 Purpose::Publish(id) => {
                     self.transmits.push_back(Transmit { id, headers: call.headers, body: call.body });
                 }
+                Purpose::Export(id) => self.exports.push_back((id, call)),
                 Purpose::FetchCredentials => self.calls.push_back(call),
                 Purpose::AskSource(id) => self.source_calls.push_back((id, call)),
                 Purpose::AskReady => self.receiver.handle_undispatched(purpose, "the driver has no Envoy", now),
@@ -107,6 +111,23 @@ impl Driver {
     /// Returns the next payload to send, of the ticks so far.
     pub fn take_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
+    }
+
+    /// Returns the next request to the OTLP endpoint, of the ticks so far.
+    pub fn take_export(&mut self) -> Option<(ExportId, Call)> {
+        self.exports.pop_front()
+    }
+
+    /// Answers a request to the OTLP endpoint.
+    pub fn handle_export_answer(&mut self, id: ExportId, answer: &ExportAnswer, now: Now) {
+        self.now = now;
+        self.receiver.handle_export_answer(id, answer, now);
+    }
+
+    /// Reports a request to the OTLP endpoint as not sent.
+    pub fn handle_unsent_export(&mut self, id: ExportId, reason: &str, now: Now) {
+        self.now = now;
+        self.receiver.handle_undispatched(Purpose::Export(id), reason, now);
     }
 
     /// Returns the next request to a source, of the ticks so far.

@@ -42,6 +42,12 @@ pub struct Snapshot {
     pub clock_skew: i64,
     /// Seconds since CloudWatch last accepted a request, or since the start.
     pub seconds_since_success: u64,
+    /// Values held for the OTLP endpoint.
+    pub otlp_held: u64,
+    /// Memory that they take, in bytes.
+    pub otlp_held_bytes: usize,
+    /// Seconds since the endpoint last accepted a request, or since the start. 0 without an endpoint.
+    pub otlp_seconds_since_success: u64,
     /// Provider of the credentials in use, and when they expire.
     pub credentials: Option<(&'static str, Option<Timestamp>)>,
     /// Predicted cost.
@@ -58,6 +64,9 @@ impl Snapshot {
         "published_series",
         "predicted_monthly_cost_cents",
         "seconds_since_success",
+        "otlp.held",
+        "otlp.held_bytes",
+        "otlp.seconds_since_success",
     ];
 
     /// Returns the gauges, in the order of their names.
@@ -70,6 +79,9 @@ impl Snapshot {
             self.prediction.series,
             self.prediction.cents,
             self.seconds_since_success,
+            self.otlp_held,
+            self.otlp_held_bytes as u64,
+            self.otlp_seconds_since_success,
         ];
         gauges.into_iter()
     }

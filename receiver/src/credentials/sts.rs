@@ -55,6 +55,7 @@ impl Sts {
         Call {
             cluster: self.cluster.clone(),
             headers: headers.map(|(name, value)| (name, value.to_owned())).to_vec(),
+            custom_headers: Vec::new(),
             body: body.into_bytes(),
             timeout: TIMEOUT,
             signed_at: None,

@@ -9,10 +9,13 @@ use log::Level;
 
 pub use limiter::Limiter;
 
-use crate::{cost::Prediction, disposition::RetryCause};
+use crate::{cost::Prediction, disposition::RetryCause, otlp::notice::ExportNotice};
 
 /// The number of kinds of lines whose frequency is limited.
-const KINDS: usize = 20;
+const KINDS: usize = OWN_KINDS + ExportNotice::KINDS;
+
+/// The number of kinds without those of the OTLP endpoint.
+const OWN_KINDS: usize = 20;
 
 /// The greatest difference, in milliseconds, of a clock that counts as correct. The line that reports a correct clock is of
 /// another kind than the line that reports a wrong one, so that both can be logged within a minute.
@@ -160,6 +163,8 @@ pub enum Notice {
         /// The path of the source in the configuration.
         name: String,
     },
+    /// An event of the OTLP endpoint.
+    Export(ExportNotice),
 }
 
 impl Notice {
@@ -167,6 +172,7 @@ impl Notice {
     /// `Warn` if the receiver tries again or corrects something; `Debug` for a publication.
     pub fn level(&self) -> Level {
         match self {
+            Self::Export(notice) => notice.level(),
             Self::Published { .. } => Level::Debug,
             Self::Cost(_) | Self::CredentialsLoaded { .. } | Self::SourceRecovered { .. } => Level::Info,
             Self::Retrying { .. }
@@ -197,6 +203,7 @@ impl Notice {
             Self::Published { .. } | Self::Refused { .. } | Self::AllRefused { .. } | Self::SourceRemark { .. } => {
                 return None;
             }
+            Self::Export(notice) => OWN_KINDS.saturating_add(notice.kind()?),
             Self::Foreign { .. } => 0,
             Self::Retrying { .. } => 1,
             Self::Denied { .. } => 2,

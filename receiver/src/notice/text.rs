@@ -3,10 +3,7 @@
 use std::fmt;
 
 use super::{CORRECT_CLOCK, Notice};
-use crate::{cost::Prediction, disposition::RetryCause, patience};
-
-/// The longest text that is quoted from a response, in characters.
-const LONGEST_QUOTE: usize = 1_000;
+use crate::{cost::Prediction, disposition::RetryCause, patience, quote::Quote};
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,17 +125,8 @@ impl fmt::Display for Notice {
                 Quote(reason)
             ),
             Self::SourceRecovered { name } => write!(f, "source {name} responds again"),
+            Self::Export(notice) => notice.fmt(f),
         }
-    }
-}
-
-/// Text from a response or a configuration, cut and without control characters, so that it stays on one line.
-struct Quote<'a>(&'a str);
-
-impl fmt::Display for Quote<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clean = |c: char| if c.is_control() { ' ' } else { c };
-        self.0.chars().take(LONGEST_QUOTE).map(clean).try_for_each(|c| fmt::Write::write_char(f, c))
     }
 }
 

@@ -254,7 +254,7 @@ pub(super) fn log_lane(lane: LaneId, notice: &Notice, parts: &mut Parts<'_>) {
 
 /// Returns what was said, for the log. AWS repeats the string to sign, and with it the session token, when a signature does
 /// not match; that part is left out.
-pub(super) fn reason(answer: &Answer) -> String {
+pub(crate) fn reason(answer: &Answer) -> String {
     match answer {
         Answer::Missing { reason, .. } => reason.clone(),
         Answer::Complete(Reply { status, code, message, .. }) => {

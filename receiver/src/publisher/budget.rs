@@ -8,15 +8,15 @@ const BYTES: usize = 64 * 1024;
 const INTERVAL: Duration = Duration::from_millis(15);
 
 #[derive(Debug, Default)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     refilled: Option<Duration>,
     /// How many bytes may be encoded and compressed until it is refilled.
-    pub(super) left: usize,
+    pub(crate) left: usize,
 }
 
 impl Budget {
     /// Fills it again when it is time, by the steady clock.
-    pub(super) fn refill(&mut self, now: Duration) {
+    pub(crate) fn refill(&mut self, now: Duration) {
         if self.refilled.is_none_or(|last| now.saturating_sub(last) >= INTERVAL) {
             *self = Self { refilled: Some(now), left: BYTES };
         }

@@ -1,12 +1,14 @@
 //! Makes payloads of the data that are due, sends them and handles their answers.
 
 mod answers;
-mod budget;
+pub(crate) mod budget;
 mod flush;
 mod in_flight;
 mod isolation;
 
 use std::time::Duration;
+
+pub(crate) use self::answers::reason;
 
 use acpw_metric::Now;
 

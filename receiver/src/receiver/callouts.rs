@@ -7,6 +7,7 @@ use crate::{
     Answer, TransmitId,
     call::{CREDENTIALS_LIMIT, Call, Response},
     notice::Notice,
+    otlp::{ExportAnswer, ExportId},
     source::{Head, SourceId},
 };
 
@@ -18,6 +19,8 @@ const RESPONSE_LIMIT: usize = 256 * 1024;
 pub enum Purpose {
     /// Publishes a payload.
     Publish(TransmitId),
+    /// Publishes a request to the OTLP endpoint.
+    Export(ExportId),
     /// Fetches credentials.
     FetchCredentials,
     /// Asks a source for data.
@@ -51,6 +54,10 @@ impl Receiver {
         if let Some((id, call)) = self.sources.poll_call(now) {
             return Some(Callout { purpose: Purpose::AskSource(id), call });
         }
+        let exported = self.export(now, |exporter, parts| exporter.poll_call(parts)).flatten();
+        if let Some((id, call)) = exported {
+            return Some(Callout { purpose: Purpose::Export(id), call });
+        }
         let (publisher, mut parts) = self.parts(now);
         let transmit = publisher.poll_transmit(&mut parts)?;
         let call = Call::of_transmit(&self.cluster, transmit.headers, transmit.body, self.timeout);
@@ -73,6 +80,10 @@ impl Receiver {
             Purpose::Publish(id) => {
                 let reason = format!("cloud_watch_cluster_name \"{}\": {reason}", self.cluster);
                 self.handle_publish_answer(id, &Answer::Missing { may_be_stored: false, reason }, now);
+            }
+            Purpose::Export(id) => {
+                let now = self.clock.correct(now);
+                self.export(now, |exporter, parts| exporter.handle_undispatched(id, reason, parts));
             }
             Purpose::FetchCredentials => self.handle_credentials(&Response::Missing(reason.to_owned()), now),
             Purpose::AskSource(id) => {
@@ -100,6 +111,9 @@ impl Receiver {
             Some(Purpose::Publish(id)) => {
                 self.handle_publish_answer(id, &Answer::new(header, &body(RESPONSE_LIMIT)), now);
             }
+            Some(Purpose::Export(id)) => {
+                self.handle_export_answer(id, &ExportAnswer::new(header, &body(RESPONSE_LIMIT)), now);
+            }
             Some(Purpose::FetchCredentials) => {
                 let body = body(CREDENTIALS_LIMIT.saturating_add(1));
                 self.handle_credentials(&Response::new(header, body, CREDENTIALS_LIMIT), now);
@@ -114,6 +128,9 @@ impl Receiver {
                 if let Some(watch) = &mut self.drain_watch {
                     let (is_draining, notice) = watch.handle_answer(&body(RESPONSE_LIMIT));
                     self.publisher.set_draining(is_draining);
+                    if let Some(exporter) = &mut self.exporter {
+                        exporter.set_draining(is_draining);
+                    }
                     if let Some(notice) = notice {
                         self.journal.log(&notice, now.steady);
                     }
@@ -128,6 +145,18 @@ impl Receiver {
         let now = self.clock.correct(now);
         let (publisher, mut parts) = self.parts(now);
         publisher.handle_answer(id, answer, &mut parts);
+    }
+
+    /// Handles the OTLP endpoint's response to a request.
+    pub fn handle_export_answer(&mut self, id: ExportId, answer: &ExportAnswer, now: Now) {
+        let now = self.clock.correct(now);
+        let difference = self.export(now, |exporter, parts| exporter.clock_difference(id, answer, parts)).flatten();
+        if let Some((difference, learnt_when_signed)) = difference {
+            let (_, mut parts) = self.parts(now);
+            parts.learn(difference, learnt_when_signed);
+        }
+        let now = self.clock.correct(now);
+        self.export(now, |exporter, parts| exporter.handle_answer(id, answer, parts));
     }
 
     /// Handles the answer to a request for credentials.

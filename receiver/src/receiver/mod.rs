@@ -30,7 +30,7 @@ mod shared;
 
 use std::{collections::HashMap, time::Duration};
 
-use acpw_metric::{Now, Record};
+use acpw_metric::{Accumulator, Now, PublishTo, Record};
 use log::Level;
 
 pub use self::callouts::{Callout, Purpose};
@@ -45,6 +45,7 @@ use crate::{
     journal::Journal,
     names::Names,
     notice::Notice,
+    otlp::{ExportParts, Exporter, ExporterSettings, notice::ExportNotice},
     publisher::Parts,
     self_metrics::{Reading, SelfMetrics},
     series_budget::SeriesBudget,
@@ -73,6 +74,12 @@ pub struct Receiver {
     learnt_at_call: i64,
     buffer: Buffer,
     publisher: Publisher,
+    /// Publishes to an OTLP endpoint, if one is configured.
+    exporter: Option<Exporter>,
+    /// The services to which data are published unless they name others.
+    publish_to: PublishTo,
+    /// The services that are configured.
+    available: PublishTo,
     sources: Sources,
     self_metrics: Option<SelfMetrics>,
     drain_watch: Option<DrainWatch>,
@@ -109,6 +116,17 @@ impl Receiver {
         let publisher = Publisher::new(&config, seed);
         let sources = Sources::new(std::mem::take(&mut config.sources));
         let names = Names { namespace: config.namespace, request_count: config.request_count_name };
+        let exporter = config.otlp.map(|otlp| {
+            let settings = ExporterSettings {
+                names: names.clone(),
+                publish_interval: config.publish_interval,
+                timeout: config.timeout,
+                max_series: config.max_series,
+                on_unknown_outcome: config.on_unknown_outcome,
+            };
+            Exporter::new(otlp, settings, seed)
+        });
+        let available = PublishTo { cloudwatch: !config.cluster.is_empty(), otlp: exporter.is_some() };
         Self {
             cluster: config.cluster,
             timeout: config.timeout,
@@ -118,6 +136,9 @@ impl Receiver {
             learnt_at_call: 0,
             buffer: Buffer::new(names, config.buffer_limit, SeriesBudget::new(config.max_series)),
             publisher,
+            exporter,
+            publish_to: config.publish_to.within(available),
+            available,
             sources,
             self_metrics: config.self_metrics.then(|| SelfMetrics::new(config.publish_interval)),
             drain_watch: config.admin_cluster.map(DrainWatch::new),
@@ -153,12 +174,19 @@ impl Receiver {
         self.queue.budget = self.queue.budget.saturating_sub(bytes.len().max(1));
         match Record::decode(bytes) {
             Ok(record) => {
-                self.journal.receive(record.samples());
                 let corrected = self.clock.correct(now);
-                self.buffer.merge(&record, self.clock.skew(), now.steady);
+                let publish_to = self.services(record.origin().publish_to, now.steady);
                 self.admission.arrive(record.posted_memory());
-                self.handle_overflow(now.steady);
-                self.keep_within_limit(corrected);
+                if publish_to.cloudwatch {
+                    self.journal.receive(record.samples());
+                    self.buffer.merge(&record, self.clock.skew(), now.steady);
+                    self.handle_overflow(now.steady);
+                    self.keep_within_limit(corrected);
+                }
+                if publish_to.otlp {
+                    let skew = self.clock.skew();
+                    self.export(corrected, |exporter, parts| exporter.merge(&record, skew, parts));
+                }
             }
             Err(error) => {
                 self.journal.counts.bad_records = self.journal.counts.bad_records.saturating_add(1);
@@ -171,12 +199,9 @@ impl Receiver {
     /// publication.
     pub fn handle_tick(&mut self, now: Now) {
         let now = self.clock.correct(now);
-        for Data { data, publish } in self.sources.poll_data() {
-            self.journal.receive(data.samples());
-            match publish {
-                Publish::Interval => self.buffer.add(data),
-                Publish::Now => self.buffer.add_due(data),
-            }
+        for Data { data, publish, publish_to } in self.sources.poll_data() {
+            let publish_to = self.services(publish_to, now.steady);
+            self.add(data, publish, publish_to, now);
         }
         self.journal.counts.set_sources(self.sources.counts());
         while let Some(notice) = self.sources.poll_notice() {
@@ -190,6 +215,7 @@ impl Receiver {
         self.log_credentials(now);
         let (publisher, mut parts) = self.parts(now);
         publisher.handle_time(&mut parts);
+        self.export(now, Exporter::handle_time);
     }
 
     /// Returns the next line for Envoy's log.
@@ -201,7 +227,8 @@ impl Receiver {
 
     /// Returns the time between two ticks: shorter while there is more to do than fits into one.
     pub fn pace(&self) -> Duration {
-        if self.queue.has_backlog || self.publisher.is_working() { BUSY_TICK } else { TICK }
+        let is_exporting = self.exporter.as_ref().is_some_and(Exporter::is_working);
+        if self.queue.has_backlog || self.publisher.is_working() || is_exporting { BUSY_TICK } else { TICK }
     }
 
     fn parts(&mut self, now: Now) -> (&mut Publisher, Parts<'_>) {
@@ -217,9 +244,39 @@ impl Receiver {
         };
         let data = self.self_metrics.as_mut().and_then(|metrics| metrics.poll(now.steady, now.wall, reading));
         if let Some(data) = data {
-            self.journal.receive(data.samples());
-            self.buffer.add(data);
+            self.add(data, Publish::Interval, self.publish_to, now);
         }
+    }
+
+    /// Adds data of the receiver's own or of a source. The OTLP endpoint gets all data at the end of their period.
+    fn add(&mut self, data: Accumulator, publish: Publish, publish_to: PublishTo, now: Now) {
+        if publish_to.otlp {
+            self.export(now, |exporter, parts| exporter.add(&data, parts));
+        }
+        if publish_to.cloudwatch {
+            self.journal.receive(data.samples());
+            match publish {
+                Publish::Interval => self.buffer.add(data),
+                Publish::Now => self.buffer.add_due(data),
+            }
+        }
+    }
+
+    /// Returns the services to which data are published that name `wanted`.
+    fn services(&mut self, wanted: Option<PublishTo>, now: Duration) -> PublishTo {
+        let wanted = wanted.unwrap_or(self.publish_to);
+        let publish_to = wanted.within(self.available);
+        if publish_to != wanted {
+            let used = if publish_to.otlp { "otlp" } else { "cloudwatch" };
+            self.journal.log(&Notice::Export(ExportNotice::NotConfigured { used }), now);
+        }
+        publish_to
+    }
+
+    /// Calls a function of the exporter, if there is one. `now` is the corrected time.
+    fn export<T>(&mut self, now: Now, call: impl FnOnce(&mut Exporter, &mut ExportParts<'_>) -> T) -> Option<T> {
+        let Self { exporter, clock, credentials, journal, .. } = self;
+        Some(call(exporter.as_mut()?, &mut ExportParts { now, clock, credentials, journal }))
     }
 
     fn keep_within_limit(&mut self, now: Now) {

@@ -4,7 +4,7 @@ use acpw_metric::Now;
 use acpw_shared_state::{FLUSH_DONE_KEY, FlushNumber, RoomLedger, STATUS_KEY};
 
 use super::Receiver;
-use crate::{Counts, flush, status::Snapshot};
+use crate::{Counts, flush, otlp::Exporter, status::Snapshot};
 
 impl Receiver {
     /// Handles the number of flushes that gateways have requested, as it is in shared data. A number that another release has
@@ -21,8 +21,8 @@ impl Receiver {
         // Records that are still in the queue are part of a flush.
         if !self.queue.has_backlog {
             let corrected = self.clock.correct(now);
-            let done = self.flushes.poll(&mut self.publisher, &mut self.buffer, corrected);
-            shared.extend(done.map(|number| (FLUSH_DONE_KEY, flush::done(number, self.held()).encode())));
+            let done = self.flushes.poll(&mut self.publisher, &mut self.buffer, &mut self.exporter, corrected);
+            shared.extend(done.map(|number| (FLUSH_DONE_KEY, flush::done(number, self.held().saturating_add(self.otlp_held())).encode())));
         }
         if self.status.is_due(now) {
             let (snapshot, biggest) = (self.snapshot(now), self.publisher.cardinality().biggest());
@@ -33,14 +33,14 @@ impl Receiver {
 
     /// Returns whether gateways should have a new ledger before the next tick.
     pub fn is_room_urgent(&self) -> bool {
-        self.admission.is_urgent(self.buffer.room_for_posts(self.publisher.bytes()))
+        self.admission.is_urgent(self.room_for_posts())
     }
 
     /// Returns the ledger to write in place of the one in shared data, and its encoding. A missing ledger, or one of another
     /// release, is replaced by a new one. The first is written when the receiver is configured.
     pub fn next_room(&self, current: Option<&[u8]>, now: Now) -> (RoomLedger, Option<Vec<u8>>) {
         let current = current.and_then(|bytes| RoomLedger::decode(bytes).ok()).unwrap_or_default();
-        let room = self.buffer.room_for_posts(self.publisher.bytes());
+        let room = self.room_for_posts();
         let next = self.admission.next(current, room, !self.queue.has_backlog, now.steady);
         (next, Some(next.encode()))
     }
@@ -76,8 +76,24 @@ impl Receiver {
         self.buffer.bytes().saturating_add(self.publisher.bytes())
     }
 
+    /// Returns the number of values that are held for the OTLP endpoint.
+    pub fn otlp_held(&self) -> u64 {
+        self.exporter.as_ref().map_or(0, Exporter::samples)
+    }
+
+    /// Returns the number of bytes that gateways may still fill. With both services, it is the room of CloudWatch's
+    /// buffer, so that trouble of the OTLP endpoint does not refuse posts.
+    fn room_for_posts(&self) -> usize {
+        match &self.exporter {
+            Some(exporter) if !self.publish_to.cloudwatch => exporter.room_for_posts(),
+            _ => self.buffer.room_for_posts(self.publisher.bytes()),
+        }
+    }
+
     /// Returns the state of the receiver at this moment.
     pub fn snapshot(&self, now: Now) -> Snapshot {
+        let since_success = |exporter: &Exporter| exporter.since_success(now.steady);
+        let exporter_since_success = self.exporter.as_ref().map(since_success).unwrap_or_default();
         Snapshot {
             counts: self.journal.counts,
             held: self.held(),
@@ -85,6 +101,9 @@ impl Receiver {
             held_series: self.buffer.series(),
             clock_skew: self.clock.skew(),
             seconds_since_success: self.publisher.since_success(now.steady).as_secs(),
+            otlp_held: self.otlp_held(),
+            otlp_held_bytes: self.exporter.as_ref().map_or(0, Exporter::bytes),
+            otlp_seconds_since_success: exporter_since_success.as_secs(),
             credentials: self.credentials.in_use(),
             prediction: self.publisher.prediction(),
         }

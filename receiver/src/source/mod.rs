@@ -23,13 +23,13 @@ mod config;
 mod failure;
 mod head;
 mod remark;
-mod shared_keys;
+pub(crate) mod shared_keys;
 mod similar_names;
 mod source_config;
 
 use std::{collections::VecDeque, time::Duration};
 
-use acpw_metric::{Accumulator, Now};
+use acpw_metric::{Accumulator, Now, PublishTo};
 
 pub use config::RawSources;
 pub use head::Head;
@@ -83,6 +83,8 @@ pub struct Data {
     pub data: Accumulator,
     /// When to publish the data.
     pub publish: Publish,
+    /// The services to which the data are published, or `None` for those of the receiver's configuration.
+    pub publish_to: Option<PublishTo>,
 }
 
 /// When to publish data.
@@ -264,7 +266,8 @@ impl Sources {
             let mut data = Accumulator::default();
             let read = source.reader.read(&mut { share }, &mut data, &mut self.counts);
             if !data.is_empty() {
-                all.push(Data { data, publish: source.config.publish });
+                let SourceConfig { publish, publish_to, .. } = source.config;
+                all.push(Data { data, publish, publish_to });
             }
             while let Some(remark) = source.reader.poll_remark() {
                 self.notices.push_back(Notice::SourceRemark { name: source.config.name.clone(), remark });

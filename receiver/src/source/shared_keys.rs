@@ -1,12 +1,21 @@
 //! Validates configuration keys that several sources share.
 
 use acpw_config::{Field, ValidationErrors};
-use acpw_metric::{Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
+use acpw_metric::{Namespace, PublishTo, StorageResolution, Unit, quota::MAX_DIMENSIONS};
 
 /// Validates a key `metric_namespace`. Returns `None` if it is absent, in which case the receiver's namespace applies.
 pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut ValidationErrors) -> Option<Namespace> {
     let name = field.optional(path, faults)?;
     faults.checked(path, Namespace::new(&name))
+}
+
+/// Validates a key `publish_to`. Returns `None` if it is absent, in which case the receiver's services apply.
+pub(crate) fn publish_to(
+    field: Field<Vec<Field<String>>>,
+    path: &str,
+    faults: &mut ValidationErrors,
+) -> Option<PublishTo> {
+    PublishTo::from_indices(&field.choices(&PublishTo::NAMES, path, faults)?)
 }
 
 /// Validates the keys `unit` and `scale` of the object at `path`.

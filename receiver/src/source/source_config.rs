@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use acpw_metric::PublishTo;
+
 use super::Publish;
 
 /// Settings of every source.
@@ -21,4 +23,6 @@ pub struct SourceConfig {
     pub answer_limit: usize,
     /// When to publish the data.
     pub publish: Publish,
+    /// The services to which the data are published, or `None` for those of the receiver's configuration.
+    pub publish_to: Option<PublishTo>,
 }

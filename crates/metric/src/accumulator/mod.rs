@@ -508,7 +508,7 @@ mod tests {
     fn a_record_of_another_version_is_refused_with_that_version() {
         let mut bytes = accumulator(&[(0, 0, 1)]).into_records(1 << 16).remove(0);
         bytes[0] += 1;
-        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(4))));
+        assert!(matches!(Record::decode(&bytes), Err(RecordError::Version(5))));
         assert!(matches!(Record::decode(&[]), Err(RecordError::Malformed)));
     }
 }

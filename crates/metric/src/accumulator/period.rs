@@ -111,4 +111,9 @@ impl PeriodKey {
     pub fn new(time: Timestamp, kind: DataKind, origin: Origin, metric: &Metric) -> Self {
         Self { start: time.floor(kind.resolution(metric).seconds()), kind, origin }
     }
+
+    /// Returns the end of the period of a metric. Data that were merged into longer periods are older than their end.
+    pub fn end(&self, metric: &Metric) -> Timestamp {
+        self.start.shifted(i64::from(self.kind.resolution(metric).seconds()).saturating_mul(1_000))
+    }
 }

@@ -15,7 +15,7 @@ use crate::{
     environment::Environment,
     source::{
         Publish, Reader, SourceConfig,
-        shared_keys::{namespace, resolution},
+        shared_keys::{namespace, publish_to, resolution},
     },
 };
 
@@ -43,6 +43,9 @@ object! {
         service_name: String,
         /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
+        /// The services to which the metrics are published: `cloudwatch`, `otlp`, or both. Default: the receiver's
+        /// `publish_to`.
+        publish_to: Vec<Field<String>>,
         /// The storage resolution in seconds, 1 or 60. Default: 1.
         storage_resolution: u64,
         /// If true, publishes values immediately instead of once per `publish_interval_millisecond`. Default: false.
@@ -111,6 +114,7 @@ impl RawEcsTask {
                            them or remove the key";
             faults.add(at("container_name"), message);
         }
+        let publish_to = publish_to(self.publish_to, &at("publish_to"), faults);
         let namespace = namespace(self.metric_namespace, &at("metric_namespace"), faults);
         let resolution =
             resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), faults);
@@ -124,6 +128,7 @@ impl RawEcsTask {
             timeout: TIMEOUT,
             answer_limit: ANSWER_LIMIT,
             publish: if is_immediate { Publish::Now } else { Publish::Interval },
+            publish_to,
         };
         let interval = config.interval;
         let settings = Settings { base, interval, container, metrics, sets, service, namespace, resolution };

@@ -16,7 +16,7 @@ use crate::source::{
     Publish, Reader, SourceConfig,
     raw_rule::{RawRuleDimension, dimensions},
     rule::DimensionSource,
-    shared_keys::{check_dimension_count, namespace, resolution, unit_and_scale},
+    shared_keys::{check_dimension_count, namespace, publish_to, resolution, unit_and_scale},
 };
 
 /// The time limit for a response. The admin interface runs on the main thread, which may be busy.
@@ -32,6 +32,9 @@ acpw_config::object! {
         cluster_name: String,
         /// The namespace of these metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
+        /// The services to which the metrics are published: `cloudwatch`, `otlp`, or both. Default: the receiver's
+        /// `publish_to`.
+        publish_to: Vec<Field<String>>,
         /// The time between two polls, 1,000 to 3,600,000. Default: 10000.
         interval_millisecond: u64,
         /// Groups of preset rules: `upstream`, `downstream`, `virtual_host` and `server`. Default: none.
@@ -101,6 +104,7 @@ impl RawEnvoyStats {
         let cluster = self.cluster_name.required(key("cluster_name"), faults);
         let interval =
             self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
+        let publish_to = publish_to(self.publish_to, &key("publish_to"), faults);
         let namespace = namespace(self.metric_namespace, &key("metric_namespace"), faults);
         let limit = self.max_stats.within(&key("max_stats"), 1..=20_000, 2_000, faults);
         let answer_limit =
@@ -146,6 +150,7 @@ impl RawEnvoyStats {
             timeout: TIMEOUT,
             answer_limit: usize::try_from(answer_limit).unwrap_or(usize::MAX),
             publish: Publish::Interval,
+            publish_to,
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Some((config, Reader::Envoy(Box::new(EnvoyStats::new(rules, limit, namespace)))))

@@ -12,7 +12,7 @@ use crate::{
         Publish, Reader, SourceConfig,
         collector::Collector,
         raw_rule::{RawRule, RawRuleDimension, dimensions, rules},
-        shared_keys::namespace,
+        shared_keys::{namespace, publish_to},
     },
 };
 
@@ -43,6 +43,9 @@ acpw_config::object! {
         max_series: u64,
         /// The namespace of the metrics. Default: the receiver's `metric_namespace`.
         metric_namespace: String,
+        /// The services to which the metrics are published: `cloudwatch`, `otlp`, or both. Default: the receiver's
+        /// `publish_to`.
+        publish_to: Vec<Field<String>>,
         /// Dimensions of all metrics, by name: a constant text, or an object with the source of the value. Default:
         /// none.
         dimensions: Members<ShortOr<RawRuleDimension>>,
@@ -73,6 +76,7 @@ impl RawScrape {
         let interval = Duration::from_millis(interval);
         let limit = self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 1 << 20, faults);
         let max_series = self.max_series.within(&key("max_series"), 1..=20_000, 1_000, faults);
+        let publish_to = publish_to(self.publish_to, &key("publish_to"), faults);
         let namespace = namespace(self.metric_namespace, &key("metric_namespace"), faults);
         let fixed = dimensions(self.dimensions, &key("dimensions"), environment, faults);
         let rules = rules(self.rules, &fixed, &key("rules"), environment, faults);
@@ -87,6 +91,7 @@ impl RawScrape {
             timeout: interval.min(MAX_TIMEOUT),
             answer_limit,
             publish: Publish::Interval,
+            publish_to,
         };
         let max_series = usize::try_from(max_series).unwrap_or(usize::MAX);
         let collector = Collector::new(rules, max_series, namespace);

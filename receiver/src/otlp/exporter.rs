@@ -1,0 +1,370 @@
+//! The state machine that publishes to the endpoint.
+
+use std::time::Duration;
+
+use acpw_metric::{Accumulator, Now, Record};
+
+use super::{
+    answer::ExportAnswer,
+    config::{Authentication, OtlpConfig},
+    data_point::PointNames,
+    held::HeldData,
+    naming::Naming,
+    notice::ExportNotice,
+    queue::{RequestQueue, SentRequest, WaitingRequest},
+    request::{EncodedRequest, RequestDraft, RequestSettings},
+    resource::ResourceAttributes,
+    transmit::{Endpoint, ExportId},
+};
+use crate::{
+    backoff::Backoff,
+    call::Call,
+    clock::Clock,
+    config::OnUnknownOutcome,
+    credentials::{Chain, SetId},
+    endpoint::Region,
+    journal::Journal,
+    names::Names,
+    notice::Notice,
+    publisher::budget::Budget,
+    random::Random,
+    schedule::Schedule,
+};
+
+/// The time for which nothing is sent after the endpoint has refused the credentials or the path.
+pub(super) const DENIED_DELAY: Duration = Duration::from_secs(30);
+
+/// The number of single data points in a row whose refusal shows that the data are not the cause.
+pub(super) const REFUSED_IN_A_ROW: u32 = 3;
+
+/// The maximum number of requests that wait while the endpoint refuses all data points. New data show whether it refuses
+/// those, too.
+const MAX_REFUSED: usize = 16;
+
+/// Divisor of the buffer's limit for the size of a request before compression, so that requests fit into the buffer.
+const REQUEST_SHARE: usize = 8;
+
+/// The settings of an exporter that are not those of the endpoint.
+#[derive(Debug)]
+pub struct ExporterSettings {
+    /// Namespace and metric name of the receiver's configuration.
+    pub names: Names,
+    /// The time between two publications.
+    pub publish_interval: Duration,
+    /// The time limit for a response.
+    pub timeout: Duration,
+    /// The maximum number of series of all senders.
+    pub max_series: Option<usize>,
+    /// What to do with data without a response.
+    pub on_unknown_outcome: OnUnknownOutcome,
+}
+
+/// Publishes data to an OTLP endpoint.
+///
+/// A request is sent with the same data until the endpoint accepts or refuses it, so what was accepted is not sent twice.
+/// Only a request without a response leaves that open; those are counted.
+#[derive(Debug)]
+pub struct Exporter {
+    pub(super) endpoint: Endpoint,
+    names: Names,
+    naming: Naming,
+    resource: ResourceAttributes,
+    max_bytes: usize,
+    max_points: usize,
+    pub(super) on_unknown_outcome: OnUnknownOutcome,
+    pub(super) held: HeldData,
+    pub(super) queue: RequestQueue,
+    limit: usize,
+    pub(super) schedule: Schedule,
+    pub(super) backoff: Backoff,
+    pub(super) random: Random,
+    budget: Budget,
+    /// What the clock had learnt when the data were last corrected.
+    pub(super) learnt: i64,
+    flush: Option<ExportFlush>,
+    pub(super) last_success: Option<Duration>,
+    /// The number of single data points that were refused since the endpoint last accepted a request.
+    pub(super) refused: u32,
+}
+
+/// The parts of a receiver that the exporter shares with the publisher.
+#[derive(Debug)]
+pub struct ExportParts<'a> {
+    /// The time, with the wall clock corrected.
+    pub now: Now,
+    /// The clock.
+    pub clock: &'a Clock,
+    /// The credentials to sign with.
+    pub credentials: &'a mut Chain,
+    /// The counters and the log.
+    pub journal: &'a mut Journal,
+}
+
+/// A flush under way.
+#[derive(Clone, Copy, Debug)]
+struct ExportFlush {
+    /// The time by the steady clock from which senders have passed on what they observed before the flush.
+    settled: Duration,
+    /// Whether that time has passed, so that later data are not part of the flush.
+    is_gathered: bool,
+}
+
+impl ExportParts<'_> {
+    pub(super) fn log(&mut self, notice: ExportNotice) {
+        self.journal.log(&Notice::Export(notice), self.now.steady);
+    }
+}
+
+impl Exporter {
+    /// Creates an exporter without data. `seed` makes it differ from others.
+    pub fn new(config: OtlpConfig, settings: ExporterSettings, seed: u64) -> Self {
+        let mut random = Random::new(seed.rotate_left(17));
+        let ExporterSettings { names, publish_interval, timeout, max_series, on_unknown_outcome } = settings;
+        let limit = config.buffer_limit;
+        Self {
+            endpoint: Endpoint {
+                cluster: config.cluster,
+                host: config.host,
+                path: config.path,
+                authentication: config.authentication,
+                headers: config.headers,
+                timeout,
+            },
+            names,
+            naming: config.naming,
+            resource: ResourceAttributes::new(config.resource_attributes, seed),
+            max_bytes: config.max_request_bytes.min(limit / REQUEST_SHARE),
+            max_points: config.max_data_points,
+            on_unknown_outcome,
+            held: HeldData::new(limit, max_series),
+            queue: RequestQueue::default(),
+            limit,
+            schedule: Schedule::new(publish_interval, &mut random),
+            backoff: Backoff::default(),
+            random,
+            budget: Budget::default(),
+            learnt: 0,
+            flush: None,
+            last_success: None,
+            refused: 0,
+        }
+    }
+
+    /// Returns the cluster of the endpoint.
+    pub fn cluster(&self) -> &str {
+        &self.endpoint.cluster
+    }
+
+    /// Adds the data of a record whose clock is `skew` milliseconds behind.
+    pub fn merge(&mut self, record: &Record<'_>, skew: i64, parts: &mut ExportParts<'_>) {
+        self.correct_times(parts.clock);
+        let counts = &mut parts.journal.counts;
+        counts.otlp_received = counts.otlp_received.saturating_add(record.samples());
+        self.held.merge(record, skew, parts.now.steady);
+        let budget = self.held.series_budget_mut();
+        counts.otlp_overflowed = counts.otlp_overflowed.saturating_add(budget.take_overflow());
+        if let Some(notice) = budget.poll_notice() {
+            parts.journal.log(&notice, parts.now.steady);
+        }
+        self.keep_within_limit(parts);
+    }
+
+    /// Adds a copy of data whose time is right.
+    pub fn add(&mut self, data: &Accumulator, parts: &mut ExportParts<'_>) {
+        self.correct_times(parts.clock);
+        let counts = &mut parts.journal.counts;
+        counts.otlp_received = counts.otlp_received.saturating_add(data.samples());
+        self.held.add(data);
+    }
+
+    /// Starts or stops publishing every second, because Envoy is draining or no longer is.
+    pub fn set_draining(&mut self, is_draining: bool) {
+        self.schedule.set_draining(is_draining);
+    }
+
+    /// Makes samples of gauges, keeps the limit, and makes data due. To be called on every tick.
+    pub fn handle_time(&mut self, parts: &mut ExportParts<'_>) {
+        self.correct_times(parts.clock);
+        let Now { wall, steady } = parts.now;
+        self.budget.refill(steady);
+        self.held.settle_gauges(wall);
+        self.keep_within_limit(parts);
+        let is_due = self.schedule.is_due(steady, self.held.has_pending());
+        let mut is_flushing = false;
+        if let Some(flush) = self.flush.as_mut().filter(|flush| !flush.is_gathered) {
+            is_flushing = true;
+            flush.is_gathered = steady >= flush.settled;
+        }
+        if is_due || is_flushing {
+            self.held.release(self.schedule.interval(), is_flushing, wall);
+        }
+        self.held.gather(&mut self.budget.left);
+    }
+
+    /// Returns the next request to send. To be called on a tick until it returns `None`.
+    pub fn poll_call(&mut self, parts: &mut ExportParts<'_>) -> Option<(ExportId, Call)> {
+        self.correct_times(parts.clock);
+        let Now { wall, steady } = parts.now;
+        self.held.gather(&mut self.budget.left);
+        if !self.backoff.allows(steady, self.queue.in_flight()) {
+            return None;
+        }
+        let region = parts.credentials.region().map(|region| region.as_str().to_owned());
+        let host = self.endpoint.host.clone().or_else(|| parts.credentials.region().map(Region::cloud_watch_host))?;
+        if self.is_signed() {
+            // Without credentials nothing is encoded.
+            parts.credentials.signing(wall)?;
+        }
+        let request = self.next_request(region.as_deref())?;
+        let signing = if self.is_signed() { parts.credentials.signing(wall) } else { None };
+        let (signed_with, signing): (Option<SetId>, _) = signing.map_or((None, None), |(id, way)| (Some(id), Some(way)));
+        match self.endpoint.call(&host, &request.body, signing, wall) {
+            Ok(call) => {
+                let id = self.queue.next_id();
+                let learnt = parts.clock.learnt();
+                self.queue.push_sent(SentRequest { id, request, signed_at: wall, at: steady, learnt, signed_with });
+                Some((id, call))
+            }
+            Err(error) => {
+                self.queue.waiting.push_front(WaitingRequest::Encoded(request));
+                self.backoff.fail(steady, DENIED_DELAY, None, &mut self.random);
+                parts.log(ExportNotice::Undispatched(error));
+                None
+            }
+        }
+    }
+
+    /// Handles a request that could not be dispatched, so it was not sent.
+    pub fn handle_undispatched(&mut self, id: ExportId, reason: &str, parts: &mut ExportParts<'_>) {
+        let reason = format!("otlp.cluster_name \"{}\": {reason}", self.endpoint.cluster);
+        self.handle_answer(id, &ExportAnswer::unsent(reason), parts);
+    }
+
+    /// Returns whether there is more to encode and compress than fitted into this tick.
+    pub fn is_working(&self) -> bool {
+        self.budget.left == 0
+    }
+
+    /// Returns the number of values that are held: received, and neither published nor dropped.
+    pub fn samples(&self) -> u64 {
+        self.held.samples().saturating_add(self.queue.samples())
+    }
+
+    /// Returns the approximate memory size of all data in bytes.
+    pub fn bytes(&self) -> usize {
+        self.held.bytes().saturating_add(self.queue.bytes())
+    }
+
+    /// Returns the number of bytes that gateways may still fill: posts are accepted up to three quarters of the limit.
+    pub fn room_for_posts(&self) -> usize {
+        (self.limit / 4 * 3).saturating_sub(self.bytes())
+    }
+
+    /// Returns the time since the endpoint last accepted a request, or since the start if it never has.
+    pub fn since_success(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.last_success.unwrap_or_default())
+    }
+
+    /// Publishes everything as soon as possible, until [`is_flushed`](Self::is_flushed) returns true. `settle` is the time
+    /// within which senders pass on what they have observed.
+    pub fn flush(&mut self, settle: Duration, now: Now) {
+        self.backoff.try_now();
+        self.flush = Some(ExportFlush { settled: now.steady.saturating_add(settle), is_gathered: false });
+    }
+
+    /// Returns whether a flush has ended, so that only later data are held. True if no flush is under way.
+    pub fn is_flushed(&self) -> bool {
+        self.flush.is_none_or(|flush| flush.is_gathered)
+            && !self.held.has_due()
+            && !self.queue.has_waiting()
+            && self.queue.in_flight() == 0
+    }
+
+    /// Ends a flush.
+    pub fn end_flush(&mut self) {
+        self.flush = None;
+    }
+
+    /// Returns whether all that a flush still has to publish waits after a failure.
+    pub fn is_flush_held_up(&self, now: Now) -> bool {
+        let is_gathered = self.flush.is_some_and(|flush| flush.is_gathered);
+        let is_backing_off = self.queue.in_flight() == 0 && !self.backoff.allows(now.steady, 0);
+        is_gathered && (self.held.has_due() || self.queue.has_waiting()) && is_backing_off
+    }
+
+    fn is_signed(&self) -> bool {
+        self.endpoint.authentication == Authentication::SigV4
+    }
+
+    /// Corrects the times of all data by what the clock has learnt since the last call.
+    pub(super) fn correct_times(&mut self, clock: &Clock) {
+        let millis = clock.learnt().saturating_sub(self.learnt);
+        if millis != 0 {
+            self.learnt = clock.learnt();
+            let (due, _) = self.held.due_mut();
+            self.queue.shift(millis, due);
+            self.held.shift(millis);
+        }
+    }
+
+    fn keep_within_limit(&mut self, parts: &mut ExportParts<'_>) {
+        let Now { wall, steady } = parts.now;
+        let mut dropped = self.held.keep_within_limit(self.queue.bytes(), wall, steady);
+        while self.bytes() > self.limit
+            && let Some(samples) = self.queue.drop_oldest()
+        {
+            dropped = dropped.saturating_add(samples);
+        }
+        let counts = &mut parts.journal.counts;
+        counts.otlp_received = counts.otlp_received.saturating_add(self.held.take_made());
+        if dropped > 0 {
+            counts.otlp_dropped_buffer_full = counts.otlp_dropped_buffer_full.saturating_add(dropped);
+            let detail = "otlp.buffer_limit_bytes is reached; other lines say why nothing is published".to_owned();
+            parts.log(ExportNotice::Dropped { reason: "buffer_full", samples: dropped, detail });
+        }
+    }
+
+    /// Returns the next request: one that waits, or one with data that are due. Returns `None` while it is not completely
+    /// encoded and compressed.
+    fn next_request(&mut self, region: Option<&str>) -> Option<EncodedRequest> {
+        let encoder = RequestSettings {
+            names: PointNames { naming: self.naming, names: &self.names },
+            resource: &self.resource,
+            region,
+            max_bytes: self.max_bytes,
+            max_points: self.max_points,
+        };
+        let (due, window) = self.held.due_mut();
+        let budget = &mut self.budget.left;
+        let has_fresh = self.queue.fresh.is_some() || !due.is_empty();
+        let tries_fresh = self.refused >= REFUSED_IN_A_ROW && has_fresh && self.queue.waiting.len() < MAX_REFUSED;
+        match self.queue.waiting.pop_front_if(|_| !tries_fresh) {
+            Some(WaitingRequest::Encoded(request)) => Some(request),
+            Some(WaitingRequest::Draft(draft)) => match draft.encode(due, encoder, budget) {
+                Ok((request, rest)) => {
+                    if let Some(rest) = rest {
+                        self.queue.waiting.push_front(WaitingRequest::Draft(rest));
+                    }
+                    Some(request)
+                }
+                Err(draft) => {
+                    self.queue.waiting.push_front(WaitingRequest::Draft(draft));
+                    None
+                }
+            },
+            None => {
+                if !has_fresh {
+                    return None;
+                }
+                let draft = self.queue.fresh.take().unwrap_or_else(|| RequestDraft::new(window));
+                match draft.encode(due, encoder, budget) {
+                    Ok((request, _)) => Some(request),
+                    Err(draft) => {
+                        self.queue.fresh = Some(draft);
+                        None
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Handles the responses of the endpoint.
+
+use std::time::Duration;
+
+use super::{
+    answer::{ExportAnswer, ExportOutcome, PartialSuccess},
+    config::Authentication,
+    exporter::{DENIED_DELAY, ExportParts, Exporter, REFUSED_IN_A_ROW},
+    notice::ExportNotice,
+    queue::{SentRequest, WaitingRequest},
+    request::RequestDraft,
+    transmit::ExportId,
+};
+use crate::{
+    Answer,
+    answer::Reply,
+    clock::Clock,
+    config::OnUnknownOutcome,
+    disposition::RetryCause,
+    patience::Patience,
+    publisher::reason,
+};
+
+/// The first delays after failures, as in AWS's SDKs.
+const TRANSIENT_BASE: Duration = Duration::from_millis(50);
+const THROTTLED_BASE: Duration = Duration::from_secs(1);
+
+impl Exporter {
+    /// Returns by how many milliseconds the clock of AWS is ahead according to a response, and what the clock had learnt
+    /// when the request was signed. Returns `None` if the response is not AWS's.
+    pub fn clock_difference(
+        &self,
+        id: ExportId,
+        answer: &ExportAnswer,
+        parts: &ExportParts<'_>,
+    ) -> Option<(i64, i64)> {
+        let Answer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = &answer.answer else { return None };
+        let sent = self.queue.sent(id)?;
+        let round_trip = parts.now.steady.saturating_sub(sent.at);
+        Some((Clock::difference(*date, sent.signed_at, round_trip)?, sent.learnt))
+    }
+
+    /// Handles the response to a request, or that none arrived.
+    pub fn handle_answer(&mut self, id: ExportId, answer: &ExportAnswer, parts: &mut ExportParts<'_>) {
+        let difference = self.clock_difference(id, answer, parts).map(|(difference, _)| difference);
+        self.correct_times(parts.clock);
+        let Some(sent) = self.queue.take_sent(id) else { return };
+        let detail = || reason(&answer.answer);
+        match answer.outcome(difference) {
+            ExportOutcome::Delivered(partial) => self.handle_delivered(&sent, partial, parts),
+            ExportOutcome::Retry { cause: RetryCause::UnknownOutcome, .. }
+                if self.on_unknown_outcome == OnUnknownOutcome::Drop =>
+            {
+                let samples = sent.request.data.samples();
+                let counts = &mut parts.journal.counts;
+                counts.otlp_unknown_outcome = counts.otlp_unknown_outcome.saturating_add(1);
+                counts.otlp_dropped_unknown_outcome = counts.otlp_dropped_unknown_outcome.saturating_add(samples);
+                self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
+                parts.log(ExportNotice::Dropped { reason: "unknown_outcome", samples, detail: detail() });
+            }
+            ExportOutcome::Retry { cause, patience } => self.retry(sent, cause, patience, answer, parts),
+            ExportOutcome::CorrectClock => {
+                // Should the response of the next request still not agree, the requests do not follow each other at once.
+                self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
+                self.send_again(sent, parts);
+            }
+            ExportOutcome::RefreshCredentials => {
+                let is_signed = self.endpoint.authentication == Authentication::SigV4;
+                let signed_with = sent.signed_with.filter(|_| is_signed);
+                let is_replaced = signed_with.is_some_and(|set| parts.credentials.refused(set, parts.now));
+                if !is_replaced {
+                    self.hold(ExportNotice::Denied { reason: detail() }, parts);
+                }
+                self.send_again(sent, parts);
+            }
+            ExportOutcome::Hold => {
+                self.hold(ExportNotice::Held { status: answer.answer.status(), reason: detail() }, parts);
+                self.send_again(sent, parts);
+            }
+            ExportOutcome::Split => self.split(sent, answer, parts),
+        }
+    }
+
+    fn handle_delivered(&mut self, sent: &SentRequest, partial: PartialSuccess, parts: &mut ExportParts<'_>) {
+        if let Some(set) = sent.signed_with {
+            parts.credentials.accepted(set);
+        }
+        self.backoff.succeed();
+        self.schedule.delivered();
+        self.last_success = Some(parts.now.steady);
+        self.refused = 0;
+        let (samples, points, bytes) = (sent.request.data.samples(), sent.request.points, sent.request.body.len());
+        let counts = &mut parts.journal.counts;
+        counts.otlp_requests = counts.otlp_requests.saturating_add(1);
+        counts.otlp_request_bytes = counts.otlp_request_bytes.saturating_add(bytes as u64);
+        counts.otlp_rejected_data_points = counts.otlp_rejected_data_points.saturating_add(partial.rejected);
+        let PartialSuccess { rejected, message } = partial;
+        let total = match rejected {
+            0 => &mut counts.otlp_published,
+            all if all >= points as u64 => &mut counts.otlp_dropped_rejected,
+            _ => &mut counts.otlp_dropped_partial_success,
+        };
+        *total = total.saturating_add(samples);
+        if rejected > 0 || !message.is_empty() {
+            parts.log(ExportNotice::PartialSuccess { rejected, points, message });
+        }
+        parts.log(ExportNotice::Published { points, samples, bytes });
+    }
+
+    fn retry(
+        &mut self,
+        sent: SentRequest,
+        cause: RetryCause,
+        wish: Option<Patience>,
+        answer: &ExportAnswer,
+        parts: &mut ExportParts<'_>,
+    ) {
+        let counts = &mut parts.journal.counts;
+        let base = match cause {
+            RetryCause::Throttled => {
+                counts.otlp_throttled = counts.otlp_throttled.saturating_add(1);
+                self.schedule.throttled();
+                THROTTLED_BASE
+            }
+            RetryCause::UnknownOutcome => {
+                counts.otlp_unknown_outcome = counts.otlp_unknown_outcome.saturating_add(1);
+                TRANSIENT_BASE
+            }
+            RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => TRANSIENT_BASE,
+        };
+        let date = match &answer.answer {
+            Answer::Complete(Reply { date, .. }) => *date,
+            Answer::Missing { .. } => None,
+        };
+        let after = wish.map(|wish| wish.remaining(date.unwrap_or(parts.now.wall)));
+        let delay = self.backoff.fail(parts.now.steady, base, after, &mut self.random);
+        parts.log(ExportNotice::Retrying { cause, reason: reason(&answer.answer), delay });
+        self.send_again(sent, parts);
+    }
+
+    /// Sends nothing for a while, because an operator has to act.
+    fn hold(&mut self, notice: ExportNotice, parts: &mut ExportParts<'_>) {
+        parts.journal.counts.otlp_denied = parts.journal.counts.otlp_denied.saturating_add(1);
+        self.backoff.fail(parts.now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
+        parts.log(notice);
+    }
+
+    /// Sends a request again as soon as the back-off allows it.
+    fn send_again(&mut self, sent: SentRequest, parts: &mut ExportParts<'_>) {
+        count_retry(parts);
+        let request = self.corrected(sent);
+        self.queue.waiting.push_front(request);
+    }
+
+    /// Returns a request with its times corrected by what the clock has learnt since it was sent.
+    fn corrected(&self, sent: SentRequest) -> WaitingRequest {
+        match self.learnt.saturating_sub(sent.learnt) {
+            0 => WaitingRequest::Encoded(sent.request),
+            millis => WaitingRequest::Draft(RequestDraft::again(sent.request.data.shifted(millis))),
+        }
+    }
+
+    /// Sends a refused request in halves, and drops a single distribution. If one after another is refused and none
+    /// accepted, the data are not the cause: they are held.
+    fn split(&mut self, sent: SentRequest, answer: &ExportAnswer, parts: &mut ExportParts<'_>) {
+        let samples = sent.request.data.samples();
+        let is_single = sent.request.data.distributions() <= 1;
+        if self.refused >= REFUSED_IN_A_ROW {
+            self.backoff.fail(parts.now.steady, THROTTLED_BASE, None, &mut self.random);
+            parts.log(ExportNotice::AllRefused { reason: reason(&answer.answer) });
+            count_retry(parts);
+            // Another request shows whether it is refused, too.
+            let request = self.corrected(sent);
+            self.queue.waiting.push_back(request);
+        } else if is_single {
+            self.refused = self.refused.saturating_add(1);
+            let counts = &mut parts.journal.counts;
+            counts.otlp_dropped_rejected = counts.otlp_dropped_rejected.saturating_add(samples);
+            parts.log(ExportNotice::Dropped { reason: "rejected", samples, detail: reason(&answer.answer) });
+        } else {
+            count_retry(parts);
+            let (first, second) = self.corrected(sent).into_data().split();
+            for half in [second, first] {
+                self.queue.waiting.push_front(WaitingRequest::Draft(RequestDraft::again(half)));
+            }
+        }
+    }
+}
+
+fn count_retry(parts: &mut ExportParts<'_>) {
+    parts.journal.counts.otlp_retried = parts.journal.counts.otlp_retried.saturating_add(1);
+}
