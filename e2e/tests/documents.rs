@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use e2e::installation;
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "docs/autoscaling.md",
     "docs/configuration.md",
@@ -20,6 +20,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/gateway.md",
     "docs/get-started.md",
     "docs/metrics.md",
+    "docs/otlp.md",
     "docs/sources.md",
 ];
 

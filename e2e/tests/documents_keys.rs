@@ -51,6 +51,13 @@ fn references() -> Vec<Reference> {
             read: |object| described(gateway::Config::from_json(object.to_string().as_bytes(), |_| None)),
         },
         Reference {
+            document: "docs/otlp.md",
+            headings: "| key of otlp |",
+            schema: receiver["$defs"]["RawOtlp"].clone(),
+            smallest: json!({ "cluster_name": "otlp" }),
+            read: |object| receiver_with(json!({ "otlp": object }).as_object().unwrap()),
+        },
+        Reference {
             document: "docs/sources.md",
             headings: "| key of ecs_task |",
             schema: receiver["$defs"]["RawEcsTask"].clone(),

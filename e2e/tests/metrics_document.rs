@@ -6,7 +6,10 @@ use std::fs;
 
 use acpw_metric::{MergeRule, Unit};
 use e2e::{installation, table};
-use receiver::cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS};
+use receiver::{
+    cost::{CALLS_PER_CENT, FREE_CALLS, SERIES_TIERS},
+    otlp::{CONVENTION_ATTRIBUTES, CONVENTION_METRICS, NAMESPACE_ATTRIBUTE},
+};
 use sender::{
     builtin_metric::BUILTIN_METRICS,
     dimension::{BUILT_INS, DimensionSource},
@@ -38,6 +41,19 @@ fn every_metric_is_documented_with_its_unit_and_attributes() {
     assert!(
         rows.iter().filter(|row| row[3] == "see below").map(|row| &row[0]).eq(by_second.iter().map(|(name, _)| *name))
     );
+}
+
+#[test]
+fn the_names_in_otlp_are_those_of_the_code() {
+    let rows = table(&document(), "| metric in CloudWatch |");
+    let metrics: Vec<_> = CONVENTION_METRICS.iter().map(|(name, otlp, unit)| [*name, *otlp, *unit]).collect();
+    assert_eq!(rows, metrics);
+    let rows = table(&document(), "| dimension in CloudWatch |");
+    let attributes: Vec<_> = CONVENTION_ATTRIBUTES.iter().map(|(name, otlp)| [*name, *otlp]).collect();
+    assert_eq!(rows, attributes);
+    assert!(document().contains(&format!("`{NAMESPACE_ATTRIBUTE}`")));
+    assert!(CONVENTION_METRICS.iter().all(|(name, ..)| BUILTIN_METRICS.iter().any(|(known, _)| known == name)));
+    assert!(CONVENTION_ATTRIBUTES.iter().all(|(name, _)| BUILT_INS.contains(name)));
 }
 
 #[test]
