@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use receiver::{Config, cost::Prediction, disposition::RetryCause, notice::Notice};
+use receiver::{Config, cost::Prediction, disposition::RetryCause, notice::Notice, otlp::notice::ExportNotice};
 
 /// Keys that make a configuration valid.
 const REGION: &str = r#""cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "cloud_watch""#;
@@ -114,6 +114,23 @@ const SOURCES: [&str; 21] = [
         {"counter": "{a}{b}", "metrics": ["A"]}]}"#,
 ];
 
+/// Keys of the services to publish to.
+const SERVICES: [&str; 11] = [
+    r#""publish_to": []"#,
+    r#""publish_to": ["otlp", "otlp", "s3", 1]"#,
+    r#""publish_to": ["cloudwatch", "otlp"]"#,
+    r#""scrape": [{"cluster_name": "c", "rules": [{"metric": "a"}], "publish_to": ["otlp"]}]"#,
+    r#""otlp": {}"#,
+    r#""otlp": {"cluster_name": "", "host": "a b", "path": "v1?x", "signing": "basic", "naming": "prometheus",
+        "max_request_bytes": 1, "max_data_points": 1, "buffer_limit_bytes": 1, "endpoint": "x"}"#,
+    r#""otlp": {"cluster_name": "c", "signing": "bearer"}"#,
+    r#""otlp": {"cluster_name": "c", "signing": "bearer", "bearer_token": "a b"}"#,
+    r#""otlp": {"cluster_name": "c", "bearer_token": "t"}"#,
+    r#""otlp": {"cluster_name": "c", "headers": {"content-type": "x", "a b": "x", "x": {"environment": "GONE"}, "y": " z",
+        "Authorization": "z", "Z": "1", "z": "2", "w": {"env": "A"}}}"#,
+    r#""otlp": {"cluster_name": "c", "resource_attributes": {"": "x", "service.name": "", "a": 1}}"#,
+];
+
 /// Literals that are not messages.
 const EXCEPTIONS: [&str; 3] = [
     "static, environment, container, imds, web_identity, shared_file, assume_role, envoy",
@@ -177,6 +194,20 @@ fn log_lines() -> String {
         Notice::SourceRecovered { name: name() },
         Notice::DrainUnknown { cluster: "admin".to_owned(), reason: reason() },
     ];
+    let export_notices = [
+        ExportNotice::Published { points: 12, samples: 340, bytes: 812 },
+        ExportNotice::Denied { reason: reason() },
+        ExportNotice::Held { status: 404, reason: reason() },
+        ExportNotice::AllRefused { reason: reason() },
+        ExportNotice::PartialSuccess { rejected: 2, points: 12, message: "out of order".to_owned() },
+        ExportNotice::PartialSuccess { rejected: 0, points: 12, message: "a label was cut".to_owned() },
+        ExportNotice::Dropped { reason: "rejected", samples: 3, detail: reason() },
+        ExportNotice::Undispatched("Envoy has no cluster \"otlp\"".to_owned()),
+        ExportNotice::NotConfigured { used: "cloudwatch" },
+    ];
+    notices.extend(export_notices.map(Notice::Export));
+    let retries = causes.map(|cause| ExportNotice::Retrying { cause, reason: reason(), delay: second(2) });
+    notices.extend(retries.map(Notice::Export));
     notices.extend(causes.map(|cause| Notice::Retrying { cause, reason: reason(), delay: second(2) }));
     notices.iter().map(|notice| format!("{}: {notice}\n", notice.level())).collect()
 }
@@ -199,6 +230,14 @@ fn configuration_errors() -> String {
     for keys in SOURCES {
         add_case(&mut text, keys, &format!("{{{REGION}, {ENVOY}, {keys}}}"), &[]);
     }
+    text.push_str("\n== Services ==\n");
+    for keys in SERVICES {
+        add_case(&mut text, keys, &format!("{{{REGION}, {ENVOY}, {keys}}}"), &[]);
+    }
+    let keys = r#""publish_to": ["otlp"], "otlp": {"cluster_name": "c"}, "envoy_stats": {"cluster_name": "admin", "groups": ["server"],
+        "publish_to": ["cloudwatch"]}"#;
+    let document = format!(r#"{{"cloud_watch_region": "eu-west-1", {ENVOY}, {keys}}}"#);
+    add_case(&mut text, keys, &document, &[("OTEL_RESOURCE_ATTRIBUTES", "a,b=c")]);
     let dimensions: Vec<_> = (0..31).map(|n| format!(r#""d{n}": "v""#)).collect();
     let keys = format!(
         r#""scrape": [{{"cluster_name": "c", "rules": [{{"metric": "a", "dimensions": {{{}}}}}]}}]"#,
@@ -237,7 +276,7 @@ fn every_message_is_provoked_and_reviewed() {
     for path in files(&root.join("tests"), &[".rs", "expected.json"]) {
         quoted += &golden::unescaped(&fs::read_to_string(path).unwrap());
     }
-    let sources: Vec<_> = ["src/credentials", "src/source", "src/notice"]
+    let sources: Vec<_> = ["src/credentials", "src/source", "src/notice", "src/otlp"]
         .iter()
         .flat_map(|folder| files(&root.join(folder), &[".rs"]))
         .collect();

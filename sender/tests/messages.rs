@@ -104,6 +104,8 @@ fn document_cases() -> Vec<Case> {
             "an entity with a name that is too long",
             &format!(r#""entity": {{"environment": "é", "service_name": "{}"}}"#, "s".repeat(256)),
         ),
+        case("publish_to without a service", r#""publish_to": []"#),
+        case("publish_to with other services", r#""publish_to": ["otlp", "s3", "otlp", 1]"#),
         case("an entity of the wrong type", r#""entity": "checkout""#),
     ]
 }

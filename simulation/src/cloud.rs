@@ -88,11 +88,11 @@ fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, valid_key: &st
     let error = |status, code: &str, message: String| {
         Some(Reply { status, code: code.to_owned(), message, ..Reply::default() })
     };
-    let difference = signed_at(transmit).millis_since(now).abs();
+    let difference = signed_at(&transmit.headers).millis_since(now).abs();
     if difference > 5 * MINUTE {
         return error(400, "InvalidSignatureException", "Signature expired".to_owned());
     }
-    if access_key(transmit) != valid_key {
+    if access_key(&transmit.headers) != valid_key {
         return error(403, "ExpiredTokenException", String::new());
     }
     for fault in faults {
@@ -166,17 +166,17 @@ fn count(datum: &Value) -> u64 {
 }
 
 /// Returns the time in `x-amz-date`.
-fn signed_at(transmit: &Transmit) -> Timestamp {
-    let millis = header(transmit, "x-amz-date").and_then(parse_iso_8601_basic).unwrap_or(0);
+pub(crate) fn signed_at(headers: &[(&'static str, String)]) -> Timestamp {
+    let millis = header(headers, "x-amz-date").and_then(parse_iso_8601_basic).unwrap_or(0);
     Timestamp::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 /// Returns the access key that signed the request.
-fn access_key(transmit: &Transmit) -> &str {
-    let credential = header(transmit, "authorization").and_then(|value| value.split_once("Credential="));
+pub(crate) fn access_key<'a>(headers: &'a [(&'static str, String)]) -> &'a str {
+    let credential = header(headers, "authorization").and_then(|value| value.split_once("Credential="));
     credential.and_then(|(_, scope)| scope.split_once('/')).map_or("", |(key, _)| key)
 }
 
-fn header<'a>(transmit: &'a Transmit, name: &str) -> Option<&'a str> {
-    transmit.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+fn header<'a>(headers: &'a [(&'static str, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }

@@ -1,4 +1,4 @@
-//! The pure sender, gateway and receiver, and the queue between them, against a scripted CloudWatch and network, in virtual
+//! The pure sender, gateway and receiver, and the queue between them, against a scripted CloudWatch, OTLP endpoint and network, in virtual
 //! time.
 //!
 //! A [`Schedule`] follows from a seed: when there are requests and posts, and what goes wrong when. A [`World`] plays it, checks
@@ -6,6 +6,7 @@
 //! that were not dropped have arrived. The world drives the modules in the order in which their `context.rs` does.
 
 mod cloud;
+mod endpoint;
 mod mutation;
 mod neighbours;
 mod posts;
@@ -13,6 +14,7 @@ mod schedule;
 mod world;
 
 pub use cloud::Cloud;
+pub use endpoint::{Endpoint, ExportResult};
 pub use mutation::Mutation;
 pub use schedule::{Fault, Refusal, Schedule};
 pub use world::{Report, World};

@@ -29,11 +29,15 @@ pub enum Mutation {
     FlushForgotten,
     /// Values that were lost with a receiver are not counted.
     RestartUncounted,
+    /// A request that the OTLP endpoint refuses counts as delivered.
+    RefusedExportAsDelivered,
+    /// A request that the OTLP endpoint has accepted is sent again.
+    DeliveredExportAgain,
 }
 
 impl Mutation {
     /// All planted faults.
-    pub const FAULTS: [Self; 12] = [
+    pub const FAULTS: [Self; 14] = [
         Self::DropUncounted,
         Self::TooOldUncounted,
         Self::RecordLost,
@@ -46,5 +50,7 @@ impl Mutation {
         Self::CredentialsForgotten,
         Self::FlushForgotten,
         Self::RestartUncounted,
+        Self::RefusedExportAsDelivered,
+        Self::DeliveredExportAgain,
     ];
 }

@@ -91,6 +91,8 @@ pub struct Schedule {
     pub drops_unknown: bool,
     /// The most requests a tick.
     pub rate: u64,
+    /// Faults of the OTLP endpoint, each with the ticks at which it lasts.
+    pub endpoint_faults: Vec<(Range<u64>, Fault)>,
 }
 
 impl Schedule {
@@ -119,7 +121,13 @@ impl Schedule {
             buffer_limit: if rng.u8(0..3) == 0 { 1 << 16 } else { 8 << 20 },
             drops_unknown: rng.bool(),
             rate: rng.u64(1..30),
+            endpoint_faults: (0..rng.usize(0..4)).map(|_| (window(rng, ticks), fault(rng))).collect(),
         }
+    }
+
+    /// Returns the faults of the OTLP endpoint at a tick.
+    pub fn endpoint_faults_at(&self, tick: u64) -> impl Iterator<Item = Fault> {
+        self.endpoint_faults.iter().filter(move |(range, _)| range.contains(&tick)).map(|(_, fault)| *fault)
     }
 
     /// What is wrong at a tick.

@@ -7,11 +7,15 @@ use std::{
 
 use acpw_metric::{Accumulator, Namespace, Now, Origin, PeriodKey, Record, Timestamp, dimension::OVERFLOW_VALUE};
 use fastrand::Rng;
-use receiver::{Answer, Counts, Driver, TransmitId, receiver::Trigger};
+use receiver::{
+    Answer, Counts, Driver, TransmitId,
+    otlp::{ExportAnswer, ExportId, PartialSuccess},
+    receiver::Trigger,
+};
 use sender::{HeaderPhase, Sender};
 
 use crate::{
-    Cloud, Fault, Mutation, Schedule,
+    Cloud, Endpoint, Fault, Mutation, Schedule,
     cloud::REFUSED_NAMESPACE,
     neighbours::Neighbours,
     posts::{Posts, values},
@@ -63,6 +67,9 @@ pub struct World {
     flushes: (u64, u64),
     cloud: Cloud,
     on_the_way: Vec<(u64, TransmitId, Answer, u64)>,
+    endpoint: Endpoint,
+    /// Responses of the endpoint, each with the tick of its arrival and the number of values that were stored.
+    exports: Vec<(u64, ExportId, ExportAnswer, u64)>,
     truth: Truth,
     /// Envoy's statistics: they outlive the modules.
     stats: Counts,
@@ -83,6 +90,8 @@ struct Truth {
     lost_with_senders: u64,
     /// Values stored by requests whose answer the receiver never saw.
     stored_unseen: u64,
+    /// The same of the OTLP endpoint.
+    exported_unseen: u64,
     requests: u64,
     /// Values of records that a receiver has taken out of the queue.
     dequeued: u64,
@@ -109,6 +118,8 @@ impl World {
             flushes: (0, 0),
             cloud: Cloud::default(),
             on_the_way: Vec::new(),
+            endpoint: Endpoint::default(),
+            exports: Vec::new(),
             truth: Truth::default(),
             stats: Counts::default(),
             sender_stats: sender::ValueCounts::default(),
@@ -161,7 +172,9 @@ impl World {
             self.drain();
             self.tick_receiver();
             self.publish(&faults);
+            self.export();
             self.deliver_answers();
+            self.deliver_export_answers();
         } else if self.driver.is_some() {
             self.lose_receiver();
         }
@@ -282,9 +295,11 @@ impl World {
             r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c",
                 "credentials": {{"provider": "container", "cluster": "ecs", "relative_uri": "/x"}},
                 "scrape": [{{"cluster_name": "app", "rules": [{{"metric": "temperature"}}]}}],
+                "publish_to": ["cloudwatch", "otlp"],
+                "otlp": {{"cluster_name": "otlp", "max_data_points": 50, "buffer_limit_bytes": {}}},
                 "publish_interval_millisecond": {}, "buffer_limit_bytes": {},
                 "on_unknown_outcome": "{on_unknown_outcome}"}}"#,
-            self.schedule.publish_interval, self.schedule.buffer_limit
+            self.schedule.buffer_limit, self.schedule.publish_interval, self.schedule.buffer_limit
         );
         let config = receiver::Config::from_json(document.as_bytes(), |_| None);
         self.driver = config.ok().map(|config| Driver::new(config, self.rng.u64(..)));
@@ -302,6 +317,7 @@ impl World {
         self.driver = None;
         self.neighbours.forget_calls();
         self.truth.stored_unseen += self.on_the_way.drain(..).map(|(_, _, _, stored)| stored).sum::<u64>();
+        self.truth.exported_unseen += self.exports.drain(..).map(|(_, _, _, stored)| stored).sum::<u64>();
     }
 
     fn drain(&mut self) {
@@ -364,6 +380,44 @@ impl World {
         }
     }
 
+    fn export(&mut self) {
+        let time = self.time();
+        let valid_key = self.neighbours.endpoint.access_key();
+        let faults: Vec<Fault> =
+            if self.is_healing { Vec::new() } else { self.schedule.endpoint_faults_at(self.tick).collect() };
+        let Some(driver) = &mut self.driver else { return };
+        while let Some((id, call)) = driver.take_export() {
+            self.truth.requests += 1;
+            let mut result = self.endpoint.take(&call, time, &valid_key, &faults, &mut self.rng);
+            if self.mutation == Mutation::DeliveredExportAgain && result.stored > 0 {
+                let answer = Answer::Missing { may_be_stored: false, reason: String::new() };
+                result.answer = ExportAnswer { answer, partial: None };
+            }
+            if self.mutation == Mutation::RefusedExportAsDelivered
+                && let Answer::Complete(reply) = &mut result.answer.answer
+            {
+                reply.status = 200;
+                result.answer.partial = Some(PartialSuccess::default());
+            }
+            self.exports.push((self.tick + result.ticks, id, result.answer, result.stored));
+        }
+    }
+
+    fn deliver_export_answers(&mut self) {
+        let now = self.now();
+        let Some(driver) = &mut self.driver else { return };
+        let (arrived, exports) = std::mem::take(&mut self.exports).into_iter().partition(|(at, ..)| *at <= self.tick);
+        self.exports = exports;
+        let arrived: Vec<_> = arrived;
+        for (_, id, answer, stored) in arrived {
+            if matches!(answer.answer, Answer::Missing { may_be_stored: true, .. }) {
+                self.truth.exported_unseen += stored;
+            }
+            driver.handle_export_answer(id, &answer, now);
+        }
+        while driver.poll_line().is_some() {}
+    }
+
     fn deliver_answers(&mut self) {
         let now = self.now();
         let Some(driver) = &mut self.driver else { return };
@@ -415,6 +469,7 @@ impl World {
         let held_by_senders: u64 = self.senders.iter().map(|worker| worker.unflushed + worker.sender.held()).sum();
         let held_by_receiver = self.driver.as_ref().map_or(0, |driver| driver.receiver().held());
         let unaccounted = if self.driver.is_some() { held_by_receiver } else { stats.unaccounted() };
+        self.check_exports()?;
         equal("values that senders have counted", sender_stats.observed, self.truth.observed)?;
         let put = (sender_stats.enqueued + self.posted()).checked_sub(sender_stats.taken_back);
         equal("values that were put onto the queue", put.unwrap_or(0), queued + self.truth.dequeued)?;
@@ -448,8 +503,25 @@ impl World {
         Ok(())
     }
 
+    /// Checks the books of the OTLP endpoint.
+    fn check_exports(&self) -> Result<(), String> {
+        let stats = &self.stats;
+        let held = self.driver.as_ref().map_or_else(|| stats.otlp_unaccounted(), |driver| driver.receiver().otlp_held());
+        equal("OTLP: received = dequeued + made", stats.otlp_received, self.truth.dequeued + stats.source_answers)?;
+        equal(
+            "OTLP: received = published + held + dropped",
+            stats.otlp_received,
+            stats.otlp_published + held + stats.otlp_dropped(),
+        )?;
+        let on_the_way: u64 = self.exports.iter().map(|(_, _, _, stored)| stored).sum();
+        let stored: u64 = self.endpoint.stored.values().sum();
+        let published = stats.otlp_published + self.truth.exported_unseen + on_the_way;
+        equal("OTLP: stored = published + unseen", stored, published)
+    }
+
     fn is_at_rest(&self) -> bool {
-        let is_held = self.driver.as_ref().is_none_or(|driver| driver.receiver().held() > 0);
+        let held = |driver: &Driver| driver.receiver().held() + driver.receiver().otlp_held();
+        let is_held = self.driver.as_ref().is_none_or(|driver| held(driver) > 0) || !self.exports.is_empty();
         let is_flushed = self.flushes.0 == self.flushes.1 || !self.schedule.receiver_traps.is_empty();
         let has_senders = self.senders.iter().any(|worker| worker.unflushed > 0 || worker.sender.held() > 0);
         !is_held && is_flushed && !has_senders && self.queue.is_empty() && self.on_the_way.is_empty()
@@ -458,7 +530,7 @@ impl World {
     /// What must be so when everything has healed.
     fn check_end(&self) -> Result<(), String> {
         if !self.is_at_rest() {
-            let held = self.driver.as_ref().map(|driver| driver.receiver().held());
+            let held = self.driver.as_ref().map(|driver| (driver.receiver().held(), driver.receiver().otlp_held()));
             let (queue, flushes) = (self.queue.len(), self.flushes);
             return Err(format!("it has not come to rest: held {held:?}, queue {queue}, flushes {flushes:?}"));
         }

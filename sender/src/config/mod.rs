@@ -456,6 +456,16 @@ mod tests {
     }
 
     #[test]
+    fn the_services_to_publish_to_are_part_of_each_record() {
+        let publish_to = |key: &str| config(&format!(r#"{{"receiver_vm_id": "r"{key}}}"#)).unwrap().origin.publish_to;
+        assert_eq!(publish_to(""), None);
+        assert_eq!(publish_to(r#", "publish_to": ["otlp"]"#), Some(PublishTo::OTLP));
+        assert_eq!(publish_to(r#", "publish_to": ["otlp", "cloudwatch"]"#), Some(PublishTo::BOTH));
+        let document = r#"{"receiver_vm_id": "r", "publish_to": ["otlp", "s3"]}"#;
+        assert_errors(document, &["publish_to[1]: must be one of cloudwatch, otlp"]);
+    }
+
+    #[test]
     fn entity_and_zeros_are_validated() {
         let document = r#"{"receiver_vm_id": "r", "entity": {"environment": ""}, "publish_zeros": {"minute": 1}}"#;
         let starts = [
