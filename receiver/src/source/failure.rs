@@ -47,6 +47,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             answer_limit: 1_024,
             publish: Publish::Interval,
+            publish_to: None,
         };
         let explained = |reason: &str, millis| explain(reason, &config, Duration::from_millis(millis));
         let stalled = "no complete response within 1000 ms: upstream request timeout";
