@@ -1,0 +1,15 @@
+//! `acpw`: checks configurations of ACPW before Envoy loads them, explains and prices what they publish, and writes
+//! dashboards, alarms and IAM policies for them.
+//!
+//! Each command is a module with its `Arguments` and a `run` that writes to a given output. [`deployment`] holds what
+//! the files configure.
+
+pub mod alarms;
+pub mod check;
+pub mod cost;
+pub mod dashboard;
+pub mod deployment;
+pub mod explain;
+pub mod iam;
+pub mod schema;
+pub mod status;
