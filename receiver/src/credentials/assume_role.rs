@@ -84,6 +84,12 @@ impl AssumeRole {
         &self.source
     }
 
+    /// Returns the ARN of the role.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn role_arn(&self) -> &str {
+        &self.role_arn
+    }
+
     pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match (answer, self.stage) {
             (Some(answer), Stage::Role) => self.sts.read(answer, None),

@@ -46,6 +46,16 @@ impl Provider {
         }
     }
 
+    /// Returns the ARN of the role that the provider assumes and the provider whose credentials assume it, if it is
+    /// `assume_role`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn assumed_role(&self) -> Option<(&str, &Provider)> {
+        match self {
+            Self::AssumeRole(assume_role) => Some((assume_role.role_arn(), assume_role.source())),
+            _ => None,
+        }
+    }
+
     /// Continues with the response to the last call, or restarts if there was no call.
     pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match self {

@@ -14,6 +14,8 @@ pub mod envoy;
 pub mod histogram;
 pub mod name_pattern;
 pub mod poll_schedule;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod published_metric;
 pub mod raw_rule;
 pub mod reading;
 pub mod rule;
