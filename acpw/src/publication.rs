@@ -1,0 +1,353 @@
+//! The metrics that a deployment publishes, as far as its configurations determine them.
+
+use std::time::Duration;
+
+use acpw_metric::{MergeRule, REQUEST_METRICS, StorageResolution, Unit};
+use receiver::source::published_metric::{PublishedName, ValueKind};
+use sender::{builtin_metric::BuiltinMetric, dimension::DimensionSource};
+
+use crate::deployment::{Deployment, Module};
+
+/// The dimension of the receiver's own metrics, and its value.
+const OWN_DIMENSION: (&str, &str) = ("component", "acpw");
+
+/// The receiver's own metrics, which `self_metrics` publishes.
+pub const OWN_METRICS: [(&str, Unit, ValueKind); 7] = [
+    ("ValuesReceived", Unit::COUNT, ValueKind::Increase),
+    ("ValuesPublished", Unit::COUNT, ValueKind::Increase),
+    ("ValuesDropped", Unit::COUNT, ValueKind::Increase),
+    ("RequestsRetried", Unit::COUNT, ValueKind::Increase),
+    ("RequestsThrottled", Unit::COUNT, ValueKind::Increase),
+    ("HeldBytes", Unit::BYTES, ValueKind::Level),
+    ("SecondsSinceSuccess", Unit::SECONDS, ValueKind::Level),
+];
+
+/// All metrics of a deployment.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// The metrics, each once for each dimension set.
+    pub metrics: Vec<PublishedSet>,
+    /// The region that all receivers publish to; `None` if the environment or the instance decides it.
+    pub region: Option<String>,
+    /// Remarks for a person about what cannot be known.
+    pub notes: Vec<String>,
+}
+
+/// A metric under a dimension set: a family of series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishedSet {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: MetricNames,
+    /// The name in the documentation of a metric of requests, which the receiver may publish under another one.
+    pub role: Option<&'static str>,
+    /// The unit; `None` if the endpoint decides it.
+    pub unit: Option<Unit>,
+    /// The storage resolution.
+    pub resolution: StorageResolution,
+    /// The dimensions in ascending order of their names.
+    pub dimensions: Vec<SetDimension>,
+    /// The kind of the values.
+    pub values: ValueKind,
+    /// The part of the configuration that publishes it.
+    pub source: Source,
+    /// The time between two publications.
+    pub interval: Duration,
+    /// The bound on unpublished data in bytes.
+    pub buffer_limit: usize,
+    /// True if quiet series are published as zero.
+    pub has_zeros: bool,
+}
+
+/// The names of a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricNames {
+    /// One name.
+    Exact(String),
+    /// All names at a Prometheus endpoint that match, with `*` for any characters.
+    Matching(String),
+}
+
+/// A dimension of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetDimension {
+    /// The name.
+    pub name: String,
+    /// All values that the dimension can have, except the value of the overflow series. Empty if they are not known.
+    pub values: Vec<String>,
+    /// True if the configuration sets the value, so that the overflow series has it too.
+    pub is_constant: bool,
+}
+
+/// The part of the configuration that publishes a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Senders.
+    Requests,
+    /// The receiver's `ecs_task`.
+    EcsTask,
+    /// An entry of the receiver's `scrape`, with its cluster.
+    Scrape(String),
+    /// The receiver's `envoy_stats`.
+    EnvoyStats,
+    /// The receiver's `self_metrics`.
+    Own,
+}
+
+impl SetDimension {
+    /// Returns the value if there is only one.
+    pub fn value(&self) -> Option<&str> {
+        match self.values.as_slice() {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl MetricNames {
+    /// Returns the name, or the pattern of the names.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Matching(text) => text,
+        }
+    }
+}
+
+impl PublishedSet {
+    /// Returns true if all dimensions have one known value, so that the set is one series.
+    pub fn is_one_series(&self) -> bool {
+        matches!(self.name, MetricNames::Exact(_)) && self.dimensions.iter().all(|one| one.value().is_some())
+    }
+
+    /// Returns the number of dimensions without a known value.
+    pub fn unknown_dimensions(&self) -> usize {
+        self.dimensions.iter().filter(|one| one.value().is_none()).count()
+    }
+
+    /// Returns true if both have the same namespace and the same dimensions with the same values.
+    pub fn shares_set_with(&self, other: &Self) -> bool {
+        self.namespace == other.namespace && self.dimensions == other.dimensions
+    }
+
+    /// Returns the names of the dimensions, those that are known with their values.
+    pub fn describe_dimensions(&self) -> String {
+        describe(&self.dimensions)
+    }
+}
+
+/// Returns the names of dimensions, those that are known with their values.
+pub fn describe(dimensions: &[SetDimension]) -> String {
+    let one = |one: &SetDimension| match one.value() {
+        Some(value) => format!("{}={value}", one.name),
+        None => one.name.clone(),
+    };
+    match dimensions {
+        [] => "no dimensions".to_owned(),
+        _ => dimensions.iter().map(one).collect::<Vec<_>>().join(", "),
+    }
+}
+
+impl Publication {
+    /// Returns what a deployment publishes.
+    ///
+    /// # Errors
+    /// Returns a message for a person if there is nothing to publish, or if a sender has no receiver: its namespace is
+    /// then not known.
+    pub fn new(deployment: &Deployment) -> Result<Self, String> {
+        let mut publication = Self::default();
+        if deployment.senders.is_empty() && deployment.receivers.is_empty() {
+            return Err("the files configure neither a sender nor a receiver, so nothing is published".to_owned());
+        }
+        for sender in &deployment.senders {
+            publication.add_sender(sender, receiver_of(sender, deployment)?);
+        }
+        for receiver in &deployment.receivers {
+            publication.add_receiver(receiver);
+        }
+        let mut regions = deployment.receivers.iter().map(|one| one.config.region.region().map(|one| one.as_str()));
+        let first = regions.next().flatten();
+        if regions.any(|other| other != first) {
+            publication.notes.push("the receivers publish to different regions; give one by --region".to_owned());
+        } else {
+            publication.region = first.map(str::to_owned);
+        }
+        if !deployment.gateways.is_empty() {
+            let note = "a gateway publishes what its clients post, which no configuration shows";
+            publication.notes.push(note.to_owned());
+        }
+        Ok(publication)
+    }
+
+    /// Sets values of dimensions that are not known. Returns the names that no metric has.
+    pub fn set_values(&mut self, values: &[(String, String)]) -> Vec<String> {
+        let mut unused = Vec::new();
+        for (name, value) in values {
+            let dimensions = self.metrics.iter_mut().flat_map(|set| &mut set.dimensions);
+            let mut is_used = false;
+            for dimension in dimensions.filter(|dimension| dimension.name == *name && dimension.value().is_none()) {
+                dimension.values = vec![value.clone()];
+                is_used = true;
+            }
+            if !is_used {
+                unused.push(name.clone());
+            }
+        }
+        unused
+    }
+
+    fn add_sender(&mut self, sender: &Module<sender::SenderConfig>, receiver: &receiver::Config) {
+        let config = &sender.config;
+        for (builtin, metric) in &config.metrics.list {
+            for set in &config.sets {
+                let dimensions: Vec<_> = set.iter().filter_map(|index| config.dimensions.get(*index)).collect();
+                let is_gauge = builtin.merge_rule() == MergeRule::GaugeShares;
+                if is_gauge && !dimensions.iter().all(|dimension| dimension.source.is_known_at_start()) {
+                    continue;
+                }
+                let mut dimensions: Vec<SetDimension> = dimensions
+                    .into_iter()
+                    .map(|dimension| SetDimension {
+                        name: dimension.name.to_string(),
+                        is_constant: matches!(dimension.source, DimensionSource::Constant(_)),
+                        values: match &dimension.source {
+                            DimensionSource::Constant(value) => vec![value.as_str().to_owned()],
+                            DimensionSource::Host => hosts(sender),
+                            _ => Vec::new(),
+                        },
+                    })
+                    .collect();
+                dimensions.sort_by(|a, b| a.name.cmp(&b.name));
+                let name = match builtin {
+                    BuiltinMetric::RequestCount => receiver.request_count_name.as_str(),
+                    _ => metric.name.as_str(),
+                };
+                let set = PublishedSet {
+                    namespace: receiver.namespace.to_string(),
+                    name: MetricNames::Exact(name.to_owned()),
+                    role: role(metric.name.as_str()),
+                    unit: Some(metric.unit),
+                    resolution: metric.resolution,
+                    dimensions,
+                    values: match (metric.unit, is_gauge) {
+                        (_, true) => ValueKind::Level,
+                        (Unit::COUNT, false) => ValueKind::Events,
+                        _ => ValueKind::Distribution,
+                    },
+                    source: Source::Requests,
+                    interval: receiver.publish_interval,
+                    buffer_limit: receiver.buffer_limit,
+                    has_zeros: config.origin.zero_minutes > 0 && metric.unit == Unit::COUNT && !is_gauge,
+                };
+                self.add(set);
+            }
+        }
+    }
+
+    fn add_receiver(&mut self, receiver: &Module<receiver::Config>) {
+        let config = &receiver.config;
+        for (source, reader) in &config.sources {
+            for one in reader.published() {
+                let name = match &one.name {
+                    PublishedName::Exact(name) => MetricNames::Exact(name.to_string()),
+                    PublishedName::Matching(pattern) => MetricNames::Matching(pattern.as_str().to_owned()),
+                };
+                let dimension = |(name, value): (acpw_metric::DimensionName, Option<acpw_metric::DimensionValue>)| {
+                    let values: Vec<_> = value.iter().map(|value| value.as_str().to_owned()).collect();
+                    SetDimension { name: name.to_string(), is_constant: !values.is_empty(), values }
+                };
+                let from = match reader {
+                    receiver::source::Reader::Ecs(_) => Source::EcsTask,
+                    receiver::source::Reader::Scrape(_) => Source::Scrape(source.cluster.clone()),
+                    receiver::source::Reader::Envoy(_) => Source::EnvoyStats,
+                };
+                self.add(PublishedSet {
+                    namespace: one.namespace.as_ref().unwrap_or(&config.namespace).to_string(),
+                    role: match (&from, &name) {
+                        (Source::EnvoyStats, MetricNames::Exact(name)) => role(name),
+                        _ => None,
+                    },
+                    name,
+                    unit: one.unit,
+                    resolution: one.resolution,
+                    dimensions: one.dimensions.into_iter().map(dimension).collect(),
+                    values: one.values,
+                    source: from,
+                    interval: match source.publish {
+                        receiver::source::Publish::Now => source.interval,
+                        receiver::source::Publish::Interval => config.publish_interval,
+                    },
+                    buffer_limit: config.buffer_limit,
+                    has_zeros: false,
+                });
+            }
+        }
+        for (name, unit, values) in OWN_METRICS.into_iter().filter(|_| config.self_metrics) {
+            let (dimension, value) = OWN_DIMENSION;
+            let values_of = vec![value.to_owned()];
+            self.add(PublishedSet {
+                namespace: config.namespace.to_string(),
+                name: MetricNames::Exact(name.to_owned()),
+                role: None,
+                unit: Some(unit),
+                resolution: StorageResolution::Standard,
+                dimensions: vec![SetDimension { name: dimension.to_owned(), values: values_of, is_constant: true }],
+                values,
+                source: Source::Own,
+                interval: config.publish_interval,
+                buffer_limit: config.buffer_limit,
+                has_zeros: false,
+            });
+        }
+    }
+
+    /// Adds a set, unless CloudWatch cannot tell its series from those of another.
+    fn add(&mut self, set: PublishedSet) {
+        let is_same = |known: &PublishedSet| known.shares_set_with(&set) && known.name == set.name;
+        match self.metrics.iter_mut().find(|known| is_same(known) && known.unit == set.unit) {
+            Some(known) => known.interval = known.interval.max(set.interval),
+            None => self.metrics.push(set),
+        }
+    }
+}
+
+/// Returns the name of a metric of requests as the documentation has it.
+fn role(name: &str) -> Option<&'static str> {
+    REQUEST_METRICS.iter().find(|known| **known == name).copied()
+}
+
+/// Returns the receiver that a sender hands over to.
+fn receiver_of<'d>(
+    sender: &Module<sender::SenderConfig>,
+    deployment: &'d Deployment,
+) -> Result<&'d receiver::Config, String> {
+    let vm_id = &sender.config.receiver_vm_id;
+    let found = deployment.receivers.iter().find(|receiver| receiver.vm_id == *vm_id);
+    found.map(|receiver| &receiver.config).ok_or_else(|| {
+        format!(
+            "{}:{}: the sender hands over to the receiver with vm_id \"{}\", which no file configures, so its namespace \
+             is not known; give the receiver's file too",
+            sender.file.display(),
+            sender.line,
+            vm_id.escape_default()
+        )
+    })
+}
+
+/// Returns the values that the dimension `host` can have, or nothing if `match_hosts` does not limit them.
+fn hosts(sender: &Module<sender::SenderConfig>) -> Vec<String> {
+    let entries = sender.document.get("match_hosts").and_then(|entries| entries.as_array());
+    let mut hosts: Vec<String> = Vec::new();
+    for entry in entries.into_iter().flatten() {
+        let mut host = Vec::new();
+        let Some(entry) = entry.as_str().filter(|entry| !entry.starts_with("*.")) else { return Vec::new() };
+        if !sender.config.hosts.matches(entry.as_bytes(), &mut host) {
+            return Vec::new();
+        }
+        let host = String::from_utf8_lossy(&host).into_owned();
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
