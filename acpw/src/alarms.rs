@@ -121,7 +121,7 @@ pub struct Alarm {
 /// # Errors
 /// Returns a message for a person if the command cannot be carried out.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, String> {
-    let mut publication = Publication::new(&arguments.input.read()?)?;
+    let mut publication = arguments.input.publication()?;
     let (resources, notes) = resources(&mut publication, arguments)?;
     if resources.is_empty() {
         input::write_notes(&notes);

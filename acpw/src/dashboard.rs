@@ -34,7 +34,7 @@ pub struct Arguments {
 /// # Errors
 /// Returns a message for a person if the command cannot be carried out.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, String> {
-    let publication = Publication::new(&arguments.input.read()?)?;
+    let publication = arguments.input.publication()?;
     let name = arguments.name.clone().unwrap_or_else(|| default_name(&publication));
     check_name(&name)?;
     let region = arguments.region.clone().or_else(|| publication.region.clone());
@@ -97,7 +97,8 @@ impl Page<'_> {
     /// Adds the metrics of requests: all of them for sets that are one series, and for the set of each namespace with
     /// the fewest unknown dimensions; the most important ones for other sets, by their values.
     fn requests(&mut self, metrics: &[&PublishedSet]) {
-        let groups = groups(metrics);
+        let mut groups = groups(metrics);
+        groups.sort_by_key(|group| group.first().map_or(0, |first| first.unknown_dimensions()));
         for group in &groups {
             let Some(first) = group.first() else { continue };
             let unknown = first.unknown_dimensions();
@@ -140,7 +141,11 @@ impl Page<'_> {
 
         let mut times = Vec::new();
         for (role, title) in [("Latency", "Latency"), ("TargetResponseTime", "Response time of the upstream")] {
-            times.extend(find(role).map(|set| self.percentiles(set, title)).into_iter().flatten());
+            let graphs = find(role).map(|set| self.percentiles(set, title)).unwrap_or_default();
+            match graphs.len() {
+                0 | 1 => times.extend(graphs),
+                _ => self.row(graphs),
+            }
         }
         self.row(times);
 

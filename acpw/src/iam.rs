@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     deployment::Deployment,
+    environment::Environment,
     input::{self, Input},
     policy::{Condition, Policy, Principal, Statement},
     publication::Publication,
@@ -68,7 +69,7 @@ const SOURCE: &str = "source";
 /// # Errors
 /// Returns a message for a person if the command cannot be carried out.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, String> {
-    let deployment = arguments.input.read()?;
+    let deployment = arguments.input.deployment()?;
     if let Some(trust) = arguments.trust {
         let policy = trust_policy(trust, arguments)?;
         return match arguments.input.json {
@@ -76,7 +77,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
             false => input::write_json(&policy, out),
         };
     }
-    let (mut policies, notes) = policies(&deployment)?;
+    let (mut policies, notes) = policies(&deployment, &arguments.input.environment())?;
     if let Some(identity) = &arguments.identity {
         let is_wanted = |one: &IdentityPolicy| match identity.as_str() {
             SOURCE => !one.identity.starts_with("arn:"),
@@ -98,12 +99,12 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
 }
 
 /// Returns the policies that the receivers' identities need, and remarks.
-fn policies(deployment: &Deployment) -> Result<(Vec<IdentityPolicy>, Vec<String>), String> {
+fn policies(deployment: &Deployment, environment: &Environment) -> Result<(Vec<IdentityPolicy>, Vec<String>), String> {
     if deployment.receivers.is_empty() {
         return Err("the files configure no receiver, which is the module that calls AWS".to_owned());
     }
     let mut notes = Vec::new();
-    let namespaces = namespaces(deployment, &mut notes)?;
+    let namespaces = namespaces(deployment, environment, &mut notes)?;
     let mut policies: Vec<IdentityPolicy> = Vec::new();
     for receiver in &deployment.receivers {
         for provider in &receiver.config.credentials {
@@ -137,8 +138,12 @@ fn add_provider(provider: &Provider, statement: Statement, policies: &mut Vec<Id
 }
 
 /// Returns the namespaces that are published to, or `None` if they are not limited.
-fn namespaces(deployment: &Deployment, notes: &mut Vec<String>) -> Result<Option<BTreeSet<String>>, String> {
-    let publication = Publication::new(deployment)?;
+fn namespaces(
+    deployment: &Deployment,
+    environment: &Environment,
+    notes: &mut Vec<String>,
+) -> Result<Option<BTreeSet<String>>, String> {
+    let publication = Publication::new(deployment, environment)?;
     let mut namespaces: BTreeSet<String> = publication.metrics.into_iter().map(|set| set.namespace).collect();
     for gateway in &deployment.gateways {
         let accepted = &gateway.config.rules.namespaces;

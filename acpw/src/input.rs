@@ -1,29 +1,45 @@
 //! Arguments that several commands share, and their output.
 
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{io::Write, process::ExitCode};
 
 use serde_json::{Value, json};
 
-use crate::deployment::{self, Deployment};
+use crate::{
+    deployment::{Deployment, FileArguments},
+    environment::Environment,
+    publication::Publication,
+};
 
-/// The files with configurations.
+/// The files with configurations, and the form of the output.
 #[derive(Debug, clap::Args)]
 pub struct Input {
-    /// Files or folders with Envoy configurations or Kubernetes manifests
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    files: FileArguments,
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
 }
 
 impl Input {
-    /// Reads the files.
+    /// Reads the modules in the files.
     ///
     /// # Errors
     /// Returns a message for a person if a file cannot be read, has an error, or if no file configures a module.
-    pub fn read(&self) -> Result<Deployment, String> {
-        deployment::read_valid(&self.files)
+    pub fn deployment(&self) -> Result<Deployment, String> {
+        self.files.read()
+    }
+
+    /// Reads what the modules in the files publish.
+    ///
+    /// # Errors
+    /// Returns a message as [`deployment`](Self::deployment) and [`Publication::new`] do.
+    pub fn publication(&self) -> Result<Publication, String> {
+        Publication::new(&self.deployment()?, &self.files.environment())
+    }
+
+    /// Returns the environment of Envoy.
+    pub fn environment(&self) -> Environment {
+        self.files.environment()
     }
 }
 

@@ -4,6 +4,7 @@
 //! Each command is a module with its `Arguments` and a `run` that writes to a given output. [`deployment`] holds what
 //! the files configure.
 
+pub mod access_log;
 pub mod alarms;
 pub mod check;
 pub mod cost;
@@ -18,7 +19,9 @@ pub mod json;
 pub mod node;
 pub mod plugin;
 pub mod policy;
+pub mod price;
 pub mod publication;
+pub mod replay;
 pub mod scaling;
 pub mod schema;
 pub mod search;

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
-use acpw_metric::{MergeRule, REQUEST_METRICS, StorageResolution, Unit};
+use acpw_metric::{DimensionName, DimensionValue, MergeRule, REQUEST_METRICS, StorageResolution, Unit};
 use receiver::source::published_metric::{PublishedName, ValueKind};
-use sender::{builtin_metric::BuiltinMetric, dimension::DimensionSource};
+use sender::{
+    builtin_metric::BuiltinMetric,
+    dimension::{BUILT_INS, DimensionSource},
+    path_template::OTHER,
+};
 
-use crate::deployment::{Deployment, Module};
+use crate::{
+    deployment::{Deployment, Module},
+    environment::Environment,
+    plugin::Attachment,
+};
 
 /// The dimension of the receiver's own metrics, and its value.
 const OWN_DIMENSION: (&str, &str) = ("component", "acpw");
@@ -78,6 +86,8 @@ pub struct SetDimension {
     pub values: Vec<String>,
     /// True if the configuration sets the value, so that the overflow series has it too.
     pub is_constant: bool,
+    /// The name of the sender's built-in dimension that the value is.
+    pub built_in: Option<&'static str>,
 }
 
 /// The part of the configuration that publishes a metric.
@@ -96,6 +106,14 @@ pub enum Source {
 }
 
 impl SetDimension {
+    /// Creates a dimension with the same value in all data. The value is not known if it is that of a variable of
+    /// Envoy's environment, for which [`Environment`] has the placeholder `${NAME}`.
+    fn constant(name: &str, value: &str) -> Self {
+        let is_placeholder = value.starts_with("${") && value.ends_with('}');
+        let values = if is_placeholder { Vec::new() } else { vec![value.to_owned()] };
+        Self { name: name.to_owned(), values, is_constant: true, built_in: None }
+    }
+
     /// Returns the value if there is only one.
     pub fn value(&self) -> Option<&str> {
         match self.values.as_slice() {
@@ -154,7 +172,7 @@ impl Publication {
     /// # Errors
     /// Returns a message for a person if there is nothing to publish, or if a sender has no receiver: its namespace is
     /// then not known.
-    pub fn new(deployment: &Deployment) -> Result<Self, String> {
+    pub fn new(deployment: &Deployment, environment: &Environment) -> Result<Self, String> {
         let mut publication = Self::default();
         if deployment.senders.is_empty() && deployment.receivers.is_empty() {
             return Err("the files configure neither a sender nor a receiver, so nothing is published".to_owned());
@@ -165,12 +183,12 @@ impl Publication {
         for receiver in &deployment.receivers {
             publication.add_receiver(receiver);
         }
-        let mut regions = deployment.receivers.iter().map(|one| one.config.region.region().map(|one| one.as_str()));
+        let mut regions = deployment.receivers.iter().map(|receiver| region(receiver, environment));
         let first = regions.next().flatten();
         if regions.any(|other| other != first) {
             publication.notes.push("the receivers publish to different regions; give one by --region".to_owned());
         } else {
-            publication.region = first.map(str::to_owned);
+            publication.region = first;
         }
         if !deployment.gateways.is_empty() {
             let note = "a gateway publishes what its clients post, which no configuration shows";
@@ -202,18 +220,24 @@ impl Publication {
             for set in &config.sets {
                 let dimensions: Vec<_> = set.iter().filter_map(|index| config.dimensions.get(*index)).collect();
                 let is_gauge = builtin.merge_rule() == MergeRule::GaugeShares;
-                if is_gauge && !dimensions.iter().all(|dimension| dimension.source.is_known_at_start()) {
+                let is_known = dimensions.iter().all(|dimension| dimension.source.is_known_at_start());
+                // An access logger does not see requests begin.
+                if is_gauge && (!is_known || sender.attachment == Attachment::AccessLogger) {
                     continue;
                 }
                 let mut dimensions: Vec<SetDimension> = dimensions
                     .into_iter()
-                    .map(|dimension| SetDimension {
-                        name: dimension.name.to_string(),
-                        is_constant: matches!(dimension.source, DimensionSource::Constant(_)),
-                        values: match &dimension.source {
-                            DimensionSource::Constant(value) => vec![value.as_str().to_owned()],
-                            DimensionSource::Host => hosts(sender),
-                            _ => Vec::new(),
+                    .map(|dimension| match &dimension.source {
+                        DimensionSource::Constant(value) => SetDimension::constant(dimension.name.as_str(), value.as_str()),
+                        source => SetDimension {
+                            name: dimension.name.to_string(),
+                            values: match source {
+                                DimensionSource::Host => hosts(sender),
+                                DimensionSource::PathTemplate => path_templates(sender),
+                                _ => Vec::new(),
+                            },
+                            is_constant: false,
+                            built_in: BUILT_INS.into_iter().find(|name| DimensionSource::built_in(name).as_ref() == Some(source)),
                         },
                     })
                     .collect();
@@ -252,9 +276,11 @@ impl Publication {
                     PublishedName::Exact(name) => MetricNames::Exact(name.to_string()),
                     PublishedName::Matching(pattern) => MetricNames::Matching(pattern.as_str().to_owned()),
                 };
-                let dimension = |(name, value): (acpw_metric::DimensionName, Option<acpw_metric::DimensionValue>)| {
-                    let values: Vec<_> = value.iter().map(|value| value.as_str().to_owned()).collect();
-                    SetDimension { name: name.to_string(), is_constant: !values.is_empty(), values }
+                let dimension = |(name, value): (DimensionName, Option<DimensionValue>)| match value {
+                    Some(value) => SetDimension::constant(name.as_str(), value.as_str()),
+                    None => {
+                        SetDimension { name: name.to_string(), values: Vec::new(), is_constant: false, built_in: None }
+                    }
                 };
                 let from = match reader {
                     receiver::source::Reader::Ecs(_) => Source::EcsTask,
@@ -284,14 +310,13 @@ impl Publication {
         }
         for (name, unit, values) in OWN_METRICS.into_iter().filter(|_| config.self_metrics) {
             let (dimension, value) = OWN_DIMENSION;
-            let values_of = vec![value.to_owned()];
             self.add(PublishedSet {
                 namespace: config.namespace.to_string(),
                 name: MetricNames::Exact(name.to_owned()),
                 role: None,
                 unit: Some(unit),
                 resolution: StorageResolution::Standard,
-                dimensions: vec![SetDimension { name: dimension.to_owned(), values: values_of, is_constant: true }],
+                dimensions: vec![SetDimension::constant(dimension, value)],
                 values,
                 source: Source::Own,
                 interval: config.publish_interval,
@@ -350,4 +375,24 @@ fn hosts(sender: &Module<sender::SenderConfig>) -> Vec<String> {
         }
     }
     hosts
+}
+
+/// Returns the values that the dimension `path_template` can have, or nothing if paths are normalised instead.
+fn path_templates(sender: &Module<sender::SenderConfig>) -> Vec<String> {
+    let templates = sender.document.get("path_templates").and_then(|list| list.as_array());
+    let mut values: Vec<_> = templates.into_iter().flatten().filter_map(|one| Some(one.as_str()?.to_owned())).collect();
+    if !values.is_empty() {
+        values.push(OTHER.to_owned());
+    }
+    values
+}
+
+/// Returns the region of a receiver, unless it is only an example of what the environment may have.
+fn region(receiver: &Module<receiver::Config>, environment: &Environment) -> Option<String> {
+    const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let region = receiver.config.region.region()?.as_str();
+    let is_configured = receiver.document.get("cloud_watch_region").is_some_and(|key| key.is_string());
+    let is_given = VARIABLES.iter().any(|name| environment.is_given(name));
+    let is_example = VARIABLES.iter().any(|name| environment.value(name) == region);
+    (is_configured || is_given || !is_example).then(|| region.to_owned())
 }

@@ -71,6 +71,7 @@ mod tests {
             name: (*name).to_owned(),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
             is_constant: *is_constant,
+            built_in: None,
         };
         PublishedSet {
             namespace: "Envoy/Requests".to_owned(),
