@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod alarms;
+pub mod cardinality;
 pub mod check;
 pub mod cost;
 pub mod dashboard;
@@ -29,5 +30,6 @@ pub mod source_file;
 pub mod status;
 pub mod template;
 pub mod text;
+pub mod traffic;
 pub mod widget;
 pub mod yaml;

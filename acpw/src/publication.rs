@@ -382,7 +382,7 @@ fn path_templates(sender: &Module<sender::SenderConfig>) -> Vec<String> {
     let templates = sender.document.get("path_templates").and_then(|list| list.as_array());
     let mut values: Vec<_> = templates.into_iter().flatten().filter_map(|one| Some(one.as_str()?.to_owned())).collect();
     if !values.is_empty() {
-        values.push(OTHER.to_owned());
+        values.push(String::from_utf8_lossy(OTHER).into_owned());
     }
     values
 }
