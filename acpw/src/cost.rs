@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     access_log::AccessLog,
+    amount::{dollars, grouped},
     cardinality::{Assumptions, SetCount, ValueCounts, sets, total},
     deployment::{Deployment, Module},
     input::{self, Input},
@@ -437,37 +438,5 @@ impl Prediction<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Returns a number with commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && digits.len().saturating_sub(index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// Returns an amount in dollars and cents.
-fn dollars(amount: f64) -> String {
-    let cents = (amount * 100.0).round().max(0.0) as u64;
-    format!("${}.{:02}", grouped(cents / 100), cents % 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), expected);
-        }
-        assert_eq!((dollars(0.0), dollars(1_234.5), dollars(0.004)), ("$0.00".into(), "$1,234.50".into(), "$0.00".into()));
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod alarms;
+pub mod amount;
 pub mod cardinality;
 pub mod check;
 pub mod cost;
@@ -13,6 +14,7 @@ pub mod dashboard;
 pub mod deployment;
 pub mod environment;
 pub mod explain;
+pub mod figures;
 pub mod iam;
 pub mod input;
 pub mod inventory;
