@@ -6,6 +6,7 @@
 
 pub mod alarms;
 pub mod check;
+pub mod completions;
 pub mod cost;
 pub mod dashboard;
 pub mod deployment;
@@ -15,8 +16,10 @@ pub mod iam;
 pub mod inventory;
 pub mod json;
 pub mod node;
+pub mod output;
 pub mod plugin;
 pub mod schema;
+pub mod secret;
 pub mod source_file;
 pub mod status;
 pub mod text;
