@@ -124,8 +124,8 @@ pub struct Admin {
 pub struct FileServer {
     /// The listener that it is in.
     pub listener: Option<usize>,
-    /// The scope that it is in.
-    pub scope: usize,
+    /// True if its configuration names a file with credentials.
+    pub serves_credentials: bool,
 }
 
 /// A feature of Envoy that not every version has.
@@ -183,18 +183,29 @@ impl Inventory {
     /// # Errors
     /// Returns a message for each file that cannot be read, or that contains nothing that concerns ACPW.
     pub fn read(paths: &[PathBuf]) -> Result<Self, String> {
-        let mut inventory = Self::default();
-        let mut problems = Vec::new();
+        let (mut files, mut problems) = (Vec::new(), Vec::new());
         for path in paths {
             match SourceFile::read(path) {
-                Ok(file) => problems.extend(inventory.add(file)),
+                Ok(file) => files.push(file),
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() && inventory.plugins.is_empty() {
-            problems.push(format!("no module of ACPW is attached in {}", comma_separated(paths)));
+        if problems.is_empty() { Self::of_files(files) } else { Err(problems.join("\nacpw: ")) }
+    }
+
+    /// Takes what concerns ACPW out of files.
+    ///
+    /// # Errors
+    /// Returns a message for each file without it, and one if there is no module in any file.
+    pub fn of_files(files: Vec<SourceFile>) -> Result<Self, String> {
+        let mut inventory = Self::default();
+        let paths = comma_separated(&files);
+        let problems: Vec<_> = files.into_iter().filter_map(|file| inventory.add(file)).collect();
+        match (problems.is_empty(), inventory.plugins.is_empty()) {
+            (true, false) => Ok(inventory),
+            (true, true) => Err(format!("no module of ACPW is attached in {paths}")),
+            (false, _) => Err(problems.join("\nacpw: ")),
         }
-        if problems.is_empty() { Ok(inventory) } else { Err(problems.join("\nacpw: ")) }
     }
 
     /// Adds a file. Returns a message if nothing in it concerns ACPW.
@@ -211,9 +222,8 @@ impl Inventory {
             let template = document.get("AWSTemplateFormatVersion").map(|_| document);
             self.walk(document, Context { scope, listener: None, texts: 0, template });
         }
-        (self.size() == before).then(|| {
-            format!("{} attaches no module of ACPW, and has no cluster or listener; leave it out", path.display())
-        })
+        let is_empty = self.size() == before;
+        is_empty.then(|| format!("{} has no module of ACPW, no cluster and no listener; leave it out", path.display()))
     }
 
     fn size(&self) -> usize {
@@ -278,12 +288,15 @@ impl Inventory {
         }
         match name {
             "envoy.extensions.filters.http.file_server.v3.FileServerConfig" => {
-                self.file_servers.push(FileServer { listener, scope });
+                let serves_credentials = names_credentials(&body.to_json().to_string());
+                self.file_servers.push(FileServer { listener, serves_credentials });
                 self.used("envoy.filters.http.file_server", span, scope);
             }
             "envoy.extensions.filters.http.lua.v3.Lua" => {
-                if scripts(body).any(|script| script.contains("io.open")) {
-                    self.file_servers.push(FileServer { listener, scope });
+                let mut scripts = scripts(body).filter(|script| script.contains("io.open"));
+                if let Some(script) = scripts.next() {
+                    let serves_credentials = names_credentials(script);
+                    self.file_servers.push(FileServer { listener, serves_credentials });
                 }
             }
             "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" => {
@@ -377,6 +390,11 @@ fn scripts(lua: &Node) -> impl Iterator<Item = &str> {
     default.into_iter().chain(lua.string_at(&["inline_code"])).chain(by_name)
 }
 
+/// Returns true if a text names a file in which AWS's tools or Kubernetes keep credentials.
+fn names_credentials(text: &str) -> bool {
+    ["/secrets/", ".aws", "token", "credentials"].into_iter().any(|part| text.contains(part))
+}
+
 /// Returns true for a cluster: entries of `weighted_clusters`, for one, have a name too.
 fn is_cluster(node: &Node) -> bool {
     const TYPES: [&str; 5] = ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"];
@@ -402,7 +420,7 @@ fn parameter(template: &Node, name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-fn comma_separated(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+fn comma_separated(files: &[SourceFile]) -> String {
+    let paths: Vec<_> = files.iter().map(|file| file.path.display().to_string()).collect();
     paths.join(", ")
 }

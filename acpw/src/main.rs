@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use acpw::{alarms, check, cost, dashboard, explain, iam, schema, status};
-use clap::{Parser, Subcommand};
+use acpw::{alarms, check, completions, cost, dashboard, explain, iam, schema, status};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Checks configurations of ACPW before Envoy loads them, and writes dashboards, alarms and policies for them.
 #[derive(Parser)]
@@ -23,6 +23,7 @@ enum Command {
     Schema(schema::Arguments),
     Iam(iam::Arguments),
     Status(status::Arguments),
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Schema(arguments) => schema::run(&arguments, out),
         Command::Iam(arguments) => iam::run(&arguments, out),
         Command::Status(arguments) => status::run(&arguments, out),
+        Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command(), out),
     };
     result.unwrap_or_else(|message| {
         eprintln!("acpw: {message}");

@@ -134,6 +134,7 @@ impl<'t> Builder<'t> {
     /// Finds the bytes that each character of a scalar's value comes from.
     fn scalar(&self, value: &str, style: ScalarStyle, bytes: Range<usize>) -> Text {
         let mut source = Source { text: self.text.as_str(), at: bytes.start };
+        source.skip_properties();
         match style {
             ScalarStyle::Literal | ScalarStyle::Folded => source.skip_header(),
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => source.skip('\'', '"'),
@@ -159,6 +160,14 @@ impl Source<'_> {
         self.at = self.at.saturating_add(bytes);
     }
 
+    /// Skips a tag and an anchor.
+    fn skip_properties(&mut self) {
+        while self.rest().starts_with(['!', '&']) {
+            let rest = self.rest().trim_start_matches(|letter: char| !letter.is_whitespace()).trim_start();
+            self.advance(self.rest().len().saturating_sub(rest.len()));
+        }
+    }
+
     /// Skips the `|` or `>` of a block with its indicators and comment, if the position is before it.
     fn skip_header(&mut self) {
         if self.rest().starts_with(['|', '>']) {
@@ -178,7 +187,7 @@ impl Source<'_> {
         if style == ScalarStyle::DoubleQuoted && !self.rest().starts_with(character) {
             // A line break within quotes stands for a space, and a backslash before it for nothing.
             while let Some(after) = self.rest().strip_prefix('\\').filter(|after| after.starts_with(['\r', '\n'])) {
-                let skipped = self.rest().len() - after.trim_start().len();
+                let skipped = self.rest().len().saturating_sub(after.trim_start().len());
                 self.advance(skipped);
             }
         }
@@ -202,7 +211,7 @@ impl Source<'_> {
             return at;
         }
         // Indentation and folded line breaks are not part of the value.
-        let skipped = self.rest().len() - self.rest().trim_start().len();
+        let skipped = self.rest().len().saturating_sub(self.rest().trim_start().len());
         self.advance(skipped);
         let at = self.at;
         let is_doubled = style == ScalarStyle::SingleQuoted && self.rest().starts_with("''");
@@ -272,6 +281,12 @@ mod tests {
                 assert_eq!(scalar.as_str(), Some(value));
             }
             assert_eq!(original(file, scalar, part), part, "{key}");
+        }
+        let tagged = "key: !Sub &x |\n  one two\nquoted: !Sub 'one two'\n";
+        let node_with_tags = &parse(&Text::of_file(tagged)).unwrap()[0];
+        for key in ["key", "quoted"] {
+            let scalar = node_with_tags.get(key).unwrap();
+            assert_eq!((scalar.tag.as_str(), original(tagged, scalar, "two")), ("Sub", "two"));
         }
         let double = node.get("double").unwrap();
         assert_eq!(double.as_str(), Some("a\néb\"c d"));
