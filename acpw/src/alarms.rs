@@ -263,7 +263,7 @@ fn p99(set: &PublishedSet, thresholds: &Thresholds) -> Alarm {
 /// Returns an alarm on a series of requests without data.
 fn no_requests(set: &PublishedSet, thresholds: &Thresholds) -> Alarm {
     let cause = match set.has_zeros {
-        true => "Nothing is published: quiet series would have zeros.",
+        true => "Nothing is published, or no request arrived for longer than publish_zeros.",
         false => "No request arrives, or nothing is published.",
     };
     missing(set, "NoData", cause.to_owned(), thresholds)

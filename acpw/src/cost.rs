@@ -281,7 +281,7 @@ fn default_host(sender: &Module<sender::SenderConfig>) -> String {
 fn log_notes(log: &AccessLog, replays: &[Replay]) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some((line, text)) = &log.first_unreadable {
-        notes.push(format!("{} lines of the log cannot be read; the first is line {line}: {text}", log.unreadable));
+        notes.push(format!("lines of the log that cannot be read: {}; the first is line {line}: {text}", log.unreadable));
     }
     let unlogged: std::collections::BTreeSet<_> = replays.iter().flat_map(|replay| &replay.unlogged).collect();
     for name in unlogged {
@@ -378,7 +378,8 @@ impl Prediction<'_> {
             let dimensions = if set.dimensions.is_empty() { "no dimensions".to_owned() } else { set.dimensions.join(", ") };
             let SetLine { source, namespace, combinations, series, .. } = set;
             let (number, count) = (grouped(*series), grouped(*combinations));
-            writeln!(out, "{number:>12}  {source}: {namespace}, by {dimensions}: {count} combinations")?;
+            let combination = if *combinations == 1 { "combination" } else { "combinations" };
+            writeln!(out, "{number:>12}  {source}: {namespace}, by {dimensions}: {count} {combination}")?;
             for metric in &set.metrics {
                 writeln!(out, "{:>12}    {}", grouped(metric.series), metric.name)?;
             }

@@ -49,6 +49,11 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
         }
     };
     let body = body(&publication, &region);
+    if body.get("widgets").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        input::write_notes(&publication.notes);
+        eprintln!("acpw: no dashboard can be written, because this configuration alone publishes nothing");
+        return Ok(ExitCode::from(1));
+    }
     let document = match arguments.format {
         Format::Cloudwatch => body,
         format => template::document(format, &[Resource::dashboard(&name, &body)?]),

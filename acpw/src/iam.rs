@@ -77,7 +77,11 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
             false => input::write_json(&policy, out),
         };
     }
-    let (mut policies, notes) = policies(&deployment, &arguments.input.environment())?;
+    let (mut policies, mut notes) = policies(&deployment, &arguments.input.environment())?;
+    let is_several = policies.iter().any(|one| policies.first().is_some_and(|first| first.policy != one.policy));
+    if is_several && arguments.identity.is_none() {
+        notes.push("the output has a policy for each identity; --identity prints one".to_owned());
+    }
     if let Some(identity) = &arguments.identity {
         let is_wanted = |one: &IdentityPolicy| match identity.as_str() {
             SOURCE => !one.identity.starts_with("arn:"),
@@ -93,7 +97,9 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
     }
     input::write_notes(&notes);
     match policies.as_slice() {
-        [only] => input::write_json(&only.policy, out),
+        [first, others @ ..] if others.iter().all(|other| other.policy == first.policy) => {
+            input::write_json(&first.policy, out)
+        }
         several => input::write_json(&several, out),
     }
 }
@@ -113,10 +119,6 @@ fn policies(deployment: &Deployment, environment: &Environment) -> Result<(Vec<I
                 notes.push("Envoy signs the requests, so the policy belongs to the identity that Envoy finds".to_owned());
             }
         }
-    }
-    if policies.len() > 1 {
-        let note = "the output has a policy for each identity; --identity prints one";
-        notes.push(note.to_owned());
     }
     Ok((policies, notes))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     deployment::{Deployment, FileArguments},
     environment::Environment,
+    output,
     publication::Publication,
 };
 
@@ -73,8 +74,7 @@ pub fn write_notes(notes: &[String]) {
 /// # Errors
 /// Returns a message if the output cannot be written.
 pub fn write_json(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<ExitCode, String> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| format!("the output cannot be written: {error}"))?;
-    write_text(&format!("{text}\n"), out)
+    output::write_json(value, out).map(|()| ExitCode::SUCCESS)
 }
 
 /// Writes a text.
@@ -82,6 +82,5 @@ pub fn write_json(value: &impl serde::Serialize, out: &mut dyn Write) -> Result<
 /// # Errors
 /// Returns a message if the output cannot be written.
 pub fn write_text(text: &str, out: &mut dyn Write) -> Result<ExitCode, String> {
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map(|()| ExitCode::SUCCESS).map_err(|error| format!("the output cannot be written: {error}"))
+    output::write_text(text, out).map(|()| ExitCode::SUCCESS)
 }

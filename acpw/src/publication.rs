@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_metric::{DimensionName, DimensionValue, MergeRule, REQUEST_METRICS, StorageResolution, Unit};
+use acpw_metric::{DimensionName, DimensionValue, Entity, MergeRule, REQUEST_METRICS, StorageResolution, Unit};
 use receiver::source::published_metric::{PublishedName, ValueKind};
 use sender::{
     builtin_metric::BuiltinMetric,
@@ -66,6 +66,8 @@ pub struct PublishedSet {
     pub buffer_limit: usize,
     /// True if quiet series are published as zero.
     pub has_zeros: bool,
+    /// The entity, whose data is sent in calls of its own.
+    pub entity: Option<Entity>,
 }
 
 /// The names of a metric.
@@ -262,6 +264,7 @@ impl Publication {
                     interval: receiver.publish_interval,
                     buffer_limit: receiver.buffer_limit,
                     has_zeros: config.origin.zero_minutes > 0 && metric.unit == Unit::COUNT && !is_gauge,
+                    entity: config.origin.entity.clone(),
                 };
                 self.add(set);
             }
@@ -305,6 +308,7 @@ impl Publication {
                     },
                     buffer_limit: config.buffer_limit,
                     has_zeros: false,
+                    entity: None,
                 });
             }
         }
@@ -322,6 +326,7 @@ impl Publication {
                 interval: config.publish_interval,
                 buffer_limit: config.buffer_limit,
                 has_zeros: false,
+                entity: None,
             });
         }
     }

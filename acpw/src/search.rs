@@ -19,8 +19,8 @@ pub fn expression(set: &PublishedSet, statistic: &str, period: u64) -> String {
     for dimension in set.dimensions.iter().filter(|dimension| dimension.is_constant) {
         terms.extend(dimension.value().map(|value| format!("{}={}", quoted_name(&dimension.name), quoted(value))));
     }
-    let terms = terms.join(" ");
-    format!("SEARCH('{{{}}} {}', '{statistic}', {period})", schema.join(","), terms.trim_end())
+    let query = format!("{{{}}} {}", schema.join(","), terms.join(" "));
+    format!("SEARCH('{}', '{statistic}', {period})", query.trim_end())
 }
 
 /// Returns an expression that finds the ten series of a set with the highest values by `order` (`SUM`, `AVG` or `MAX`).
@@ -85,6 +85,7 @@ mod tests {
             interval: Duration::from_secs(60),
             buffer_limit: 1,
             has_zeros: false,
+            entity: None,
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     amount::{bytes, dollars, duration, grouped},
     figures::Figures,
-    input,
+    input, output,
 };
 
 /// Show what a running Envoy published, holds and dropped
@@ -56,7 +56,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, String> {
     let endpoint = Endpoint::new(&arguments.url)?;
     let is_terminal = std::io::stdout().is_terminal();
-    let style = Style { has_colour: is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) };
+    let style = Style { has_colour: output::has_colour() };
     let mut before: Option<(Instant, Figures)> = None;
     let mut readings = 0u64;
     loop {

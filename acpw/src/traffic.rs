@@ -1,7 +1,7 @@
 //! The requests to CloudWatch that follow from series and traffic.
 
 use acpw_metric::{
-    DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace, StorageResolution,
+    DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, Namespace, StorageResolution,
     Timestamp, Unit,
     quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES},
 };
@@ -40,7 +40,7 @@ pub struct Traffic {
 /// `share` the share of the series of requests that a bound leaves.
 pub fn of(sets: &[SetCount], rate: f64, envoys: u64, share: f64) -> Traffic {
     let mut traffic = Traffic::default();
-    let mut lanes: Vec<(&str, f64, f64, f64)> = Vec::new();
+    let mut lanes: Vec<Lane<'_>> = Vec::new();
     for set in sets {
         for (index, metric) in set.metrics.iter().enumerate() {
             let is_request = metric.source == Source::Requests;
@@ -62,14 +62,14 @@ pub fn of(sets: &[SetCount], rate: f64, envoys: u64, share: f64) -> Traffic {
             traffic.data += data_a_month * envoys as f64;
             traffic.bytes += data_a_month * envoys as f64 * bytes;
             traffic.otlp_bytes += data_a_month * envoys as f64 * otlp_bytes;
-            let is_lane = |lane: &&mut (&str, f64, f64, f64)| lane.0 == metric.namespace && lane.1 == intervals;
-            match lanes.iter_mut().find(is_lane) {
-                Some(lane) => (lane.2, lane.3) = (lane.2 + data, lane.3 + data * bytes),
-                None => lanes.push((&metric.namespace, intervals, data, data * bytes)),
+            let lane = Lane { namespace: &metric.namespace, entity: metric.entity.as_ref(), intervals, data, bytes: data * bytes };
+            match lanes.iter_mut().find(|known| known.shares_calls_with(&lane)) {
+                Some(known) => (known.data, known.bytes) = (known.data + lane.data, known.bytes + lane.bytes),
+                None => lanes.push(lane),
             }
         }
     }
-    for (_, intervals, data, bytes) in lanes {
+    for Lane { intervals, data, bytes, .. } in lanes {
         let by_count = (data / MAX_DATA_PER_REQUEST as f64).ceil();
         let by_size = (bytes / MAX_REQUEST_BYTES as f64).ceil();
         // An interval without any data has no call.
@@ -77,6 +77,24 @@ pub fn of(sets: &[SetCount], rate: f64, envoys: u64, share: f64) -> Traffic {
         traffic.calls = traffic.calls.saturating_add((calls * intervals * envoys as f64).round() as u64);
     }
     traffic
+}
+
+/// Data that is sent together.
+struct Lane<'a> {
+    namespace: &'a str,
+    entity: Option<&'a Entity>,
+    /// Intervals in a month.
+    intervals: f64,
+    /// Data in an interval.
+    data: f64,
+    /// Bytes in an interval.
+    bytes: f64,
+}
+
+impl Lane<'_> {
+    fn shares_calls_with(&self, other: &Self) -> bool {
+        self.namespace == other.namespace && self.entity == other.entity && self.intervals == other.intervals
+    }
 }
 
 /// Returns the bytes of a datum with this many samples, as PutMetricData and as an OTLP data point.
