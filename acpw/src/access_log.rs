@@ -61,7 +61,9 @@ impl AccessLog {
             }
             match LoggedRequest::parse(line) {
                 Some(request) => {
-                    log.fields.extend(request.fields.keys().filter(|name| !log.fields.contains(*name)).cloned().collect::<Vec<_>>());
+                    log.fields.extend(
+                        request.fields.keys().filter(|name| !log.fields.contains(*name)).cloned().collect::<Vec<_>>(),
+                    );
                     log.requests.push(request);
                 }
                 None => {
@@ -223,9 +225,11 @@ mod tests {
 
     #[test]
     fn paths_and_urls_are_read() {
-        let log = AccessLog::parse("# paths\n/a\nPOST /b?c\nhttps://example.org/d\nhttp://example.org\nnot a path\n/x y\n");
-        let requests: Vec<_> =
-            (0..4).map(|index| (get(&log, index, ":authority"), get(&log, index, ":method"), get(&log, index, ":path"))).collect();
+        let log =
+            AccessLog::parse("# paths\n/a\nPOST /b?c\nhttps://example.org/d\nhttp://example.org\nnot a path\n/x y\n");
+        let requests: Vec<_> = (0..4)
+            .map(|index| (get(&log, index, ":authority"), get(&log, index, ":method"), get(&log, index, ":path")))
+            .collect();
         let expected = [
             (None, None, Some("/a")),
             (None, Some("POST"), Some("/b?c")),

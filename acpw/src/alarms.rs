@@ -132,10 +132,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
 }
 
 /// Returns the alarms and policies for a publication, and remarks about what has none.
-fn resources(
-    publication: &mut Publication,
-    arguments: &Arguments,
-) -> Result<(Vec<Resource>, Vec<String>), String> {
+fn resources(publication: &mut Publication, arguments: &Arguments) -> Result<(Vec<Resource>, Vec<String>), String> {
     let unused = publication.set_values(&arguments.dimension);
     if let Some(name) = unused.first() {
         return Err(format!("--dimension {name}=…: no metric has a dimension {name} whose value is not known"));
@@ -305,8 +302,10 @@ fn dropped(set: &PublishedSet, thresholds: &Thresholds) -> Alarm {
 
 fn held(set: &PublishedSet, thresholds: &Thresholds) -> Alarm {
     let threshold = (set.buffer_limit as f64 * thresholds.held / 100.0).floor();
-    let description =
-        format!("An Envoy holds {} of buffer_limit_bytes or more, because nothing is published.", percent(thresholds.held));
+    let description = format!(
+        "An Envoy holds {} of buffer_limit_bytes or more, because nothing is published.",
+        percent(thresholds.held)
+    );
     Alarm { statistic: "Maximum", threshold, ..alarm(set, "Held", description) }
 }
 

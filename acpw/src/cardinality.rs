@@ -158,7 +158,8 @@ impl SetCount {
 
     /// Returns the number of series of requests beyond a bound that count under `__other__`.
     pub fn overflow_series(&self) -> u64 {
-        let is_bounded = self.first.source == Source::Requests && self.first.dimensions.iter().any(|one| !one.is_constant);
+        let is_bounded =
+            self.first.source == Source::Requests && self.first.dimensions.iter().any(|one| !one.is_constant);
         if is_bounded { self.metrics.len() as u64 } else { 0 }
     }
 

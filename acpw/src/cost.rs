@@ -281,11 +281,16 @@ fn default_host(sender: &Module<sender::SenderConfig>) -> String {
 fn log_notes(log: &AccessLog, replays: &[Replay]) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some((line, text)) = &log.first_unreadable {
-        notes.push(format!("lines of the log that cannot be read: {}; the first is line {line}: {text}", log.unreadable));
+        notes.push(format!(
+            "lines of the log that cannot be read: {}; the first is line {line}: {text}",
+            log.unreadable
+        ));
     }
     let unlogged: std::collections::BTreeSet<_> = replays.iter().flat_map(|replay| &replay.unlogged).collect();
     for name in unlogged {
-        notes.push(format!("the log does not have {name}, which is counted as one value; --values NAME=N multiplies it"));
+        notes.push(format!(
+            "the log does not have {name}, which is counted as one value; --values NAME=N multiplies it"
+        ));
     }
     if !log.fields.contains(":authority") {
         notes.push("the log has no hosts; one host of match_hosts is assumed".to_owned());
@@ -375,7 +380,8 @@ impl Prediction<'_> {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "series a month, by dimension set")?;
         for set in &self.sets {
-            let dimensions = if set.dimensions.is_empty() { "no dimensions".to_owned() } else { set.dimensions.join(", ") };
+            let dimensions =
+                if set.dimensions.is_empty() { "no dimensions".to_owned() } else { set.dimensions.join(", ") };
             let SetLine { source, namespace, combinations, series, .. } = set;
             let (number, count) = (grouped(*series), grouped(*combinations));
             let combination = if *combinations == 1 { "combination" } else { "combinations" };
@@ -392,7 +398,10 @@ impl Prediction<'_> {
         writeln!(out, "{:>12}  series, {}", grouped(self.series), dollars(series))?;
         if self.unbounded_series > self.series {
             let all = grouped(self.unbounded_series);
-            writeln!(out, "              (of {all}; the rest counts under __other__ because of the receiver's max_series)")?;
+            writeln!(
+                out,
+                "              (of {all}; the rest counts under __other__ because of the receiver's max_series)"
+            )?;
         }
         writeln!(out, "{:>12}  PutMetricData calls, {}", grouped(self.calls_per_month), dollars(calls))?;
         writeln!(out, "{:>12}  in total", dollars(total))?;
@@ -403,12 +412,17 @@ impl Prediction<'_> {
                 writeln!(out, "{:>12}  {}", dollars(one.dollars), one.name)?;
             }
         }
-        writeln!(out, "\nas OTLP to CloudWatch: about {:.3} GB of data points a month, {}", self.otlp.gigabytes_per_month, {
-            match self.otlp.dollars_per_month {
-                Some(price) => dollars(price),
-                None => "whose price is not known here; give it by --otlp-price".to_owned(),
+        writeln!(
+            out,
+            "\nas OTLP to CloudWatch: about {:.3} GB of data points a month, {}",
+            self.otlp.gigabytes_per_month,
+            {
+                match self.otlp.dollars_per_month {
+                    Some(price) => dollars(price),
+                    None => "whose price is not known here; give it by --otlp-price".to_owned(),
+                }
             }
-        })?;
+        )?;
         writeln!(out, "prices: list prices of {} in {}", self.prices.date, self.prices.region)?;
         if let Some(log) = &self.access_log {
             writeln!(out, "access log: {} requests, {} of them to hosts that are measured", log.requests, log.matched)?;

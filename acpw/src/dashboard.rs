@@ -43,9 +43,11 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<ExitCode, Strin
         (None, Format::Cloudformation) => template::CLOUDFORMATION_REGION.to_owned(),
         (None, Format::Terraform) => template::TERRAFORM_REGION.to_owned(),
         (None, Format::Cloudwatch) => {
-            return Err("the configuration names no region, because the environment decides it where Envoy runs; give \
+            return Err(
+                "the configuration names no region, because the environment decides it where Envoy runs; give \
                         it by --region"
-                .to_owned());
+                    .to_owned(),
+            );
         }
     };
     let body = body(&publication, &region);
@@ -107,9 +109,8 @@ impl Page<'_> {
         for group in &groups {
             let Some(first) = group.first() else { continue };
             let unknown = first.unknown_dimensions();
-            let same_namespace = |other: &&Vec<&PublishedSet>| {
-                other.first().is_some_and(|other| other.namespace == first.namespace)
-            };
+            let same_namespace =
+                |other: &&Vec<&PublishedSet>| other.first().is_some_and(|other| other.namespace == first.namespace);
             let others = groups.iter().filter(same_namespace).filter_map(|other| other.first());
             let fewest = others.map(|other| other.unknown_dimensions()).min().unwrap_or(0);
             self.grid.heading(&format!("Requests: {} · {}", first.namespace, first.describe_dimensions()));

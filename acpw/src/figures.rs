@@ -110,7 +110,9 @@ impl Figures {
     pub fn of_admin(body: &str) -> Result<Self, String> {
         let mut figures = Self { endpoint: "admin", ..Self::default() };
         for line in body.lines() {
-            let Some((name, value)) = line.strip_prefix(PREFIX).and_then(|line| line.split_once(": ")) else { continue };
+            let Some((name, value)) = line.strip_prefix(PREFIX).and_then(|line| line.split_once(": ")) else {
+                continue;
+            };
             if let Ok(value) = value.trim().parse() {
                 figures.counters.insert(name.to_owned(), value);
             }
@@ -185,7 +187,10 @@ mod tests {
         for (body, start) in [
             ("<html>", "it is not JSON"),
             ("{}", "it has no \"state\""),
-            (r#"{"state": "ready", "receiver": {"state_version": 0}}"#, "its receiver's status is that of another release"),
+            (
+                r#"{"state": "ready", "receiver": {"state_version": 0}}"#,
+                "its receiver's status is that of another release",
+            ),
         ] {
             let error = Figures::of_gateway(body.as_bytes()).unwrap_err();
             assert!(error.starts_with(start), "{error}");

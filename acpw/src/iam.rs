@@ -116,7 +116,9 @@ fn policies(deployment: &Deployment, environment: &Environment) -> Result<(Vec<I
         for provider in &receiver.config.credentials {
             add_provider(provider, publish(&namespaces), &mut policies);
             if matches!(provider, Provider::Envoy) {
-                notes.push("Envoy signs the requests, so the policy belongs to the identity that Envoy finds".to_owned());
+                notes.push(
+                    "Envoy signs the requests, so the policy belongs to the identity that Envoy finds".to_owned(),
+                );
             }
         }
     }
@@ -194,7 +196,8 @@ fn assume(role: &str) -> Statement {
 /// Returns a trust policy.
 fn trust_policy(trust: Trust, arguments: &Arguments) -> Result<Policy, String> {
     let account = arguments.account.as_deref();
-    if let Some(account) = account.filter(|account| account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit())) {
+    if let Some(account) = account.filter(|account| account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()))
+    {
         return Err(format!("--account must be 12 digits, got \"{}\"", account.escape_default()));
     }
     let service_account = arguments.service_account.as_deref().map(service_account).transpose()?;

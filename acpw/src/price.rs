@@ -68,7 +68,9 @@ impl Prices {
             return Err(format!("{}: a price must be a number that is not negative", path.display()));
         }
         match prices.series.split_last() {
-            Some((last, others)) if last.count.is_none() && others.iter().all(|tier| tier.count.is_some()) => Ok(prices),
+            Some((last, others)) if last.count.is_none() && others.iter().all(|tier| tier.count.is_some()) => {
+                Ok(prices)
+            }
             _ => Err(format!("{}: series: the last entry, and no other, must have \"count\": null", path.display())),
         }
     }

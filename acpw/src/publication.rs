@@ -230,7 +230,9 @@ impl Publication {
                 let mut dimensions: Vec<SetDimension> = dimensions
                     .into_iter()
                     .map(|dimension| match &dimension.source {
-                        DimensionSource::Constant(value) => SetDimension::constant(dimension.name.as_str(), value.as_str()),
+                        DimensionSource::Constant(value) => {
+                            SetDimension::constant(dimension.name.as_str(), value.as_str())
+                        }
                         source => SetDimension {
                             name: dimension.name.to_string(),
                             values: match source {
@@ -239,7 +241,9 @@ impl Publication {
                                 _ => Vec::new(),
                             },
                             is_constant: false,
-                            built_in: BUILT_INS.into_iter().find(|name| DimensionSource::built_in(name).as_ref() == Some(source)),
+                            built_in: BUILT_INS
+                                .into_iter()
+                                .find(|name| DimensionSource::built_in(name).as_ref() == Some(source)),
                         },
                     })
                     .collect();

@@ -96,7 +96,13 @@ pub fn resources(
                 },
             });
             let key = "TargetTrackingScalingPolicyConfiguration";
-            resources.push(target.policy("CpuTarget", named("-cpu-target"), "TargetTrackingScaling", key, configuration));
+            resources.push(target.policy(
+                "CpuTarget",
+                named("-cpu-target"),
+                "TargetTrackingScaling",
+                key,
+                configuration,
+            ));
         }
         Scaling::Step => {
             let high = number(capacity.cpu_high);
@@ -132,7 +138,8 @@ pub fn resources(
                 Format::Cloudformation | Format::Terraform => vec![reference(policy)],
             };
             if format == Format::Cloudwatch {
-                let note = "PutScalingPolicy returns a PolicyARN; put it into AlarmActions of the alarm of the same name";
+                let note =
+                    "PutScalingPolicy returns a PolicyARN; put it into AlarmActions of the alarm of the same name";
                 notes.push(note.to_owned());
             }
             let alarm = |id: &str, name: &str, policy: &str| Alarm {

@@ -245,7 +245,8 @@ fn write(out: &mut String, figures: &Figures, before: Option<(Duration, &Figures
     }
     match &figures.receiver {
         Some(details) => {
-            let left = details.credentials_expire.zip(figures.time).map(|(expire, now)| (expire, expire.checked_sub(now)));
+            let left =
+                details.credentials_expire.zip(figures.time).map(|(expire, now)| (expire, expire.checked_sub(now)));
             let expiry = match left {
                 Some((_, Some(left))) => format!(", expire in {}", duration(left / 1_000)),
                 Some((_, None)) => style.bad(", expired"),

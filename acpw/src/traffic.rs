@@ -1,8 +1,8 @@
 //! The requests to CloudWatch that follow from series and traffic.
 
 use acpw_metric::{
-    DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, Namespace, StorageResolution,
-    Timestamp, Unit,
+    DataKind, DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, Namespace,
+    StorageResolution, Timestamp, Unit,
     quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES},
 };
 use receiver::{Batch, datum::MetricDatum, lane_key::LaneKey, source::published_metric::ValueKind};
@@ -62,7 +62,13 @@ pub fn of(sets: &[SetCount], rate: f64, envoys: u64, share: f64) -> Traffic {
             traffic.data += data_a_month * envoys as f64;
             traffic.bytes += data_a_month * envoys as f64 * bytes;
             traffic.otlp_bytes += data_a_month * envoys as f64 * otlp_bytes;
-            let lane = Lane { namespace: &metric.namespace, entity: metric.entity.as_ref(), intervals, data, bytes: data * bytes };
+            let lane = Lane {
+                namespace: &metric.namespace,
+                entity: metric.entity.as_ref(),
+                intervals,
+                data,
+                bytes: data * bytes,
+            };
             match lanes.iter_mut().find(|known| known.shares_calls_with(&lane)) {
                 Some(known) => (known.data, known.bytes) = (known.data + lane.data, known.bytes + lane.bytes),
                 None => lanes.push(lane),
@@ -122,7 +128,8 @@ fn sizes(metric: &PublishedSet, samples: f64) -> (f64, f64) {
     };
     let name = metric.name.as_str();
     let otlp = (name.len() + labels + 8 * metric.dimensions.len() + 4 + 2 * 9) as f64 + point;
-    let (Ok(name), Ok(namespace)) = (MetricName::new(&name.replace('*', "x")), Namespace::new(&metric.namespace)) else {
+    let (Ok(name), Ok(namespace)) = (MetricName::new(&name.replace('*', "x")), Namespace::new(&metric.namespace))
+    else {
         return (0.0, otlp);
     };
     let unit = metric.unit.unwrap_or(Unit::NONE);

@@ -48,7 +48,8 @@ fn driver(deployment: &Deployment) -> Driver {
     let keys = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
     keys.iter().for_each(|key| _ = document.as_object_mut().unwrap().remove(*key));
     document["credentials"] = json!({ "provider": "static", "access_key_id": "AKID", "secret_access_key": "secret" });
-    let environment = |name: &str| (name == "ECS_CONTAINER_METADATA_URI_V4").then(|| "http://169.254.170.2/v4/x".to_owned());
+    let environment =
+        |name: &str| (name == "ECS_CONTAINER_METADATA_URI_V4").then(|| "http://169.254.170.2/v4/x".to_owned());
     Driver::new(receiver::Config::from_json(document.to_string().as_bytes(), environment).unwrap(), 1)
 }
 
@@ -139,8 +140,14 @@ fn ecs_stats(second: u64) -> Value {
 fn envoy_stats(path: &str, second: u64) -> String {
     let names = |kind: &str| {
         let of_groups = GROUPS.iter().flat_map(|group| group.metrics.iter().map(move |metric| (group, metric)));
-        let names = of_groups.filter(|(_, metric)| metric.0.name() == kind).map(|(group, metric)| group.names(metric).0);
-        let values = [("{Cluster}", "shop"), ("{StatPrefix}", "main"), ("{VirtualHost*}", "all"), ("{VirtualCluster*}", "other")];
+        let names =
+            of_groups.filter(|(_, metric)| metric.0.name() == kind).map(|(group, metric)| group.names(metric).0);
+        let values = [
+            ("{Cluster}", "shop"),
+            ("{StatPrefix}", "main"),
+            ("{VirtualHost*}", "all"),
+            ("{VirtualCluster*}", "other"),
+        ];
         let names = names.map(|name| values.iter().fold(name, |name, (from, to)| name.replace(from, to)));
         names.collect::<Vec<String>>()
     };
@@ -171,7 +178,11 @@ fn envoy_stats(path: &str, second: u64) -> String {
 /// Publishes for some minutes. Returns the series that CloudWatch was sent, with their units.
 fn publish(deployment: &Deployment) -> BTreeMap<Series, String> {
     let mut driver = driver(deployment);
-    let now = |second: u64| Now { wall: Timestamp::from_secs(START + second), steady: Duration::from_secs(second), ..Now::default() };
+    let now = |second: u64| Now {
+        wall: Timestamp::from_secs(START + second),
+        steady: Duration::from_secs(second),
+        ..Now::default()
+    };
     let mut senders: Vec<_> = deployment.senders.iter().map(|one| Sender::new(one.config.clone(), now(0))).collect();
     let mut series = BTreeMap::new();
     for second in 1..SECONDS {
@@ -212,7 +223,8 @@ fn add_series(body: &[u8], headers: &[(&str, String)], series: &mut BTreeMap<Ser
     let data = of_entities.chain([&document["MetricData"]]).filter_map(Value::as_array).flatten();
     for datum in data {
         let dimensions = datum["Dimensions"].as_array().into_iter().flatten();
-        let dimensions = dimensions.map(|one| (one["Name"].as_str().unwrap().to_owned(), one["Value"].as_str().unwrap().to_owned()));
+        let dimensions =
+            dimensions.map(|one| (one["Name"].as_str().unwrap().to_owned(), one["Value"].as_str().unwrap().to_owned()));
         let name = datum["MetricName"].as_str().unwrap().to_owned();
         let key = (document["Namespace"].as_str().unwrap().to_owned(), name, dimensions.collect());
         series.insert(key, datum["Unit"].as_str().unwrap_or("None").to_owned());
@@ -248,7 +260,9 @@ fn a_configuration_tells_the_metrics_dimensions_and_units_that_are_published() {
                     MetricNames::Exact(exact) => exact == name,
                     MetricNames::Matching(pattern) => NamePattern::new(pattern).matches(name),
                 };
-                is_name && set.namespace == *namespace && set.dimensions.iter().map(|one| &one.name).eq(dimensions.keys())
+                is_name
+                    && set.namespace == *namespace
+                    && set.dimensions.iter().map(|one| &one.name).eq(dimensions.keys())
             });
             assert!(is_published, "{path}: {set:?} was not published, but {:#?}", published.keys());
         }
