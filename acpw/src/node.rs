@@ -137,7 +137,8 @@ pub struct Found<'n> {
     pub is_whole: bool,
 }
 
-fn is_camel_case_of(name: &str, key: &str) -> bool {
+/// Returns true if a name is a key in lower camel case, as protobuf's JSON has it.
+pub(crate) fn is_camel_case_of(name: &str, key: &str) -> bool {
     let mut name = name.chars();
     let mut words = key.split('_').enumerate();
     let matches = words.all(|(index, word)| {

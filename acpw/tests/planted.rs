@@ -53,6 +53,16 @@ const KUBERNETES: &[&str] = &["deploy/kubernetes/base/gateway/envoy.yaml"];
 const CLOUD_FORMATION: &[&str] = &["deploy/ecs/cloudformation.yaml"];
 
 const MISTAKES: &[Mistake] = &[
+    mistake(
+        "misspelt_key_of_envoy",
+        DEMO,
+        (
+            "                vm_config:\n                  vm_id: sender\n",
+            "                vm_config:\n                  vmid: sender\n",
+        ),
+        "unknown-field",
+        "vmid",
+    ),
     mistake("misspelt_key", DEMO, ("\"match_hosts\"", "\"match_host\""), "invalid-configuration", "\"match_host\""),
     mistake("trailing_comma", DEMO, ("[\"example.com\"]", "[\"example.com\"],"), "invalid-configuration", "}"),
     mistake("not_a_region", DEMO, ("\"us-east-1\"", "\"us-east\""), "invalid-configuration", "\"us-east\""),

@@ -49,6 +49,8 @@ rules! {
     INVALID_CONFIGURATION = "invalid-configuration", Error, "docs/configuration.md#how-configurations-are-read";
     /// An entry of a configuration changes nothing.
     NO_EFFECT = "no-effect", Warning, "docs/configuration.md#sender";
+    /// Envoy does not know a key of a module's attachment.
+    UNKNOWN_FIELD = "unknown-field", Error, "docs/deployment.md#attaching-the-sender";
     /// A module is attached where it does not work.
     MISPLACED_MODULE = "misplaced-module", Error, "docs/deployment.md#attaching-the-sender";
     /// A bootstrap extension runs on every worker.

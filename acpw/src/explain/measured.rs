@@ -1,0 +1,119 @@
+//! The series in which a sender counts a request.
+
+use std::time::Duration;
+
+use acpw_metric::{MergeRule, Now, Record, Timestamp};
+use sender::{HeaderPhase, Sender, SenderConfig};
+use serde_json::{Value, json};
+
+use super::request::RequestArguments;
+use crate::plugin::Attachment;
+
+/// The time at which the example request ends: 2026-01-01T00:00:30Z. The same output each time can be compared.
+pub(super) const END: u64 = 1_767_225_630_000;
+
+/// What a sender makes of a request.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// False if the host of the request does not match.
+    pub(super) is_observed: bool,
+    /// The series, each in the order of the record.
+    pub(super) series: Vec<Series>,
+    /// The dimension sets that do not count the request, each with the dimensions that have no value.
+    pub(super) skipped: Vec<Vec<String>>,
+    /// The records that the sender hands over.
+    pub(super) records: Vec<Vec<u8>>,
+}
+
+/// A series, and what the request contributes to it.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) metric: String,
+    pub(super) unit: &'static str,
+    pub(super) dimensions: Vec<(String, String)>,
+    /// The value; for requests in progress the mean over the second.
+    pub(super) value: f64,
+    pub(super) is_gauge: bool,
+}
+
+impl Series {
+    /// Returns it as JSON.
+    pub(super) fn json(&self) -> Value {
+        let dimensions: serde_json::Map<String, Value> =
+            self.dimensions.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+        json!({ "metric": self.metric, "unit": self.unit, "dimensions": dimensions, "value": self.value })
+    }
+}
+
+/// Sends a request through a new sender.
+pub(super) fn measure(config: &SenderConfig, attachment: Attachment, request: &RequestArguments) -> Measured {
+    let end = Timestamp::from_millis(END);
+    let start = end.shifted(-(request.duration_ms() as i64));
+    let mut sender = Sender::new(config.clone(), now(start));
+    let is_filter = attachment == Attachment::HttpFilter;
+    let phase = if is_filter { HeaderPhase::Arrival } else { HeaderPhase::End };
+    let mut measured = Measured { is_observed: false, series: Vec::new(), skipped: Vec::new(), records: Vec::new() };
+    // Envoy shows an access logger no stream's start, so it cannot count requests in progress.
+    if !is_filter {
+        sender.stop_tracking_in_flight();
+    }
+    let Some(mut pending) = sender.start_request(|name| request.header(name), phase) else { return measured };
+    measured.is_observed = true;
+    if is_filter && sender.tracks_in_flight() {
+        sender.track_in_flight(&mut pending, start);
+        sender.untrack_in_flight(&pending, end);
+    }
+    let attributes = request.attributes(config);
+    sender.end_request(pending, |path| attributes.get(path).cloned());
+    sender.flush(now(end.shifted(1_000)));
+    measured.records = sender.take_records();
+    measured.series = measured.records.iter().flat_map(|record| series(record)).collect();
+    measured.skipped = skipped(config, &measured.series);
+    measured
+}
+
+pub(super) fn now(wall: Timestamp) -> Now {
+    let since = wall.as_millis().saturating_sub(END.saturating_sub(86_400_000));
+    Now { wall, steady: Duration::from_millis(since) }
+}
+
+fn series(record: &[u8]) -> Vec<Series> {
+    let Ok(record) = Record::decode(record) else { return Vec::new() };
+    let mut all: Vec<Series> = Vec::new();
+    for group in record.groups() {
+        let dimensions: Vec<_> =
+            record.dimensions_of(group).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let is_gauge = group.kind().merge == MergeRule::GaugeShares;
+        for (metric, distribution) in record.distributions_of(group) {
+            let series = Series {
+                metric: metric.name.to_string(),
+                unit: metric.unit.as_str(),
+                dimensions: dimensions.clone(),
+                value: distribution.sum(),
+                is_gauge,
+            };
+            // A gauge has a group for each second.
+            let known = all.iter_mut().find(|known| {
+                known.metric == series.metric && known.dimensions == series.dimensions && known.is_gauge && is_gauge
+            });
+            match known {
+                Some(known) => known.value = known.value.max(series.value),
+                None => all.push(series),
+            }
+        }
+    }
+    all
+}
+
+/// Returns the dimension sets that no series has.
+fn skipped(config: &SenderConfig, series: &[Series]) -> Vec<Vec<String>> {
+    let name = |index: &usize| config.dimensions.get(*index).map(|dimension| dimension.name.to_string());
+    let sets = config.sets.iter().map(|set| {
+        let mut names: Vec<String> = set.iter().filter_map(name).collect();
+        names.sort_unstable();
+        names
+    });
+    let is_counted =
+        |set: &Vec<String>| series.iter().any(|series| series.dimensions.iter().map(|(name, _)| name).eq(set.iter()));
+    sets.filter(|set| !is_counted(set)).collect()
+}
