@@ -106,10 +106,12 @@ pub struct Finding {
     pub span: Range<usize>,
     /// The problem in one sentence.
     pub message: String,
-    /// The problem in a few words, next to the excerpt.
+    /// The problem in a few words, next to the excerpt; empty if the message says it all.
     pub label: String,
     /// The remedy.
     pub remedy: String,
+    /// The document that explains it.
+    pub document: &'static str,
     /// Another position that belongs to the problem, with a few words.
     pub related: Option<(usize, Range<usize>, String)>,
 }

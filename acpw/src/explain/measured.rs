@@ -1,9 +1,12 @@
 //! The series in which a sender counts a request.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use acpw_metric::{MergeRule, Now, Record, Timestamp};
-use sender::{HeaderPhase, Sender, SenderConfig};
+use sender::{
+    HeaderPhase, Sender, SenderConfig,
+    dimension::{DimensionDefinition, DimensionSource},
+};
 use serde_json::{Value, json};
 
 use super::request::RequestArguments;
@@ -19,10 +22,19 @@ pub(super) struct Measured {
     pub(super) is_observed: bool,
     /// The series, each in the order of the record.
     pub(super) series: Vec<Series>,
-    /// The dimension sets that do not count the request, each with the dimensions that have no value.
-    pub(super) skipped: Vec<Vec<String>>,
+    /// The dimension sets that do not count the request.
+    pub(super) skipped: Vec<SkippedSet>,
     /// The records that the sender hands over.
     pub(super) records: Vec<Vec<u8>>,
+}
+
+/// A dimension set that does not count a request.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct SkippedSet {
+    /// The names of its dimensions.
+    pub(super) dimensions: Vec<String>,
+    /// Those that have neither a value nor a default.
+    pub(super) without_value: Vec<String>,
 }
 
 /// A series, and what the request contributes to it.
@@ -68,7 +80,7 @@ pub(super) fn measure(config: &SenderConfig, attachment: Attachment, request: &R
     sender.flush(now(end.shifted(1_000)));
     measured.records = sender.take_records();
     measured.series = measured.records.iter().flat_map(|record| series(record)).collect();
-    measured.skipped = skipped(config, &measured.series);
+    measured.skipped = skipped(config, request, &attributes);
     measured
 }
 
@@ -105,15 +117,27 @@ fn series(record: &[u8]) -> Vec<Series> {
     all
 }
 
-/// Returns the dimension sets that no series has.
-fn skipped(config: &SenderConfig, series: &[Series]) -> Vec<Vec<String>> {
-    let name = |index: &usize| config.dimensions.get(*index).map(|dimension| dimension.name.to_string());
+/// Returns the dimension sets of which a dimension has neither a value nor a default.
+fn skipped(
+    config: &SenderConfig,
+    request: &RequestArguments,
+    attributes: &BTreeMap<String, Vec<u8>>,
+) -> Vec<SkippedSet> {
+    let is_missing = |dimension: &&DimensionDefinition| {
+        let has_value = match &dimension.source {
+            DimensionSource::RequestHeader(name) => request.header(name).is_some(),
+            DimensionSource::Attribute(path) => attributes.contains_key(&**path),
+            DimensionSource::Status | DimensionSource::StatusClass => attributes.contains_key("response\0code"),
+            _ => true,
+        };
+        !has_value && dimension.default.is_none() && dimension.source.placeholder().is_none()
+    };
     let sets = config.sets.iter().map(|set| {
-        let mut names: Vec<String> = set.iter().filter_map(name).collect();
-        names.sort_unstable();
-        names
+        let dimensions: Vec<&DimensionDefinition> =
+            set.iter().filter_map(|index| config.dimensions.get(*index)).collect();
+        let names = |list: Vec<&DimensionDefinition>| list.iter().map(|dimension| dimension.name.to_string()).collect();
+        let without_value: Vec<String> = names(dimensions.iter().copied().filter(is_missing).collect());
+        SkippedSet { dimensions: names(dimensions), without_value }
     });
-    let is_counted =
-        |set: &Vec<String>| series.iter().any(|series| series.dimensions.iter().map(|(name, _)| name).eq(set.iter()));
-    sets.filter(|set| !is_counted(set)).collect()
+    sets.filter(|set| !set.without_value.is_empty()).collect()
 }

@@ -10,7 +10,7 @@ use std::{fmt::Write as _, io::Write, process::ExitCode};
 use serde_json::{Value, json};
 
 use self::{
-    measured::{Measured, Series, measure},
+    measured::{Measured, Series, SkippedSet, measure},
     published::{Published, publish},
     request::RequestArguments,
 };
@@ -116,12 +116,9 @@ fn write_sender(text: &mut String, sender: &Module<sender::SenderConfig>, measur
         let most = if *is_gauge { "at most " } else { "" };
         writeln!(text, "  {metric} {{{}}}  {most}{} {unit}", dimensions.join(", "), rounded(*value))?;
     }
-    for set in &measured.skipped {
-        writeln!(
-            text,
-            "\nThe set [{}] does not count it: the request has no value for one of the dimensions, which has no default.",
-            set.join(", ")
-        )?;
+    for SkippedSet { dimensions, without_value } in &measured.skipped {
+        let (set, missing) = (dimensions.join(", "), without_value.join(" and "));
+        writeln!(text, "\nThe set [{set}] does not count it: there is no value and no default for {missing}.")?;
     }
     if sender.attachment != Attachment::HttpFilter && sender.config.metrics.list.iter().any(is_in_progress) {
         writeln!(text, "\nAs an access logger, the sender does not see requests in progress.")?;
