@@ -356,7 +356,7 @@ impl Plugin {
         Some(plugin)
     }
 
-    /// Returns the `vm_id`; empty if there is none.
+    /// Returns the `vm_id`, or an empty string without one.
     pub fn vm_id(&self) -> &str {
         self.vm_id.as_ref().and_then(Node::as_str).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What the commands print for the examples and for broken files.
+//! The output of the commands for the examples and for broken files.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Where modules are attached, and what Envoy does when one fails.
+//! Extension points that modules are attached to, and failure policies.
 
 use super::{
     Check,

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub enum Severity {
     /// Envoy refuses the configuration, requests fail, data is lost or a secret is open to others.
     Error,
-    /// It works, but not as it should.
+    /// The configuration works, but not as it should.
     Warning,
 }
 

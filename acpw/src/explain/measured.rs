@@ -15,7 +15,7 @@ use crate::plugin::Attachment;
 /// The time at which the example request ends: 2026-01-01T00:00:30Z. The same output each time can be compared.
 pub(super) const END: u64 = 1_767_225_630_000;
 
-/// What a sender makes of a request.
+/// The result of a request in a sender.
 #[derive(Debug)]
 pub(super) struct Measured {
     /// False if the host of the request does not match.
