@@ -135,7 +135,7 @@ pub struct Feature {
     pub name: &'static str,
     /// The minor version of the first Envoy 1 that has it.
     pub since: u16,
-    /// What to use before that version.
+    /// The remedy for an older version.
     pub remedy: &'static str,
 }
 
@@ -166,7 +166,7 @@ pub struct Use {
     pub span: Range<usize>,
 }
 
-/// What surrounds a value.
+/// The surroundings of a value.
 #[derive(Clone, Copy)]
 struct Context<'n> {
     scope: usize,

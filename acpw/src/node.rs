@@ -64,8 +64,8 @@ impl Node {
         self.members().iter().find(|(name, _)| name.as_str() == Some(key))
     }
 
-    /// Returns the value of a key. Protobuf's JSON has each field in snake case and in lower camel case, and Envoy reads
-    /// both: `key` is in snake case.
+    /// Returns the value of a key, which is in snake case. Envoy also reads the same key in lower camel case, as
+    /// protobuf's JSON has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         let is_key = |name: &str| name == key || (key.contains('_') && is_camel_case_of(name, key));
         self.members().iter().find(|(name, _)| name.as_str().is_some_and(is_key)).map(|(_, value)| value)
@@ -116,7 +116,8 @@ impl Node {
         found
     }
 
-    /// Returns the member whose key is the longest beginning of a path, and the rest of the path. Keys may contain dots.
+    /// Returns the member whose key is the longest beginning of a path, and the rest of the path. Keys may contain
+    /// dots.
     fn longest_member<'n, 'p>(&'n self, path: &'p str) -> Option<(Option<&'n Self>, &'n Self, &'p str)> {
         let members = self.members().iter().filter_map(|(key, value)| {
             let after = path.strip_prefix(&key.as_str()?.escape_default().to_string())?;
@@ -126,7 +127,7 @@ impl Node {
     }
 }
 
-/// What a path refers to.
+/// The result of following a path.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'n> {
     /// The key of the last value; none if it is an item of a list or the document itself.
@@ -137,7 +138,8 @@ pub struct Found<'n> {
     pub is_whole: bool,
 }
 
-fn is_camel_case_of(name: &str, key: &str) -> bool {
+/// Returns true if a name is a key in lower camel case, as protobuf's JSON has it.
+pub(crate) fn is_camel_case_of(name: &str, key: &str) -> bool {
     let mut name = name.chars();
     let mut words = key.split('_').enumerate();
     let matches = words.all(|(index, word)| {

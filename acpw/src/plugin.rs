@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     environment::{Environment, Variables},
     json,
-    node::Node,
+    node::{Node, is_camel_case_of},
     text::Text,
 };
 
@@ -131,10 +131,70 @@ pub struct Plugin {
     pub is_singleton: bool,
     /// The `vm_id`.
     pub vm_id: Option<Node>,
+    /// Keys that Envoy does not know.
+    pub unknown_fields: Vec<UnknownField>,
     /// The configuration.
     pub configuration: Configuration,
     /// The VM's environment variables.
     pub variables: Variables,
+}
+
+/// A key that a message of Envoy's API does not have.
+#[derive(Debug)]
+pub struct UnknownField {
+    /// The name of the message.
+    pub message: &'static str,
+    /// The fields of the message.
+    pub known: &'static [&'static str],
+    /// The key.
+    pub key: Node,
+}
+
+/// The fields of Envoy's `envoy.extensions.wasm.v3.PluginConfig`.
+const PLUGIN_FIELDS: &[&str] = &[
+    "name",
+    "root_id",
+    "vm_config",
+    "configuration",
+    "fail_open",
+    "failure_policy",
+    "reload_config",
+    "capability_restriction_config",
+    "allow_on_headers_stop_iteration",
+];
+
+/// The fields of Envoy's `envoy.extensions.wasm.v3.VmConfig`.
+const VM_FIELDS: &[&str] = &[
+    "vm_id",
+    "runtime",
+    "code",
+    "configuration",
+    "allow_precompiled",
+    "nack_on_code_cache_miss",
+    "environment_variables",
+];
+
+/// The fields of Envoy's `envoy.extensions.wasm.v3.EnvironmentVariables`.
+const VARIABLE_FIELDS: &[&str] = &["host_env_keys", "key_values"];
+
+/// Returns the keys of a module's attachment that Envoy does not know and refuses.
+fn unknown_fields(config: &Node) -> Vec<UnknownField> {
+    let vm = config.get("vm_config");
+    let variables = vm.and_then(|vm| vm.get("environment_variables"));
+    let messages = [
+        ("config", Some(config), PLUGIN_FIELDS),
+        ("vm_config", vm, VM_FIELDS),
+        ("environment_variables", variables, VARIABLE_FIELDS),
+    ];
+    let unknown = messages.into_iter().flat_map(|(message, node, known)| {
+        let keys = node.map_or(&[][..], Node::members).iter().map(|(key, _)| key);
+        let is_unknown = |key: &&Node| {
+            let name = key.as_str().unwrap_or_default();
+            !known.iter().any(|field| name == *field || is_camel_case_of(name, field))
+        };
+        keys.filter(is_unknown).map(move |key| UnknownField { message, known, key: key.clone() })
+    });
+    unknown.collect()
 }
 
 /// A configuration as the file has it.
@@ -219,6 +279,7 @@ impl Plugin {
             may_stop_at_headers: config.get("allow_on_headers_stop_iteration").and_then(Node::as_bool) == Some(true),
             is_singleton: node.get("singleton").and_then(Node::as_bool) == Some(true),
             vm_id: config.at(&["vm_config", "vm_id"]).cloned(),
+            unknown_fields: unknown_fields(config),
             configuration,
             variables: Variables::of_vm_config(config.get("vm_config")),
         })
@@ -287,6 +348,7 @@ impl Plugin {
             may_stop_at_headers: false,
             is_singleton: false,
             vm_id: None,
+            unknown_fields: Vec::new(),
             configuration,
             variables: Variables::default(),
         };
@@ -294,7 +356,7 @@ impl Plugin {
         Some(plugin)
     }
 
-    /// Returns the `vm_id`; empty if there is none.
+    /// Returns the `vm_id`, or an empty string without one.
     pub fn vm_id(&self) -> &str {
         self.vm_id.as_ref().and_then(Node::as_str).unwrap_or_default()
     }

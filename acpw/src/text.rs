@@ -71,7 +71,7 @@ impl Text {
         text
     }
 
-    /// Returns the text with each `${NAME}` replaced by what `value` returns for `NAME`. What it has no value for stays.
+    /// Returns the text with each `${NAME}` replaced by what `value` returns for `NAME`, unless it returns nothing.
     pub fn substituted(&self, value: impl Fn(&str) -> Option<String>) -> Self {
         let mut characters = Vec::new();
         let mut rest = self.content.char_indices().peekable();

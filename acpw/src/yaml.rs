@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 128;
 pub struct SyntaxError {
     /// The position in the file.
     pub span: Range<usize>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
 }
 

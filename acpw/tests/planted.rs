@@ -53,6 +53,16 @@ const KUBERNETES: &[&str] = &["deploy/kubernetes/base/gateway/envoy.yaml"];
 const CLOUD_FORMATION: &[&str] = &["deploy/ecs/cloudformation.yaml"];
 
 const MISTAKES: &[Mistake] = &[
+    mistake(
+        "misspelt_key_of_envoy",
+        DEMO,
+        (
+            "                vm_config:\n                  vm_id: sender\n",
+            "                vm_config:\n                  vmid: sender\n",
+        ),
+        "unknown-field",
+        "vmid",
+    ),
     mistake("misspelt_key", DEMO, ("\"match_hosts\"", "\"match_host\""), "invalid-configuration", "\"match_host\""),
     mistake("trailing_comma", DEMO, ("[\"example.com\"]", "[\"example.com\"],"), "invalid-configuration", "}"),
     mistake("not_a_region", DEMO, ("\"us-east-1\"", "\"us-east\""), "invalid-configuration", "\"us-east\""),
@@ -365,4 +375,26 @@ fn the_documents_of_all_rules_have_their_sections() {
         });
         assert!(anchors.into_iter().any(|known| known == anchor), "{}: {}", rule.id, rule.document);
     }
+}
+
+#[test]
+fn no_edit_of_an_example_ends_the_program() {
+    // A line that is missing, doubled, or cut in half, and a quote that is missing. A panic fails the test.
+    let mut reports = 0;
+    for (number, path) in examples().iter().enumerate() {
+        let text = within_repository(path);
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for (index, line) in lines.iter().enumerate().skip(number % 7).step_by(7) {
+            let half = line.split_at(line.len() / 2).0;
+            for replacement in ["", &line.repeat(2), half, &line.replacen('"', "", 1), &line.replace(": ", ": \u{e9}")]
+            {
+                let edited = [&lines[..index], &[replacement], &lines[index + 1..]].concat().concat();
+                let Ok(file) = SourceFile::parse(path.as_ref(), &edited) else { continue };
+                let Ok(inventory) = Inventory::of_files(vec![file]) else { continue };
+                let findings = check::findings(&inventory, &Environment::default(), "1.30".parse().ok());
+                reports += usize::from(!check::render(&inventory, &findings, false).is_empty());
+            }
+        }
+    }
+    assert!(reports > 1_000, "{reports}");
 }

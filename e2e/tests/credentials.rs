@@ -79,7 +79,7 @@ async fn assert_nothing_is_lost(mut pair: Pair, sent: u64, endpoint: CredentialE
     assert!(stats["receiver.credentials.refreshed"] >= 4 && stats["receiver.credentials.failed"] == 0, "{stats:#?}");
     let (_, page) = pair.envoy.admin().page("/stats?format=json").await.unwrap();
     assert!(!page.contains(SECRET_MARK) && !pair.envoy.log().contains(SECRET_MARK));
-    assert!(pair.envoy.log().contains("acpw receiver: new credentials from "), "{}", pair.envoy.log());
+    assert!(pair.envoy.log().contains("acpw receiver: loaded credentials from "), "{}", pair.envoy.log());
 }
 
 async fn rotates(setup: Setup, endpoint: CredentialEndpoint) {
@@ -270,7 +270,10 @@ async fn an_outage_of_the_credential_endpoint_loses_nothing() {
     pair.wait_until_stored(sent).await;
     assert_eq!(pair.cloudwatch.calls().iter().find(|call| !call.is_stored), None);
     let log = pair.envoy.log();
-    assert!(log.contains("no new credentials; data are held") && log.contains("status 503 (InjectedFailure)"), "{log}");
+    assert!(
+        log.contains("could not load credentials; data are held") && log.contains("status 503 (InjectedFailure)"),
+        "{log}"
+    );
     assert!(!log.contains(SECRET_MARK));
 }
 

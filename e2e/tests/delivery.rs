@@ -212,9 +212,9 @@ async fn data_is_held_while_credentials_are_rejected_which_is_logged_once() {
     };
     // Run the cases concurrently, because they mostly wait.
     tokio::join!(
-        holds_data_until_accepted("CloudWatch refuses the credentials", unknown),
-        holds_data_until_accepted("CloudWatch refuses the credentials", expired),
-        holds_data_until_accepted("CloudWatch refuses data of the namespace", denied)
+        holds_data_until_accepted("CloudWatch rejected the credentials", unknown),
+        holds_data_until_accepted("CloudWatch rejected the credentials", expired),
+        holds_data_until_accepted("CloudWatch denied access to the namespace", denied)
     );
 }
 

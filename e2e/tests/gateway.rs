@@ -334,7 +334,7 @@ async fn a_denied_namespace_does_not_delay_others() {
     assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
     assert_eq!(stored("Refused"), 0.0);
     let log = gateway.envoy.log();
-    assert_eq!(log.matches("CloudWatch refuses data of the namespace Refused").count(), 1, "{log}");
+    assert_eq!(log.matches("CloudWatch denied access to the namespace Refused").count(), 1, "{log}");
     eventually("the denied namespace is stored", LIMIT, async || {
         let count = stored("Refused");
         if count == 1.0 { Ok(()) } else { Err(count) }

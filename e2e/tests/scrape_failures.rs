@@ -116,11 +116,11 @@ async fn unusual_responses_are_read_or_their_errors_explained() {
     .await;
     let lines = [
         "scrape[1]: it redirects to /redirected",
-        "source scrape[4] failed, leaving a gap in its metrics: it redirects with status 302 to https://sso.example.com/",
-        "source scrape[5] failed, leaving a gap in its metrics: the response is not Prometheus text: it starts with \"<html>\"",
-        "source scrape[6] failed, leaving a gap in its metrics: no complete response within 1000 ms",
+        "source scrape[4] failed, which leaves a gap in its metrics: it redirects with status 302 to https://sso.example.com/",
+        "source scrape[5] failed, which leaves a gap in its metrics: the response is not Prometheus text: it starts with \"<html>\"",
+        "source scrape[6] failed, which leaves a gap in its metrics: no complete response within 1000 ms",
         "configure a transport_socket for the cluster",
-        "source scrape[8] failed, leaving a gap in its metrics: cluster_name \"nobody\": Envoy has no",
+        "source scrape[8] failed, which leaves a gap in its metrics: cluster_name \"nobody\": Envoy has no",
     ];
     eventually("the log explains all failures", LIMIT, async || {
         let log = pair.envoy.log();

@@ -3,7 +3,6 @@
 use axum::http::HeaderMap;
 
 use crate::error::{ApiError, ErrorKind};
-use crate::signature::{incomplete, text};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -59,4 +58,12 @@ impl<'a> AuthorizationHeader<'a> {
         let signed_headers = signed_headers.split(';').collect();
         Ok(Self { access_key_id, date, region, service, terminator, signed_headers, signature })
     }
+}
+
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+pub(crate) fn incomplete(message: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorKind::IncompleteSignature, message)
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::protocol::ApiProtocol;
+use crate::protocol::api_protocol::ApiProtocol;
 
 /// The kind of an API error.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use chrono::NaiveDateTime;
 use subtle::ConstantTimeEq;
 
 use crate::access_key::AccessKey;
-use crate::authorization::AuthorizationHeader;
+use crate::authorization::{AuthorizationHeader, incomplete, text};
 use crate::clock::basic;
 use crate::error::{ApiError, ErrorKind};
 use crate::quota::MAX_CLOCK_SKEW_MILLIS;
@@ -193,16 +193,8 @@ fn system_time(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
 pub(crate) fn mismatch(message: impl Into<String>) -> ApiError {
     ApiError::new(ErrorKind::SignatureMismatch, message)
-}
-
-pub(crate) fn incomplete(message: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorKind::IncompleteSignature, message)
 }
 
 #[cfg(test)]

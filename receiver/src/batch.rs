@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use acpw_metric::quota::{MAX_DATA_PER_REQUEST, MAX_REQUEST_BYTES};
-use serde::Serialize;
 
 use crate::{
     datum::MetricDatum,
+    envelope::envelope,
     lane_key::LaneKey,
     payload::{Draft, Span},
 };
@@ -18,39 +18,6 @@ pub struct Batch {
     raw: Vec<u8>,
     data: Vec<Span>,
     end: &'static [u8],
-}
-
-/// CloudWatch's `Entity`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct WireEntity<'a> {
-    key_attributes: KeyAttributes<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct KeyAttributes<'a> {
-    r#type: &'static str,
-    name: &'a str,
-    environment: &'a str,
-}
-
-/// Returns what stands before and after the data of a request.
-pub(crate) fn envelope(key: &LaneKey) -> (Vec<u8>, &'static [u8]) {
-    let mut head = b"{\"Namespace\":".to_vec();
-    // Writing text to memory does not fail.
-    let _ = serde_json::to_writer(&mut head, key.namespace.as_str());
-    let Some(entity) = &key.entity else {
-        head.extend_from_slice(b",\"MetricData\":[");
-        return (head, b"]}");
-    };
-    // Data are stored even if CloudWatch finds the entity at fault.
-    head.extend_from_slice(b",\"StrictEntityValidation\":false,\"EntityMetricData\":[{\"Entity\":");
-    let (name, environment) = (entity.service.as_str(), entity.environment.as_str());
-    let key_attributes = KeyAttributes { r#type: "Service", name, environment };
-    let _ = serde_json::to_writer(&mut head, &WireEntity { key_attributes });
-    head.extend_from_slice(b",\"MetricData\":[");
-    (head, b"]}]}")
 }
 
 impl Batch {

@@ -7,7 +7,7 @@ use acpw_metric::{MetricName, Namespace, REQUEST_METRICS};
 
 use crate::{
     credentials::{LegacyKeys, Provider, RawProviders, RegionSource},
-    endpoint::{Region, region_of_host},
+    endpoint::{Region, is_host, region_of_host},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape},
 };
 
@@ -250,12 +250,6 @@ fn check_host(host: &str, region: Option<&Region>, faults: &mut ValidationErrors
         let (region, other) = (region.as_str(), other.as_str());
         faults.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
     }
-}
-
-/// Whether this is a name or an address, with or without a port.
-pub(crate) fn is_host(host: &str) -> bool {
-    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    !host.is_empty() && host.bytes().all(is_host_byte)
 }
 
 #[cfg(test)]

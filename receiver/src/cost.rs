@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::notice::Notice;
-
 /// CloudWatch's list prices for custom metrics in us-east-1, as of 2026-11: for so many series, cents each a month.
 pub const SERIES_TIERS: [(u64, u64); 4] = [(10_000, 30), (240_000, 10), (750_000, 5), (u64::MAX, 2)];
 
@@ -28,12 +26,12 @@ pub struct Costs {
     started: Option<Duration>,
     minute: u64,
     /// When costs were last told, and as how many cents.
-    told: Option<(Duration, u64)>,
+    logged: Option<(Duration, u64)>,
 }
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { calls: [0; 60], started: None, minute: 0, told: None }
+        Self { calls: [0; 60], started: None, minute: 0, logged: None }
     }
 }
 
@@ -69,23 +67,22 @@ impl Costs {
         Prediction { series, calls, cents: cents(series, calls) }
     }
 
-    /// A line about the prediction, when one is due: a minute after the first request, then once an hour, and sooner when
-    /// it has become half as much again.
-    pub fn line(&mut self, prediction: Prediction, now: Duration) -> Option<Notice> {
-        let started = self.started?;
+    /// Returns whether to log the prediction now: a minute after the first request, then once an hour, and sooner if the
+    /// cost has risen by half.
+    pub fn is_log_due(&mut self, prediction: Prediction, now: Duration) -> bool {
+        let Some(started) = self.started else { return false };
         let cents = prediction.cents;
-        let is_due = match self.told {
+        let is_due = match self.logged {
             None => now.saturating_sub(started) >= MINUTE,
-            Some((last, told)) => {
-                let passed = now.saturating_sub(last);
-                passed >= HOUR || (passed >= MINUTE && cents > told.saturating_add(told / 2).saturating_add(10))
+            Some((time, logged)) => {
+                let passed = now.saturating_sub(time);
+                passed >= HOUR || (passed >= MINUTE && cents > logged.saturating_add(logged / 2).saturating_add(10))
             }
         };
-        if !is_due {
-            return None;
+        if is_due {
+            self.logged = Some((now, cents));
         }
-        self.told = Some((now, cents));
-        Some(Notice::Cost(prediction))
+        is_due
     }
 
     /// Forgets the requests of minutes that are more than an hour ago.
@@ -163,11 +160,11 @@ mod tests {
         costs.call(SECOND);
         assert_eq!(costs.predict(0, MINUTE, SECOND * 2).calls, 43_800);
         let prediction = costs.predict(0, MINUTE, SECOND * 2);
-        assert_eq!(costs.line(prediction, SECOND * 2), None);
-        assert_eq!(costs.line(prediction, SECOND * 61), Some(Notice::Cost(prediction)));
-        assert_eq!(costs.line(prediction, SECOND * 600), None);
+        assert!(!costs.is_log_due(prediction, SECOND * 2));
+        assert!(costs.is_log_due(prediction, SECOND * 61));
+        assert!(!costs.is_log_due(prediction, SECOND * 600));
         let dearer = Prediction { cents: 1_000, ..prediction };
-        assert_eq!(costs.line(dearer, SECOND * 601), Some(Notice::Cost(dearer)));
-        assert_eq!(costs.line(prediction, SECOND * 602 + HOUR), Some(Notice::Cost(prediction)));
+        assert!(costs.is_log_due(dearer, SECOND * 601));
+        assert!(costs.is_log_due(prediction, SECOND * 602 + HOUR));
     }
 }

@@ -97,12 +97,6 @@ impl Counts {
         self.source_skipped_lines = skipped_lines;
     }
 
-    /// Returns what earlier receivers of the process have received and not accounted for, by the counters of all of them: it
-    /// was lost with them.
-    pub fn lost_by_earlier(totals: &Self) -> Self {
-        Self { dropped_restart: totals.unaccounted(), ..Self::default() }
-    }
-
     /// Values dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
         let named = Self::NAMES.iter().zip(self.values());

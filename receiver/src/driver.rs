@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use acpw_metric::Now;
 use acpw_shared_state::{FLUSH_DONE_KEY, FlushDone, FlushNumber, STATUS_KEY};
+use log::Level;
 
 use crate::{
     Answer, Config, Receiver, Transmit, TransmitId,
     call::{Call, Response},
-    notice::Level,
     receiver::{Callout, Purpose, Trigger},
     source::{Head, SourceId},
 };
@@ -140,7 +140,7 @@ impl Driver {
 
     /// Sets the number of flushes that were requested.
     pub fn request_flush(&mut self, number: u64) {
-        self.receiver.handle_flush_requested(FlushNumber(number));
+        self.receiver.handle_flush_requested(Some(&FlushNumber(number).encode()));
     }
 
     /// Returns the answer to a flush that has ended since the last call.

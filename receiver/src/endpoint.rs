@@ -79,6 +79,12 @@ impl fmt::Display for RegionError {
 
 impl std::error::Error for RegionError {}
 
+/// Returns whether a text is a host name or an address, with or without a port.
+pub(crate) fn is_host(host: &str) -> bool {
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_host_byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

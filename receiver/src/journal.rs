@@ -2,9 +2,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use log::Level;
+
 use crate::{
     Counts,
-    notice::{Level, Limiter, Notice},
+    notice::{Limiter, Notice},
 };
 
 /// Counters and log lines of a receiver. Every part of the receiver is handed the journal when it acts.

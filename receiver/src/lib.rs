@@ -15,6 +15,7 @@ pub mod cardinality;
 pub mod clock;
 pub mod config;
 pub mod cost;
+pub mod counter_report;
 pub mod counts;
 pub mod credentials;
 pub mod datum;
@@ -24,6 +25,8 @@ pub mod drain;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod driver;
 pub mod endpoint;
+mod envelope;
+pub mod environment;
 pub mod error_code;
 pub mod fault_path;
 pub mod flush;
@@ -56,6 +59,8 @@ mod xml;
 
 #[cfg(target_arch = "wasm32")]
 mod context;
+#[cfg(all(target_arch = "wasm32", feature = "trap"))]
+mod trap;
 
 pub use answer::Answer;
 pub use batch::Batch;

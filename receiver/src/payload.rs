@@ -9,9 +9,7 @@ use std::{
 use acpw_metric::{DataKind, StorageResolution};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
-use crate::{batch::envelope, lane_key::LaneKey};
-
-use crate::datum_name;
+use crate::{datum_name, envelope::envelope, lane_key::LaneKey};
 
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use acpw_metric::{Now, Timestamp};
 use acpw_shared_state::{BigSeries, CredentialsStatus, Line, Minute, Status};
+use log::Level;
 
-use crate::{Config, Counts, cost::Prediction, notice::Level};
+use crate::{Config, Counts, cost::Prediction};
 
 /// Minutes of history.
 const MINUTES: usize = 60;
@@ -100,7 +101,7 @@ impl StatusBook {
     /// Remembers a line that was written to the log.
     pub fn remember(&mut self, level: Level, text: &str, now: Now) {
         let lines = match level {
-            Level::Debug => &mut self.publications,
+            Level::Debug | Level::Trace => &mut self.publications,
             Level::Info => return,
             Level::Warn | Level::Error => &mut self.errors,
         };

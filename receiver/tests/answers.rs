@@ -11,7 +11,8 @@ use acpw_metric::{
 };
 use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
-use receiver::{Answer, Config, Counts, Driver, Transmit, notice::Level};
+use log::Level;
+use receiver::{Answer, Config, Counts, Driver, Transmit};
 use serde_json::Value;
 
 const START: u64 = 1_787_402_160;
@@ -224,7 +225,7 @@ fn a_namespace_that_iam_refuses_holds_up_no_other() {
     assert_eq!(world.stored_of("B"), 0);
     let denied = world.counts().denied;
     assert!((18..=24).contains(&denied), "every 30 s, {denied}");
-    let lines = world.lines_with("CloudWatch refuses");
+    let lines = world.lines_with("CloudWatch denied access to the namespace");
     assert!((10..=11).contains(&lines.len()), "once a minute: {lines:#?}");
     for line in lines {
         assert!(line.contains("the namespace B") && line.contains("cloudwatch:namespace"), "{line}");
@@ -319,7 +320,7 @@ fn refused_namespaces_are_held_within_the_bound_and_cost_the_others_nothing() {
     }
     assert!(world.counts().dropped_buffer_full > 0);
     assert!(world.stored_of("A") >= 3 * 298, "{}", world.stored_of("A"));
-    let named = world.lines_with("CloudWatch refuses data of the namespace B").len();
+    let named = world.lines_with("CloudWatch denied access to the namespace B").len();
     assert!((128..=600).contains(&named), "{named}");
 }
 
@@ -345,7 +346,7 @@ fn refused_credentials_hold_up_all() {
     world.observe("B", paths(0..1));
     world.run(27_000, |_, _| panic!("the credentials are refused"));
     assert_eq!(world.calls, 1);
-    assert_eq!(world.lines_with("CloudWatch refuses the credentials").len(), 1);
+    assert_eq!(world.lines_with("CloudWatch rejected the credentials").len(), 1);
 }
 
 /// A8: a proxy's clock is not CloudWatch's.
@@ -394,7 +395,7 @@ fn each_way_of_a_clock_is_logged() {
     world.run(65_000, |now, _| Some(skewed(now, 0)));
     assert!(world.driver.receiver().snapshot(world.now()).clock_skew.abs() < 10_000);
     assert_eq!(world.lines_with("this host's clock is off").len(), 1, "{:?}", world.lines);
-    assert_eq!(world.lines_with("this host's clock is right").len(), 1, "{:?}", world.lines);
+    assert_eq!(world.lines_with("this host's clock is correct").len(), 1, "{:?}", world.lines);
 }
 
 /// A9, A10, A16: how long CloudWatch asks to be left alone is honoured within a bound.
@@ -423,7 +424,7 @@ fn patience_is_honoured_within_five_minutes() {
         let [first, second] = times[..] else { panic!("{times:?} {reply:?}") };
         let waited = second - first;
         assert!((expected..=expected + 1_000).contains(&waited), "{waited} {reply:?}");
-        assert_eq!(world.lines_with("asks to be left alone").len(), usize::from(is_capped), "{reply:?}");
+        assert_eq!(world.lines_with("asked for a delay of").len(), usize::from(is_capped), "{reply:?}");
     }
 }
 
@@ -494,7 +495,7 @@ fn data_are_not_dropped_when_cloudwatch_refuses_all_of_them() {
         world.run(60_000, |_, _| Some(Reply::error(400, code, "The account is not allowed to do that.")));
         assert!(world.calls < 80, "{}", world.calls);
         assert_eq!((world.counts().dropped(), world.driver.receiver().held()), (0, 3_000));
-        let lines = world.lines_with("refuses all data of the namespace A");
+        let lines = world.lines_with("refused all data of the namespace A");
         assert!((1..=2).contains(&lines.len()) && lines[0].contains(code), "{:?}", world.lines);
         world.run(120_000, |_, _| Some(Reply::ok()));
         assert_eq!(world.stored_of("A"), 3_000);
@@ -610,7 +611,7 @@ fn a_foreign_answer_neither_costs_data_nor_delivers_them() {
         assert_eq!((counts.published, counts.dropped(), world.driver.receiver().held()), (0, 0, 20), "{status}");
         assert_eq!(counts.foreign, world.calls as u64);
         assert!(world.calls < 60, "{status} {}", world.calls);
-        let lines = world.lines_with(&format!("the cluster answers {status}, but not as CloudWatch does"));
+        let lines = world.lines_with(&format!("a server other than CloudWatch responded with status {status}"));
         assert!(lines.len() == 1 && lines[0].contains("x-amzn-requestid"), "{status} {:?}", world.lines);
         world.run(60_000, |_, _| Some(Reply::ok()));
         assert_eq!(world.stored_of("A"), 20, "{status}");

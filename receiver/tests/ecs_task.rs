@@ -247,7 +247,7 @@ fn failures_are_gaps_and_are_logged() {
             notices[0].starts_with("source ecs_task failed") && notices[0].contains(&format!("{path}: {reason}")),
             "{notices:?}"
         );
-        assert_eq!(notices.last().map(String::as_str), Some("source ecs_task answers again"));
+        assert_eq!(notices.last().map(String::as_str), Some("source ecs_task responds again"));
         assert!(scene.counts().failed >= 5, "{:?}", scene.counts());
     }
 }

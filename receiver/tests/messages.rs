@@ -1,8 +1,7 @@
-//! Lists the configuration errors of `credentials`, the legacy keys and the sources in `messages.txt`, provoked by real
-//! configurations.
+//! Lists the log lines of the receiver, and its configuration errors provoked by real configurations, in `messages.txt`.
 //!
-//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Other messages
-//! of credentials and sources are log lines; the test checks that the other tests quote them.
+//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Log lines quote
+//! errors of credential providers and sources; the test checks that the other tests quote those.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,9 +17,10 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use receiver::Config;
+use receiver::{Config, cost::Prediction, disposition::RetryCause, notice::Notice};
 
 /// Keys that make a configuration valid.
 const REGION: &str = r#""cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "cloud_watch""#;
@@ -137,8 +137,52 @@ fn add_case(text: &mut String, input: &str, document: &str, environment: &[(&str
     }
 }
 
+/// Returns one line of each kind and cause.
+fn log_lines() -> String {
+    let reason = || "503 ServiceUnavailable Please retry.".to_owned();
+    let namespace = || "Shop".to_owned();
+    let name = || "scrape[0]".to_owned();
+    let second = Duration::from_secs;
+    let causes = [
+        RetryCause::ServiceFault,
+        RetryCause::Throttled,
+        RetryCause::Unsent,
+        RetryCause::UnknownOutcome,
+        RetryCause::Foreign,
+    ];
+    let mut notices = vec![
+        Notice::Published { data: 12, samples: 340, bytes: 812 },
+        Notice::Denied { reason: reason() },
+        Notice::Refused { namespace: namespace(), reason: reason(), is_permission: true },
+        Notice::Refused { namespace: namespace(), reason: reason(), is_permission: false },
+        Notice::AllRefused { namespace: namespace(), reason: reason() },
+        Notice::EntityRefused { service: "cart".to_owned(), environment: "prod".to_owned(), reason: reason() },
+        Notice::Foreign { status: 503, namespace: namespace(), reason: reason() },
+        Notice::DelayTooLong { asked: second(3_600) },
+        Notice::ClockCorrected(-7_000),
+        Notice::ClockCorrected(40),
+        Notice::Dropped { reason: "invalid", samples: 3, detail: reason() },
+        Notice::BadRecord("it ends early".to_owned()),
+        Notice::Undispatched("Envoy has no cluster \"aws\"".to_owned()),
+        Notice::Cost(Prediction { series: 200, calls: 43_800, cents: 6_044 }),
+        Notice::Overflow { dimension: "path".to_owned(), values: 940 },
+        Notice::TooManySeries { limit: 5_000 },
+        Notice::CredentialsLoaded { provider: "environment", remaining: None },
+        Notice::CredentialsLoaded { provider: "container", remaining: Some(second(21_600)) },
+        Notice::CredentialsFailed { reason: reason(), delay: second(5), is_held: true },
+        Notice::CredentialsFailed { reason: reason(), delay: second(5), is_held: false },
+        Notice::InvalidExpiration { provider: "container" },
+        Notice::SourceFailed { name: name(), reason: reason() },
+        Notice::SourceRemark { name: name(), remark: "the fact, and what to change".to_owned() },
+        Notice::SourceRecovered { name: name() },
+        Notice::DrainUnknown { cluster: "admin".to_owned(), reason: reason() },
+    ];
+    notices.extend(causes.map(|cause| Notice::Retrying { cause, reason: reason(), delay: second(2) }));
+    notices.iter().map(|notice| format!("{}: {notice}\n", notice.level())).collect()
+}
+
 fn configuration_errors() -> String {
-    let mut text = "== Credentials ==\n".to_owned();
+    let mut text = "\n== Credentials ==\n".to_owned();
     for credentials in CREDENTIALS {
         let document = format!(r#"{{{REGION}, "credentials": {credentials}}}"#);
         add_case(&mut text, credentials, &document, &[]);
@@ -185,16 +229,18 @@ fn files(folder: &Path, ends: &[&str]) -> Vec<PathBuf> {
 #[test]
 fn every_message_is_provoked_and_reviewed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = configuration_errors();
+    let text = format!("== Log lines ==\n\n{}{}", log_lines(), configuration_errors());
     golden::compare(&root.join("tests/messages.txt"), &text);
 
-    // Log lines are quoted in the other tests, in strings that may continue on the next line.
+    // The other tests quote errors of providers and sources, in strings that may continue on the next line.
     let mut quoted = text + &EXCEPTIONS.concat();
     for path in files(&root.join("tests"), &[".rs", "expected.json"]) {
         quoted += &golden::unescaped(&fs::read_to_string(path).unwrap());
     }
-    let sources: Vec<_> =
-        ["src/credentials", "src/source"].iter().flat_map(|folder| files(&root.join(folder), &[".rs"])).collect();
+    let sources: Vec<_> = ["src/credentials", "src/source", "src/notice"]
+        .iter()
+        .flat_map(|folder| files(&root.join(folder), &[".rs"]))
+        .collect();
     for path in &sources {
         let source = fs::read_to_string(path).unwrap();
         let tests =

@@ -10,7 +10,8 @@ use acpw_metric::{
 };
 use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
-use receiver::{Answer, Config, Counts, Driver, Transmit, answer::Reply, notice::Level, patience::Patience};
+use log::Level;
+use receiver::{Answer, Config, Counts, Driver, Transmit, answer::Reply, patience::Patience};
 
 const START: u64 = 1_787_402_160;
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";

@@ -9,12 +9,12 @@ use acpw_metric::{
     Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution,
     Timestamp, Unit,
 };
+use log::Level;
 use proptest::prelude::*;
 use receiver::{
     Answer, Config, Driver, Transmit,
     answer::Reply,
     credentials::{Call, Response},
-    notice::Level,
 };
 
 /// 2026-08-22T12:36:00Z
@@ -241,7 +241,9 @@ fn the_old_set_is_used_until_it_expires_and_then_data_is_held() {
     world.is_up = false;
     world.run_until(HOUR);
     let accepted = world.accepted.len();
-    assert!(world.lines.iter().any(|(level, line)| *level == Level::Warn && line.contains("the old ones are used")));
+    assert!(
+        world.lines.iter().any(|(level, line)| *level == Level::Warn && line.contains("the previous ones are used"))
+    );
     assert!(!world.lines.iter().any(|(_, line)| line.contains("data are held")));
     world.run_until(HOUR + 10 * MINUTE);
     assert!(world.accepted.len() <= accepted + 1, "nothing is sent with an expired set");

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use acpw_metric::{Now, Record};
-use acpw_shared_state::RoomLedger;
 use fastrand::Rng;
 use gateway::{
     Config, Gateway,
@@ -86,11 +85,6 @@ fn take_room(post: &AcceptedPost, ledger: &mut Option<Vec<u8>>) -> bool {
         *ledger = Some(next.encode());
     }
     next.is_some()
-}
-
-/// Reads a ledger as the receiver does.
-pub(crate) fn ledger(bytes: Option<&[u8]>) -> RoomLedger {
-    bytes.and_then(|bytes| RoomLedger::decode(bytes).ok()).unwrap_or_default()
 }
 
 /// Returns the values in a record; none in bytes that are not a record.

@@ -14,7 +14,7 @@ use crate::{
     Cloud, Fault, Mutation, Schedule,
     cloud::REFUSED_NAMESPACE,
     neighbours::Neighbours,
-    posts::{Posts, ledger, values},
+    posts::{Posts, values},
 };
 
 /// The code of an answer, as Envoy has it.
@@ -66,7 +66,6 @@ pub struct World {
     truth: Truth,
     /// Envoy's statistics: they outlive the modules.
     stats: Counts,
-    driver_before: Counts,
     sender_stats: sender::ValueCounts,
 }
 
@@ -112,7 +111,6 @@ impl World {
             on_the_way: Vec::new(),
             truth: Truth::default(),
             stats: Counts::default(),
-            driver_before: Counts::default(),
             sender_stats: sender::ValueCounts::default(),
         };
         world.senders = (0..world.schedule.senders).filter_map(|_| world.new_sender()).collect();
@@ -290,11 +288,11 @@ impl World {
         );
         let config = receiver::Config::from_json(document.as_bytes(), |_| None);
         self.driver = config.ok().map(|config| Driver::new(config, self.rng.u64(..)));
-        self.driver_before = Counts::default();
         self.has_queue = true;
-        // As the glue does: values that an earlier receiver had not accounted for are lost.
-        if self.mutation != Mutation::RestartUncounted {
-            self.stats.dropped_restart += Counts::lost_by_earlier(&self.stats).dropped_restart;
+        if let Some(driver) = &mut self.driver
+            && self.mutation != Mutation::RestartUncounted
+        {
+            driver.receiver_mut().account_for_earlier_receivers(|| self.stats);
         }
         self.grant_room();
     }
@@ -342,8 +340,8 @@ impl World {
     fn grant_room(&mut self) {
         let now = self.now();
         let Some(driver) = &mut self.driver else { return };
-        let next = driver.receiver().next_room(ledger(self.ledger.as_deref()), now);
-        self.ledger = Some(next.encode());
+        let (next, encoded) = driver.receiver().next_room(self.ledger.as_deref(), now);
+        self.ledger = encoded;
         driver.receiver_mut().handle_room_written(next, now);
     }
 
@@ -386,9 +384,8 @@ impl World {
     }
 
     fn update_stats(&mut self) {
-        if let Some(driver) = &self.driver {
-            let counts = *driver.receiver().counts();
-            let mut news = counts.since(&self.driver_before);
+        if let Some(driver) = &mut self.driver {
+            let mut news = driver.receiver_mut().poll_counters();
             if self.mutation == Mutation::DropUncounted {
                 news.dropped_invalid = 0;
                 news.dropped_buffer_full = 0;
@@ -401,7 +398,6 @@ impl World {
             }
             self.stats =
                 Counts::from_values(self.stats.values().zip(news.values()).map(|(before, more)| before + more));
-            self.driver_before = counts;
         }
         for Worker { sender, .. } in &mut self.senders {
             let counts = sender.take_counts();

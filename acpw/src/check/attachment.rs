@@ -1,14 +1,25 @@
-//! Where modules are attached, and what Envoy does when one fails.
+//! Extension points that modules are attached to, and failure policies.
 
 use super::{
     Check,
-    finding::{COUNTED_TWICE, MISPLACED_MODULE, NOT_A_SINGLETON, NOT_RESTARTED, POSTS_HANG, REQUESTS_FAIL},
+    finding::{
+        COUNTED_TWICE, MISPLACED_MODULE, NOT_A_SINGLETON, NOT_RESTARTED, POSTS_HANG, REQUESTS_FAIL, UNKNOWN_FIELD,
+    },
 };
-use crate::plugin::{Attachment, FailurePolicy, ModuleKind, Plugin};
+use crate::plugin::{Attachment, FailurePolicy, ModuleKind, Plugin, UnknownField};
 
 impl Check<'_> {
     pub(super) fn attachments(&mut self) {
         for plugin in &self.inventory.plugins {
+            for UnknownField { message, known, key } in &plugin.unknown_fields {
+                let name = key.as_str().unwrap_or_default();
+                let remedy = match acpw_config::similar(name, known) {
+                    Some(guess) => format!("did you mean `{guess}`?"),
+                    None => format!("known keys are {}", known.join(", ")),
+                };
+                let message = format!("Envoy refuses the {}: {message} has no key {name}", plugin.kind.name());
+                self.add(&UNKNOWN_FIELD, (plugin.scope, key.span.clone()), message, "unknown key", remedy);
+            }
             if is_misplaced(plugin) {
                 let (name, point) = (plugin.kind.name(), plugin.attachment.name());
                 let remedy = match plugin.kind {

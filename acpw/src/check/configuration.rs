@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use acpw_config::{ValidationError, similar};
+use acpw_config::{ValidationError, ValidationErrorKind, similar};
 
 use super::{
     Check, Config,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     node::Node,
-    plugin::{Configuration, Plugin},
+    plugin::{Configuration, ModuleKind, Plugin},
 };
 
 impl Check<'_> {
@@ -56,6 +56,7 @@ impl Check<'_> {
             let message = format!("{name}: the configuration is not JSON: {reason}");
             let remedy = "write one JSON object; strings and keys have double quotes, and no comma comes last";
             self.add(&INVALID_CONFIGURATION, (plugin.scope, span), message, reason, remedy);
+            self.refer_to(reference(plugin.kind));
             return;
         }
         let path = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
@@ -73,11 +74,29 @@ impl Check<'_> {
             }
             None => {
                 let (problem, remedy) = error.message.split_once("; ").unwrap_or((&error.message, ""));
-                let remedy = if remedy.is_empty() { "the reference describes each key" } else { remedy };
+                let remedy = match remedy {
+                    "" if problem.contains("vm_config.environment_variables") => {
+                        "add the variables to vm_config.environment_variables.host_env_keys"
+                    }
+                    "" if error.kind == ValidationErrorKind::Missing => "add the key",
+                    "" if error.path.ends_with(']') => "correct or remove this entry",
+                    "" => "correct the value, or remove the key to use its default",
+                    remedy => remedy,
+                };
                 (problem, remedy.to_owned())
             }
         };
-        self.add(&INVALID_CONFIGURATION, (plugin.scope, span), format!("{name}: {path}{problem}"), "here", remedy);
+        self.add(&INVALID_CONFIGURATION, (plugin.scope, span), format!("{name}: {path}{problem}"), "", remedy);
+        self.refer_to(reference(plugin.kind));
+    }
+}
+
+/// Returns the reference of a module's configuration.
+fn reference(kind: ModuleKind) -> &'static str {
+    match kind {
+        ModuleKind::Sender => "docs/configuration.md#sender",
+        ModuleKind::Receiver => "docs/configuration.md#receiver",
+        ModuleKind::Gateway => "docs/configuration.md#gateway",
     }
 }
 

@@ -201,7 +201,7 @@ fn collect_addresses(node: &Node, addresses: &mut Vec<(String, Range<usize>)>) {
 
 fn is_aws(host: &str) -> bool {
     let is_within = |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-    DOMAINS.iter().any(|domain| is_within(&domain))
+    DOMAINS.iter().any(is_within)
 }
 
 /// Returns the region of STS's host: `sts.REGION.…`.

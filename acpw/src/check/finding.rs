@@ -7,7 +7,7 @@ use std::ops::Range;
 pub enum Severity {
     /// Envoy refuses the configuration, requests fail, data is lost or a secret is open to others.
     Error,
-    /// It works, but not as it should.
+    /// The configuration works, but not as it should.
     Warning,
 }
 
@@ -49,6 +49,8 @@ rules! {
     INVALID_CONFIGURATION = "invalid-configuration", Error, "docs/configuration.md#how-configurations-are-read";
     /// An entry of a configuration changes nothing.
     NO_EFFECT = "no-effect", Warning, "docs/configuration.md#sender";
+    /// Envoy does not know a key of a module's attachment.
+    UNKNOWN_FIELD = "unknown-field", Error, "docs/deployment.md#attaching-the-sender";
     /// A module is attached where it does not work.
     MISPLACED_MODULE = "misplaced-module", Error, "docs/deployment.md#attaching-the-sender";
     /// A bootstrap extension runs on every worker.
@@ -104,10 +106,12 @@ pub struct Finding {
     pub span: Range<usize>,
     /// The problem in one sentence.
     pub message: String,
-    /// The problem in a few words, next to the excerpt.
+    /// The problem in a few words, next to the excerpt; empty if the message says it all.
     pub label: String,
     /// The remedy.
     pub remedy: String,
+    /// The document that explains it.
+    pub document: &'static str,
     /// Another position that belongs to the problem, with a few words.
     pub related: Option<(usize, Range<usize>, String)>,
 }

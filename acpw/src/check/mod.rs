@@ -156,8 +156,16 @@ impl<'i> Check<'i> {
             message: message.into(),
             label: label.into(),
             remedy: remedy.into(),
+            document: rule.document,
             related: None,
         });
+    }
+
+    /// Sets the document of the last finding, where that is not the same for all findings of its rule.
+    fn refer_to(&mut self, document: &'static str) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.document = document;
+        }
     }
 
     /// Adds another position to the last finding.

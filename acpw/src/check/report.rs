@@ -27,7 +27,8 @@ fn render(inventory: &Inventory, finding: &Finding, renderer: &Renderer) -> Stri
         Severity::Warning => Level::WARNING,
     };
     let Some(file) = inventory.files.get(finding.file) else { return String::new() };
-    let mut marks = vec![AnnotationKind::Primary.span(file.first_line(&finding.span)).label(&finding.label)];
+    let label = Some(finding.label.as_str()).filter(|label| !label.is_empty());
+    let mut marks = vec![AnnotationKind::Primary.span(file.first_line(&finding.span)).label(label)];
     let mut other = None;
     if let Some((related, span, label)) = &finding.related {
         match inventory.files.get(*related) {
@@ -44,7 +45,7 @@ fn render(inventory: &Inventory, finding: &Finding, renderer: &Renderer) -> Stri
         .element(excerpt(file, marks))
         .elements(other)
         .element(Level::HELP.message(&finding.remedy))
-        .element(Level::NOTE.message(format!("see {}", finding.rule.document)));
+        .element(Level::NOTE.message(format!("see {}", finding.document)));
     renderer.render(&[group])
 }
 
@@ -99,7 +100,7 @@ fn finding_json(inventory: &Inventory, finding: &Finding) -> Value {
         ("severity", finding.rule.severity.name()),
         ("message", &finding.message),
         ("remedy", &finding.remedy),
-        ("document", finding.rule.document),
+        ("document", finding.document),
     ] {
         set(&mut object, key, value);
     }

@@ -113,3 +113,15 @@ impl<T: schemars::JsonSchema> schemars::JsonSchema for Field<T> {
         T::json_schema(generator)
     }
 }
+
+/// The elements of a list are fields, so that each element can have its own error.
+impl<T: FromJson> FromJson for Vec<Field<T>> {
+    const EXPECTED: &'static str = "a list";
+
+    fn from_json(value: Value) -> Option<Self> {
+        match value {
+            Value::Array(values) => Some(values.into_iter().map(Field::from_json).collect()),
+            _ => None,
+        }
+    }
+}

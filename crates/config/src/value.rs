@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use crate::Field;
-
 /// A type that a JSON value can be converted into.
 pub trait FromJson: Sized {
     /// A description of the type that completes the message "must be …".
@@ -80,17 +78,5 @@ impl FromJson for f64 {
 
     fn from_json(value: Value) -> Option<Self> {
         value.as_f64()
-    }
-}
-
-/// The elements of a list are fields, so that each element can have an error of its own.
-impl<T: FromJson> FromJson for Vec<Field<T>> {
-    const EXPECTED: &'static str = "a list";
-
-    fn from_json(value: Value) -> Option<Self> {
-        match value {
-            Value::Array(values) => Some(values.into_iter().map(Field::from_json).collect()),
-            _ => None,
-        }
     }
 }

@@ -21,4 +21,4 @@ pub use host_calls::{call_response_body, call_response_header, log, plugin_confi
 pub use queue::Queue;
 pub use release::release;
 pub use shared::{set_shared_data, shared_data, update_shared_data};
-pub use stat::{Counter, Gauge};
+pub use stat::{Counter, Counters, Gauge, Gauges};

@@ -58,3 +58,46 @@ impl Gauge {
         }
     }
 }
+
+/// Counters in Envoy's statistics with a common prefix, in the order of their names.
+#[derive(Debug)]
+pub struct Counters(Vec<Counter>);
+
+impl Counters {
+    /// Defines a counter for each name.
+    ///
+    /// # Errors
+    /// Returns the host's status if it is not `Ok`.
+    pub fn define(prefix: &str, names: &[&str]) -> Result<Self, Status> {
+        names.iter().map(|name| Counter::define(&format!("{prefix}{name}"))).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Adds a count to each counter.
+    pub fn add(&self, counts: impl IntoIterator<Item = u64>) {
+        self.0.iter().zip(counts).for_each(|(counter, count)| counter.add(count));
+    }
+
+    /// Returns the current values, to which all VMs of the process contribute.
+    pub fn values(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|counter| counter.value())
+    }
+}
+
+/// Gauges in Envoy's statistics with a common prefix, in the order of their names.
+#[derive(Debug)]
+pub struct Gauges(Vec<Gauge>);
+
+impl Gauges {
+    /// Defines a gauge for each name.
+    ///
+    /// # Errors
+    /// Returns the host's status if it is not `Ok`.
+    pub fn define(prefix: &str, names: &[&str]) -> Result<Self, Status> {
+        names.iter().map(|name| Gauge::define(&format!("{prefix}{name}"))).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Sets the value of each gauge. Use it only for gauges that one VM writes.
+    pub fn set(&self, values: impl IntoIterator<Item = u64>) {
+        self.0.iter().zip(values).for_each(|(gauge, value)| gauge.set(value));
+    }
+}

@@ -19,6 +19,7 @@ pub mod unit;
 mod bytes;
 mod exact;
 mod histogram;
+mod memory;
 mod request_metrics;
 pub mod text;
 

@@ -17,9 +17,9 @@ use std::fmt;
 use crate::{
     DataKind, DimensionName, Dimensions, Distribution, Entity, EntityText, MergeRule, Metric, MetricName, Namespace,
     Origin, PeriodKey, Set, StorageResolution, TimeBasis, Timestamp, Unit,
-    accumulator::{distribution_bytes, group_bytes},
     bytes::{Malformed, Reader, put_signed, put_text, put_varint},
     dimension::OVERFLOW_VALUE,
+    memory::{distribution_bytes, group_bytes},
     quota::MAX_DIMENSION_VALUE_LENGTH,
     text,
 };

@@ -1,8 +1,11 @@
 //! The three protocols of CloudWatch's API: detects the protocol of a request and encodes responses in it.
 
+pub(crate) mod api_protocol;
 mod cbor;
 mod json;
 mod query;
+
+pub use api_protocol::ApiProtocol;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -19,18 +22,6 @@ const CBOR_PROTOCOL: HeaderValue = HeaderValue::from_static("rpc-v2-cbor");
 const AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const QUERY_MODE: HeaderName = HeaderName::from_static("x-amzn-query-mode");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
-
-/// A protocol of CloudWatch's API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ApiProtocol {
-    /// AWS JSON 1.0.
-    Json,
-    /// Smithy RPC v2 CBOR.
-    Cbor,
-    /// AWS Query: a form in, XML out.
-    Query,
-}
 
 /// The protocol and the operation of a request, read from its head.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,115 +1,56 @@
 //! The provider `assume_role`: STS's AssumeRole with the credentials of another provider.
 
-use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::{PayloadHash, SignableRequest, Signer, SigningScope};
 
 use super::{
-    Call, CredentialSet, Provider, Response,
-    raw::{RawProvider, RoleKeys},
-    step::{Environment, ProviderContext, ProviderSetup, ProviderStep},
-    sts::Sts,
+    Call, CredentialSet, Response,
+    role_keys::Role,
+    step::{ProviderContext, ProviderStep},
 };
 
-object! {
-    /// A role to assume with the credentials of another provider.
-    pub struct RawAssumeRole {
-        /// `assume_role`
-        provider: String,
-        /// The Envoy cluster of STS. Required.
-        cluster: String,
-        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or the region's host in other partitions.
-        sts_host: String,
-        /// The ARN of the role. Required.
-        role_arn: String,
-        /// The external ID, if the role's trust policy requires one.
-        external_id: String,
-        /// The session name. Default: `acpw`.
-        session_name: String,
-        /// The provider whose credentials assume the role. Required.
-        source: RawProvider,
-    }
-}
-
-/// Assumes a role with the credentials of another provider.
+/// Assumes a role with credentials that another provider has returned.
 #[derive(Clone, Debug)]
 pub struct AssumeRole {
-    source: Provider,
-    sts: Sts,
-    role_arn: String,
+    role: Role,
     external_id: Option<String>,
-    session_name: String,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    Source,
-    Role,
-}
-
-impl RawAssumeRole {
-    pub(crate) fn check(
-        self,
-        path: &str,
-        environment: Environment<'_>,
-        faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
-        let at = |key: &str| format!("{path}.{key}");
-        let role_arn = self.role_arn.required(at("role_arn"), faults);
-        let external_id = self.external_id.optional(at("external_id"), faults);
-        let session_name = self.session_name.optional(at("session_name"), faults);
-        let keys = RoleKeys { cluster: self.cluster, sts_host: self.sts_host, session_name };
-        let role = keys.check(role_arn.unwrap_or_default(), path, faults);
-        let source_path = at("source");
-        let source = self.source.required(&source_path, faults);
-        let source = match source?.check(&source_path, environment, faults)? {
-            ProviderSetup::Provider(Provider::Envoy) => {
-                faults.add(
-                    source_path,
-                    "must not be the provider envoy, which has no credentials to sign the AssumeRole request with",
-                );
-                return None;
-            }
-            ProviderSetup::Provider(source) => source,
-            ProviderSetup::Missing(reason) => return Some(ProviderSetup::Missing(reason)),
-        };
-        let (sts, role_arn, session_name) = role?;
-        let assume_role = AssumeRole { source, sts, role_arn, external_id, session_name, stage: Stage::Source };
-        Some(ProviderSetup::Provider(Provider::AssumeRole(Box::new(assume_role))))
-    }
+    /// Whether the last call was one to STS.
+    has_called: bool,
 }
 
 impl AssumeRole {
-    pub(crate) fn source(&self) -> &Provider {
-        &self.source
+    pub(crate) fn new(role: Role, external_id: Option<String>) -> Self {
+        Self { role, external_id, has_called: false }
     }
 
     /// Returns the ARN of the role.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn role_arn(&self) -> &str {
-        &self.role_arn
+    pub(crate) fn arn(&self) -> &str {
+        &self.role.arn
     }
 
-    pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
-        match (answer, self.stage) {
-            (Some(answer), Stage::Role) => self.sts.read(answer, None),
-            (answer, _) => {
-                self.stage = Stage::Source;
-                match self.source.step(answer, context) {
-                    ProviderStep::Ready(set) => self.assume(set, context),
-                    other => other,
-                }
-            }
-        }
+    /// Returns whether the last call was one to STS, whose response [`read`](Self::read) reads.
+    pub(crate) fn has_called(&self) -> bool {
+        self.has_called
     }
 
-    fn assume(&mut self, set: CredentialSet, context: ProviderContext<'_>) -> ProviderStep {
-        let mut parameters = vec![("RoleArn", self.role_arn.as_str()), ("RoleSessionName", &self.session_name)];
+    /// Starts anew: the other provider returns its credentials first.
+    pub(crate) fn restart(&mut self) {
+        self.has_called = false;
+    }
+
+    /// Reads the response of STS.
+    pub(crate) fn read(&self, answer: &Response) -> ProviderStep {
+        self.role.sts.read(answer, None)
+    }
+
+    /// Returns the call to STS, signed with the credentials of the other provider.
+    pub(crate) fn assume(&mut self, set: CredentialSet, context: ProviderContext<'_>) -> ProviderStep {
+        let mut parameters = vec![("RoleArn", self.role.arn.as_str()), ("RoleSessionName", &self.role.session_name)];
         parameters.extend(self.external_id.as_deref().map(|id| ("ExternalId", id)));
-        let call = self.sts.call(context.region, "AssumeRole", &parameters);
+        let call = self.role.sts.call(context.region, "AssumeRole", &parameters);
         match self.signed(call, set, context) {
             Ok(call) => {
-                self.stage = Stage::Role;
+                self.has_called = true;
                 ProviderStep::Call(call)
             }
             Err(reason) => ProviderStep::soon(reason),
@@ -127,7 +68,7 @@ impl AssumeRole {
         let headers: Vec<(&str, &str)> = headers.map(|(name, value)| (*name, value.as_str())).collect();
         let request = SignableRequest {
             method: "POST",
-            host: &self.sts.host(region),
+            host: &self.role.sts.host(region),
             path: "/",
             query: "",
             headers: &headers,

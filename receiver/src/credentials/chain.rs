@@ -288,7 +288,7 @@ impl Chain {
         let CredentialSet { credentials, expires, outlives_expiry, has_invalid_expiry } = set;
         if has_invalid_expiry && !std::mem::replace(&mut self.has_logged_expiry, true) {
             let provider = self.providers.get(index).map_or("", Provider::name);
-            self.notices.push_back(Notice::ExpiryUnread { provider });
+            self.notices.push_back(Notice::InvalidExpiration { provider });
         }
         let Some(region) = self.region.region() else { return };
         let signer = match SigningScope::new(region.as_str(), "monitoring") {

@@ -5,11 +5,11 @@ use std::fmt;
 use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
-    Call, Provider, Response, document,
+    Call, Response, document,
     file::{ServedFile, is_safe_path, is_token},
-    raw::file_of,
-    step::{Environment, ProviderSetup, ProviderStep, variable},
+    step::{ProviderSetup, ProviderStep},
 };
+use crate::environment::{Environment, variable};
 
 object! {
     /// The credentials endpoint of ECS or EKS Pod Identity. Keys that are absent here default to the environment
@@ -78,7 +78,7 @@ impl RawContainer {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<ContainerProvider>> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.cluster.required(at("cluster"), faults);
         let given = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
@@ -115,9 +115,8 @@ impl RawContainer {
         };
         let endpoint = endpoint.map_err(|error| faults.add(at(key), error)).ok();
         let authorization = match (file, token) {
-            (Some(file), _) => {
-                file_of(file_cluster, &file, "authorization_token_file", path, faults).map(Authorization::File)
-            }
+            (Some(file), _) => ServedFile::from_keys(file_cluster, &file, "authorization_token_file", path, faults)
+                .map(Authorization::File),
             (None, Some(token)) if is_token(token.trim_end()) => {
                 Some(Authorization::Token(Secret::new(token.trim_end())))
             }
@@ -133,7 +132,7 @@ impl RawContainer {
             authorization: authorization?,
             stage: Stage::Keys,
         };
-        Some(ProviderSetup::Provider(Provider::Container(container)))
+        Some(ProviderSetup::Ready(container))
     }
 }
 

@@ -3,10 +3,8 @@
 use acpw_config::{ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
-use super::{
-    CredentialSet, Provider,
-    step::{Environment, ProviderSetup, variable},
-};
+use super::{CredentialSet, step::ProviderSetup};
+use crate::environment::{Environment, variable};
 
 object! {
     /// Keys from the environment variables `ACPW_AWS_ACCESS_KEY_ID`, `ACPW_AWS_SECRET_ACCESS_KEY` and
@@ -23,7 +21,7 @@ impl RawEnvironment {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<CredentialSet>> {
         Self::find(path, environment, faults)
     }
 
@@ -33,7 +31,7 @@ impl RawEnvironment {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<CredentialSet>> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
             let (id, secret) = match (part("ACCESS_KEY_ID"), part("SECRET_ACCESS_KEY")) {
@@ -50,7 +48,7 @@ impl RawEnvironment {
             };
             match Credentials::new(&id, &secret, part("SESSION_TOKEN").as_deref()) {
                 Ok(credentials) => {
-                    return Some(ProviderSetup::Provider(Provider::Environment(CredentialSet::lasting(credentials))));
+                    return Some(ProviderSetup::Ready(CredentialSet::lasting(credentials)));
                 }
                 Err(error) => {
                     faults.add(path, format_args!("{prefix}…: {error}"));

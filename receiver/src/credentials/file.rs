@@ -1,5 +1,7 @@
 //! Reads files through an Envoy cluster of a file server.
 
+use acpw_config::ValidationErrors;
+
 use super::{Call, Response};
 
 /// A file and the cluster of its file server.
@@ -23,6 +25,26 @@ impl ServedFile {
             return Err(format!("must not contain \"..\", \"?\", \"#\", \"%\" or spaces, got \"{path}\""));
         }
         Ok(Self { cluster: cluster.to_owned(), path: path.to_owned() })
+    }
+
+    /// Validates a file and the cluster of its file server. `key` is the key of the file's path.
+    pub(crate) fn from_keys(
+        cluster: Option<String>,
+        file: &str,
+        key: &str,
+        path: &str,
+        faults: &mut ValidationErrors,
+    ) -> Option<Self> {
+        let file = Self::new(cluster.as_deref().unwrap_or_default(), file);
+        let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
+        if cluster.is_none() {
+            faults.add(
+                format_args!("{path}.file_cluster"),
+                "is required: modules read files through an Envoy cluster of a file server on a Unix socket",
+            );
+            return None;
+        }
+        file
     }
 
     /// Returns the request that reads the file.

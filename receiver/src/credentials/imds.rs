@@ -5,10 +5,11 @@ use std::fmt;
 use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
-    Call, Provider, Response, document,
+    Call, Response, document,
     file::is_token,
-    step::{Environment, ProviderSetup, ProviderStep, variable},
+    step::{ProviderSetup, ProviderStep},
 };
+use crate::environment::{Environment, variable};
 
 object! {
     /// The role of the EC2 instance, from the instance metadata service (IMDSv2).
@@ -43,13 +44,13 @@ impl RawImds {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<Imds>> {
         let cluster = self.cluster.required(format_args!("{path}.cluster"), faults)?;
         let is_disabled = variable(environment, "AWS_EC2_METADATA_DISABLED");
         if is_disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Some(ProviderSetup::Missing("AWS_EC2_METADATA_DISABLED is true".to_owned()));
         }
-        Some(ProviderSetup::Provider(Provider::Imds(Imds { session: ImdsSession::new(&cluster), stage: Stage::Token })))
+        Some(ProviderSetup::Ready(Imds { session: ImdsSession::new(&cluster), stage: Stage::Token }))
     }
 }
 

@@ -4,11 +4,8 @@
 use acpw_config::{Secret, ValidationErrors};
 use acpw_sigv4::{Credentials, SigningField, SigningFieldError};
 
-use super::{
-    CredentialSet, Provider,
-    environment::RawEnvironment,
-    step::{Environment, ProviderSetup},
-};
+use super::{CredentialSet, Provider, environment::RawEnvironment, step::ProviderSetup};
+use crate::environment::Environment;
 
 /// Keys in the configuration, which may be incomplete.
 #[derive(Debug, Default)]
@@ -30,12 +27,11 @@ impl LegacyKeys {
     }
 
     /// Returns the provider for a configuration without `credentials`. Each key defaults to its environment variable
-    /// with
-    /// `ACPW_`. If no key is configured, the provider is `environment`.
+    /// with `ACPW_`. If no key is configured, the provider is `environment`.
     pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Provider> {
         if self.is_empty() {
             match RawEnvironment::find("credentials", environment, faults)? {
-                ProviderSetup::Provider(provider) => return Some(provider),
+                ProviderSetup::Ready(set) => return Some(Provider::Environment(set)),
                 // The faults of the keys below say what to set.
                 ProviderSetup::Missing(_) => {}
             }

@@ -21,6 +21,7 @@ mod legacy_keys;
 mod profile;
 mod refresh;
 mod region;
+mod role_keys;
 mod shared_file;
 mod static_keys;
 mod sts;

@@ -26,7 +26,12 @@ pub enum Provider {
     /// The shared credentials file.
     SharedFile(SharedFile),
     /// STS's AssumeRole with the credentials of another provider.
-    AssumeRole(Box<AssumeRole>),
+    AssumeRole {
+        /// The role.
+        role: AssumeRole,
+        /// The provider whose credentials assume it.
+        source: Box<Provider>,
+    },
     /// No credentials: Envoy signs requests.
     Envoy,
 }
@@ -41,7 +46,7 @@ impl Provider {
             Self::Imds(_) => "imds",
             Self::WebIdentity(_) => "web_identity",
             Self::SharedFile(_) => "shared_file",
-            Self::AssumeRole(_) => "assume_role",
+            Self::AssumeRole { .. } => "assume_role",
             Self::Envoy => "envoy",
         }
     }
@@ -51,7 +56,7 @@ impl Provider {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn assumed_role(&self) -> Option<(&str, &Provider)> {
         match self {
-            Self::AssumeRole(assume_role) => Some((assume_role.role_arn(), assume_role.source())),
+            Self::AssumeRole { role, source } => Some((role.arn(), source.as_ref())),
             _ => None,
         }
     }
@@ -64,7 +69,16 @@ impl Provider {
             Self::Imds(imds) => imds.step(answer),
             Self::WebIdentity(web_identity) => web_identity.step(answer, context),
             Self::SharedFile(shared_file) => shared_file.step(answer),
-            Self::AssumeRole(assume_role) => assume_role.step(answer, context),
+            Self::AssumeRole { role, source } => match answer {
+                Some(answer) if role.has_called() => role.read(answer),
+                answer => {
+                    role.restart();
+                    match source.step(answer, context) {
+                        ProviderStep::Ready(set) => role.assume(set, context),
+                        other => other,
+                    }
+                }
+            },
             Self::Envoy => ProviderStep::Unsigned,
         }
     }
@@ -73,9 +87,11 @@ impl Provider {
     pub(crate) fn is_refreshable(&self) -> bool {
         match self {
             Self::Static(_) | Self::Environment(_) | Self::Envoy => false,
-            Self::Container(_) | Self::Imds(_) | Self::WebIdentity(_) | Self::SharedFile(_) | Self::AssumeRole(_) => {
-                true
-            }
+            Self::Container(_)
+            | Self::Imds(_)
+            | Self::WebIdentity(_)
+            | Self::SharedFile(_)
+            | Self::AssumeRole { .. } => true,
         }
     }
 
@@ -83,7 +99,7 @@ impl Provider {
     pub(crate) fn imds_cluster(&self) -> Option<&str> {
         match self {
             Self::Imds(imds) => Some(imds.cluster()),
-            Self::AssumeRole(assume_role) => assume_role.source().imds_cluster(),
+            Self::AssumeRole { source, .. } => source.imds_cluster(),
             _ => None,
         }
     }

@@ -4,18 +4,11 @@ use acpw_config::{Field, FromJson, Object, ValidationErrors};
 use serde_json::{Map, Value};
 
 use super::{
-    Provider,
-    assume_role::RawAssumeRole,
-    container::RawContainer,
-    environment::RawEnvironment,
-    file::ServedFile,
-    imds::RawImds,
-    shared_file::RawSharedFile,
-    static_keys::RawStatic,
-    step::{Environment, ProviderSetup},
-    sts::Sts,
+    Provider, assume_role::AssumeRole, container::RawContainer, environment::RawEnvironment, imds::RawImds,
+    role_keys::RoleKeys, shared_file::RawSharedFile, static_keys::RawStatic, step::ProviderSetup,
     web_identity::RawWebIdentity,
 };
+use crate::environment::Environment;
 
 acpw_config::object! {
     /// Envoy signs requests. The receiver sends them unsigned, and the cluster's `aws_request_signing` filter signs
@@ -23,6 +16,26 @@ acpw_config::object! {
     pub struct RawEnvoy {
         /// `envoy`
         provider: String,
+    }
+}
+
+acpw_config::object! {
+    /// A role to assume with the credentials of another provider.
+    pub struct RawAssumeRole {
+        /// `assume_role`
+        provider: String,
+        /// The Envoy cluster of STS. Required.
+        cluster: String,
+        /// The host of STS. Default: `sts.REGION.amazonaws.com`, or the region's host in other partitions.
+        sts_host: String,
+        /// The ARN of the role. Required.
+        role_arn: String,
+        /// The external ID, if the role's trust policy requires one.
+        external_id: String,
+        /// The session name. Default: `acpw`.
+        session_name: String,
+        /// The provider whose credentials assume the role. Required.
+        source: RawProvider,
     }
 }
 
@@ -58,7 +71,7 @@ impl RawProviders {
         for (index, raw) in self.providers.into_iter().enumerate() {
             let path = if self.is_list { format!("{KEY}[{index}]") } else { KEY.to_owned() };
             match raw.required(&path, faults).and_then(|raw| raw.check(&path, environment, faults)) {
-                Some(ProviderSetup::Provider(provider)) => providers.push(provider),
+                Some(ProviderSetup::Ready(provider)) => providers.push(provider),
                 Some(ProviderSetup::Missing(reason)) => missing.push(format!("{path}: {reason}")),
                 None => is_valid = false,
             }
@@ -92,17 +105,35 @@ impl RawProvider {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<Provider>> {
         let name = self.0.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
         match name.as_str() {
-            "static" => self.read::<RawStatic>(path, faults)?.check(path, faults),
-            "environment" => self.read::<RawEnvironment>(path, faults)?.check(path, environment, faults),
-            "container" => self.read::<RawContainer>(path, faults)?.check(path, environment, faults),
-            "imds" => self.read::<RawImds>(path, faults)?.check(path, environment, faults),
-            "web_identity" => self.read::<RawWebIdentity>(path, faults)?.check(path, environment, faults),
-            "shared_file" => self.read::<RawSharedFile>(path, faults)?.check(path, environment, faults),
+            "static" => {
+                let set = self.read::<RawStatic>(path, faults)?.check(path, faults)?;
+                Some(ProviderSetup::Ready(Provider::Static(set)))
+            }
+            "environment" => {
+                let setup = self.read::<RawEnvironment>(path, faults)?.check(path, environment, faults)?;
+                Some(setup.map(Provider::Environment))
+            }
+            "container" => {
+                let setup = self.read::<RawContainer>(path, faults)?.check(path, environment, faults)?;
+                Some(setup.map(Provider::Container))
+            }
+            "imds" => {
+                let setup = self.read::<RawImds>(path, faults)?.check(path, environment, faults)?;
+                Some(setup.map(Provider::Imds))
+            }
+            "web_identity" => {
+                let setup = self.read::<RawWebIdentity>(path, faults)?.check(path, environment, faults)?;
+                Some(setup.map(Provider::WebIdentity))
+            }
+            "shared_file" => {
+                let setup = self.read::<RawSharedFile>(path, faults)?.check(path, environment, faults)?;
+                Some(setup.map(Provider::SharedFile))
+            }
             "assume_role" => self.read::<RawAssumeRole>(path, faults)?.check(path, environment, faults),
-            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| ProviderSetup::Provider(Provider::Envoy)),
+            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| ProviderSetup::Ready(Provider::Envoy)),
             "" => {
                 faults.add(format_args!("{path}.provider"), format_args!("is required; use one of {NAMES}"));
                 None
@@ -123,61 +154,34 @@ impl RawProvider {
     }
 }
 
-/// Validates a file and the cluster of its file server. `key` is the key of the file's path.
-pub(crate) fn file_of(
-    cluster: Option<String>,
-    file: &str,
-    key: &str,
-    path: &str,
-    faults: &mut ValidationErrors,
-) -> Option<ServedFile> {
-    let file = ServedFile::new(cluster.as_deref().unwrap_or_default(), file);
-    let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
-    if cluster.is_none() {
-        faults.add(
-            format_args!("{path}.file_cluster"),
-            "is required: modules read files through an Envoy cluster of a file server on a Unix socket",
-        );
-        return None;
-    }
-    file
-}
-
-/// Keys that `assume_role` and `web_identity` share.
-pub(crate) struct RoleKeys {
-    pub(crate) cluster: Field<String>,
-    pub(crate) sts_host: Field<String>,
-    pub(crate) session_name: Option<String>,
-}
-
-impl RoleKeys {
-    /// Validates the keys. Returns STS, the role's ARN and the session name.
-    pub(crate) fn check(
+impl RawAssumeRole {
+    fn check(
         self,
-        role_arn: String,
         path: &str,
+        environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<(Sts, String, String)> {
-        const DEFAULT_SESSION_NAME: &str = "acpw";
-        let cluster = self.cluster.required(format_args!("{path}.cluster"), faults);
-        let host = self.sts_host.optional(format_args!("{path}.sts_host"), faults);
-        let session_name = self.session_name.unwrap_or_else(|| DEFAULT_SESSION_NAME.to_owned());
-        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
-        if !(2..=64).contains(&session_name.len()) || !session_name.bytes().all(is_name_byte) {
-            let message = "must be 2 to 64 letters, digits or characters of \"_+=,.@-\"";
-            faults.add(format_args!("{path}.session_name"), message);
-        }
-        let is_arn = role_arn.starts_with("arn:") && role_arn.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_arn && !role_arn.is_empty() {
-            let message = "must be the ARN of a role, such as arn:aws:iam::123456789012:role/NAME";
-            faults.add(format_args!("{path}.role_arn"), message);
-        }
-        if let Some(host) = host.as_deref().filter(|host| !crate::config::is_host(host)) {
-            let message =
-                format!("must be a host name or address, optionally with a port, got \"{}\"", host.escape_default());
-            faults.add(format_args!("{path}.sts_host"), message);
-        }
-        Some((Sts { cluster: cluster?, host }, role_arn, session_name))
+    ) -> Option<ProviderSetup<Provider>> {
+        let at = |key: &str| format!("{path}.{key}");
+        let role_arn = self.role_arn.required(at("role_arn"), faults);
+        let external_id = self.external_id.optional(at("external_id"), faults);
+        let session_name = self.session_name.optional(at("session_name"), faults);
+        let keys = RoleKeys { cluster: self.cluster, sts_host: self.sts_host, session_name };
+        let role = keys.check(role_arn.unwrap_or_default(), path, faults);
+        let source_path = at("source");
+        let source = self.source.required(&source_path, faults);
+        let source = match source?.check(&source_path, environment, faults)? {
+            ProviderSetup::Ready(Provider::Envoy) => {
+                faults.add(
+                    source_path,
+                    "must not be the provider envoy, which has no credentials to sign the AssumeRole request with",
+                );
+                return None;
+            }
+            ProviderSetup::Ready(source) => source,
+            ProviderSetup::Missing(reason) => return Some(ProviderSetup::Missing(reason)),
+        };
+        let role = AssumeRole::new(role?, external_id);
+        Some(ProviderSetup::Ready(Provider::AssumeRole { role, source: Box::new(source) }))
     }
 }
 

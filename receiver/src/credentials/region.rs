@@ -2,12 +2,9 @@
 
 use acpw_config::ValidationErrors;
 
-use super::{
-    Call, Response,
-    imds::ImdsSession,
-    step::{Environment, variable},
-};
+use super::{Call, Response, imds::ImdsSession};
 use crate::endpoint::Region;
+use crate::environment::{Environment, variable};
 
 /// The source of the region.
 #[derive(Clone, Debug)]

@@ -4,12 +4,12 @@ use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::Credentials;
 
 use super::{
-    CredentialSet, Provider, Response,
+    CredentialSet, Response,
     file::ServedFile,
     profile::{FileKind, Profile, find_profile},
-    raw::file_of,
-    step::{Environment, ProviderSetup, ProviderStep, variable},
+    step::{ProviderSetup, ProviderStep},
 };
+use crate::environment::{Environment, variable};
 
 object! {
     /// A profile in the shared credentials file, or otherwise in the shared config file.
@@ -43,7 +43,7 @@ impl RawSharedFile {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<SharedFile>> {
         let at = |key: &str| format!("{path}.{key}");
         let cluster = self.file_cluster.optional(at("file_cluster"), faults);
         let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));
@@ -61,15 +61,16 @@ impl RawSharedFile {
                     .to_owned(),
             ));
         };
-        let credentials_file = file_of(cluster.clone(), &credentials_file, "credentials_file", path, faults);
+        let credentials_file =
+            ServedFile::from_keys(cluster.clone(), &credentials_file, "credentials_file", path, faults);
         let config_file = match config_file {
-            Some(file) => Some(file_of(cluster, &file, "config_file", path, faults)?),
+            Some(file) => Some(ServedFile::from_keys(cluster, &file, "config_file", path, faults)?),
             None => None,
         };
         let profile = profile.unwrap_or_else(|| "default".to_owned());
         let reads = FileKind::Credentials;
         let shared_file = SharedFile { credentials_file: credentials_file?, config_file, profile, reads };
-        Some(ProviderSetup::Provider(Provider::SharedFile(shared_file)))
+        Some(ProviderSetup::Ready(shared_file))
     }
 }
 

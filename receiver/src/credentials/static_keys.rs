@@ -3,7 +3,7 @@
 use acpw_config::{Secret, ValidationErrors, object};
 use acpw_sigv4::{Credentials, SigningFieldError};
 
-use super::{CredentialSet, Provider, legacy_keys::part_of, step::ProviderSetup};
+use super::{CredentialSet, legacy_keys::part_of};
 
 object! {
     /// Keys in the configuration. They are never refreshed.
@@ -20,12 +20,12 @@ object! {
 }
 
 impl RawStatic {
-    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<ProviderSetup> {
+    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<CredentialSet> {
         let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
         let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
         let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
         match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
-            Ok(credentials) => Some(ProviderSetup::Provider(Provider::Static(CredentialSet::lasting(credentials)))),
+            Ok(credentials) => Some(CredentialSet::lasting(credentials)),
             Err(error) => {
                 let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
                 faults.add(format_args!("{path}.{}", part_of(field)), error);

@@ -2,7 +2,7 @@
 
 use acpw_metric::Timestamp;
 
-use super::{Call, CredentialSet, Provider};
+use super::{Call, CredentialSet};
 use crate::endpoint::Region;
 
 /// The result of a provider's step.
@@ -57,17 +57,19 @@ impl ProviderStep {
 
 /// The result of validating a provider's configuration.
 #[derive(Debug)]
-pub enum ProviderSetup {
+pub enum ProviderSetup<P> {
     /// A provider.
-    Provider(Provider),
+    Ready(P),
     /// The provider cannot be used here, for this reason.
     Missing(String),
 }
 
-/// Returns the value of an environment variable.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Returns an environment variable if it is set and not empty.
-pub(crate) fn variable(environment: Environment<'_>, name: &str) -> Option<String> {
-    environment(name).filter(|value| !value.is_empty())
+impl<P> ProviderSetup<P> {
+    /// Converts the provider.
+    pub(crate) fn map<Q>(self, convert: impl FnOnce(P) -> Q) -> ProviderSetup<Q> {
+        match self {
+            Self::Ready(provider) => ProviderSetup::Ready(convert(provider)),
+            Self::Missing(reason) => ProviderSetup::Missing(reason),
+        }
+    }
 }

@@ -6,12 +6,12 @@ use std::fmt;
 use acpw_config::{Secret, ValidationErrors, object};
 
 use super::{
-    Provider, Response,
+    Response,
     file::ServedFile,
-    raw::{RoleKeys, file_of},
-    step::{Environment, ProviderContext, ProviderSetup, ProviderStep, variable},
-    sts::Sts,
+    role_keys::{Role, RoleKeys},
+    step::{ProviderContext, ProviderSetup, ProviderStep},
 };
+use crate::environment::{Environment, variable};
 
 object! {
     /// A role for a web identity, such as an EKS service account. Keys that are absent here default to the environment
@@ -38,9 +38,7 @@ object! {
 /// Exchanges a token in a file for credentials of a role. `Debug` shows no token.
 #[derive(Clone)]
 pub struct WebIdentity {
-    sts: Sts,
-    role_arn: String,
-    session_name: String,
+    role: Role,
     file: ServedFile,
     /// The token sent to STS.
     token: Option<Secret>,
@@ -52,7 +50,7 @@ impl RawWebIdentity {
         path: &str,
         environment: Environment<'_>,
         faults: &mut ValidationErrors,
-    ) -> Option<ProviderSetup> {
+    ) -> Option<ProviderSetup<WebIdentity>> {
         let at = |key: &str| format!("{path}.{key}");
         let role_arn = self.role_arn.optional(at("role_arn"), faults).or_else(|| variable(environment, "AWS_ROLE_ARN"));
         let session_name = self.session_name.optional(at("session_name"), faults);
@@ -73,10 +71,10 @@ impl RawWebIdentity {
                 )));
             }
         };
-        let file = file_of(file_cluster, &token_file, "token_file", path, faults);
-        let (sts, role_arn, session_name) = keys.check(role_arn, path, faults)?;
-        let web_identity = WebIdentity { sts, role_arn, session_name, file: file?, token: None };
-        Some(ProviderSetup::Provider(Provider::WebIdentity(web_identity)))
+        let file = ServedFile::from_keys(file_cluster, &token_file, "token_file", path, faults);
+        let role = keys.check(role_arn, path, faults)?;
+        let web_identity = WebIdentity { role, file: file?, token: None };
+        Some(ProviderSetup::Ready(web_identity))
     }
 }
 
@@ -92,23 +90,23 @@ impl WebIdentity {
             (Some(answer), None) => match self.file.token(answer) {
                 Ok(token) => {
                     let parameters = [
-                        ("RoleArn", self.role_arn.as_str()),
-                        ("RoleSessionName", &self.session_name),
+                        ("RoleArn", self.role.arn.as_str()),
+                        ("RoleSessionName", &self.role.session_name),
                         ("WebIdentityToken", token),
                     ];
-                    let call = self.sts.call(region, "AssumeRoleWithWebIdentity", &parameters);
+                    let call = self.role.sts.call(region, "AssumeRoleWithWebIdentity", &parameters);
                     self.token = Some(Secret::new(token));
                     ProviderStep::Call(call)
                 }
                 Err(reason) => ProviderStep::soon(reason),
             },
-            (Some(answer), Some(token)) => self.sts.read(answer, Some(&token)),
+            (Some(answer), Some(token)) => self.role.sts.read(answer, Some(&token)),
         }
     }
 }
 
 impl fmt::Debug for WebIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebIdentity").field("role_arn", &self.role_arn).finish_non_exhaustive()
+        f.debug_struct("WebIdentity").field("role_arn", &self.role.arn).finish_non_exhaustive()
     }
 }

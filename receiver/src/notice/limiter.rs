@@ -4,30 +4,30 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{KINDS, Notice};
 
-/// The least time between two lines of the same kind.
+/// The minimum time between two lines of the same kind.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Lets a line of each kind through once a minute, with the number of those that were kept back; of failures of sources, one
-/// of each source. That a source answers again is logged if its failure was. Lines that have a limit of their own are not
-/// limited, and neither are publications, at debug level.
+/// Passes a line of each kind once a minute, with the number of lines that were suppressed since. Failures are limited for
+/// each source. The recovery of a source is logged only if its failure was. Publications, and lines that the caller limits,
+/// are always passed.
 #[derive(Debug, Default)]
 pub struct Limiter {
     kinds: [Option<(Duration, u64)>; KINDS],
-    /// By the path of a source's key, of which the configuration has a limited number.
+    /// By the path of the source in the configuration, which has a limited number of sources.
     sources: BTreeMap<String, SourceLines>,
 }
 
 /// The lines about a source.
 #[derive(Debug, Default)]
 struct SourceLines {
-    /// The last failure that was logged, and the number of those since.
+    /// The time of the last failure that was logged, and the number of failures since.
     failed: Option<(Duration, u64)>,
-    /// Whether the last line says that it fails.
+    /// Whether the last line reports a failure.
     is_failing: bool,
 }
 
 impl Limiter {
-    /// The line to write, if one is to be written now, by the steady clock.
+    /// Returns the line to log, or `None` if it is suppressed. `now` is the time by the steady clock.
     pub fn line(&mut self, notice: &Notice, now: Duration) -> Option<String> {
         let Some(kind) = notice.kind() else { return Some(notice.to_string()) };
         let kind = match notice {
@@ -50,7 +50,7 @@ impl Limiter {
             _ => {
                 let suppressed = kind.replace((now, 0)).map_or(0, |(_, suppressed)| suppressed);
                 let more =
-                    if suppressed > 0 { format!(" (and {suppressed} more like it before)") } else { String::new() };
+                    if suppressed > 0 { format!(" ({suppressed} similar lines suppressed)") } else { String::new() };
                 Some(format!("{notice}{more}"))
             }
         }
@@ -71,26 +71,26 @@ mod tests {
         assert_eq!(limiter.line(&denied, second(1)), None);
         assert_eq!(limiter.line(&denied, second(59)), None);
         assert!(limiter.line(&clock, second(59)).is_some());
-        assert!(limiter.line(&denied, second(60)).unwrap().ends_with("(and 2 more like it before)"));
+        assert!(limiter.line(&denied, second(60)).unwrap().ends_with("(2 similar lines suppressed)"));
         assert_eq!(limiter.line(&denied, second(61)), None);
     }
 
     #[test]
-    fn each_source_has_a_line_of_its_own() {
+    fn failures_are_limited_for_each_source() {
         let mut limiter = Limiter::default();
         let failed = |name: &str| Notice::SourceFailed { name: name.to_owned(), reason: "no".to_owned() };
         let recovered = |name: &str| Notice::SourceRecovered { name: name.to_owned() };
         let second = Duration::from_secs;
-        let line = "source scrape[0] failed, leaving a gap in its metrics: no";
+        let line = "source scrape[0] failed, which leaves a gap in its metrics: no";
         assert_eq!(limiter.line(&failed("scrape[0]"), second(0)).unwrap(), line);
         assert!(limiter.line(&failed("scrape[1]"), second(1)).unwrap().contains("scrape[1]"));
         assert_eq!(limiter.line(&failed("scrape[0]"), second(10)), None);
-        assert_eq!(limiter.line(&recovered("scrape[0]"), second(20)).unwrap(), "source scrape[0] answers again");
-        // A failure that was not logged has no end that is.
+        assert_eq!(limiter.line(&recovered("scrape[0]"), second(20)).unwrap(), "source scrape[0] responds again");
+        // The recovery from a failure that was not logged is not logged.
         assert_eq!(limiter.line(&failed("scrape[0]"), second(30)), None);
         assert_eq!(limiter.line(&recovered("scrape[0]"), second(40)), None);
         assert_eq!(limiter.line(&recovered("scrape[2]"), second(40)), None);
-        let more = format!("{line} (and 2 more like it before)");
+        let more = format!("{line} (2 similar lines suppressed)");
         assert_eq!(limiter.line(&failed("scrape[0]"), second(60)).unwrap(), more);
         assert!(limiter.line(&recovered("scrape[0]"), second(61)).is_some());
         assert!(limiter.line(&recovered("scrape[1]"), second(61)).is_some());

@@ -232,7 +232,7 @@ fn remaining_patience(wish: Option<Patience>, answer: &Answer, parts: &mut Parts
     };
     let asked = wish?.remaining(date.unwrap_or(parts.now.wall));
     if asked > patience::LONGEST {
-        parts.log(&Notice::AskedTooMuch { asked });
+        parts.log(&Notice::DelayTooLong { asked });
     }
     Some(asked)
 }

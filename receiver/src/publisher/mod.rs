@@ -231,8 +231,8 @@ impl Publisher {
         let now = parts.now.steady;
         self.cardinality.prune(now);
         self.prediction = self.costs.predict(self.cardinality.series(), self.publish_interval, now);
-        if let Some(notice) = self.costs.line(self.prediction, now) {
-            parts.log(&notice);
+        if self.costs.is_log_due(self.prediction, now) {
+            parts.log(&Notice::Cost(self.prediction));
         }
     }
 }

@@ -1,32 +1,9 @@
 //! The configuration keys of sources.
 
-use std::time::Duration;
-
 use acpw_config::{Field, Object, ValidationErrors};
 
-use super::{Publish, Reader, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape};
-
-/// Returns the value of an environment variable.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Settings of every source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceConfig {
-    /// The path of the source's key in the configuration.
-    pub name: String,
-    /// The Envoy cluster of the source.
-    pub cluster: String,
-    /// The `:authority` of requests.
-    pub authority: String,
-    /// The time between two rounds.
-    pub interval: Duration,
-    /// The time limit for a response.
-    pub timeout: Duration,
-    /// The maximum size of a response in bytes. A longer one is refused.
-    pub answer_limit: usize,
-    /// When to publish the data.
-    pub publish: Publish,
-}
+use super::{Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape};
+use crate::environment::Environment;
 
 /// The raw values of the keys that configure sources.
 #[derive(Default)]

@@ -27,14 +27,16 @@ mod head;
 mod remark;
 mod shared_keys;
 mod similar_names;
+mod source_config;
 
 use std::{collections::VecDeque, time::Duration};
 
 use acpw_metric::{Accumulator, Now};
 
-pub use config::{RawSources, SourceConfig};
+pub use config::RawSources;
 pub use head::Head;
 use poll_schedule::PollSchedule;
+pub use source_config::SourceConfig;
 
 use crate::{
     call::{Call, Response},

@@ -4,11 +4,11 @@ use acpw_config::{Field, Members, Object, ShortOr, ValidationErrors};
 use acpw_metric::{DimensionName, DimensionValue, MetricName, StorageResolution};
 
 use super::{
-    config::Environment,
     name_pattern::NamePattern,
     rule::{Combine, DimensionSource, Rule, ValueType},
     shared_keys::{check_dimension_count, resolution, unit_and_scale},
 };
+use crate::environment::Environment;
 
 /// The maximum number of rules per source.
 pub const MAX_RULES: usize = 1_000;

@@ -24,7 +24,7 @@ fn line_of(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     let mut lines = poller.lines();
     assert_eq!((lines.len(), poller.sources.counts().failed), (1, 1), "{lines:?}");
     let line = lines.remove(0);
-    line.strip_prefix("source scrape[0] failed, leaving a gap in its metrics: ").unwrap().to_owned()
+    line.strip_prefix("source scrape[0] failed, which leaves a gap in its metrics: ").unwrap().to_owned()
 }
 
 /// Returns the log line about a missing response, `millis` after the request.
@@ -34,7 +34,7 @@ fn line_of_missing(reason: &str, millis: u64) -> String {
     poller.millis += millis;
     poller.respond(id, Response::Missing(reason.to_owned()));
     let line = poller.lines().remove(0);
-    line.strip_prefix("source scrape[0] failed, leaving a gap in its metrics: ").unwrap().to_owned()
+    line.strip_prefix("source scrape[0] failed, which leaves a gap in its metrics: ").unwrap().to_owned()
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn missing_responses_are_explained() {
     let now = poller.now();
     poller.sources.handle_undispatched(id, "Envoy has no cluster of that name", now);
     let unknown = "cluster_name \"shop_metrics\": Envoy has no cluster of that name";
-    assert_eq!(poller.lines(), [format!("source scrape[0] failed, leaving a gap in its metrics: {unknown}")]);
+    assert_eq!(poller.lines(), [format!("source scrape[0] failed, which leaves a gap in its metrics: {unknown}")]);
     assert_eq!(poller.sources.counts().failed, 1);
     for reason in ["upstream request timeout", "the answer broke off"] {
         assert_eq!(line_of_missing(reason, 1_000), format!("no complete response within 1000 ms: {reason}"));
@@ -193,9 +193,9 @@ fn log_lines_are_limited_per_endpoint() {
         lines.extend(poller.notices().iter().filter_map(|notice| limiter.line(notice, now)));
     }
     let expected = [
-        "source scrape[0] failed, leaving a gap in its metrics: a is down",
-        "source scrape[1] failed, leaving a gap in its metrics: b is down",
-        "source scrape[1] answers again",
+        "source scrape[0] failed, which leaves a gap in its metrics: a is down",
+        "source scrape[1] failed, which leaves a gap in its metrics: b is down",
+        "source scrape[1] responds again",
     ];
     assert_eq!(lines, expected);
 }

@@ -4,7 +4,7 @@ mod downsampling;
 mod groups;
 mod period;
 
-use std::{collections::VecDeque, mem::size_of};
+use std::collections::VecDeque;
 
 pub use downsampling::{Keep, Shrunk};
 pub use period::{DataKind, MergeRule, PeriodKey, TimeBasis};
@@ -12,7 +12,9 @@ pub use period::{DataKind, MergeRule, PeriodKey, TimeBasis};
 use groups::{Entry, Groups};
 
 use crate::{
-    DimensionName, Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp, quota::MAX_VALUE,
+    DimensionName, Dimensions, Distribution, Metric, Namespace, Origin, Record, Timestamp,
+    memory::{distribution_bytes, group_bytes},
+    quota::MAX_VALUE,
     record::RecordWriter,
 };
 
@@ -272,20 +274,6 @@ fn share(sum: f64) -> Distribution {
     let mut share = Distribution::new();
     share.record(sum.clamp(-MAX_VALUE, MAX_VALUE));
     share
-}
-
-/// Returns the approximate memory size of a group without its distributions: an entry of a map, two shared texts for
-/// each dimension, and the texts themselves.
-pub(crate) fn group_bytes(dimensions: usize, text: usize) -> usize {
-    const ENTRY: usize = 64;
-    const SHARED_TEXTS: usize = 64;
-    text.saturating_add(dimensions.saturating_mul(SHARED_TEXTS)).saturating_add(ENTRY)
-}
-
-/// Returns the approximate memory size of a metric with its distribution.
-pub(crate) fn distribution_bytes(distribution: &Distribution) -> usize {
-    const BUCKET: usize = 16;
-    distribution.bucket_count().saturating_mul(BUCKET).saturating_add(size_of::<(Metric, Distribution)>())
 }
 
 #[cfg(test)]

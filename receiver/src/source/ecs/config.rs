@@ -11,10 +11,10 @@ use super::{
     metric::{EcsMetric, METRICS},
 };
 use crate::{
-    config::is_host,
+    endpoint::is_host,
+    environment::Environment,
     source::{
         Publish, Reader, SourceConfig,
-        config::Environment,
         shared_keys::{namespace, resolution},
     },
 };

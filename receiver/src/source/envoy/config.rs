@@ -11,9 +11,9 @@ use super::{
     rule::{Conditions, StatType, StatsRule, StatsRuleMetric},
     stat_pattern::{Condition, StatPattern},
 };
+use crate::environment::Environment;
 use crate::source::{
     Publish, Reader, SourceConfig,
-    config::Environment,
     raw_rule::{RawRuleDimension, dimensions},
     rule::DimensionSource,
     shared_keys::{check_dimension_count, namespace, resolution, unit_and_scale},

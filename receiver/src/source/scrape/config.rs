@@ -6,11 +6,11 @@ use acpw_config::{Field, Members, ShortOr, ValidationErrors};
 
 use super::Scrape;
 use crate::{
-    config::is_host,
+    endpoint::is_host,
+    environment::Environment,
     source::{
         Publish, Reader, SourceConfig,
         collector::Collector,
-        config::Environment,
         raw_rule::{RawRule, RawRuleDimension, dimensions, rules},
         shared_keys::namespace,
     },

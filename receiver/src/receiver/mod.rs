@@ -1,0 +1,239 @@
+//! The receiver without Envoy: events in; requests, log lines, counters and shared state out.
+//!
+//! `context.rs`, the tests and the simulation drive it in the same way:
+//!
+//! 1. On a tick, [`begin_drain`], then [`handle_record`] for each record in the queue while [`wants_record`] returns
+//!    true. On a wake-up of the queue, the same for one record.
+//! 2. On a tick, [`handle_tick`], then [`poll_callout`] until it returns nothing. Each callout is dispatched, and the
+//!    result is reported to [`handle_dispatch`].
+//! 3. When a callout has ended, [`handle_answer`].
+//! 4. After each event, [`poll_line`] until it returns nothing, and [`poll_counters`].
+//! 5. After a tick, [`handle_flush_requested`], [`poll_shared`], and the ledger of room: [`next_room`] and
+//!    [`handle_room_written`].
+//!
+//! [`handle_record`]: Receiver::handle_record
+//! [`begin_drain`]: Receiver::begin_drain
+//! [`wants_record`]: Receiver::wants_record
+//! [`handle_tick`]: Receiver::handle_tick
+//! [`poll_callout`]: Receiver::poll_callout
+//! [`handle_dispatch`]: Receiver::handle_dispatch
+//! [`handle_answer`]: Receiver::handle_answer
+//! [`poll_line`]: Receiver::poll_line
+//! [`poll_counters`]: Receiver::poll_counters
+//! [`handle_flush_requested`]: Receiver::handle_flush_requested
+//! [`poll_shared`]: Receiver::poll_shared
+//! [`next_room`]: Receiver::next_room
+//! [`handle_room_written`]: Receiver::handle_room_written
+
+mod callouts;
+mod shared;
+
+use std::{collections::HashMap, time::Duration};
+
+use acpw_metric::{Now, Record};
+use log::Level;
+
+pub use self::callouts::{Callout, Purpose};
+use crate::{
+    Buffer, Config, Publisher,
+    admission::Admission,
+    clock::Clock,
+    counter_report::CounterReport,
+    credentials::Chain,
+    drain::DrainWatch,
+    flush::Flushes,
+    journal::Journal,
+    names::Names,
+    notice::Notice,
+    publisher::Parts,
+    self_metrics::{Reading, SelfMetrics},
+    series_budget::SeriesBudget,
+    source::{Data, Publish, Sources},
+    status::StatusBook,
+};
+
+/// Time between two ticks: short enough for the shortest delays, and a small fraction of a percent of a core.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Time between two ticks while there is more work than fits into one.
+const BUSY_TICK: Duration = Duration::from_millis(20);
+
+/// Bytes of records that are merged in one tick: a few milliseconds of work. Every record also has a wake-up.
+const DRAIN_BYTES: usize = 64 * 1024;
+
+/// All state of a receiver.
+#[derive(Debug)]
+pub struct Receiver {
+    cluster: String,
+    timeout: Duration,
+    clock: Clock,
+    journal: Journal,
+    credentials: Chain,
+    /// What the clock had learnt when the last call for credentials was signed.
+    learnt_at_call: i64,
+    buffer: Buffer,
+    publisher: Publisher,
+    sources: Sources,
+    self_metrics: Option<SelfMetrics>,
+    drain_watch: Option<DrainWatch>,
+    flushes: Flushes,
+    status: StatusBook,
+    admission: Admission,
+    counter_report: CounterReport,
+    callouts: HashMap<u32, Purpose>,
+    queue: QueueState,
+}
+
+/// What is known of the queue.
+#[derive(Clone, Copy, Debug, Default)]
+struct QueueState {
+    /// Bytes of records that may be taken now.
+    budget: usize,
+    /// Whether records are left.
+    has_backlog: bool,
+}
+
+/// Event on which records are taken out of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Envoy has announced a record.
+    WakeUp,
+    /// A tick. Records that an earlier VM left in the queue are announced to nobody.
+    Tick,
+}
+
+impl Receiver {
+    /// Creates a receiver that holds nothing. `seed` makes it differ from the others of a fleet.
+    pub fn new(mut config: Config, seed: u64) -> Self {
+        let status = StatusBook::new(&config);
+        let publisher = Publisher::new(&config, seed);
+        let sources = Sources::new(std::mem::take(&mut config.sources));
+        let names = Names { namespace: config.namespace, request_count: config.request_count_name };
+        Self {
+            cluster: config.cluster,
+            timeout: config.timeout,
+            clock: Clock::default(),
+            journal: Journal::default(),
+            credentials: Chain::new(config.credentials, config.region, !seed),
+            learnt_at_call: 0,
+            buffer: Buffer::new(names, config.buffer_limit, SeriesBudget::new(config.max_series)),
+            publisher,
+            sources,
+            self_metrics: config.self_metrics.then(|| SelfMetrics::new(config.publish_interval)),
+            drain_watch: config.admin_cluster.map(DrainWatch::new),
+            flushes: Flushes::default(),
+            status,
+            admission: Admission::default(),
+            counter_report: CounterReport::default(),
+            callouts: HashMap::new(),
+            queue: QueueState::default(),
+        }
+    }
+
+    /// Starts to take records out of the queue: one for its wake-up, or as many as fit into a tick.
+    pub fn begin_drain(&mut self, trigger: Trigger) {
+        self.queue.budget = match trigger {
+            Trigger::WakeUp => 1,
+            Trigger::Tick => DRAIN_BYTES,
+        };
+    }
+
+    /// Returns whether another record is to be taken out of the queue now.
+    pub fn wants_record(&self) -> bool {
+        self.queue.budget > 0
+    }
+
+    /// Merges a record, or takes note that the queue is empty. Bytes that are not a record are counted and skipped.
+    pub fn handle_record(&mut self, record: Option<&[u8]>, now: Now) {
+        let Some(bytes) = record else {
+            self.queue = QueueState::default();
+            return;
+        };
+        self.queue.has_backlog = true;
+        self.queue.budget = self.queue.budget.saturating_sub(bytes.len().max(1));
+        match Record::decode(bytes) {
+            Ok(record) => {
+                self.journal.receive(record.samples());
+                let corrected = self.clock.correct(now);
+                self.buffer.merge(&record, self.clock.skew(), now.steady);
+                self.admission.arrive(record.posted_memory());
+                self.handle_overflow(now.steady);
+                self.keep_within_limit(corrected);
+            }
+            Err(error) => {
+                self.journal.counts.bad_records = self.journal.counts.bad_records.saturating_add(1);
+                self.journal.log(&Notice::BadRecord(error.to_string()), now.steady);
+            }
+        }
+    }
+
+    /// Does what is due by time: reads sources' answers, makes samples of gauges and zeros, drops what is too old, and starts a
+    /// publication.
+    pub fn handle_tick(&mut self, now: Now) {
+        let now = self.clock.correct(now);
+        for Data { data, publish } in self.sources.poll_data() {
+            self.journal.receive(data.samples());
+            match publish {
+                Publish::Interval => self.buffer.add(data),
+                Publish::Now => self.buffer.add_due(data),
+            }
+        }
+        self.journal.counts.set_sources(self.sources.counts());
+        while let Some(notice) = self.sources.poll_notice() {
+            self.journal.log(&notice, now.steady);
+        }
+        self.measure_itself(now);
+        self.buffer.make(now.wall);
+        self.journal.drop_too_old(self.buffer.drop_too_old(now.wall), now.steady);
+        self.keep_within_limit(now);
+        self.credentials.handle_time(now);
+        self.log_credentials(now);
+        let (publisher, mut parts) = self.parts(now);
+        publisher.handle_time(&mut parts);
+    }
+
+    /// Returns the next line for Envoy's log.
+    pub fn poll_line(&mut self, now: Now) -> Option<(Level, String)> {
+        let (level, line) = self.journal.poll_line()?;
+        self.status.remember(level, &line, now);
+        Some((level, line))
+    }
+
+    /// Returns the time between two ticks: shorter while there is more to do than fits into one.
+    pub fn pace(&self) -> Duration {
+        if self.queue.has_backlog || self.publisher.is_working() { BUSY_TICK } else { TICK }
+    }
+
+    fn parts(&mut self, now: Now) -> (&mut Publisher, Parts<'_>) {
+        let Self { publisher, clock, credentials, buffer, journal, .. } = self;
+        (publisher, Parts { now, clock, credentials, buffer, journal })
+    }
+
+    fn measure_itself(&mut self, now: Now) {
+        let reading = Reading {
+            counts: self.journal.counts,
+            held_bytes: self.held_bytes(),
+            since_success: self.publisher.since_success(now.steady),
+        };
+        let data = self.self_metrics.as_mut().and_then(|metrics| metrics.poll(now.steady, now.wall, reading));
+        if let Some(data) = data {
+            self.journal.receive(data.samples());
+            self.buffer.add(data);
+        }
+    }
+
+    fn keep_within_limit(&mut self, now: Now) {
+        let dropped = self.buffer.keep_within_limit(self.publisher.bytes(), now.wall);
+        self.journal.receive(self.buffer.take_made());
+        self.journal.drop_for_memory(dropped, now.steady);
+    }
+
+    fn handle_overflow(&mut self, now: Duration) {
+        let budget = self.buffer.series_budget_mut();
+        let counts = &mut self.journal.counts;
+        counts.overflowed = counts.overflowed.saturating_add(budget.take_overflow());
+        if let Some(notice) = budget.poll_notice() {
+            self.journal.log(&notice, now);
+        }
+    }
+}
