@@ -17,7 +17,7 @@ use receiver::{Answer, Config, Counts, Driver, answer::Reply, status::Snapshot};
 use sender::{HeaderPhase, Sender, SenderConfig};
 use serde_json::Value;
 
-use crate::support::{Output, run};
+use crate::support::{Output, run, within_repository};
 
 const START: u64 = 1_787_400_000;
 
@@ -101,6 +101,7 @@ fn a_gateways_figures_are_shown() {
     let address = serve(move |path| (path == "/status").then(|| answer.clone()));
     let Output { code, out, err } = status(address, &[]);
     assert_eq!((code, err.as_str()), (0, ""));
+    assert!(within_repository("docs/acpw.md").contains(&format!("```\n{out}```\n")), "docs/acpw.md does not show\n{out}");
     insta::assert_snapshot!("gateway", out);
     let Output { code, out, .. } = status(address, &["--json"]);
     assert_eq!(code, 0);
