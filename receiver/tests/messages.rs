@@ -257,3 +257,18 @@ fn every_message_is_provoked_and_reviewed() {
         .collect();
     assert!(missing.is_empty(), "no test quotes these messages: {missing:#?}");
 }
+
+/// Code spans in the table of docs/operations.md that shows what is logged for each kind of response.
+#[test]
+fn the_log_lines_in_the_documents_are_those_of_the_receiver() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("../docs/operations.md")).unwrap();
+    let (_, table) = document.split_once("| the log says |\n").unwrap();
+    let rows: Vec<_> = table.lines().skip(1).take_while(|line| line.starts_with('|')).collect();
+    let lines = log_lines();
+    assert!(rows.len() >= 5, "{rows:?}");
+    for row in rows {
+        let quote = row.rsplit('|').nth(1).unwrap().trim().trim_matches('`').trim_end_matches('…').trim_end();
+        assert!(!quote.is_empty() && lines.contains(quote), "no log line contains {quote:?}");
+    }
+}
