@@ -5,6 +5,7 @@
 //! the files configure.
 
 pub mod access_log;
+pub mod alarm;
 pub mod alarms;
 pub mod amount;
 pub mod cardinality;

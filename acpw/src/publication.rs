@@ -150,6 +150,18 @@ impl PublishedSet {
         self.namespace == other.namespace && self.dimensions == other.dimensions
     }
 
+    /// Returns true if the series of both have the same names, units and dimensions, and the same constants.
+    fn is_family_of(&self, other: &Self) -> bool {
+        let is_same = |(a, b): (&SetDimension, &SetDimension)| {
+            a.name == b.name && a.is_constant == b.is_constant && (!a.is_constant || a.values == b.values)
+        };
+        self.namespace == other.namespace
+            && self.name == other.name
+            && self.unit == other.unit
+            && self.dimensions.len() == other.dimensions.len()
+            && self.dimensions.iter().zip(&other.dimensions).all(is_same)
+    }
+
     /// Returns the names of the dimensions, those that are known with their values.
     pub fn describe_dimensions(&self) -> String {
         describe(&self.dimensions)
@@ -335,12 +347,24 @@ impl Publication {
         }
     }
 
-    /// Adds a set, unless CloudWatch cannot tell its series from those of another.
+    /// Adds a set. Sets that differ only in the known values of dimensions that are not constant become one: several
+    /// senders publish to it, each for its hosts.
     fn add(&mut self, set: PublishedSet) {
-        let is_same = |known: &PublishedSet| known.shares_set_with(&set) && known.name == set.name;
-        match self.metrics.iter_mut().find(|known| is_same(known) && known.unit == set.unit) {
-            Some(known) => known.interval = known.interval.max(set.interval),
-            None => self.metrics.push(set),
+        let Some(known) = self.metrics.iter_mut().find(|known| known.is_family_of(&set)) else {
+            self.metrics.push(set);
+            return;
+        };
+        known.interval = known.interval.max(set.interval);
+        for (dimension, added) in known.dimensions.iter_mut().zip(set.dimensions) {
+            // A sender without known values may have any.
+            if dimension.values.is_empty() || added.values.is_empty() {
+                dimension.values.clear();
+            }
+            let is_new = |value: &String| !dimension.values.contains(value);
+            let new: Vec<_> = added.values.into_iter().filter(is_new).collect();
+            if !dimension.values.is_empty() {
+                dimension.values.extend(new);
+            }
         }
     }
 }
@@ -404,4 +428,93 @@ fn region(receiver: &Module<receiver::Config>, environment: &Environment) -> Opt
     let is_given = VARIABLES.iter().any(|name| environment.is_given(name));
     let is_example = VARIABLES.iter().any(|name| environment.value(name) == region);
     (is_configured || is_given || !is_example).then(|| region.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn module<C>(vm_id: &str, document: &Value, read: impl FnOnce(&[u8]) -> C) -> Module<C> {
+        Module {
+            file: PathBuf::from("envoy.yaml"),
+            line: 7,
+            vm_id: vm_id.to_owned(),
+            attachment: Attachment::HttpFilter,
+            config: read(document.to_string().as_bytes()),
+            document: document.clone(),
+        }
+    }
+
+    fn sender(document: Value) -> Module<sender::SenderConfig> {
+        module("sender", &document, |text| {
+            sender::SenderConfig::from_json(text, |name| Some(Environment::default().value(name))).unwrap()
+        })
+    }
+
+    fn publication(senders: Vec<Module<sender::SenderConfig>>) -> Result<Publication, String> {
+        let document = json!({
+            "cloud_watch_cluster_name": "cloud_watch", "cloud_watch_region": "us-east-1",
+            "aws_access_key_id": "AKID", "aws_secret_access_key": "secret", "metric_namespace": "Shop",
+        });
+        let receiver = module("receiver", &document, |text| receiver::Config::from_json(text, |_| None).unwrap());
+        let deployment = Deployment { senders, receivers: vec![receiver], gateways: Vec::new() };
+        Publication::new(&deployment, &Environment::default())
+    }
+
+    #[test]
+    fn senders_for_several_hosts_publish_one_set() {
+        let of = |hosts: &[&str]| {
+            sender(json!({ "receiver_vm_id": "receiver", "match_hosts": hosts, "dimension_sets": [["host"]] }))
+        };
+        let hosts = |senders| {
+            publication(senders).unwrap().metrics.iter().map(|set| set.dimensions[0].values.clone()).collect()
+        };
+        let one: Vec<Vec<String>> = hosts(vec![of(&["A.example."])]);
+        assert_eq!(one, [["a.example"]]);
+        let several: Vec<Vec<String>> = hosts(vec![of(&["a.example"]), of(&["b.example:8080", "a.example"])]);
+        assert_eq!(several, [["a.example", "b.example:8080"]]);
+        let any: Vec<Vec<String>> = hosts(vec![of(&["a.example"]), of(&["*.example"]), of(&["b.example"])]);
+        assert_eq!(any, [Vec::<String>::new()]);
+    }
+
+    #[test]
+    fn values_of_the_environment_are_not_known() {
+        let metrics = publication(vec![sender(json!({
+            "receiver_vm_id": "receiver", "dimensions": { "Stage": { "environment": "STAGE" }, "Team": "shop" },
+            "dimension_sets": [["Stage", "Team"]],
+        }))]);
+        let dimensions = &metrics.unwrap().metrics[0].dimensions;
+        assert_eq!((dimensions[0].value(), dimensions[1].value()), (None, Some("shop")));
+    }
+
+    #[test]
+    fn gauges_are_published_where_requests_are_seen_to_begin() {
+        let document = json!({
+            "receiver_vm_id": "receiver", "metrics": ["RequestCount", "RequestsInProgress"],
+            "dimension_sets": [["host"], ["status"]],
+        });
+        let names = |senders| -> Vec<(String, String)> {
+            let metrics = publication(senders).unwrap().metrics.into_iter();
+            metrics.map(|set| (set.name.as_str().to_owned(), set.describe_dimensions())).collect()
+        };
+        let pair = |name: &str, dimensions: &str| (name.to_owned(), dimensions.to_owned());
+        let filter = sender(document.clone());
+        let count = [pair("RequestCount", "host"), pair("RequestCount", "status")];
+        assert_eq!(names(vec![filter]), [&count[..], &[pair("RequestsInProgress", "host")]].concat());
+        let logger = Module { attachment: Attachment::AccessLogger, ..sender(document) };
+        assert_eq!(names(vec![logger]), count);
+    }
+
+    #[test]
+    fn a_sender_without_its_receiver_is_an_error() {
+        let error = publication(vec![sender(json!({ "receiver_vm_id": "other" }))]).unwrap_err();
+        assert!(
+            error.starts_with("envoy.yaml:7: the sender hands over to the receiver with vm_id \"other\""),
+            "{error}"
+        );
+    }
 }

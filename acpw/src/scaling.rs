@@ -4,7 +4,7 @@ use acpw_metric::StorageResolution;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    alarms::{Alarm, number},
+    alarm::{Alarm, number},
     publication::{PublishedSet, SetDimension},
     template::{Format, Resource, ResourceKind, joined, reference},
 };

@@ -232,7 +232,7 @@ fn add_series(body: &[u8], headers: &[(&str, String)], series: &mut BTreeMap<Ser
 }
 
 #[test]
-fn a_configuration_tells_the_metrics_dimensions_and_units_that_are_published() {
+fn the_publication_has_the_metrics_dimensions_and_units_that_are_sent() {
     for path in ["acpw/tests/data/everything.yaml", "envoy/metrics.yaml", "envoy/demo.yaml", "envoy/ecs.yaml"] {
         let deployment = deployment(path);
         let published = publish(&deployment);

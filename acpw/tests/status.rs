@@ -101,7 +101,10 @@ fn a_gateways_figures_are_shown() {
     let address = serve(move |path| (path == "/status").then(|| answer.clone()));
     let Output { code, out, err } = status(address, &[]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(within_repository("docs/acpw.md").contains(&format!("```\n{out}```\n")), "docs/acpw.md does not show\n{out}");
+    assert!(
+        within_repository("docs/acpw.md").contains(&format!("```\n{out}```\n")),
+        "docs/acpw.md does not show\n{out}"
+    );
     insta::assert_snapshot!("gateway", out);
     let Output { code, out, .. } = status(address, &["--json"]);
     assert_eq!(code, 0);

@@ -462,7 +462,7 @@ async fn the_overflow_is_logged_with_its_cause_and_the_cost_is_counted() {
     assert_eq!(overflow.map(|total| total.sum), Some(35.0));
     assert_eq!((stats["receiver.published_series"], stats["receiver.predicted_monthly_cost_cents"]), (7, 210));
     let log = pair.envoy.log();
-    let actual: Vec<_> = log.lines().filter(|line| line.contains("max_series is reached")).collect();
+    let actual: Vec<_> = log.lines().filter(|line| line.contains("a sender has reached its max_series")).collect();
     assert_eq!(actual.len(), 1, "{actual:?}");
     assert!(actual[0].contains("The dimension with the most values is path, with"), "{actual:?}");
     pair.envoy.assert_healthy();

@@ -129,6 +129,20 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// Returns the metrics that the source publishes, one for each dimension set.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn published(&self) -> Vec<published_metric::PublishedMetric> {
+        let mut published = match self {
+            Self::Ecs(task) => task.published(),
+            Self::Scrape(scrape) => scrape.published(),
+            Self::Envoy(stats) => stats.published(),
+        };
+        for metric in &mut published {
+            metric.dimensions.sort();
+        }
+        published
+    }
+
     /// Returns the path of the next request in this round, or `None` at the end of the round.
     fn next_path(&mut self) -> Option<String> {
         match self {

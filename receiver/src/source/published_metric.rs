@@ -3,7 +3,6 @@
 use acpw_metric::{DimensionName, DimensionValue, MetricName, Namespace, StorageResolution, Unit};
 
 use super::{
-    Reader,
     name_pattern::NamePattern,
     reading::SeriesKind,
     rule::{DimensionSource, Rule, ValueType},
@@ -48,21 +47,6 @@ pub enum PublishedName {
     Exact(MetricName),
     /// Every name at the endpoint that matches, unchanged.
     Matching(NamePattern),
-}
-
-impl Reader {
-    /// Returns the metrics that the source publishes, one for each dimension set.
-    pub fn published(&self) -> Vec<PublishedMetric> {
-        let mut published = match self {
-            Self::Ecs(task) => task.published(),
-            Self::Scrape(scrape) => scrape.published(),
-            Self::Envoy(stats) => stats.published(),
-        };
-        for metric in &mut published {
-            metric.dimensions.sort();
-        }
-        published
-    }
 }
 
 /// Returns dimensions with the values of those that are constant.
