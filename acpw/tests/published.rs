@@ -1,5 +1,5 @@
-//! What `acpw` knows from a configuration is what sender and receiver publish: metrics are measured, merged and encoded by
-//! the modules' own code, and compared with the dashboard.
+//! The publication that `acpw` reads from a configuration is the one of sender and receiver: metrics are measured,
+//! merged and encoded by the modules' own code, and compared with the dashboard.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
@@ -178,11 +178,7 @@ fn envoy_stats(path: &str, second: u64) -> String {
 /// Publishes for some minutes. Returns the series that CloudWatch was sent, with their units.
 fn publish(deployment: &Deployment) -> BTreeMap<Series, String> {
     let mut driver = driver(deployment);
-    let now = |second: u64| Now {
-        wall: Timestamp::from_secs(START + second),
-        steady: Duration::from_secs(second),
-        ..Now::default()
-    };
+    let now = |second: u64| Now { wall: Timestamp::from_secs(START + second), steady: Duration::from_secs(second) };
     let mut senders: Vec<_> = deployment.senders.iter().map(|one| Sender::new(one.config.clone(), now(0))).collect();
     let mut series = BTreeMap::new();
     for second in 1..SECONDS {
