@@ -178,11 +178,7 @@ fn envoy_stats(path: &str, second: u64) -> String {
 /// Publishes for some minutes. Returns the series that CloudWatch was sent, with their units.
 fn publish(deployment: &Deployment) -> BTreeMap<Series, String> {
     let mut driver = driver(deployment);
-    let now = |second: u64| Now {
-        wall: Timestamp::from_secs(START + second),
-        steady: Duration::from_secs(second),
-        ..Now::default()
-    };
+    let now = |second: u64| Now { wall: Timestamp::from_secs(START + second), steady: Duration::from_secs(second) };
     let mut senders: Vec<_> = deployment.senders.iter().map(|one| Sender::new(one.config.clone(), now(0))).collect();
     let mut series = BTreeMap::new();
     for second in 1..SECONDS {

@@ -22,7 +22,7 @@ use crate::support::{Output, run, within_repository};
 const START: u64 = 1_787_400_000;
 
 fn now(second: u64) -> Now {
-    Now { wall: Timestamp::from_secs(START + second), steady: Duration::from_secs(second), ..Now::default() }
+    Now { wall: Timestamp::from_secs(START + second), steady: Duration::from_secs(second) }
 }
 
 /// Returns the status of a receiver that published for a while, and whose last calls were refused.
