@@ -384,7 +384,7 @@ fn no_edit_of_an_example_ends_the_program() {
     for (number, path) in examples().iter().enumerate() {
         let text = within_repository(path);
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        for (index, line) in lines.iter().enumerate().skip(number % 7).step_by(7) {
+        for (index, line) in lines.iter().enumerate().skip(number % 17).step_by(17) {
             let half = line.split_at(line.len() / 2).0;
             for replacement in ["", &line.repeat(2), half, &line.replacen('"', "", 1), &line.replace(": ", ": \u{e9}")]
             {
@@ -396,5 +396,5 @@ fn no_edit_of_an_example_ends_the_program() {
             }
         }
     }
-    assert!(reports > 1_000, "{reports}");
+    assert!(reports > 300, "{reports}");
 }
