@@ -12,7 +12,7 @@ help: ## list targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch until Ctrl-C
+demo: build-all $(VENV)/done ## run Envoy, the modules and a local CloudWatch until Ctrl-C; DEMO_LOAD=1 adds a minute of varied traffic
 	@echo "Building a local CloudWatch; the first time takes a minute or two."
 	@cargo build --quiet -p local-cloudwatch
 	@sh demo.sh
@@ -71,8 +71,8 @@ test-versions: build-all $(VENV)/done $(VERSIONS:%=$(ENVOYS)/%/done) ## run the 
 	@cargo run --quiet -p e2e --bin versions -- $(if $(SMOKE),--smoke) $(VERSIONS:%=$(ENVOYS)/%/bin/envoy)
 
 .PHONY: test-page
-test-page: build-all $(VENV)/done ## look at the gateway's page in Chromium, which must be there (CHROMIUM names another)
-	cargo test --quiet -p e2e --features browser --test gateway_page
+test-page: build-all $(VENV)/done ## look at the pages of the gateway and of the local CloudWatch in Chromium, which must be there (CHROMIUM names another)
+	cargo test --quiet -p e2e --features browser --test gateway_page --test local_cloudwatch_page
 
 .PHONY: test-exporter
 test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporter, which must be there (NODE_EXPORTER names another)

@@ -1,15 +1,26 @@
 #!/bin/sh
-# The demo: a local CloudWatch and Envoy with the modules, until Ctrl-C. Run by `make demo` from the root.
+# The demo: a local CloudWatch and Envoy with the modules, until Ctrl-C. Run by `make demo` from the root. DEMO_LOAD=1
+# adds a minute of varied traffic.
 set -eu
+
+case "${DEMO_LOAD:-0}" in
+    0 | 1) ;;
+    *)
+        echo "DEMO_LOAD: must be 0 or 1, got $DEMO_LOAD" >&2
+        exit 2
+        ;;
+esac
 
 cloudwatch=http://127.0.0.1:4582
 target/debug/local-cloudwatch --listen 127.0.0.1:4582 &
 cloudwatch_pid=$!
 "$ENVOY" --config-path envoy/metrics.yaml --log-level warning &
 envoy_pid=$!
+load_pid=
 stop() {
     trap - INT TERM EXIT
-    kill "$envoy_pid" "$cloudwatch_pid" 2>/dev/null || true
+    # Without quotes, because there may be no traffic.
+    kill $load_pid "$envoy_pid" "$cloudwatch_pid" 2>/dev/null || true
     wait
 }
 trap stop INT TERM EXIT
@@ -26,7 +37,7 @@ done
 
 cat <<EOF
 
-Envoy listens on localhost:18000 and counts the requests for example.com. In another terminal:
+Envoy listens on localhost:18000 and counts the requests for example.com and names below it. In another terminal:
 
   curl localhost:18000/test -H "Host: example.com"
 
@@ -52,6 +63,12 @@ Envoy's statistics of all this, with what the metrics would cost:
 Ctrl-C ends the demo.
 
 EOF
+if [ "${DEMO_LOAD:-0}" = 1 ]; then
+    echo "DEMO_LOAD: traffic runs for a minute; see $cloudwatch."
+    echo
+    python3 demo_load.py &
+    load_pid=$!
+fi
 # Ends when either process does.
 while kill -0 "$envoy_pid" 2>/dev/null && kill -0 "$cloudwatch_pid" 2>/dev/null; do
     sleep 1 &

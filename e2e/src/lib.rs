@@ -18,6 +18,7 @@
 mod admin;
 mod attachment;
 mod bootstrap;
+mod browser;
 mod client;
 mod envoy;
 mod eventually;
@@ -42,6 +43,7 @@ mod upstream;
 pub use admin::Admin;
 pub use attachment::{ReceiverAttachment, SenderAttachment};
 pub use bootstrap::Bootstrap;
+pub use browser::Browser;
 pub use client::{ClientRequest, ClientResponse, Connection, load};
 pub use envoy::{Envoy, StartupFailure};
 pub use eventually::eventually;

@@ -217,6 +217,39 @@ async fn commands_print_what_the_documents_show() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_load_of_the_demo_is_varied_and_counted_exactly() {
+    let demo = Demo::start().await;
+    let script = installation::root().join("demo_load.py");
+    let printed = demo.run(&format!("python3 {} --address localhost:18000 --seconds 6", script.display())).unwrap();
+    let answered = printed.split_once("ended. ").and_then(|(_, rest)| rest.split_once(" requests")).unwrap().0;
+    let answered: f64 = answered.parse().unwrap();
+    assert!(answered > 100.0, "{printed}");
+    eventually("every request is published in each dimension set", LIMIT, async || {
+        let totals = demo.cloudwatch.totals("AWSCloudWatchProxyWasm-dev");
+        let counts = totals.iter().filter(|total| total.metric_name == "RequestCount");
+        let sum = |dimension: &str, dimensions: usize| -> f64 {
+            let in_set = |total: &&local_cloudwatch::SeriesTotal| {
+                total.dimensions.len() == dimensions && total.dimensions.contains_key(dimension)
+            };
+            counts.clone().filter(in_set).map(|total| total.sum).sum()
+        };
+        let sums = [sum("host", 4), sum("ServiceName", 1), sum("path_template", 2)];
+        if sums == [answered; 3] { Ok(()) } else { Err(format!("{sums:?} of {answered}")) }
+    })
+    .await;
+    let totals = demo.cloudwatch.totals("AWSCloudWatchProxyWasm-dev");
+    let values = |name: &str| -> BTreeSet<String> {
+        totals.iter().filter_map(|total| total.dimensions.get(name)).cloned().collect()
+    };
+    assert_eq!(values("host").len(), 3, "{:?}", values("host"));
+    assert!(values("method").len() >= 4, "{:?}", values("method"));
+    assert_eq!(values("status"), ["200", "404", "503"].map(String::from).into());
+    assert!(values("path").len() >= 8, "{:?}", values("path"));
+    let slowest = totals.iter().filter(|total| total.metric_name == "Latency").map(|total| total.max);
+    assert!(slowest.fold(0.0, f64::max) > 300.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_counter_is_documented_with_its_kind() {
     const PREFIX: &str = "wasmcustom.";
     let demo = Demo::start().await;

@@ -61,7 +61,7 @@ async fn eight_workers_find_the_receiver_in_normal_operation() {
 async fn a_missing_admin_cluster_is_logged_once() {
     let receiver = json!({ "admin_cluster_name": "nowhere" });
     let mut pair = Pair::start(Setup { receiver, ..Setup::default() }).await;
-    let line = "admin_cluster_name \"nowhere\" does not lead to Envoy's admin interface";
+    let line = "admin_cluster_name \"nowhere\" does not point to Envoy's admin interface";
     eventually("the log has the line", LIMIT, async || {
         if pair.envoy.log().contains(line) { Ok(()) } else { Err(pair.envoy.log()) }
     })

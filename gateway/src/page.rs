@@ -15,9 +15,9 @@ const DOCUMENT: &str = concat!(
     "</script></body></html>\n"
 );
 
-/// Blocks external resources and framing.
+/// Blocks external resources and framing. The page's icon is a data URL.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Returns the status page.
 pub fn page() -> Answer {

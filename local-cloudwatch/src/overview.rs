@@ -9,35 +9,24 @@ use crate::call::{ApiCall, CallLog};
 use crate::datum::StorageResolution;
 use crate::metric::DimensionMap;
 use crate::operation::period::Statistic;
+use crate::panel::{self, Panel};
 use crate::state::Shared;
 use crate::statistics::SampleBucket;
 use crate::store::{MetricStore, SeriesId, StoredSeries};
+use crate::time_window::{Periods, TimeWindow};
 
 const SHOWN_METRICS: usize = 500;
 const SHOWN_SERIES: usize = 24;
 const SHOWN_CALLS: usize = 40;
 
-/// The metric and the time range selected on the page.
+/// The selection on the page. Without a metric, the page shows the panels of a namespace and the metric with the most
+/// requests in it; without a namespace, of the metric with the most requests of all.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Selection {
     namespace: Option<String>,
     metric: Option<String>,
     #[serde(default)]
     window: TimeWindow,
-}
-
-/// The time range of the charts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-enum TimeWindow {
-    #[serde(rename = "5m")]
-    FiveMinutes,
-    #[default]
-    #[serde(rename = "15m")]
-    FifteenMinutes,
-    #[serde(rename = "1h")]
-    Hour,
-    #[serde(rename = "3h")]
-    ThreeHours,
 }
 
 /// The page's data.
@@ -52,6 +41,8 @@ pub(crate) struct Overview {
     series: usize,
     metrics: Vec<MetricSummary>,
     traffic: Traffic,
+    /// Empty if a metric is selected.
+    panels: Vec<Panel>,
     detail: Option<MetricDetail>,
     calls: Vec<ApiCall>,
 }
@@ -102,41 +93,20 @@ struct SeriesDetail {
     p99s: Vec<Option<f64>>,
 }
 
-impl TimeWindow {
-    fn seconds(self) -> i64 {
-        match self {
-            Self::FiveMinutes => 300,
-            Self::FifteenMinutes => 900,
-            Self::Hour => 3_600,
-            Self::ThreeHours => 10_800,
-        }
-    }
-
-    /// Returns the period, chosen for a readable number of points.
-    fn period(self, finest: StorageResolution) -> i64 {
-        match (self, finest) {
-            (Self::FiveMinutes, StorageResolution::Second) => 5,
-            (Self::FifteenMinutes, StorageResolution::Second) => 10,
-            (Self::FiveMinutes | Self::FifteenMinutes | Self::Hour, _) => 60,
-            (Self::ThreeHours, _) => 180,
-        }
-    }
-}
-
 impl Overview {
     /// Collects the current data of the page.
     pub(crate) fn new(shared: &Shared, selection: &Selection) -> Self {
         let now_millis = shared.clock.now_millis();
         let now = now_millis.div_euclid(1_000);
         let state = shared.lock();
-        let metrics = metrics(&state.store);
-        let selected = metrics
-            .iter()
-            .find(|metric| {
-                selection.namespace.as_ref() == Some(&metric.namespace)
-                    && selection.metric.as_ref() == Some(&metric.name)
-            })
-            .or(metrics.first());
+        let all = series_of_metrics(&state.store);
+        let selected = selection.find(&all);
+        let panels = match selected {
+            Some((namespace, name)) if selection.metric.as_deref() != Some(name) => {
+                panel::panels(&state.store, namespace, selection.window, now)
+            }
+            _ => Vec::new(),
+        };
         Self {
             now_millis,
             shift_millis: shared.clock.shift_millis(),
@@ -146,31 +116,50 @@ impl Overview {
             data: state.calls.data,
             series: state.store.iter().count(),
             traffic: Traffic::new(&state.calls, selection.window, now),
-            detail: selected.map(|metric| MetricDetail::new(&state.store, metric, selection.window, now)),
-            metrics,
+            panels,
+            detail: selected
+                .and_then(|metric| Some(MetricDetail::new(metric, all.get(&metric)?, selection.window, now))),
+            metrics: all.iter().take(SHOWN_METRICS).map(MetricSummary::new).collect(),
             calls: state.calls.iter().rev().take(SHOWN_CALLS).cloned().collect(),
         }
     }
 }
 
-fn metrics(store: &MetricStore) -> Vec<MetricSummary> {
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for (id, _) in store.iter() {
-        *counts.entry((&id.metric.namespace, &id.metric.name)).or_default() += 1;
+impl Selection {
+    /// Returns the namespace and name of the metric to show: the selected one if it exists.
+    fn find<'a>(&self, metrics: &SeriesByMetric<'a>) -> Option<(&'a str, &'a str)> {
+        let (namespace, name) = (self.namespace.as_deref(), self.metric.as_deref());
+        let is_selected = |metric: &&(&str, &str)| namespace == Some(metric.0) && name == Some(metric.1);
+        if let Some(metric) = metrics.keys().find(is_selected) {
+            return Some(*metric);
+        }
+        let exists = metrics.keys().any(|metric| namespace == Some(metric.0));
+        let candidates = metrics.iter().filter(|(metric, _)| !exists || namespace == Some(metric.0));
+        candidates.min_by_key(|((_, name), series)| panel::opening_order(name, series)).map(|(metric, _)| *metric)
     }
-    let name = |((namespace, name), series): ((&str, &str), usize)| MetricSummary {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        series,
-    };
-    counts.into_iter().take(SHOWN_METRICS).map(name).collect()
+}
+
+/// The series of each metric, by namespace and name.
+type SeriesByMetric<'a> = BTreeMap<(&'a str, &'a str), Vec<(&'a SeriesId, &'a StoredSeries)>>;
+
+fn series_of_metrics(store: &MetricStore) -> SeriesByMetric<'_> {
+    let mut found = SeriesByMetric::new();
+    for (id, series) in store.iter() {
+        found.entry((&id.metric.namespace, &id.metric.name)).or_default().push((id, series));
+    }
+    found
+}
+
+impl MetricSummary {
+    fn new(((namespace, name), series): (&(&str, &str), &Vec<(&SeriesId, &StoredSeries)>)) -> Self {
+        Self { namespace: (*namespace).to_owned(), name: (*name).to_owned(), series: series.len() }
+    }
 }
 
 impl Traffic {
     fn new(calls: &CallLog, window: TimeWindow, now: i64) -> Self {
-        let period = window.period(StorageResolution::Second);
-        let (start, periods) = aligned_periods(window, period, now);
-        let mut traffic = Self { start, period, accepted: vec![0; periods], rejected: vec![0; periods] };
+        let Periods { start, period, count } = window.periods(StorageResolution::Second, now);
+        let mut traffic = Self { start, period, accepted: vec![0; count], rejected: vec![0; count] };
         let seconds = |call: &ApiCall| call.time_millis.div_euclid(1_000);
         for call in calls.iter().rev().take_while(|call| seconds(call) >= start) {
             let counts = if call.is_stored {
@@ -190,43 +179,36 @@ impl Traffic {
 }
 
 impl MetricDetail {
-    fn new(store: &MetricStore, metric: &MetricSummary, window: TimeWindow, now: i64) -> Self {
-        let mut found: Vec<_> = store
-            .iter()
-            .filter(|(id, _)| id.metric.namespace == metric.namespace && id.metric.name == metric.name)
-            .collect();
+    fn new(
+        (namespace, name): (&str, &str),
+        series: &[(&SeriesId, &StoredSeries)],
+        window: TimeWindow,
+        now: i64,
+    ) -> Self {
+        let mut found = series.to_vec();
         // Show the series with the most samples, in an order that stays the same from update to update.
         found.sort_by(|(_, a), (_, b)| b.statistics.count.total_cmp(&a.statistics.count));
         let hidden = found.len().saturating_sub(SHOWN_SERIES);
         found.truncate(SHOWN_SERIES);
         found.sort_by_key(|(id, series)| (Reverse(id.unit), series.created));
-        let since = now - window.seconds();
-        let by_second = |(_, series): &(_, &StoredSeries)| {
-            series.buckets().all(|(at, resolution, _)| at < since || resolution == StorageResolution::Second)
-        };
-        let finest = if found.iter().all(by_second) { StorageResolution::Second } else { StorageResolution::Minute };
-        let period = window.period(finest);
-        let (start, periods) = aligned_periods(window, period, now);
+        let periods = window.periods_of(found.iter().map(|(_, series)| *series), now);
         Self {
-            namespace: metric.namespace.clone(),
-            name: metric.name.clone(),
-            start,
-            period,
-            series: found
-                .into_iter()
-                .map(|(id, series)| SeriesDetail::new(id, series, start, period, periods))
-                .collect(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            start: periods.start,
+            period: periods.period,
+            series: found.into_iter().map(|(id, series)| SeriesDetail::new(id, series, periods)).collect(),
             hidden,
         }
     }
 }
 
 impl SeriesDetail {
-    fn new(id: &SeriesId, series: &StoredSeries, start: i64, period: i64, periods: usize) -> Self {
-        let mut buckets = series.aggregate(start, start + period * periods as i64, period);
+    fn new(id: &SeriesId, series: &StoredSeries, periods: Periods) -> Self {
+        let mut buckets = series.aggregate(periods.start, periods.end(), periods.period);
         let of = |statistic: Statistic| -> Vec<Option<f64>> {
-            let at = |index| buckets.get(&(start + period * index as i64)).and_then(|bucket| statistic.compute(bucket));
-            (0..periods).map(at).collect()
+            let at = |start| buckets.get(&start).and_then(|bucket| statistic.compute(bucket));
+            periods.starts().map(at).collect()
         };
         let (counts, sums, averages) = (of(Statistic::SampleCount), of(Statistic::Sum), of(Statistic::Average));
         let (p50s, p99s) = (of(Statistic::Percentile(50.0)), of(Statistic::Percentile(99.0)));
@@ -254,13 +236,6 @@ impl SeriesDetail {
     }
 }
 
-/// Returns the start of the first period and the number of periods. The last period is the current one.
-fn aligned_periods(window: TimeWindow, period: i64, now: i64) -> (i64, usize) {
-    let last = now - now.rem_euclid(period);
-    let periods = window.seconds() / period;
-    (last - (periods - 1) * period, usize::try_from(periods).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +245,39 @@ mod tests {
     use crate::unit::StandardUnit;
 
     const NOW: i64 = 1_795_170_600;
+
+    fn named(name: &str, value: f64) -> MetricDatum {
+        MetricDatum { metric_name: name.into(), ..datum(NOW, StorageResolution::Minute, value) }
+    }
+
+    /// Returns the metric that is shown for a selection.
+    fn opened<'a>(store: &'a MetricStore, namespace: Option<&str>, metric: Option<&str>) -> Option<(&'a str, &'a str)> {
+        let (namespace, metric) = (namespace.map(Into::into), metric.map(Into::into));
+        Selection { namespace, metric, window: TimeWindow::Hour }.find(&series_of_metrics(store))
+    }
+
+    #[test]
+    fn the_page_opens_on_the_metric_with_the_most_requests() {
+        let mut store = MetricStore::default();
+        assert_eq!(opened(&store, None, None), None);
+        store.put("a", vec![named("Alpha", 1.0), named("Beta", 1.0), named("Beta", 1.0)], NOW);
+        assert_eq!(opened(&store, None, None), Some(("a", "Beta")));
+        store.put("b", vec![named("RequestCount", 5.0), named("Apples", 1.0)], NOW);
+        store.put("c", vec![named("RequestCount", 6.0)], NOW);
+        assert_eq!(opened(&store, None, None), Some(("c", "RequestCount")));
+        assert_eq!(opened(&store, Some("b"), None), Some(("b", "RequestCount")));
+        assert_eq!(opened(&store, Some("b"), Some("Apples")), Some(("b", "Apples")));
+        assert_eq!(opened(&store, Some("b"), Some("Gone")), Some(("b", "RequestCount")));
+        assert_eq!(opened(&store, Some("gone"), Some("Apples")), Some(("c", "RequestCount")));
+    }
+
+    #[test]
+    fn a_metric_beyond_the_listed_ones_can_be_the_one_that_is_opened() {
+        let mut store = MetricStore::default();
+        let data = (0..=SHOWN_METRICS).map(|n| named(&format!("a{n}"), 1.0)).chain([named("RequestCount", 1.0)]);
+        store.put("n", data.collect(), NOW);
+        assert_eq!(opened(&store, None, None), Some(("n", "RequestCount")));
+    }
 
     fn datum(at: i64, resolution: StorageResolution, value: f64) -> MetricDatum {
         MetricDatum {
@@ -288,7 +296,7 @@ mod tests {
     fn detail(data: Vec<MetricDatum>, window: TimeWindow) -> MetricDetail {
         let mut store = MetricStore::default();
         store.put("n", data, NOW);
-        MetricDetail::new(&store, &metrics(&store)[0], window, NOW)
+        MetricDetail::new(("n", "m"), &series_of_metrics(&store)[&("n", "m")], window, NOW)
     }
 
     #[test]

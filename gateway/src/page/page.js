@@ -9,7 +9,12 @@ const append = (parent, name, text, className) => {
   return node;
 };
 const setText = (id, text, className) => { byId(id).textContent = text; byId(id).className = className || ""; };
-const number = (value) => value >= 1e4 ? Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 }).format(value) : String(value);
+const compact = Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const number = (value) => {
+  const size = Math.abs(value);
+  if (size >= 1e15 || size && size < 1e-4) return (+value.toPrecision(3)).toExponential();
+  return size >= 1e4 ? compact.format(value) : (+value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 9 });
+};
 const timeOfDay = (millis, seconds) => new Date(millis).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: seconds ? "2-digit" : undefined, hourCycle: "h23" });
 const duration = (seconds) => seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 const bytes = (value) => value < 1e4 ? `${value} B` : value < 1048576 ? `${Math.round(value / 1024)} KiB` : `${(value / 1048576).toFixed(1)} MiB`;
@@ -21,14 +26,19 @@ function chart(id, minutes, key, isBad) {
     parent.append(node);
     return node;
   };
-  const width = Math.max(280, host.clientWidth), height = 120, left = 40, bottom = 18, high = Math.max(1, ...minutes.map((minute) => minute[key]));
+  const width = Math.max(280, host.clientWidth), height = 120, bottom = 18, high = Math.max(1, ...minutes.map((minute) => minute[key]));
   host.textContent = "";
   const svg = draw(host, "svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${key} per minute in the last hour, at most ${high}` });
-  for (const part of [0, .5, 1]) {
-    const y = 8 + (1 - part) * (height - bottom - 8);
-    draw(svg, "line", { x1: left, x2: width, y1: y, y2: y });
-    if (part !== .5 || high > 1) draw(svg, "text", { x: left - 6, y: y + 4, "text-anchor": "end" }).textContent = number(Math.round(high * part * 10) / 10);
-  }
+  const heightOf = (part) => 8 + (1 - part) * (height - bottom - 8);
+  const labels = [0, .5, 1].filter((part) => part !== .5 || high > 1).map((part) => {
+    const label = draw(svg, "text", { y: heightOf(part) + 4, "text-anchor": "end" });
+    label.textContent = number(high * part);
+    return label;
+  });
+  // The axis is as wide as its widest label.
+  const left = Math.ceil(Math.max(...labels.map((label) => label.getComputedTextLength()))) + 8;
+  for (const label of labels) label.setAttribute("x", left - 6);
+  for (const part of [0, .5, 1]) draw(svg, "line", { x1: left, x2: width, y1: heightOf(part), y2: heightOf(part) });
   const step = (width - left) / 60, end = minutes.length ? minutes[minutes.length - 1].start : 0;
   for (const minute of minutes) {
     const tall = minute[key] / high * (height - bottom - 8), x = width - ((end - minute.start) / 60 + 1) * step;

@@ -3,6 +3,7 @@
 
 const byId = (id) => document.getElementById(id);
 const COLOURS = 6;
+const ERROR_COLOURS = ["s2", "bad", "s3", "s4"];
 const WINDOWS = ["5m", "15m", "1h", "3h"];
 const state = { namespace: null, metric: null, window: "15m", statistic: null, series: null };
 
@@ -11,6 +12,9 @@ const charts = {
   percentiles: new Chart(byId("percentile-chart"), "No percentiles in this time range"),
   traffic: new Chart(byId("traffic"), "No calls in this time range"),
 };
+const panels = [...byId("panels").children].map((card) => ({
+  card, subject: card.dataset.subject, chart: new Chart(card.querySelector(".chart"), "No data in this time range"), shown: null,
+}));
 
 // The address contains the selection, so that a reload or a shared link shows the same metric.
 function readAddress() {
@@ -22,10 +26,8 @@ function readAddress() {
 
 function writeAddress() {
   const parameters = new URLSearchParams({ window: state.window });
-  if (state.metric !== null) {
-    parameters.set("namespace", state.namespace);
-    parameters.set("metric", state.metric);
-  }
+  if (state.namespace !== null) parameters.set("namespace", state.namespace);
+  if (state.metric !== null) parameters.set("metric", state.metric);
   history.replaceState(null, "", `#${parameters}`);
 }
 
@@ -40,10 +42,8 @@ let latestRequest = 0;
 async function refresh() {
   const request = ++latestRequest;
   const parameters = new URLSearchParams({ window: state.window });
-  if (state.metric !== null) {
-    parameters.set("namespace", state.namespace);
-    parameters.set("metric", state.metric);
-  }
+  if (state.namespace !== null) parameters.set("namespace", state.namespace);
+  if (state.metric !== null) parameters.set("metric", state.metric);
   try {
     const response = await fetch(`/_local/overview?${parameters}`, { cache: "no-store" });
     if (!response.ok) throw new Error(response.status);
@@ -77,7 +77,10 @@ function show(overview) {
   byId("empty").hidden = overview.detail !== null;
   byId("board").hidden = overview.detail === null;
   if (overview.detail) {
-    showMetrics(overview.metrics, overview.detail);
+    const isChosen = state.namespace === overview.detail.namespace && state.metric === overview.detail.name;
+    showMetrics(overview.metrics, overview.detail, isChosen);
+    showHeadings(overview.detail, isChosen);
+    showPanels(overview.detail.namespace, overview.panels);
     showDetail(overview.detail);
   } else {
     const region = overview.region ?? "us-east-1";
@@ -94,8 +97,8 @@ function show(overview) {
 
 let shownMetrics = "";
 
-function showMetrics(metrics, detail) {
-  const key = JSON.stringify([metrics, detail.namespace, detail.name]);
+function showMetrics(metrics, detail, isChosen) {
+  const key = JSON.stringify([metrics, detail.namespace, detail.name, isChosen]);
   if (key === shownMetrics) return;
   shownMetrics = key;
   const list = byId("metric-list"), dropdown = byId("metric-select");
@@ -106,9 +109,17 @@ function showMetrics(metrics, detail) {
     if (group === null || group.label !== metric.namespace) {
       group = element("optgroup", "", undefined, dropdown);
       group.label = metric.namespace;
-      element("h4", "", metric.namespace, list);
+      const isShown = metric.namespace === detail.namespace && !isChosen;
+      const all = element("option", "", `All of ${metric.namespace}`, group);
+      all.value = `all ${index}`;
+      all.selected = isShown;
+      const button = element("button", "", undefined, element("h4", "", undefined, list));
+      element("span", "", metric.namespace, button);
+      button.title = `All of ${metric.namespace}`;
+      if (isShown) button.setAttribute("aria-current", "true");
+      button.onclick = () => selectNamespace(metric.namespace);
     }
-    const isCurrent = metric.namespace === detail.namespace && metric.name === detail.name;
+    const isCurrent = isChosen && metric.namespace === detail.namespace && metric.name === detail.name;
     const option = element("option", "", metric.name, group);
     option.value = index;
     option.selected = isCurrent;
@@ -119,19 +130,71 @@ function showMetrics(metrics, detail) {
     if (isCurrent) button.setAttribute("aria-current", "true");
     button.onclick = () => selectMetric(metric);
   });
-  dropdown.onchange = () => selectMetric(metrics[Number(dropdown.value)]);
+  dropdown.onchange = () => {
+    const [first, index] = dropdown.value.split(" ");
+    if (first === "all") selectNamespace(metrics[Number(index)].namespace);
+    else selectMetric(metrics[Number(first)]);
+  };
+}
+
+function selectNamespace(namespace) {
+  select({ namespace, metric: null, statistic: null, series: null });
 }
 
 function selectMetric(metric) {
   select({ namespace: metric.namespace, metric: metric.name, statistic: null, series: null });
 }
 
+function showHeadings(detail, isChosen) {
+  setText("above", isChosen ? detail.namespace : "Namespace");
+  setText("heading", isChosen ? detail.name : detail.namespace);
+  byId("busiest").hidden = isChosen;
+  setText("busiest", detail.name, "h2");
+}
+
+// Shows the small charts of a namespace; none if a metric is chosen.
+function showPanels(namespace, shown) {
+  byId("panels").hidden = shown.length === 0;
+  for (const panel of panels) {
+    const data = shown.find((candidate) => candidate.subject === panel.subject);
+    panel.card.hidden = data === undefined;
+    if (data) showPanel(panel, namespace, data);
+  }
+}
+
+function showPanel(panel, namespace, { subject, unit, start, period, lines }) {
+  const bars = subject === "requests" || subject === "errors";
+  const colours = subject === "errors" && lines.length > 1 ? ERROR_COLOURS : subject === "errors" ? ["bad"] : ["s0", "s0"];
+  const drawn = lines.map(({ metric, statistic, values }, index) => ({
+    name: subject === "latency" ? statistic : metric, className: colours[index], values, isDashed: statistic === "p50",
+  }));
+  panel.chart.show({ start, period, bars, isWhole: bars, lines: drawn });
+  const hidden = Math.max(...lines.map((line) => line.hidden));
+  const key = JSON.stringify([namespace, lines.map((line) => [line.metric, line.statistic]), unit, period, hidden]);
+  if (key === panel.shown) return;
+  panel.shown = key;
+  panel.card.title = hidden > 0 ? `Without the ${formatCount(hidden)} series that have the fewest samples` : "";
+  const suffix = bars ? `per ${periodName(period)}` : unit === "None" || unit === "Count" ? lines[0].statistic : unit;
+  const legend = panel.card.querySelector(".legend");
+  legend.replaceChildren();
+  drawn.forEach((line, index) => {
+    const entry = element("button", `key link ${line.className}`, undefined, legend);
+    if (drawn.length > 1) element("i", bars ? "dot" : line.isDashed ? "dashed" : "", undefined, entry);
+    element("span", "", line.name, entry);
+    entry.title = `Show ${lines[index].metric}`;
+    entry.onclick = () => selectMetric({ namespace, name: lines[index].metric });
+  });
+  element("span", "", suffix, legend);
+}
+
+function periodName(period) {
+  return period === 60 ? "minute" : period < 60 ? `${period} seconds` : `${period / 60} minutes`;
+}
+
 function showDetail(detail) {
-  setText("namespace", detail.namespace);
-  setText("metric", detail.name);
-  setText("period", detail.period === 60 ? "minute" : detail.period < 60 ? `${detail.period} seconds` : `${detail.period / 60} minutes`);
+  setText("period", periodName(detail.period));
   if (!detail.series.some((series) => series.id === state.series)) state.series = null;
-  const colour = new Map(detail.series.map((series, index) => [series.id, `s${index % COLOURS}`]));
+  const colours = new Map(detail.series.map((series, index) => [series.id, `s${index % COLOURS}`]));
   const isCounted = detail.series.every((series) => series.unit === "Count" || series.unit === "None");
   const statistic = state.statistic ?? (isCounted ? "sums" : "counts");
   markPressed("statistics", "statistic", statistic);
@@ -139,7 +202,7 @@ function showDetail(detail) {
   const chosen = detail.series.filter((series) => state.series === null || series.id === state.series);
   const drawn = chosen.filter((series) => series.count > 0).slice(0, COLOURS);
   const isOne = drawn.length <= 1;
-  const line = (series, values, more) => ({ name: label(series), className: colour.get(series.id), values, ...more });
+  const line = (series, values, more) => ({ name: label(series), className: colours.get(series.id), values, ...more });
   const { start, period } = detail;
   charts.main.show({ start, period, bars: isOne && statistic !== "averages" && drawn.every((series) => (series.min ?? 0) >= 0), lines: drawn.map((series) => line(series, series[statistic])) });
   const withPercentiles = isCounted ? [] : drawn.filter((series) => series.p99 !== null);
@@ -151,7 +214,7 @@ function showDetail(detail) {
   ]) });
   const units = [...new Set(withPercentiles.map((series) => series.unit))].join(", ");
   showLegend(units);
-  showSeries(detail, colour);
+  showSeries(detail, colours);
 }
 
 let shownLegend = null;
@@ -169,7 +232,7 @@ function showLegend(units) {
 
 let shownSeries = "";
 
-function showSeries(detail, colour) {
+function showSeries(detail, colours) {
   const values = detail.series.map(({ id, dimensions, unit, count, sum, min, max, p50, p99 }) => [id, dimensions, unit, count, sum, min, max, p50, p99]);
   const key = JSON.stringify([values, detail.hidden, state.series]);
   if (key === shownSeries) return;
@@ -182,7 +245,7 @@ function showSeries(detail, colour) {
   rows.replaceChildren();
   for (const series of detail.series) {
     const isDim = state.series !== null && state.series !== series.id;
-    const row = element("button", `row ${colour.get(series.id)}${isDim ? " dim" : ""}`, undefined, rows);
+    const row = element("button", `row ${colours.get(series.id)}${isDim ? " dim" : ""}`, undefined, rows);
     row.dataset.series = series.id;
     row.setAttribute("aria-pressed", state.series === series.id);
     row.onclick = () => select({ series: state.series === series.id ? null : series.id });
