@@ -113,8 +113,8 @@ impl LoggedRequest {
         Some(request)
     }
 
-    /// Parses `[START_TIME] "METHOD PATH PROTOCOL" CODE FLAGS RECEIVED SENT DURATION SERVICE_TIME "FORWARDED_FOR" "AGENT"
-    /// "REQUEST_ID" "AUTHORITY" "UPSTREAM_HOST"`.
+    /// Parses `[START_TIME] "METHOD PATH PROTOCOL" CODE FLAGS RECEIVED SENT DURATION SERVICE_TIME "FORWARDED_FOR"
+    /// "AGENT" "REQUEST_ID" "AUTHORITY" "UPSTREAM_HOST"`.
     fn parse_default(line: &str) -> Option<Self> {
         let (time, rest) = line.strip_prefix('[')?.split_once("] \"")?;
         let (request_line, rest) = rest.split_once("\" ")?;

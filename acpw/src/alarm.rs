@@ -35,7 +35,7 @@ pub struct Alarm {
     pub threshold: f64,
     /// CloudWatch's name of the treatment of missing data.
     pub missing: &'static str,
-    /// What to do when it is raised: ARNs, or references to policies.
+    /// The actions when it is raised: ARNs, or references to policies.
     pub actions: Vec<Value>,
 }
 

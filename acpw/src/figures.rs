@@ -23,7 +23,7 @@ pub struct Figures {
     pub counters: BTreeMap<String, u64>,
     /// The time in milliseconds since the epoch, by the clock of Envoy's host.
     pub time: Option<u64>,
-    /// What only a gateway's status has about the receiver.
+    /// Details of the receiver that only a gateway's status has.
     pub receiver: Option<Details>,
 }
 

@@ -21,16 +21,16 @@ pub struct Statement {
     /// `Allow`.
     pub effect: &'static str,
     /// Who may assume a role; only in trust policies.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_absent")]
     pub principal: Option<Principal>,
     /// The actions.
     #[serde(serialize_with = "one_or_list")]
     pub action: Vec<String>,
     /// The resource; not in trust policies.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_absent")]
     pub resource: Option<String>,
     /// The condition.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_absent")]
     pub condition: Option<Condition>,
 }
 
@@ -72,6 +72,11 @@ impl Serialize for OneOrList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         one_or_list(&self.0, serializer)
     }
+}
+
+/// Returns true for a member that the document leaves out.
+fn is_absent<T>(member: &Option<T>) -> bool {
+    member.is_none()
 }
 
 /// Writes one text as a text, and several as a list.

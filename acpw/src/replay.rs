@@ -28,7 +28,8 @@ const REQUESTS_PER_FLUSH: usize = 10_000;
 pub struct Replay {
     /// The requests to hosts that the sender measures.
     pub matched: u64,
-    /// The combinations of values that each metric has, by metric and by the names of the dimensions in ascending order.
+    /// The combinations of values that each metric has, by metric and by the names of the dimensions in ascending
+    /// order.
     pub series: BTreeMap<(String, Vec<String>), BTreeSet<Vec<String>>>,
     /// The headers and properties that the configuration needs and the log does not have.
     pub unlogged: BTreeSet<String>,

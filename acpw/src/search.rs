@@ -49,8 +49,8 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Returns the whole words of a pattern. CloudWatch splits names into words at other characters than letters and digits,
-/// and matches whole words only.
+/// Returns the whole words of a pattern. CloudWatch splits names into words at other characters than letters and
+/// digits, and matches whole words only.
 fn words(pattern: &str) -> Vec<&str> {
     let pieces = pattern.split(|character: char| !character.is_ascii_alphanumeric() && character != '*');
     pieces.filter(|piece| !piece.is_empty() && !piece.contains('*')).collect()

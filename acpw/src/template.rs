@@ -177,7 +177,8 @@ fn terraform(resources: &[Resource]) -> Value {
     Value::Object(document)
 }
 
-/// Returns an argument of a resource of the AWS provider. Its names are CloudFormation's in snake case, with exceptions.
+/// Returns an argument of a resource of the AWS provider. Its names are CloudFormation's in snake case, with
+/// exceptions.
 fn terraform_argument(kind: ResourceKind, name: &str, value: &Value, resources: &[Resource]) -> (String, Value) {
     match (kind, name, value) {
         (ResourceKind::Alarm, "Dimensions", Value::Array(dimensions)) => {

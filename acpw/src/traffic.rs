@@ -36,8 +36,8 @@ pub struct Traffic {
 
 /// Estimates the traffic of sets.
 ///
-/// `rate` is the number of requests a second that the senders measure, `envoys` the number of Envoys that share them, and
-/// `share` the share of the series of requests that a bound leaves.
+/// `rate` is the number of requests a second that the senders measure, `envoys` the number of Envoys that share them,
+/// and `share` the share of the series of requests that a bound leaves.
 pub fn of(sets: &[SetCount], rate: f64, envoys: u64, share: f64) -> Traffic {
     let mut traffic = Traffic::default();
     let mut lanes: Vec<Lane<'_>> = Vec::new();

@@ -1,5 +1,5 @@
-//! What `acpw` knows from a configuration is what sender and receiver publish: metrics are measured, merged and encoded by
-//! the modules' own code, and compared with the dashboard.
+//! The publication that `acpw` reads from a configuration is the one of sender and receiver: metrics are measured,
+//! merged and encoded by the modules' own code, and compared with the dashboard.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! `acpw status` shows what a gateway and Envoy's admin interface answer. The answers are made by the modules' own code.
+//! `acpw status` shows what a gateway and Envoy's admin interface answer. The modules' own code makes the answers.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! What `acpw` writes is valid for AWS: dashboards by the structure that CloudWatch documents, alarms and scaling policies
+//! AWS accepts what `acpw` writes: dashboards by the structure that CloudWatch documents, alarms and scaling policies
 //! by botocore's models, and policies by the ones in deploy/iam.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
