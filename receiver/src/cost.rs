@@ -56,8 +56,8 @@ impl Costs {
         }
     }
 
-    /// What a month costs that is like the last hour, with so many series, or as much of an hour as there was. `interval`
-    /// is the time between publications.
+    /// What a month costs that is like the last hour, with so many series, or as much of an hour as there was.
+    /// `interval` is the time between publications.
     pub fn predict(&mut self, series: u64, interval: Duration, now: Duration) -> Prediction {
         self.advance(now);
         let elapsed = now.saturating_sub(self.started.unwrap_or(now));

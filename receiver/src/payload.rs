@@ -14,7 +14,8 @@ use crate::{datum_name, envelope::envelope, lane_key::LaneKey};
 /// A body from this many bytes on is compressed, as AWS's SDKs do.
 const COMPRESSION_THRESHOLD: usize = 10_240;
 
-/// Of how many bytes a large body is compressed in one step at least: the steps of a gzip stream cost little themselves.
+/// Of how many bytes a large body is compressed in one step at least: the steps of a gzip stream cost little
+/// themselves.
 const STEP: usize = 16 * 1024;
 
 /// One request's body as it is to be sent, and where in it each datum lies.
@@ -69,7 +70,8 @@ impl Draft {
         Self { key, raw, data, fed: 0, encoder: None }
     }
 
-    /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
+    /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is
+    /// done.
     pub fn seal(mut self, budget: &mut usize) -> Result<Payload, Self> {
         let raw_length = self.raw.len();
         if raw_length < COMPRESSION_THRESHOLD {
@@ -185,8 +187,8 @@ impl Payload {
         has_posted(&self.data)
     }
 
-    /// A draft without the data at these places (0-based), and how many values those carried; none when nothing is left.
-    /// Places that it does not have are left out of account.
+    /// A draft without the data at these places (0-based), and how many values those carried; none when nothing is
+    /// left. Places that it does not have are left out of account.
     pub fn without(&self, places: &[usize]) -> (Option<Draft>, u64) {
         let mut dropped = 0u64;
         let mut kept = Vec::new();

@@ -12,7 +12,7 @@ use acpw_metric::{
 use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
 use log::Level;
-use receiver::{Answer, Config, Counts, Driver, Transmit};
+use receiver::{Counts, Driver, PublishAnswer, ReceiverConfig, Transmit};
 use serde_json::Value;
 
 const START: u64 = 1_787_402_160;
@@ -51,13 +51,13 @@ impl Reply {
         self
     }
 
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> PublishAnswer {
         let header = |name: &str| {
             // Envoy looks headers up in lower case.
             let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(value.as_bytes().to_vec())
         };
-        Answer::new(header, self.body.as_bytes())
+        PublishAnswer::new(header, self.body.as_bytes())
     }
 }
 
@@ -78,7 +78,7 @@ impl World {
                 "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "S",
                 "publish_interval_millisecond": 1000 {extra}}}"#
         );
-        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap();
         Self { driver: Driver::new(config, 7), millis: 0, stored: BTreeMap::new(), calls: 0, lines: Vec::new() }
     }
 
@@ -146,7 +146,7 @@ impl World {
     }
 
     fn settle(&mut self) {
-        while let Some((level, line)) = self.driver.poll_line() {
+        while let Some((level, line)) = self.driver.poll_log_line() {
             self.lines.push((self.millis, level, line));
         }
         assert_eq!(self.counts().unaccounted(), self.driver.receiver().held());

@@ -22,7 +22,7 @@ use acpw_metric::{
     Timestamp, Unit,
 };
 use receiver::{
-    Config, Driver, Transmit,
+    Driver, ReceiverConfig, Transmit,
     credentials::{Call, Response},
 };
 use serde_json::Value;
@@ -49,7 +49,7 @@ impl Scenario {
         }
     }
 
-    fn config(&mut self) -> Option<Config> {
+    fn config(&mut self) -> Option<ReceiverConfig> {
         let environment = json(&self.folder.join("environment.json"));
         let mut document = serde_json::json!({ "cloud_watch_cluster_name": "cloud_watch" });
         document["credentials"] = json(&self.folder.join("config.json"));
@@ -57,7 +57,7 @@ impl Scenario {
             document["cloud_watch_region"] = "eu-west-1".into();
         }
         let variable = |name: &str| environment.get(name).and_then(Value::as_str).map(str::to_owned);
-        match Config::from_json(document.to_string().as_bytes(), variable) {
+        match ReceiverConfig::from_json(document.to_string().as_bytes(), variable) {
             Ok(config) => {
                 self.shown.push_str(&format!("{config:?}\n"));
                 Some(config)
@@ -92,7 +92,7 @@ impl Scenario {
                 self.shown.push_str(&format!("{response:?} {driver:?}\n"));
             }
             transmit = driver.poll_transmit(now);
-            while let Some((level, line)) = driver.poll_line() {
+            while let Some((level, line)) = driver.poll_log_line() {
                 self.shown.push_str(&format!("{level:?} {line}\n"));
             }
             ticks += 1;

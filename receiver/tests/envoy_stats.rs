@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acpw_metric::{Accumulator, Distribution, Now, Timestamp};
 use receiver::{
-    Config,
+    ReceiverConfig,
     call::Response,
     source::{SourceCounts, SourceId, Sources},
 };
@@ -17,12 +17,12 @@ const START: u64 = 1_787_402_160_000;
 /// The stat that shows that no earlier receiver has read a response.
 const FIRST: (&str, u64) = ("wasmcustom.acpw.receiver.sources.answers", 0);
 
-fn config(envoy_stats: &Value) -> Result<Config, Vec<String>> {
+fn config(envoy_stats: &Value) -> Result<ReceiverConfig, Vec<String>> {
     let document = json!({
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "envoy_stats": envoy_stats,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
+    ReceiverConfig::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
 }
 
 fn counter(pattern: &str, metrics: Value) -> Value {

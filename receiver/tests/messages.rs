@@ -1,7 +1,8 @@
-//! Lists the log lines of the receiver, and its configuration errors provoked by real configurations, in `messages.txt`.
+//! Lists the log lines of the receiver, and its configuration errors provoked by real configurations, in
+//! `messages.txt`.
 //!
-//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Log lines quote
-//! errors of credential providers and sources; the test checks that the other tests quote those.
+//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Log lines
+//! quote errors of credential providers and sources; the test checks that the other tests quote those.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use receiver::{Config, cost::Prediction, disposition::RetryCause, notice::Notice};
+use receiver::{ReceiverConfig, cost::Prediction, disposition::RetryCause, notice::Notice};
 
 /// Keys that make a configuration valid.
 const REGION: &str = r#""cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "cloud_watch""#;
@@ -125,7 +126,7 @@ const EXCEPTIONS: [&str; 3] = [
 fn add_case(text: &mut String, input: &str, document: &str, environment: &[(&str, &str)]) {
     let variable =
         |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let faults = match Config::from_json(document.as_bytes(), variable) {
+    let faults = match ReceiverConfig::from_json(document.as_bytes(), variable) {
         Ok(_) => panic!("{document} is valid"),
         Err(faults) => faults,
     };

@@ -11,7 +11,7 @@ use acpw_metric::{
 use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
 use log::Level;
-use receiver::{Answer, Config, Counts, Driver, Transmit, answer::Reply, patience::Patience};
+use receiver::{Counts, Driver, PublishAnswer, ReceiverConfig, Transmit, answer::Reply, retry_after::RetryAfter};
 
 const START: u64 = 1_787_402_160;
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
@@ -32,7 +32,7 @@ impl World {
                 "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "{SECRET}",
                 "aws_session_token": "TOKENTOKEN" {extra} {interval}}}"#
         );
-        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap();
         let driver = Driver::new(config, 7);
         Self { driver, millis: 0, counts: Counts::default(), lines: Vec::new() }
     }
@@ -93,12 +93,12 @@ impl World {
     }
 
     fn reply(&mut self, transmit: &Transmit, reply: Reply) {
-        self.driver.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+        self.driver.handle_answer(transmit.id, &PublishAnswer::Complete(reply), self.now());
         self.settle();
     }
 
     fn settle(&mut self) {
-        while let Some(line) = self.driver.poll_line() {
+        while let Some(line) = self.driver.poll_log_line() {
             self.lines.push(line);
         }
         self.counts = *self.driver.receiver().counts();
@@ -171,8 +171,8 @@ fn what_cloudwatch_asks_for_is_kept_and_everything_else_merges_meanwhile() {
     let mut world = World::new("");
     world.observe(0..1);
     let first = world.next();
-    let patience = Some(Patience::For(Duration::from_secs(30)));
-    world.reply(&first, Reply { status: 400, code: "Throttling".to_owned(), patience, ..Reply::default() });
+    let retry_after = Some(RetryAfter::For(Duration::from_secs(30)));
+    world.reply(&first, Reply { status: 400, code: "Throttling".to_owned(), retry_after, ..Reply::default() });
     for _ in 0..25 {
         world.observe(0..1);
         world.silent(1_000);
@@ -295,7 +295,7 @@ fn an_answer_that_did_not_come_is_counted_by_what_it_leaves_open() {
     world.observe(0..1);
     for (may_be_stored, unknown) in [(true, 1), (false, 1), (true, 2)] {
         let transmit = world.next();
-        let answer = Answer::Missing { may_be_stored, reason: "why".to_owned() };
+        let answer = PublishAnswer::Missing { may_be_stored, reason: "why".to_owned() };
         world.driver.handle_answer(transmit.id, &answer, world.now());
         world.settle();
         assert_eq!(world.counts.unknown_outcome, unknown);
@@ -358,7 +358,7 @@ fn many_data_are_encoded_a_part_at_a_time() {
     while world.driver.receiver().held() > 0 {
         let transmits: Vec<_> = std::iter::from_fn(|| world.driver.poll_transmit(world.now())).collect();
         assert!(transmits.len() <= 1, "{}", transmits.len());
-        turns += usize::from(world.driver.receiver().pace() < Duration::from_millis(200));
+        turns += usize::from(world.driver.receiver().tick_period() < Duration::from_millis(200));
         for transmit in &transmits {
             sent += data(transmit).len();
             world.answer(transmit, 200, "", "");
@@ -368,7 +368,7 @@ fn many_data_are_encoded_a_part_at_a_time() {
     assert_eq!(sent, 10_000);
     assert!(turns > 10, "{turns}");
     world.driver.poll_transmit(world.now());
-    assert!(world.driver.receiver().pace() >= Duration::from_millis(200));
+    assert!(world.driver.receiver().tick_period() >= Duration::from_millis(200));
 }
 
 #[test]
@@ -456,14 +456,14 @@ fn data_without_an_answer_are_never_sent_twice_where_the_configuration_says_so()
     let mut world = World::new(r#", "on_unknown_outcome": "drop""#);
     world.observe(0..3);
     let transmit = world.next();
-    let answer = Answer::Missing { may_be_stored: true, reason: "upstream request timeout".to_owned() };
+    let answer = PublishAnswer::Missing { may_be_stored: true, reason: "upstream request timeout".to_owned() };
     world.driver.handle_answer(transmit.id, &answer, world.now());
     world.settle();
     assert_eq!((world.counts.unknown_outcome, world.counts.dropped_unknown_outcome), (1, 3));
     world.silent(60_000);
     world.observe(0..1);
     let transmit = world.next();
-    let unsent = Answer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() };
+    let unsent = PublishAnswer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() };
     world.driver.handle_answer(transmit.id, &unsent, world.now());
     let transmit = world.next();
     world.answer(&transmit, 200, "", "");

@@ -1,9 +1,9 @@
-//! Planted faults, each of which the simulation must find.
+//! Bugs that are planted to show that the simulation finds them.
 
-/// A fault of the code.
+/// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// None: the code as it is.
+    /// No bug: the code is unchanged.
     None,
     /// Dropped values are not counted.
     DropUncounted,
@@ -13,7 +13,7 @@ pub enum Mutation {
     RecordLost,
     /// A record is merged twice.
     RecordTwice,
-    /// A refused request is taken as delivered.
+    /// A refused request counts as delivered.
     RefusedAsDelivered,
     /// A delivered request is sent again.
     DeliveredAgain,
@@ -21,7 +21,7 @@ pub enum Mutation {
     AnswerForgotten,
     /// A post is accepted without room in the ledger.
     RoomIgnored,
-    /// The values of a source are not counted as received.
+    /// Values of a source are not counted as received.
     SourceUncounted,
     /// The provider's answer with new credentials is forgotten.
     CredentialsForgotten,
@@ -32,8 +32,8 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// All planted faults.
-    pub const FAULTS: [Self; 12] = [
+    /// All planted bugs.
+    pub const BUGS: [Self; 12] = [
         Self::DropUncounted,
         Self::TooOldUncounted,
         Self::RecordLost,

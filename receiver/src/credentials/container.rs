@@ -210,7 +210,7 @@ impl ContainerProvider {
     fn request(&mut self, token: Option<Secret>) -> ProviderStep {
         self.stage = Stage::Keys;
         let Endpoint { scheme, authority, path } = &self.endpoint;
-        let mut call = Call::near(&self.cluster, "GET", authority, path).with("accept", "application/json");
+        let mut call = Call::local(&self.cluster, "GET", authority, path).with("accept", "application/json");
         for (name, value) in &mut call.headers {
             if *name == ":scheme" {
                 (*scheme).clone_into(value);

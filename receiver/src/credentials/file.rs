@@ -49,7 +49,7 @@ impl ServedFile {
 
     /// Returns the request that reads the file.
     pub(crate) fn read(&self) -> Call {
-        Call::near(&self.cluster, "GET", "localhost", &self.path)
+        Call::local(&self.cluster, "GET", "localhost", &self.path)
     }
 
     /// Returns the content of the file, or `None` if the file does not exist.

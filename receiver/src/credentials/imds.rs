@@ -125,7 +125,7 @@ impl ImdsSession {
 
     /// Returns the request for a token.
     pub(crate) fn request_token(&self) -> Call {
-        let call = Call::near(&self.cluster, "PUT", AUTHORITY, "/latest/api/token");
+        let call = Call::local(&self.cluster, "PUT", AUTHORITY, "/latest/api/token");
         call.with("x-aws-ec2-metadata-token-ttl-seconds", "21600")
     }
 
@@ -138,7 +138,7 @@ impl ImdsSession {
 
     /// Returns the request for a path, with the token.
     pub(crate) fn request(&self, path: &str) -> Call {
-        let call = Call::near(&self.cluster, "GET", AUTHORITY, path);
+        let call = Call::local(&self.cluster, "GET", AUTHORITY, path);
         match &self.token {
             Some(token) => call.with("x-aws-ec2-metadata-token", token.expose()),
             None => call,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CORRECT_CLOCK, Notice};
-use crate::{cost::Prediction, disposition::RetryCause, patience};
+use crate::{cost::Prediction, disposition::RetryCause, retry_after};
 
 /// The longest text that is quoted from a response, in characters.
 const LONGEST_QUOTE: usize = 1_000;
@@ -71,7 +71,7 @@ impl fmt::Display for Notice {
                 f,
                 "CloudWatch asked for a delay of {} s; retrying after {} s",
                 asked.as_secs(),
-                patience::LONGEST.as_secs()
+                retry_after::MAX_RETRY_AFTER.as_secs()
             ),
             Self::ClockCorrected(millis) if millis.unsigned_abs() > CORRECT_CLOCK => write!(
                 f,
