@@ -20,13 +20,13 @@ object! {
         /// The region of CloudWatch, such as `us-east-1`. Default: the environment variable `AWS_REGION`, else
         /// `AWS_DEFAULT_REGION`, else the region of the EC2 instance where `credentials` have the provider `imds`.
         cloud_watch_region: String,
-        /// The name of the Envoy cluster that leads to CloudWatch. Required.
+        /// The name of Envoy's cluster for CloudWatch. Required.
         cloud_watch_cluster_name: String,
-        /// The host of CloudWatch's API, where it is not the region's: a VPC endpoint's name, or a local CloudWatch's
-        /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
+        /// The host of CloudWatch's API, such as the name of a VPC endpoint or the address of a local CloudWatch.
+        /// Default: `monitoring.REGION.amazonaws.com`, with the domain of the region's partition.
         cloud_watch_host: String,
-        /// Where credentials come from: a provider, or a list of providers of which the first that has credentials is
-        /// used. Without it, they are the three keys that follow; without any of these, the provider is `environment`.
+        /// A credential provider, or a list of providers of which the first one with credentials is used. Default: the
+        /// three keys that follow; without any of them, the provider `environment`.
         credentials: RawProviders,
         /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`, else
         /// `AWS_ACCESS_KEY_ID`.
@@ -34,33 +34,33 @@ object! {
         /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`, else
         /// `AWS_SECRET_ACCESS_KEY`.
         aws_secret_access_key: Secret,
-        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`,
-        /// else `AWS_SESSION_TOKEN`.
+        /// The session token of temporary credentials. Default: the environment variable `ACPW_AWS_SESSION_TOKEN`, else
+        /// `AWS_SESSION_TOKEN`.
         aws_session_token: Secret,
-        /// How long CloudWatch may take to answer, 100 to 60,000. Default: 5000.
+        /// The timeout of requests to CloudWatch, 100 to 60,000. Default: 5000.
         http_request_timeout_millisecond: u64,
         /// The namespace of the metrics. Default: `AWSCloudWatchProxyWasm`.
         metric_namespace: String,
         /// The name under which RequestCount is published. Default: `RequestCount`.
         metric_name: String,
         /// The time between two publications under steady traffic, 1,000 to 3,600,000. After a quiet time the first
-        /// data go out within two seconds. Default: 60000.
+        /// data is published within two seconds. Default: 60000.
         publish_interval_millisecond: u64,
-        /// How many bytes of memory unpublished data may take, 65,536 to 268,435,456. Beyond, old minutes are merged
-        /// into five minutes, then into hours; then the oldest are dropped and counted. Default: 8388608.
+        /// The maximum memory of unpublished data in bytes, 65,536 to 268,435,456. At the limit, old minutes are merged
+        /// into five minutes, then into hours; then the oldest data is dropped and counted. Default: 8388608.
         buffer_limit_bytes: u64,
-        /// The largest number of series of all senders together, 1 to 1,000,000; `null` for no bound. Values of further
-        /// series are counted in one series whose dimensions are `__other__`, so totals stay exact. A series that has
-        /// no values for an hour makes room. Default: 5000.
+        /// The maximum number of series of all senders together, 1 to 1,000,000; `null` for no limit. Values of further
+        /// series are counted in one series whose dimensions are `__other__`, so totals stay exact. A series without
+        /// values for an hour makes room. Default: 5000.
         max_series: OrNull<u64>,
-        /// What to do with data that were sent and got no answer, so that CloudWatch may have stored them: `retry`
-        /// sends them again, and they may count twice; `drop` does not, and they may be lost. Both are counted.
-        /// Default: `retry`.
+        /// The treatment of data that was sent and got no answer, so that CloudWatch may have stored it: `retry` sends
+        /// it again, and it may count twice; `drop` drops it, and it may be lost. Both cases are counted. Default:
+        /// `retry`.
         on_unknown_outcome: String,
-        /// The name of an Envoy cluster that leads to Envoy's own admin interface. The receiver then asks it every
-        /// second whether Envoy is draining, and publishes every second while it is. Default: it does not ask.
+        /// The name of Envoy's cluster for its own admin interface. The receiver then asks it every second whether
+        /// Envoy is being drained, and publishes every second while it is. Default: it does not ask.
         admin_cluster_name: String,
-        /// Whether the receiver's own counters are published too, once an interval. Default: false.
+        /// If true, the receiver's own counters are published too, once per interval. Default: false.
         self_metrics: bool,
         /// The container stats of the Amazon ECS task that Envoy runs in. Default: none.
         ecs_task: RawEcsTask,
@@ -78,7 +78,7 @@ pub struct ReceiverConfig {
     pub region: RegionSource,
     /// The credential providers, in the order in which they are tried. There is at least one.
     pub credentials: Vec<Provider>,
-    /// The cluster that leads to CloudWatch.
+    /// Envoy's cluster for CloudWatch.
     pub cluster: String,
     /// The host of CloudWatch's API, if it is not the one of the region.
     pub host: Option<String>,
@@ -94,23 +94,23 @@ pub struct ReceiverConfig {
     pub buffer_limit: usize,
     /// The maximum number of series of all senders.
     pub max_series: Option<usize>,
-    /// The treatment of data whose request got no answer.
+    /// The treatment of data that got no answer.
     pub on_unknown_outcome: OnUnknownOutcome,
-    /// The cluster that leads to Envoy's admin interface.
+    /// Envoy's cluster for its admin interface.
     pub admin_cluster: Option<String>,
-    /// Whether the receiver's own counters are published.
+    /// True if the receiver's own counters are published.
     pub self_metrics: bool,
     /// The sources to poll.
     pub sources: Vec<(SourceConfig, Reader)>,
 }
 
-/// The treatment of data that were sent and got no answer.
+/// The treatment of data that was sent and got no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnknownOutcome {
-    /// They are sent again, and may count twice.
+    /// Send the data again. It may count twice.
     #[default]
     Retry,
-    /// They are dropped, and may be lost.
+    /// Drop the data. It may be lost.
     Drop,
 }
 

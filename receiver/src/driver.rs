@@ -83,7 +83,7 @@ impl Driver {
         }
     }
 
-    /// Returns the next payload to send. If there is none, runs a tick first.
+    /// Returns the next payload to send. Runs a tick first if there is no payload.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
         if self.transmits.is_empty() {
             self.tick(now);
@@ -91,7 +91,7 @@ impl Driver {
         self.transmits.pop_front()
     }
 
-    /// Returns the next request for credentials. If there is none, runs a tick first.
+    /// Returns the next request for credentials. Runs a tick first if there is no request.
     pub fn poll_call(&mut self, now: Now) -> Option<Call> {
         if self.calls.is_empty() {
             self.tick(now);

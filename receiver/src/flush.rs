@@ -19,8 +19,9 @@ impl FlushTracker {
         self.requested = requested;
     }
 
-    /// Starts a flush if one is requested and none is running, or if trouble blocks the running one. Returns the number
-    /// of a flush that has ended. It covers all requests made before its start; later ones wait for the next flush.
+    /// Starts a flush if one is requested and none is running, or if failing lanes block the running one. Returns the
+    /// number of a flush that has ended. It covers all requests made before its start; later ones wait for the next
+    /// flush.
     pub fn poll(&mut self, publisher: &mut Publisher, buffer: &mut Buffer, now: Now) -> Option<FlushNumber> {
         match self.current {
             None if self.requested > self.done => {

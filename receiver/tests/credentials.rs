@@ -8,7 +8,7 @@
 //!
 //! Every secret in these files contains `TOPSECRET`, which no log line, error or `Debug` output may contain.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
@@ -62,9 +62,9 @@ impl Scenario {
                 self.shown.push_str(&format!("{config:?}\n"));
                 Some(config)
             }
-            Err(faults) => {
-                self.shown.push_str(&faults.to_string());
-                let lines: Vec<String> = faults.lines().collect();
+            Err(errors) => {
+                self.shown.push_str(&errors.to_string());
+                let lines: Vec<String> = errors.lines().collect();
                 let expected = texts(&self.expected["faults"]);
                 assert_eq!(lines.len(), expected.len(), "{lines:#?}");
                 for (line, expected) in lines.iter().zip(expected) {

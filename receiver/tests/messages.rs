@@ -8,7 +8,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that traps has failed, in its helpers too"
+    reason = "a test fails by panicking, in its helpers too"
 )]
 
 #[path = "../../gateway/tests/support/golden.rs"]
@@ -126,14 +126,14 @@ const EXCEPTIONS: [&str; 3] = [
 fn add_case(text: &mut String, input: &str, document: &str, environment: &[(&str, &str)]) {
     let variable =
         |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let faults = match ReceiverConfig::from_json(document.as_bytes(), variable) {
+    let errors = match ReceiverConfig::from_json(document.as_bytes(), variable) {
         Ok(_) => panic!("{document} is valid"),
-        Err(faults) => faults,
+        Err(errors) => errors,
     };
     let variables: String = environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
     let input: Vec<_> = input.split_whitespace().collect();
     writeln!(text, "\n{variables}{}", input.join(" ")).unwrap();
-    for line in faults.lines() {
+    for line in errors.lines() {
         writeln!(text, "    {line}").unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Tests the rotation of credentials over hours of virtual time, with a simulated container endpoint that returns sets
 //! and a simulated CloudWatch that refuses expired ones.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::HashMap, time::Duration};
 

@@ -9,7 +9,7 @@ pub enum Mutation {
     DropUncounted,
     /// Values that became too old are not counted.
     TooOldUncounted,
-    /// A record vanishes on its way from the queue.
+    /// A record from the queue is lost.
     RecordLost,
     /// A record is merged twice.
     RecordTwice,

@@ -22,7 +22,7 @@ pub struct Limiter {
 struct SourceLines {
     /// The time of the last failure that was logged, and the number of failures since.
     failed: Option<(Duration, u64)>,
-    /// Whether the last line reports a failure.
+    /// True if the last line reports a failure.
     is_failing: bool,
 }
 

@@ -159,8 +159,8 @@ impl Scene {
 
     /// Returns the seconds in which a metric with these dimensions was published.
     pub(super) fn seconds(&self, metric: &str, dimensions: &str) -> Vec<u64> {
-        let is_it = |(name, of, _): &&(String, String, u64)| name == metric && of == dimensions;
-        self.data.keys().filter(is_it).map(|(_, _, second)| *second).collect()
+        let is_match = |(name, of, _): &&(String, String, u64)| name == metric && of == dimensions;
+        self.data.keys().filter(is_match).map(|(_, _, second)| *second).collect()
     }
 
     pub(super) fn notices(&mut self) -> Vec<String> {

@@ -18,7 +18,7 @@ pub(crate) fn config(scrape: Value) -> Result<ReceiverConfig, Vec<String>> {
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "scrape": scrape,
     });
-    ReceiverConfig::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
+    ReceiverConfig::from_json(document.to_string().as_bytes(), |_| None).map_err(|errors| errors.lines().collect())
 }
 
 /// Polls sources with five ticks per second.
