@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use receiver::{PublishAnswer, Disposition};
+use receiver::{Disposition, PublishAnswer};
 
 const NAMES: [&str; 7] = [
     ":status",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acpw_metric::{Accumulator, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution, Timestamp, Unit};
 use libfuzzer_sys::fuzz_target;
 use receiver::{
-    ReceiverConfig, Driver,
+    Driver, ReceiverConfig,
     call::{CREDENTIALS_LIMIT, Call, Response},
 };
 

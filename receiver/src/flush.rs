@@ -45,6 +45,6 @@ impl FlushTracker {
 }
 
 /// Creates the result of a flush after which `held` values are held.
-pub fn done(FlushNumber(id): FlushNumber, held: u64) -> FlushDone {
+pub fn flush_done(FlushNumber(id): FlushNumber, held: u64) -> FlushDone {
     FlushDone { id, held }
 }

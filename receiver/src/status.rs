@@ -6,7 +6,7 @@ use acpw_metric::{Now, Timestamp};
 use acpw_shared_state::{BigSeries, CredentialsStatus, Line, Minute, Status};
 use log::Level;
 
-use crate::{Counts, ReceiverConfig, cost::Prediction};
+use crate::{Counts, ReceiverConfig, cost::CostEstimate};
 
 /// The number of minutes in the history.
 const MINUTES: usize = 60;
@@ -45,7 +45,7 @@ pub struct Snapshot {
     /// The provider of the credentials in use, and their expiry.
     pub credentials: Option<(&'static str, Option<Timestamp>)>,
     /// The estimated cost.
-    pub prediction: Prediction,
+    pub cost: CostEstimate,
 }
 
 impl Snapshot {
@@ -67,8 +67,8 @@ impl Snapshot {
             self.held_bytes as u64,
             self.held_series as u64,
             self.clock_skew.unsigned_abs(),
-            self.prediction.series,
-            self.prediction.cents,
+            self.cost.series,
+            self.cost.cents,
             self.seconds_since_success,
         ];
         gauges.into_iter()
@@ -119,9 +119,9 @@ impl StatusHistory {
         self.last_second = Some(now.steady.as_secs());
         let started = *self.started.get_or_insert(now);
         self.count(&snapshot, now.wall);
-        let Snapshot { counts, held, credentials, prediction, .. } = snapshot;
+        let Snapshot { counts, held, credentials, cost, .. } = snapshot;
         let (source, expires) = credentials.unwrap_or(("none", None));
-        let Prediction { series, calls, cents } = prediction;
+        let CostEstimate { series, calls, cents } = cost;
         Status {
             time: now.wall.as_millis(),
             started: started.wall.as_millis(),

@@ -65,7 +65,7 @@ impl Scenario {
             Err(errors) => {
                 self.shown.push_str(&errors.to_string());
                 let lines: Vec<String> = errors.lines().collect();
-                let expected = texts(&self.expected["faults"]);
+                let expected = texts(&self.expected["errors"]);
                 assert_eq!(lines.len(), expected.len(), "{lines:#?}");
                 for (line, expected) in lines.iter().zip(expected) {
                     assert!(line.contains(&expected), "{line}\ndoes not contain: {expected}");
@@ -77,7 +77,7 @@ impl Scenario {
 
     fn run(mut self) {
         let Some(config) = self.config() else { return self.scan() };
-        assert!(self.expected.get("faults").is_none(), "the configuration has no errors");
+        assert!(self.expected.get("errors").is_none(), "the configuration has no errors");
         let mut driver = Driver::new(config, 7);
         driver.handle_record(&record(), now(0));
         let mut transmit = None;

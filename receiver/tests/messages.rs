@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use receiver::{ReceiverConfig, cost::Prediction, disposition::RetryCause, notice::Notice};
+use receiver::{ReceiverConfig, cost::CostEstimate, disposition::RetryCause, notice::Notice};
 
 /// Keys that make a configuration valid.
 const REGION: &str = r#""cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "cloud_watch""#;
@@ -165,7 +165,7 @@ fn log_lines() -> String {
         Notice::Dropped { reason: "invalid", samples: 3, detail: reason() },
         Notice::BadRecord("it ends early".to_owned()),
         Notice::Undispatched("Envoy has no cluster \"aws\"".to_owned()),
-        Notice::Cost(Prediction { series: 200, calls: 43_800, cents: 6_044 }),
+        Notice::Cost(CostEstimate { series: 200, calls: 43_800, cents: 6_044 }),
         Notice::Overflow { dimension: "path".to_owned(), values: 940 },
         Notice::TooManySeries { limit: 5_000 },
         Notice::CredentialsLoaded { provider: "environment", remaining: None },

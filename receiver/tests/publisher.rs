@@ -440,9 +440,9 @@ fn the_estimated_cost_and_the_overflow_are_logged() {
         }
         world.millis = (minute + 1) * 60_000;
     }
-    let prediction = world.driver.receiver().snapshot(world.now()).prediction;
-    assert_eq!((prediction.series, prediction.cents), (101, 3_030));
-    assert!((40_000..=44_600).contains(&prediction.calls), "{prediction:?}");
+    let cost = world.driver.receiver().snapshot(world.now()).cost;
+    assert_eq!((cost.series, cost.cents), (101, 3_030));
+    assert!((40_000..=44_600).contains(&cost.calls), "{cost:?}");
     let lines = |level: Level| world.lines.iter().filter(move |(of, _)| *of == level).map(|(_, line)| line);
     assert_eq!(lines(Level::Info).count(), 3, "{:?}", world.lines);
     assert!(lines(Level::Info).all(|line| line.contains("100 series") || line.contains("101 series")));

@@ -43,9 +43,9 @@ impl RawImds {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<Imds>> {
-        let cluster = self.cluster.required(format_args!("{path}.cluster"), faults)?;
+        let cluster = self.cluster.required(format_args!("{path}.cluster"), errors)?;
         let is_disabled = variable(environment, "AWS_EC2_METADATA_DISABLED");
         if is_disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Some(ProviderSetup::Missing("AWS_EC2_METADATA_DISABLED is true".to_owned()));

@@ -9,7 +9,7 @@ use log::Level;
 
 pub use limiter::Limiter;
 
-use crate::{cost::Prediction, disposition::RetryCause};
+use crate::{cost::CostEstimate, disposition::RetryCause};
 
 /// The number of kinds of lines whose frequency is limited.
 const KINDS: usize = 20;
@@ -99,7 +99,7 @@ pub enum Notice {
     /// A request could not be signed or dispatched.
     Undispatched(String),
     /// The predicted cost of the metrics.
-    Cost(Prediction),
+    Cost(CostEstimate),
     /// A sender has reached its `max_series`.
     Overflow {
         /// The dimension with the most values.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CORRECT_CLOCK, Notice};
-use crate::{cost::Prediction, disposition::RetryCause, retry_after};
+use crate::{cost::CostEstimate, disposition::RetryCause, retry_after};
 
 /// The longest text that is quoted from a response, in characters.
 const LONGEST_QUOTE: usize = 1_000;
@@ -85,7 +85,7 @@ impl fmt::Display for Notice {
             }
             Self::BadRecord(error) => write!(f, "skipped an invalid record in the queue: {error}"),
             Self::Undispatched(error) => write!(f, "could not send a request: {}", Quote(error)),
-            Self::Cost(Prediction { series, calls, cents }) => write!(
+            Self::Cost(CostEstimate { series, calls, cents }) => write!(
                 f,
                 "{series} series and {calls} requests a month would cost {}.{:02} US dollars a month at list prices",
                 cents / 100,

@@ -105,8 +105,8 @@ impl Publisher {
         counts.request_bytes = counts.request_bytes.saturating_add(payload.body().len() as u64);
         let (data, samples, bytes) = (payload.data(), payload.samples(), payload.body().len());
         context.log(&Notice::Published { data, samples, bytes });
-        if let PublishAnswer::Complete(Reply { entity_error: Some(fault), .. }) = answer {
-            log_entity(payload, fault.clone(), context);
+        if let PublishAnswer::Complete(Reply { entity_error: Some(error), .. }) = answer {
+            log_entity(payload, error.clone(), context);
         }
     }
 

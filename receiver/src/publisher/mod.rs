@@ -22,7 +22,7 @@ use crate::{
     cardinality::Cardinality,
     clock::Clock,
     config::OnUnknownOutcome,
-    cost::{Costs, Prediction},
+    cost::{CostEstimate, CostEstimator},
     credentials::Chain,
     endpoint::Region,
     journal::Journal,
@@ -52,8 +52,8 @@ pub struct Publisher {
     random: Random,
     publish_interval: Duration,
     cardinality: Cardinality,
-    costs: Costs,
-    prediction: Prediction,
+    cost_estimator: CostEstimator,
+    cost: CostEstimate,
     budget: Budget,
     in_flight: InFlight,
     on_unknown_outcome: OnUnknownOutcome,
@@ -105,8 +105,8 @@ impl Publisher {
             random,
             publish_interval: config.publish_interval,
             cardinality: Cardinality::default(),
-            costs: Costs::default(),
-            prediction: Prediction::default(),
+            cost_estimator: CostEstimator::default(),
+            cost: CostEstimate::default(),
             budget: Budget::default(),
             in_flight: InFlight::default(),
             on_unknown_outcome: config.on_unknown_outcome,
@@ -154,7 +154,7 @@ impl Publisher {
         };
         match transmit {
             Ok(transmit) => {
-                self.costs.call(steady);
+                self.cost_estimator.record_call(steady);
                 if let Some(lane) = context.buffer.lanes_mut().get_mut(lane) {
                     lane.record_sent();
                 }
@@ -196,8 +196,8 @@ impl Publisher {
     }
 
     /// Returns the estimated cost per month, as of the last publication.
-    pub fn prediction(&self) -> Prediction {
-        self.prediction
+    pub fn cost(&self) -> CostEstimate {
+        self.cost
     }
 
     /// Returns the next payload of the lane whose turn is next: a waiting one, or otherwise one of due data. Its
@@ -214,7 +214,7 @@ impl Publisher {
         }
         let WaitingPayload { body, history } = waiting?;
         if matches!(body, WaitingBody::Draft(_)) && !context.buffer.lanes().has_data_in_healthy_lanes() {
-            self.predict(context);
+            self.update_cost(context);
         }
         match body.seal(&mut self.budget.left) {
             Ok(payload) => {
@@ -229,12 +229,12 @@ impl Publisher {
     }
 
     /// Estimates the cost once all due data is encoded, and logs it.
-    fn predict(&mut self, context: &mut PublisherContext<'_>) {
+    fn update_cost(&mut self, context: &mut PublisherContext<'_>) {
         let now = context.now.steady;
         self.cardinality.prune(now);
-        self.prediction = self.costs.predict(self.cardinality.series(), self.publish_interval, now);
-        if self.costs.is_log_due(self.prediction, now) {
-            context.log(&Notice::Cost(self.prediction));
+        self.cost = self.cost_estimator.estimate(self.cardinality.series(), self.publish_interval, now);
+        if self.cost_estimator.is_log_due(self.cost, now) {
+            context.log(&Notice::Cost(self.cost));
         }
     }
 }

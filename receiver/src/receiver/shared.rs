@@ -22,7 +22,7 @@ impl Receiver {
         if !self.queue.has_backlog {
             let corrected = self.clock.correct(now);
             let done = self.flushes.poll(&mut self.publisher, &mut self.buffer, corrected);
-            shared.extend(done.map(|number| (FLUSH_DONE_KEY, flush::done(number, self.held()).encode())));
+            shared.extend(done.map(|number| (FLUSH_DONE_KEY, flush::flush_done(number, self.held()).encode())));
         }
         if self.status.is_due(now) {
             let (snapshot, biggest_series) = (self.snapshot(now), self.publisher.cardinality().biggest_series());
@@ -86,7 +86,7 @@ impl Receiver {
             clock_skew: self.clock.skew(),
             seconds_since_success: self.publisher.since_success(now.steady).as_secs(),
             credentials: self.credentials.in_use(),
-            prediction: self.publisher.prediction(),
+            cost: self.publisher.cost(),
         }
     }
 }
