@@ -17,7 +17,7 @@ pub struct Deployment {
     /// Attachments of `sender.wasm`.
     pub senders: Vec<Module<sender::SenderConfig>>,
     /// Configurations of `receiver.wasm`.
-    pub receivers: Vec<Module<receiver::Config>>,
+    pub receivers: Vec<Module<receiver::ReceiverConfig>>,
     /// Configurations of `gateway.wasm`.
     pub gateways: Vec<Module<gateway::Config>>,
 }

@@ -40,7 +40,7 @@ impl ModuleKind {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Sender => sender::config::RawSenderConfig::KEYS,
-            Self::Receiver => receiver::config::RawConfig::KEYS,
+            Self::Receiver => receiver::config::RawReceiverConfig::KEYS,
             Self::Gateway => gateway::config::RawConfig::KEYS,
         }
     }
@@ -373,8 +373,8 @@ impl Plugin {
     ///
     /// # Errors
     /// Returns all errors of the configuration.
-    pub fn receiver(&self, environment: &Environment) -> Result<receiver::Config, ValidationErrors> {
-        receiver::Config::from_json(&self.configuration.bytes, |name| self.variables.value(name, environment))
+    pub fn receiver(&self, environment: &Environment) -> Result<receiver::ReceiverConfig, ValidationErrors> {
+        receiver::ReceiverConfig::from_json(&self.configuration.bytes, |name| self.variables.value(name, environment))
     }
 
     /// Reads the configuration of a gateway.

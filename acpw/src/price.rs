@@ -97,7 +97,7 @@ impl Prices {
 mod tests {
     use std::time::Duration;
 
-    use receiver::cost::Costs;
+    use receiver::cost::CostEstimator;
 
     use super::*;
 
@@ -105,7 +105,8 @@ mod tests {
     fn prices_are_those_of_the_receiver() {
         let prices = Prices::default();
         for series in [0, 1, 100, 10_000, 10_001, 250_000, 250_001, 1_000_000, 1_000_001, 5_000_000] {
-            let cents = Costs::default().predict(series, Duration::from_secs(60), Duration::from_secs(60)).cents;
+            let cents =
+                CostEstimator::default().estimate(series, Duration::from_secs(60), Duration::from_secs(60)).cents;
             assert!((prices.of_series(series) * 100.0 - cents as f64).abs() < 1e-3, "{series}");
         }
         for (calls, dollars) in [(1_000_000, 0.0), (1_001_000, 0.01), (2_628_000, 16.28)] {

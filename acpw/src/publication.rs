@@ -228,7 +228,7 @@ impl Publication {
         unused
     }
 
-    fn add_sender(&mut self, sender: &Module<sender::SenderConfig>, receiver: &receiver::Config) {
+    fn add_sender(&mut self, sender: &Module<sender::SenderConfig>, receiver: &receiver::ReceiverConfig) {
         let config = &sender.config;
         for (builtin, metric) in &config.metrics.list {
             for set in &config.sets {
@@ -287,7 +287,7 @@ impl Publication {
         }
     }
 
-    fn add_receiver(&mut self, receiver: &Module<receiver::Config>) {
+    fn add_receiver(&mut self, receiver: &Module<receiver::ReceiverConfig>) {
         let config = &receiver.config;
         for (source, reader) in &config.sources {
             for one in reader.published() {
@@ -378,7 +378,7 @@ fn role(name: &str) -> Option<&'static str> {
 fn receiver_of<'d>(
     sender: &Module<sender::SenderConfig>,
     deployment: &'d Deployment,
-) -> Result<&'d receiver::Config, String> {
+) -> Result<&'d receiver::ReceiverConfig, String> {
     let vm_id = &sender.config.receiver_vm_id;
     let found = deployment.receivers.iter().find(|receiver| receiver.vm_id == *vm_id);
     found.map(|receiver| &receiver.config).ok_or_else(|| {
@@ -421,7 +421,7 @@ fn path_templates(sender: &Module<sender::SenderConfig>) -> Vec<String> {
 }
 
 /// Returns the region of a receiver, unless it is only an example of what the environment may have.
-fn region(receiver: &Module<receiver::Config>, environment: &Environment) -> Option<String> {
+fn region(receiver: &Module<receiver::ReceiverConfig>, environment: &Environment) -> Option<String> {
     const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     let region = receiver.config.region.region()?.as_str();
     let is_configured = receiver.document.get("cloud_watch_region").is_some_and(|key| key.is_string());
@@ -460,7 +460,8 @@ mod tests {
             "cloud_watch_cluster_name": "cloud_watch", "cloud_watch_region": "us-east-1",
             "aws_access_key_id": "AKID", "aws_secret_access_key": "secret", "metric_namespace": "Shop",
         });
-        let receiver = module("receiver", &document, |text| receiver::Config::from_json(text, |_| None).unwrap());
+        let receiver =
+            module("receiver", &document, |text| receiver::ReceiverConfig::from_json(text, |_| None).unwrap());
         let deployment = Deployment { senders, receivers: vec![receiver], gateways: Vec::new() };
         Publication::new(&deployment, &Environment::default())
     }

@@ -19,7 +19,7 @@ use acpw::{
 };
 use acpw_metric::{Now, Timestamp};
 use receiver::{
-    Answer, Driver,
+    Driver, PublishAnswer,
     answer::Reply,
     call::{Call, Response},
     source::{envoy::presets::GROUPS, name_pattern::NamePattern},
@@ -50,7 +50,7 @@ fn driver(deployment: &Deployment) -> Driver {
     document["credentials"] = json!({ "provider": "static", "access_key_id": "AKID", "secret_access_key": "secret" });
     let environment =
         |name: &str| (name == "ECS_CONTAINER_METADATA_URI_V4").then(|| "http://169.254.170.2/v4/x".to_owned());
-    Driver::new(receiver::Config::from_json(document.to_string().as_bytes(), environment).unwrap(), 1)
+    Driver::new(receiver::ReceiverConfig::from_json(document.to_string().as_bytes(), environment).unwrap(), 1)
 }
 
 /// Ends requests that together have every metric.
@@ -198,10 +198,10 @@ fn publish(deployment: &Deployment) -> BTreeMap<Series, String> {
         while let Some(transmit) = driver.take_transmit() {
             add_series(&transmit.body, &transmit.headers, &mut series);
             let reply = Reply { status: 200, ..Reply::default() };
-            driver.handle_answer(transmit.id, &Answer::Complete(reply), now(second));
+            driver.handle_answer(transmit.id, &PublishAnswer::Complete(reply), now(second));
         }
     }
-    while let Some((level, line)) = driver.poll_line() {
+    while let Some((level, line)) = driver.poll_log_line() {
         assert!(!line.contains("implausible"), "{level:?} {line}");
     }
     series

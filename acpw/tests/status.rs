@@ -13,7 +13,7 @@ use std::{
 
 use acpw_metric::{Now, Timestamp};
 use gateway::{receiver_state::Readiness, status::GatewayCounters};
-use receiver::{Answer, Config, Counts, Driver, answer::Reply, status::Snapshot};
+use receiver::{Counts, Driver, PublishAnswer, ReceiverConfig, answer::Reply, status::Snapshot};
 use sender::{HeaderPhase, Sender, SenderConfig};
 use serde_json::Value;
 

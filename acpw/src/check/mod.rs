@@ -93,7 +93,7 @@ pub fn render(inventory: &Inventory, findings: &[Finding], has_colour: bool) -> 
 /// A configuration that the module's parser accepts.
 enum Config {
     Sender(sender::SenderConfig),
-    Receiver(receiver::Config),
+    Receiver(receiver::ReceiverConfig),
     Gateway(gateway::Config),
 }
 
@@ -118,14 +118,14 @@ impl<'i> Module<'i> {
         let bytes = &plugin.configuration.bytes;
         let config = match plugin.kind {
             ModuleKind::Sender => sender::SenderConfig::from_json(bytes, variable).map(Config::Sender),
-            ModuleKind::Receiver => receiver::Config::from_json(bytes, variable).map(Config::Receiver),
+            ModuleKind::Receiver => receiver::ReceiverConfig::from_json(bytes, variable).map(Config::Receiver),
             ModuleKind::Gateway => gateway::Config::from_json(bytes, variable).map(Config::Gateway),
         };
         Self { plugin, config, missing_variables: missing.into_inner() }
     }
 
     /// Returns the configuration of a receiver that is valid.
-    fn receiver(&self) -> Option<&receiver::Config> {
+    fn receiver(&self) -> Option<&receiver::ReceiverConfig> {
         if let Ok(Config::Receiver(config)) = &self.config { Some(config) } else { None }
     }
 }

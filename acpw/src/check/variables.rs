@@ -79,7 +79,7 @@ fn providers(module: &Module<'_>, environment: &Environment) -> Vec<Missing> {
         if let Value::Object(members) = &mut document {
             members.insert("credentials".to_owned(), json!([provider.to_json()]));
         }
-        let read = receiver::Config::from_json(document.to_string().as_bytes(), |name| {
+        let read = receiver::ReceiverConfig::from_json(document.to_string().as_bytes(), |name| {
             plugin.variables.value(name, environment)
         });
         let Err(errors) = read else { continue };

@@ -37,7 +37,7 @@ struct Explained<'d> {
     sender: &'d Module<sender::SenderConfig>,
     measured: Measured,
     /// The receiver with what it publishes, if the files have it.
-    receiver: Option<(&'d Module<receiver::Config>, Vec<Published>)>,
+    receiver: Option<(&'d Module<receiver::ReceiverConfig>, Vec<Published>)>,
 }
 
 /// Runs the command; writes its result to `out`.
@@ -130,7 +130,11 @@ fn is_in_progress((metric, _): &(sender::builtin_metric::BuiltinMetric, acpw_met
     metric.merge_rule() == acpw_metric::MergeRule::GaugeShares
 }
 
-fn write_receiver(text: &mut String, receiver: &Module<receiver::Config>, published: &Published) -> std::fmt::Result {
+fn write_receiver(
+    text: &mut String,
+    receiver: &Module<receiver::ReceiverConfig>,
+    published: &Published,
+) -> std::fmt::Result {
     let Published { host, seconds, body, bytes } = published;
     let position = format!("{}:{}", receiver.file.display(), receiver.line);
     writeln!(text, "\nThe receiver in {position} sends it to {host} after {seconds} s, in {bytes} bytes:\n")?;

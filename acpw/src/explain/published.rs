@@ -6,7 +6,7 @@ use acpw_metric::Timestamp;
 use acpw_sigv4::Credentials;
 use flate2::read::GzDecoder;
 use receiver::{
-    Answer, Config, Driver, Transmit,
+    Driver, PublishAnswer, ReceiverConfig, Transmit,
     credentials::{CredentialSet, Provider, RegionSource},
     endpoint::Region,
 };
@@ -34,7 +34,7 @@ pub(super) struct Published {
 ///
 /// # Errors
 /// Returns a message if the receiver sends nothing, which is a fault of this program.
-pub(super) fn publish(config: &Config, records: &[Vec<u8>]) -> Result<Vec<Published>, String> {
+pub(super) fn publish(config: &ReceiverConfig, records: &[Vec<u8>]) -> Result<Vec<Published>, String> {
     let fault = |reason: &str| format!("the example request cannot be published: {reason}");
     let config = offline(config).ok_or_else(|| fault("the example keys are invalid"))?;
     let host = config.host().unwrap_or_default();
@@ -57,24 +57,24 @@ pub(super) fn publish(config: &Config, records: &[Vec<u8>]) -> Result<Vec<Publis
 }
 
 /// Returns CloudWatch's answer to a request that it accepts.
-fn accepted() -> Answer {
+fn accepted() -> PublishAnswer {
     let header = |name: &str| match name {
         ":status" => Some(b"200".to_vec()),
         "x-amzn-requestid" => Some(b"00000000-0000-0000-0000-000000000000".to_vec()),
         _ => None,
     };
-    Answer::new(header, b"")
+    PublishAnswer::new(header, b"")
 }
 
 /// Returns a configuration that needs nobody else: with example keys and without sources.
-fn offline(config: &Config) -> Option<Config> {
+fn offline(config: &ReceiverConfig) -> Option<ReceiverConfig> {
     let credentials = Credentials::new("AKIDEXAMPLE", "example", None).ok()?;
     let set = CredentialSet { credentials, expires: None, outlives_expiry: false, has_invalid_expiry: false };
     let region = match config.region.region() {
         Some(region) => region.clone(),
         None => Region::new("us-east-1").ok()?,
     };
-    Some(Config {
+    Some(ReceiverConfig {
         region: RegionSource::Known(region),
         credentials: vec![Provider::Static(set)],
         cluster: config.cluster.clone(),

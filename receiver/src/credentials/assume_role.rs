@@ -13,7 +13,7 @@ use super::{
 pub struct AssumeRole {
     role: Role,
     external_id: Option<String>,
-    /// Whether the last call was one to STS.
+    /// True if the last call was one to STS.
     has_called: bool,
 }
 
@@ -28,12 +28,12 @@ impl AssumeRole {
         &self.role.arn
     }
 
-    /// Returns whether the last call was one to STS, whose response [`read`](Self::read) reads.
+    /// Returns true if the last call was one to STS, whose response [`read`](Self::read) reads.
     pub(crate) fn has_called(&self) -> bool {
         self.has_called
     }
 
-    /// Starts anew: the other provider returns its credentials first.
+    /// Starts again: the other provider returns its credentials first.
     pub(crate) fn restart(&mut self) {
         self.has_called = false;
     }

@@ -217,7 +217,7 @@ impl Sources {
                     source.poll.mark_sent();
                     source.requested_at = now.steady;
                     let SourceConfig { cluster, authority, timeout, .. } = &source.config;
-                    let call = Call { timeout: *timeout, ..Call::near(cluster, "GET", authority, &path) };
+                    let call = Call { timeout: *timeout, ..Call::local(cluster, "GET", authority, &path) };
                     let call = match &source.reader {
                         Reader::Scrape(_) => call.with("accept", scrape::ACCEPT),
                         Reader::Ecs(_) | Reader::Envoy(_) => call,

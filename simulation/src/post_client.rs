@@ -1,4 +1,4 @@
-//! A client of the gateway.
+//! A simulated client that posts data to the gateway.
 
 use std::collections::HashMap;
 
@@ -12,31 +12,31 @@ use gateway::{
 };
 use serde_json::json;
 
-/// A gateway, and the shared data that it reads.
-pub(crate) struct Posts {
+/// A gateway and the totals of its answers.
+pub(crate) struct PostClient {
     gateway: Gateway,
-    /// Values of each path that were answered with 202.
+    /// The number of accepted values by path: those of posts answered with 202.
     pub(crate) accepted: HashMap<String, u64>,
-    /// Values of all paths together.
+    /// The total number of accepted values.
     pub(crate) total: u64,
-    /// Answers with 429.
-    pub(crate) full: u64,
+    /// The number of posts answered with 429.
+    pub(crate) refused_posts: u64,
     count: u64,
 }
 
-impl Posts {
+impl PostClient {
     pub(crate) fn new() -> Option<Self> {
         let config = Config::from_json(br#"{"receiver_vm_id": "receiver"}"#, |_| None).ok()?;
-        Some(Self { gateway: Gateway::new(config), accepted: HashMap::new(), total: 0, full: 0, count: 0 })
+        Some(Self { gateway: Gateway::new(config), accepted: HashMap::new(), total: 0, refused_posts: 0, count: 0 })
     }
 
-    /// Takes note of the receiver's status, as the gateway does on its tick.
+    /// Passes the receiver's status to the gateway, as on its tick.
     pub(crate) fn handle_status(&mut self, status: Option<&[u8]>) {
         self.gateway.handle_status(status);
     }
 
-    /// Posts a datum of a series that is posted once. `age` is the age of its timestamp in milliseconds, if it has one.
-    /// Returns the records to put onto the queue if it is accepted.
+    /// Posts a datum of a new series. `age` is the age of its timestamp in milliseconds, if it has one. Returns the
+    /// records to enqueue if the post is accepted.
     pub(crate) fn post(
         &mut self,
         now: Now,
@@ -70,7 +70,7 @@ impl Posts {
             return Vec::new();
         };
         if !is_room_ignored && !take_room(&post, ledger) {
-            self.full += 1;
+            self.refused_posts += 1;
             return Vec::new();
         }
         self.accepted.insert(path, values);
@@ -87,7 +87,7 @@ fn take_room(post: &AcceptedPost, ledger: &mut Option<Vec<u8>>) -> bool {
     next.is_some()
 }
 
-/// Returns the values in a record; none in bytes that are not a record.
+/// Returns the number of values in a record, or 0 if the bytes are not a record.
 pub(crate) fn values(record: &[u8]) -> u64 {
     Record::decode(record).map_or(0, |record| record.samples())
 }

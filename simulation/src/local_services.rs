@@ -1,4 +1,4 @@
-//! Services beside Envoy: an endpoint that hands out credentials which rotate, and an application that is scraped.
+//! Simulated services next to Envoy: an endpoint with rotating credentials, and an application that is scraped.
 
 use std::collections::VecDeque;
 
@@ -7,14 +7,14 @@ use chrono::DateTime;
 use receiver::{Driver, call::Response};
 use serde_json::json;
 
-/// Endpoint of credentials. A set that is rotated out is refused by CloudWatch from then on.
+/// An endpoint that returns credentials. After a rotation CloudWatch refuses the previous set.
 #[derive(Debug, Default)]
-pub(crate) struct Endpoint {
+pub(crate) struct CredentialsEndpoint {
     generation: u64,
 }
 
-impl Endpoint {
-    /// Replaces the credentials by new ones.
+impl CredentialsEndpoint {
+    /// Replaces the credentials.
     pub(crate) fn rotate(&mut self) {
         self.generation += 1;
     }
@@ -33,19 +33,19 @@ impl Endpoint {
     }
 }
 
-/// Answers on their way to the receiver, each with the tick at which it arrives.
+/// The services, and their responses in flight, each with the tick at which it arrives.
 #[derive(Debug, Default)]
-pub(crate) struct Neighbours {
-    pub(crate) endpoint: Endpoint,
+pub(crate) struct LocalServices {
+    pub(crate) endpoint: CredentialsEndpoint,
     credentials: VecDeque<(u64, Response)>,
     scrapes: VecDeque<(u64, receiver::source::SourceId)>,
-    /// Whether the application answers no more, so that everything can come to rest.
+    /// True if the application no longer responds, so that the simulation can come to an end.
     pub(crate) is_application_gone: bool,
 }
 
-impl Neighbours {
-    /// Takes the requests that the receiver wants to send, at a tick and a true time.
-    pub(crate) fn take_calls(&mut self, driver: &mut Driver, tick: u64, now: Timestamp) {
+impl LocalServices {
+    /// Handles the requests that the receiver sends at a tick. `now` is the true time.
+    pub(crate) fn handle_calls(&mut self, driver: &mut Driver, tick: u64, now: Timestamp) {
         while let Some(_call) = driver.take_call() {
             self.credentials.push_back((tick + 1, self.endpoint.answer(now)));
         }
@@ -56,38 +56,38 @@ impl Neighbours {
         }
     }
 
-    /// Delivers the answers that have arrived.
-    pub(crate) fn deliver(
+    /// Delivers the responses that have arrived.
+    pub(crate) fn deliver_responses(
         &mut self,
         driver: &mut Driver,
         tick: u64,
         now: acpw_metric::Now,
         are_credentials_lost: bool,
     ) {
-        while self.credentials.front().is_some_and(|(at, _)| *at <= tick)
+        while self.credentials.front().is_some_and(|(arrival, _)| *arrival <= tick)
             && let Some((_, response)) = self.credentials.pop_front()
         {
             if !are_credentials_lost {
                 driver.handle_call_answer(&response, now);
             }
         }
-        while self.scrapes.front().is_some_and(|(at, _)| *at <= tick)
+        while self.scrapes.front().is_some_and(|(arrival, _)| *arrival <= tick)
             && let Some((_, id)) = self.scrapes.pop_front()
         {
-            // One gauge, so each answer makes one value.
+            // There is one gauge, so each response has one value.
             let body = b"# TYPE temperature gauge\ntemperature 21\n".to_vec();
             driver.handle_source_answer(id, Response::Complete { status: 200, body, date: None }, now);
         }
     }
 
-    /// Forgets the requests of a receiver that has failed.
+    /// Drops the requests of a receiver that has failed.
     pub(crate) fn forget_calls(&mut self) {
         self.credentials.clear();
         self.scrapes.clear();
     }
 }
 
-/// Writes a time as AWS's providers do.
+/// Formats a time in the same way as AWS's credential providers.
 fn aws_date(time: Timestamp) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(0);
     let date = DateTime::from_timestamp(seconds, 0).unwrap_or_default();

@@ -1,14 +1,14 @@
-//! Zeros for series that are quiet, so that an alarm sees them as such and not as missing.
+//! Adds zeros for idle series, so that an alarm gets zeros instead of missing data.
 
 use acpw_metric::{DataKind, Dimensions, Distribution, Map, Metric, PeriodKey, StorageResolution, Timestamp, Unit};
 
-use crate::{gauge::File, series::Series};
+use crate::{gauge_settler::AddValue, series_key::SeriesKey};
 
-/// How many seconds after its end a window is taken as reported by all senders.
+/// The number of seconds from the end of a window until all senders have reported it.
 const SETTLING: u64 = 5;
 
-/// The length of the windows that are looked at, in seconds: CloudWatch's shortest alarm period for data of high
-/// resolution, and its minute.
+/// Returns the length of a window in seconds: CloudWatch's shortest alarm period for high resolution, otherwise a
+/// minute.
 const fn window(resolution: StorageResolution) -> u64 {
     match resolution {
         StorageResolution::High => 10,
@@ -16,38 +16,38 @@ const fn window(resolution: StorageResolution) -> u64 {
     }
 }
 
-/// The most series that are remembered; those beyond get no zeros.
+/// The maximum number of series. Further series get no zeros.
 const MAX_SERIES: usize = 100_000;
 
-/// Remembers when series of unit Count had data, for as many minutes as their origin wants zeros.
+/// The windows in which series of the unit Count had data, for as many minutes as their origin has zeros.
 #[derive(Debug, Default)]
-pub struct Zeros {
-    seen: Map<Series, Seen>,
+pub struct ZeroFiller {
+    seen: Map<SeriesKey, Seen>,
     closed: u64,
 }
 
 #[derive(Debug)]
 struct Seen {
-    /// The start of the first window that was not looked at, in seconds.
+    /// The start of the first window that was not checked, in seconds.
     next: u64,
-    /// The starts of windows with data, from there on.
+    /// The starts of the windows with data from there on.
     reported: Vec<u64>,
-    /// The end of the last window with data before.
+    /// The end of the last window with data before that.
     last: u64,
 }
 
-impl Zeros {
-    /// Remembers a series of which a record has values, if it wants zeros. The dimensions are in ascending order of their
+impl ZeroFiller {
+    /// Records that a series has values, if its origin has zeros. The dimensions must be in ascending order of their
     /// names.
-    pub fn note(&mut self, key: &PeriodKey, dimensions: &[(&str, &str)], metric: &Metric) {
-        let wants_zeros = key.origin.zero_minutes > 0 && key.kind == DataKind::OBSERVED && metric.unit == Unit::COUNT;
-        if !wants_zeros {
+    pub fn record_values(&mut self, key: &PeriodKey, dimensions: &[(&str, &str)], metric: &Metric) {
+        let has_zeros = key.origin.zero_minutes > 0 && key.kind == DataKind::OBSERVED && metric.unit == Unit::COUNT;
+        if !has_zeros {
             return;
         }
         let start = key.start.as_secs();
         let start = start - start % window(metric.resolution);
         let has_room = self.seen.len() < MAX_SERIES;
-        let series = Series::new(key, Dimensions::from_borrowed(dimensions), metric);
+        let series = SeriesKey::new(key, Dimensions::from_borrowed(dimensions), metric);
         match self.seen.get_mut(&series) {
             Some(seen) if start >= seen.next && !seen.reported.contains(&start) => seen.reported.push(start),
             Some(_) => {}
@@ -58,8 +58,8 @@ impl Zeros {
         }
     }
 
-    /// Adds a zero to `pending` for each series and window that is over and has no data; gives how many.
-    pub fn fill(&mut self, file: &mut File<'_>, now: Timestamp) -> u64 {
+    /// Adds a zero for each series and past window without data. Returns the number of zeros.
+    pub fn add_zeros(&mut self, file: &mut AddValue<'_>, now: Timestamp) -> u64 {
         let over = now.as_secs().saturating_sub(SETTLING);
         let closed = over - over % window(StorageResolution::High);
         if closed == self.closed {
@@ -70,16 +70,16 @@ impl Zeros {
         zero.record(0.0);
         let mut zeros = 0u64;
         self.seen.retain(|series, seen| {
-            let Series { origin, dimensions, metric } = series;
+            let SeriesKey { origin, dimensions, metric } = series;
             let window = window(metric.resolution);
-            let wanted = u64::from(origin.zero_minutes).saturating_mul(60);
+            let max_idle = u64::from(origin.zero_minutes).saturating_mul(60);
             while seen.next.saturating_add(window) <= over {
                 let start = seen.next;
                 seen.next = start.saturating_add(window);
-                if let Some(at) = seen.reported.iter().position(|reported| *reported == start) {
-                    seen.reported.swap_remove(at);
+                if let Some(index) = seen.reported.iter().position(|reported| *reported == start) {
+                    seen.reported.swap_remove(index);
                     seen.last = seen.next;
-                } else if start < seen.last.saturating_add(wanted) {
+                } else if start < seen.last.saturating_add(max_idle) {
                     let key = PeriodKey::new(Timestamp::from_secs(start), DataKind::OBSERVED, origin.clone(), metric);
                     file(key, dimensions, metric, &zero);
                     zeros = zeros.saturating_add(1);
@@ -116,20 +116,20 @@ mod tests {
         pending.file(key, &Dimensions::default(), metric, &one);
     }
 
-    /// The starts of all periods published, with their sums, when data come at these seconds and are published each second.
+    /// Returns the starts and sums of all published periods. Data is added at these seconds and published every second.
     fn published(metric: &Metric, minutes: u16, data: &[u64]) -> Vec<(u64, f64)> {
-        let (mut zeros, mut pending) = (Zeros::default(), Accumulator::default());
+        let (mut zeros, mut pending) = (ZeroFiller::default(), Accumulator::default());
         let mut published = Vec::new();
         let mut filled = 0;
         for second in 0..1_000 {
             if data.contains(&second) {
                 let mut reported = Accumulator::default();
                 add(&mut reported, metric, minutes, second);
-                reported.iter().for_each(|(key, _, all)| zeros.note(key, &[], &all[0].0));
+                reported.iter().for_each(|(key, _, all)| zeros.record_values(key, &[], &all[0].0));
                 pending.merge(reported);
             }
             let mut file = |key, dimensions: &_, metric: &_, zero: &_| pending.file(key, dimensions, metric, zero);
-            filled += zeros.fill(&mut file, Timestamp::from_secs(START + second));
+            filled += zeros.add_zeros(&mut file, Timestamp::from_secs(START + second));
             let due = std::mem::take(&mut pending);
             published.extend(due.iter().map(|(key, _, all)| (key.start.as_secs() - START, all[0].1.sum())));
         }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_minutes_are_zero_for_as_long_as_is_wanted() {
+    fn idle_minutes_are_zero_for_the_configured_time() {
         let metric = metric(Unit::COUNT, StorageResolution::Standard);
         let expected = [(0, 1.0), (60, 0.0), (120, 0.0), (180, 1.0), (240, 0.0), (300, 0.0), (360, 0.0)];
         assert_eq!(published(&metric, 3, &[5, 185]), expected);

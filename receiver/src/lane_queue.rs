@@ -1,4 +1,4 @@
-//! Data of one lane that are due, on their way into payloads.
+//! The due data of a lane, until it is encoded into payloads.
 
 use std::time::Duration;
 
@@ -9,122 +9,129 @@ use crate::{
     refused_entities::RefusedEntities,
 };
 
-/// Data that are due. They are encoded when they can be sent, and until then later data of the same series and period join
-/// them.
+/// Due data. It is encoded when it can be sent; until then, later data of the same series and period is merged into it.
 #[derive(Debug, Default)]
-pub struct Queue {
-    due: Accumulator,
-    /// The group that did not fit into the last payload whole.
-    rest: Option<(PeriodKey, Group)>,
-    /// What is encoded so far of the next payload.
+pub struct LaneQueue {
+    unencoded: Accumulator,
+    /// The rest of a group that did not fit into the last payload.
+    partial_group: Option<(PeriodKey, Group)>,
+    /// The next payload, as far as it is encoded.
     encoding: Option<Batch>,
-    /// Drafts that ended early.
-    cut: Vec<Draft>,
+    /// Drafts that were completed early.
+    early_drafts: Vec<Draft>,
 }
 
-/// What all queues need for encoding.
+/// The state that the queues of all lanes share for encoding.
 #[derive(Debug)]
-pub struct Encoder<'a> {
-    /// Namespaces and names of the data.
+pub struct EncodingContext<'a> {
+    /// The namespaces and names of the data.
     pub names: &'a Names,
-    /// Entities that CloudWatch refuses: their data are encoded as those of none.
+    /// The entities that CloudWatch refuses. Their data is encoded without an entity.
     pub refused_entities: &'a RefusedEntities,
-    /// Takes in the series that are encoded.
+    /// Counts the encoded series.
     pub cardinality: &'a mut Cardinality,
-    /// How many bytes may be encoded now.
+    /// The number of bytes that may be encoded now.
     pub budget: &'a mut usize,
     /// The time by the steady clock.
     pub now: Duration,
 }
 
-impl Queue {
-    /// Adds data that were taken out of another accumulator.
-    pub fn add_group(&mut self, key: &PeriodKey, group: &Group) {
-        self.due.merge_group(key, group);
+impl LaneQueue {
+    /// Adds a group of another accumulator.
+    pub fn merge_group(&mut self, key: &PeriodKey, group: &Group) {
+        self.unencoded.merge_group(key, group);
     }
 
-    /// Adds data; as they are when there were none, since merging them would take as long as they are many.
+    /// Adds data. If the queue is empty, this takes constant time.
     pub fn add(&mut self, data: Accumulator) {
-        self.due.merge(data);
+        self.unencoded.merge(data);
     }
 
-    /// Returns its data that are not encoded, for changes.
-    pub fn due_mut(&mut self) -> &mut Accumulator {
-        &mut self.due
+    /// Returns the data that is not encoded, for changes.
+    pub fn unencoded_mut(&mut self) -> &mut Accumulator {
+        &mut self.unencoded
     }
 
-    /// Returns whether it has data that are not encoded yet.
+    /// Returns true if there is data that is not encoded.
     pub fn has_unencoded(&self) -> bool {
-        !self.due.is_empty()
+        !self.unencoded.is_empty()
     }
 
-    /// Returns whether there is nothing in it.
+    /// Returns true if there is no data.
     pub fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.rest.is_none() && self.encoding.is_none() && self.cut.is_empty()
+        self.unencoded.is_empty()
+            && self.partial_group.is_none()
+            && self.encoding.is_none()
+            && self.early_drafts.is_empty()
     }
 
-    /// Returns how many values it holds.
+    /// Returns the number of values.
     pub fn samples(&self) -> u64 {
-        let rest = self.rest.as_ref().map_or(0, |(_, group)| group.samples());
+        let partial_group = self.partial_group.as_ref().map_or(0, |(_, group)| group.samples());
         let encoding = self.encoding.as_ref().map_or(0, Batch::samples);
-        let cut: u64 = self.cut.iter().map(Draft::samples).sum();
-        self.due.samples().saturating_add(rest).saturating_add(encoding).saturating_add(cut)
+        let early_drafts: u64 = self.early_drafts.iter().map(Draft::samples).sum();
+        self.unencoded.samples().saturating_add(partial_group).saturating_add(encoding).saturating_add(early_drafts)
     }
 
-    /// Returns how many data it holds that are not encoded yet.
+    /// Returns the number of data that is not encoded.
     pub fn series(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, |(_, group)| group.distributions.len());
-        self.due.series().saturating_add(rest)
+        let partial_group = self.partial_group.as_ref().map_or(0, |(_, group)| group.distributions.len());
+        self.unencoded.series().saturating_add(partial_group)
     }
 
-    /// Returns about how many bytes of memory it holds.
+    /// Returns the approximate memory in bytes.
     pub fn bytes(&self) -> usize {
-        let cut: usize = self.cut.iter().map(Draft::bytes).sum();
-        self.due.bytes().saturating_add(self.encoding.as_ref().map_or(0, Batch::length)).saturating_add(cut)
+        let early_drafts: usize = self.early_drafts.iter().map(Draft::bytes).sum();
+        self.unencoded
+            .bytes()
+            .saturating_add(self.encoding.as_ref().map_or(0, Batch::length))
+            .saturating_add(early_drafts)
     }
 
     /// Returns the start of the oldest period.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.rest.as_ref().map(|(key, _)| key.start).or_else(|| self.due.oldest())
+        self.partial_group.as_ref().map(|(key, _)| key.start).or_else(|| self.unencoded.oldest())
     }
 
-    /// Drops the oldest data until it takes at most `target` bytes; returns how many values.
+    /// Drops the oldest data until the rest takes at most `target` bytes. Returns the number of dropped values.
     pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
-        let others = self.bytes().saturating_sub(self.due.bytes());
-        self.due.drop_until(target.saturating_sub(others), keep)
+        let others = self.bytes().saturating_sub(self.unencoded.bytes());
+        self.unencoded.drop_until(target.saturating_sub(others), keep)
     }
 
-    /// Makes it take at most `target` bytes, as far as merging does. Returns how many samples were made of gauges.
+    /// Merges old data to reduce the queue to `target` bytes, if merging suffices. Returns the number of samples that
+    /// were made from gauges.
     pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
-        let others = self.bytes().saturating_sub(self.due.bytes());
-        self.due.merge_old(target.saturating_sub(others), now)
+        let others = self.bytes().saturating_sub(self.unencoded.bytes());
+        self.unencoded.merge_old(target.saturating_sub(others), now)
     }
 
-    /// Drops the oldest group; returns how many values it held.
+    /// Drops the oldest group. Returns the number of its values.
     pub fn drop_oldest(&mut self) -> Option<u64> {
-        match self.rest.take() {
+        match self.partial_group.take() {
             Some((key, group)) => Some(key.kind.values(group.samples())),
-            None => self.due.drop_oldest(),
+            None => self.unencoded.drop_oldest(),
         }
     }
 
-    /// Moves all data by so many milliseconds.
+    /// Moves all data by `millis`.
     pub fn shift(&mut self, millis: i64) {
-        if let Some((key, group)) = self.rest.take() {
+        if let Some((key, group)) = self.partial_group.take() {
             for (metric, distribution) in &group.distributions {
-                self.due.file(key.clone(), &group.dimensions, metric, distribution);
+                self.unencoded.file(key.clone(), &group.dimensions, metric, distribution);
             }
         }
-        self.due.shift(millis);
-        // What is encoded already has its old time, and what is moved now is not to join it.
-        self.cut.extend(self.encoding.take().and_then(Batch::into_draft));
-        self.cut = std::mem::take(&mut self.cut).into_iter().map(|draft| draft.shifted(millis)).collect();
+        self.unencoded.shift(millis);
+        // Complete the encoded payload early: data moved from now on must not join data with old timestamps.
+        self.early_drafts.extend(self.encoding.take().and_then(Batch::into_draft));
+        self.early_drafts =
+            std::mem::take(&mut self.early_drafts).into_iter().map(|draft| draft.shifted(millis)).collect();
     }
 
-    /// Returns a draft of as many of the oldest data as CloudWatch takes in one request. Encodes about as many bytes as the
-    /// budget still has, and takes them from it; there is no draft before that has come to its end.
-    pub fn next_draft(&mut self, encoder: &mut Encoder<'_>) -> Option<Draft> {
-        if let Some(draft) = self.cut.pop() {
+    /// Returns a draft of the oldest data, up to CloudWatch's limits for one request. Stops when the budget is spent,
+    /// and then returns `None`; call again to continue.
+    pub fn next_draft(&mut self, encoder: &mut EncodingContext<'_>) -> Option<Draft> {
+        if let Some(draft) = self.early_drafts.pop() {
             return Some(draft);
         }
         while *encoder.budget > 0 {
@@ -137,13 +144,13 @@ impl Queue {
             let batch = self
                 .encoding
                 .get_or_insert_with(|| Batch::new(LaneKey { namespace: namespace.clone(), entity: entity.cloned() }));
-            if !batch.key().is(namespace, entity) {
-                self.rest = Some((key, group));
+            if !batch.key().matches(namespace, entity) {
+                self.partial_group = Some((key, group));
                 return self.encoding.take()?.into_draft();
             }
             let before = batch.length();
             while let Some((metric, distribution)) = group.distributions.last() {
-                let (_, name) = encoder.names.of(&key.origin, metric);
+                let (_, name) = encoder.names.resolve(&key.origin, metric);
                 let datum = MetricDatum {
                     name: name.as_str(),
                     metric,
@@ -153,21 +160,27 @@ impl Queue {
                     distribution,
                 };
                 if !batch.push(&datum) {
-                    self.rest = Some((key, group));
+                    self.partial_group = Some((key, group));
                     return self.encoding.take()?.into_draft();
                 }
-                encoder.cardinality.note(namespace, name, &group.dimensions, distribution.count(), encoder.now);
+                encoder.cardinality.record_series(
+                    namespace,
+                    name,
+                    &group.dimensions,
+                    distribution.count(),
+                    encoder.now,
+                );
                 group.distributions.pop();
             }
-            encoder.cardinality.note_dimensions(key.kind, &group.dimensions, encoder.now);
+            encoder.cardinality.record_dimensions(key.kind, &group.dimensions, encoder.now);
             *encoder.budget = encoder.budget.saturating_sub(batch.length().saturating_sub(before));
         }
         None
     }
 
     fn next_group(&mut self) -> Option<(PeriodKey, Group)> {
-        self.rest.take().or_else(|| {
-            let (key, mut group) = self.due.pop()?;
+        self.partial_group.take().or_else(|| {
+            let (key, mut group) = self.unencoded.pop()?;
             if group.distributions.iter().any(|(_, distribution)| distribution.bucket_count() > MAX_VALUES_PER_DATUM) {
                 let data = |(metric, distribution): (Metric, Distribution)| {
                     distribution.into_data().into_iter().map(move |datum| (metric.clone(), datum))
@@ -186,14 +199,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_already_is_shifted_with_the_rest() {
+    fn encoded_data_is_shifted_together_with_the_rest() {
         let names =
             Names { namespace: Namespace::new("N").unwrap(), request_count: MetricName::new("RequestCount").unwrap() };
         let name = MetricName::new("M").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
         let mut one = Distribution::new();
         one.record(1.0);
-        let mut queue = Queue::default();
+        let mut queue = LaneQueue::default();
         for n in 0..200 {
             let value = DimensionValue::new(&n.to_string()).unwrap();
             let dimensions = Dimensions::new(vec![(DimensionName::new("n").unwrap(), value)]).unwrap();
@@ -202,8 +215,8 @@ mod tests {
             queue.add(data);
         }
         let mut cardinality = Cardinality::default();
-        let mut next_draft = |queue: &mut Queue, mut budget: usize| {
-            queue.next_draft(&mut Encoder {
+        let mut next_draft = |queue: &mut LaneQueue, mut budget: usize| {
+            queue.next_draft(&mut EncodingContext {
                 names: &names,
                 refused_entities: &RefusedEntities::default(),
                 cardinality: &mut cardinality,
@@ -212,12 +225,12 @@ mod tests {
             })
         };
         for _ in 0..2 {
-            // The second time, it is the draft that the first one cut.
+            // In the second round, this is the draft that was completed early in the first.
             let draft = next_draft(&mut queue, 1_000);
-            queue.cut.extend(draft);
+            queue.early_drafts.extend(draft);
             queue.shift(-60_000);
             assert_eq!(queue.samples(), 200);
-            assert!(!queue.cut.is_empty());
+            assert!(!queue.early_drafts.is_empty());
         }
         let mut count = 0;
         while let Some(draft) = next_draft(&mut queue, usize::MAX) {

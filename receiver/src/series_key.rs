@@ -1,20 +1,20 @@
-//! A series, as a key of what the receiver remembers beyond a publication.
+//! Identifies a series in state that outlives a publication.
 
 use acpw_metric::{Dimensions, Metric, Origin, PeriodKey};
 
-/// A series of one origin.
+/// The identity of a series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Series {
-    /// Whose it is.
+pub struct SeriesKey {
+    /// The origin of the data.
     pub origin: Origin,
-    /// Its dimensions.
+    /// The dimensions.
     pub dimensions: Dimensions,
-    /// Its name, unit and resolution.
+    /// The name, unit and resolution.
     pub metric: Metric,
 }
 
-impl Series {
-    /// Creates the series of a metric and its dimensions.
+impl SeriesKey {
+    /// Creates the key of a metric with these dimensions, with the origin of a period.
     pub fn new(key: &PeriodKey, dimensions: Dimensions, metric: &Metric) -> Self {
         Self { origin: key.origin.clone(), dimensions, metric: metric.clone() }
     }

@@ -1,55 +1,55 @@
-//! A CloudWatch that does what it is told.
+//! A simulated CloudWatch with injected faults.
 
-#![allow(clippy::indexing_slicing, reason = "a key that JSON has not gives null")]
+#![allow(clippy::indexing_slicing, reason = "a missing key of a JSON document is null")]
 
 use std::{collections::HashMap, io::Read as _, time::Duration};
 
 use acpw_metric::{Timestamp, datetime::parse_iso_8601_basic};
 use fastrand::Rng;
 use flate2::read::GzDecoder;
-use receiver::{Answer, Transmit, answer::Reply, patience::Patience};
+use receiver::{PublishAnswer, Transmit, answer::Reply, retry_after::RetryAfter};
 use serde_json::Value;
 
-use crate::{Fault, Refusal};
+use crate::{Fault, RefusalKind};
 
-/// The namespace that is refused where one is.
+/// The namespace that [`Fault::Refused`] affects.
 pub(crate) const REFUSED_NAMESPACE: &str = "Refused";
 
 const MINUTE: i64 = 60 * 1_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// What it has stored.
+/// A CloudWatch that stores the number of values.
 #[derive(Debug, Default)]
-pub struct Cloud {
-    /// Values by path.
+pub struct SimulatedCloudWatch {
+    /// The number of stored values by path.
     pub stored: HashMap<String, u64>,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Debug)]
-pub struct Outcome {
-    /// What the receiver is told.
-    pub answer: Answer,
-    /// How many values were stored.
+pub struct RequestOutcome {
+    /// The answer that the receiver gets.
+    pub answer: PublishAnswer,
+    /// The number of stored values.
     pub stored: u64,
-    /// How many ticks later the receiver is told.
+    /// The number of ticks after which the answer arrives.
     pub ticks: u64,
 }
 
-impl Cloud {
-    /// Takes a request, at the true time, with what is wrong.
-    pub fn take(
+impl SimulatedCloudWatch {
+    /// Handles a request at the true time `now`, with these faults.
+    pub fn handle_request(
         &mut self,
         transmit: &Transmit,
         now: Timestamp,
         valid_key: &str,
         faults: &[Fault],
         rng: &mut Rng,
-    ) -> Outcome {
+    ) -> RequestOutcome {
         let document = document(transmit);
         let ticks = rng.u64(0..4);
-        let lost = |may_be_stored, stored| Outcome {
-            answer: Answer::Missing { may_be_stored, reason: "lost".to_owned() },
+        let lost = |may_be_stored, stored| RequestOutcome {
+            answer: PublishAnswer::Missing { may_be_stored, reason: "lost".to_owned() },
             stored,
             ticks: if may_be_stored { 25 } else { ticks },
         };
@@ -60,14 +60,16 @@ impl Cloud {
             return lost(true, 0);
         }
         match refusal(transmit, &document, now, valid_key, faults) {
-            Some(reply) => Outcome { answer: Answer::Complete(Reply { date: Some(now), ..reply }), stored: 0, ticks },
+            Some(reply) => {
+                RequestOutcome { answer: PublishAnswer::Complete(Reply { date: Some(now), ..reply }), stored: 0, ticks }
+            }
             None => {
                 let stored = self.store(data(&document));
                 if faults.contains(&Fault::LostAnswer) {
                     return lost(true, stored);
                 }
                 let reply = Reply { status: 200, date: Some(now), ..Reply::default() };
-                Outcome { answer: Answer::Complete(reply), stored, ticks }
+                RequestOutcome { answer: PublishAnswer::Complete(reply), stored, ticks }
             }
         }
     }
@@ -82,7 +84,7 @@ impl Cloud {
     }
 }
 
-/// Why CloudWatch would refuse the request, if it would.
+/// Returns the error with which CloudWatch refuses the request, or `None` if it accepts it.
 fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, valid_key: &str, faults: &[Fault]) -> Option<Reply> {
     let data = data(document);
     let error = |status, code: &str, message: String| {
@@ -99,18 +101,20 @@ fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, valid_key: &st
         match fault {
             Fault::ServiceFault => return error(500, "InternalServiceFault", String::new()),
             Fault::Throttling { retry_after } => {
-                let patience = retry_after.map(Duration::from_millis).map(Patience::For);
-                return error(400, "Throttling", String::new()).map(|reply| Reply { patience, ..reply });
+                let retry_after = retry_after.map(Duration::from_millis).map(RetryAfter::For);
+                return error(400, "Throttling", String::new()).map(|reply| Reply { retry_after, ..reply });
             }
             Fault::TooLarge { limit } if data.len() > *limit => {
                 return error(413, "RequestEntityTooLarge", String::new());
             }
             Fault::Refused { answer } if document["Namespace"] == REFUSED_NAMESPACE => {
                 return match answer {
-                    Refusal::Denied => error(403, "AccessDenied", String::new()),
-                    Refusal::Fault => error(500, "InternalServiceFault", String::new()),
-                    Refusal::Odd => error(400, "NeverHeardOf", String::new()),
-                    Refusal::Foreign(status) => Some(Reply { status: *status, is_foreign: true, ..Reply::default() }),
+                    RefusalKind::Denied => error(403, "AccessDenied", String::new()),
+                    RefusalKind::Fault => error(500, "InternalServiceFault", String::new()),
+                    RefusalKind::Odd => error(400, "NeverHeardOf", String::new()),
+                    RefusalKind::Foreign(status) => {
+                        Some(Reply { status: *status, is_foreign: true, ..Reply::default() })
+                    }
                 };
             }
             Fault::Denied => return error(403, "AccessDenied", String::new()),
@@ -128,7 +132,7 @@ fn refusal(transmit: &Transmit, document: &Value, now: Timestamp, valid_key: &st
     let refused: Vec<String> = (1..)
         .zip(data)
         .filter(|(_, datum)| is_outside(datum) || (named && is_bad(datum)))
-        .map(|(place, _)| format!("The parameter MetricData.member.{place}.Timestamp must not be so."))
+        .map(|(number, _)| format!("The parameter MetricData.member.{number}.Timestamp is not valid."))
         .collect();
     if !refused.is_empty() {
         return error(400, "InvalidParameterValue", refused.join("\n"));
