@@ -33,7 +33,7 @@ fn receiver_status() -> Vec<u8> {
     }"#;
     let mut driver = Driver::new(ReceiverConfig::from_json(config.as_bytes(), |_| None).unwrap(), 1);
     let config = br#"{ "receiver_vm_id": "receiver", "metrics": ["RequestCount", "Latency"] }"#;
-    let mut sender = Sender::new(SenderReceiverConfig::from_json(config, |_| None).unwrap(), now(0));
+    let mut sender = Sender::new(SenderConfig::from_json(config, |_| None).unwrap(), now(0));
     for second in 1..400 {
         let header =
             |name: &str| Some(if name == ":path" { format!("/{}", second % 5) } else { "a".to_owned() }.into_bytes());
