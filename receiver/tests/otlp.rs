@@ -30,7 +30,7 @@ use opentelemetry_proto::tonic::{
 use proptest::prelude::*;
 use prost::Message as _;
 use receiver::{
-    Answer, Config, Counts, Driver,
+    PublishAnswer, ReceiverConfig, Counts, Driver,
     answer::Reply,
     call::Call,
     otlp::{ExportAnswer, ExportId},
@@ -225,7 +225,7 @@ impl World {
     }
 
     fn of(document: &str) -> Self {
-        let config = Config::from_json(document.as_bytes(), |_| None).unwrap_or_else(|errors| panic!("{errors}"));
+        let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap_or_else(|errors| panic!("{errors}"));
         Self {
             driver: Driver::new(config, 7),
             millis: 0,
@@ -285,9 +285,9 @@ impl World {
         while let Some(transmit) = self.driver.take_transmit() {
             let answer = if self.is_cloudwatch_up {
                 self.store(&transmit.body, &transmit.headers);
-                Answer::Complete(Reply { status: 200, ..Reply::default() })
+                PublishAnswer::Complete(Reply { status: 200, ..Reply::default() })
             } else {
-                Answer::Missing { may_be_stored: false, reason: "connection failure".to_owned() }
+                PublishAnswer::Missing { may_be_stored: false, reason: "connection failure".to_owned() }
             };
             self.driver.handle_answer(transmit.id, &answer, self.now());
         }
@@ -342,7 +342,7 @@ impl World {
 
     /// Takes in lines and counters, and checks the books of both services.
     fn settle(&mut self) {
-        while let Some(line) = self.driver.poll_line() {
+        while let Some(line) = self.driver.poll_log_line() {
             assert!(!line.1.contains("TOPSECRET"), "{line:?}");
             self.lines.push(line);
         }
@@ -773,7 +773,7 @@ fn an_unknown_outcome_is_retried_or_dropped_as_configured() {
     fn silent(_: &[Stored], _: usize, world: &World) -> ExportAnswer {
         if world.requests.is_empty() {
             let reason = "stream timeout".to_owned();
-            return ExportAnswer { answer: Answer::Missing { may_be_stored: true, reason }, partial: None };
+            return ExportAnswer { answer: PublishAnswer::Missing { may_be_stored: true, reason }, partial: None };
         }
         response(200, &[], b"")
     }

@@ -8,16 +8,16 @@ use fastrand::Rng;
 use flate2::read::GzDecoder;
 use prost::Message as _;
 use receiver::{
-    Answer,
+    PublishAnswer,
     answer::Reply,
     call::Call,
     otlp::{ExportAnswer, PartialSuccess},
-    patience::Patience,
+    retry_after::RetryAfter,
 };
 
 use crate::{
     Fault,
-    cloud::{access_key, signed_at},
+    cloud_watch::{access_key, signed_at},
 };
 
 /// AWS refuses a signature with a time that is off by more than this number of milliseconds.
@@ -25,7 +25,7 @@ const MAX_SKEW: i64 = 5 * 60 * 1_000;
 
 /// The data that the endpoint has stored.
 #[derive(Debug, Default)]
-pub struct Endpoint {
+pub struct SimulatedEndpoint {
     /// The number of values by path.
     pub stored: HashMap<String, u64>,
 }
@@ -41,7 +41,7 @@ pub struct ExportResult {
     pub ticks: u64,
 }
 
-impl Endpoint {
+impl SimulatedEndpoint {
     /// Handles a request at the true time, with the faults of that time.
     pub fn take(
         &mut self,
@@ -55,7 +55,7 @@ impl Endpoint {
         let ticks = rng.u64(0..4);
         let missing = |may_be_stored, stored| ExportResult {
             answer: ExportAnswer {
-                answer: Answer::Missing { may_be_stored, reason: "lost".to_owned() },
+                answer: PublishAnswer::Missing { may_be_stored, reason: "lost".to_owned() },
                 partial: None,
             },
             stored,
@@ -68,7 +68,7 @@ impl Endpoint {
             return missing(true, 0);
         }
         let complete = |reply: Reply, stored, partial| ExportResult {
-            answer: ExportAnswer { answer: Answer::Complete(Reply { date: Some(now), ..reply }), partial },
+            answer: ExportAnswer { answer: PublishAnswer::Complete(Reply { date: Some(now), ..reply }), partial },
             stored,
             ticks,
         };
@@ -105,8 +105,8 @@ fn refusal(
     faults.iter().find_map(|fault| match fault {
         Fault::ServiceFault => error(503, ""),
         Fault::Throttling { retry_after } => {
-            let patience = retry_after.map(Duration::from_millis).map(Patience::For);
-            error(429, "").map(|reply| Reply { patience, ..reply })
+            let retry_after = retry_after.map(Duration::from_millis).map(RetryAfter::For);
+            error(429, "").map(|reply| Reply { retry_after, ..reply })
         }
         Fault::TooLarge { limit } if points.len() > *limit => error(413, ""),
         Fault::BadData { .. } if points.iter().any(|(path, _)| path.contains("bad")) => error(400, ""),

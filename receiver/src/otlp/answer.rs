@@ -5,11 +5,11 @@ use prost::Message;
 use serde_json::Value;
 
 use crate::{
-    Answer,
+    PublishAnswer,
     answer::Reply,
     disposition::RetryCause,
-    error_code::Meaning,
-    patience::Patience,
+    error_code::ErrorClass,
+    retry_after::RetryAfter,
 };
 
 /// A difference between the clocks of more than this number of milliseconds explains a refused signature.
@@ -19,7 +19,7 @@ const SKEW_THRESHOLD: u64 = 4 * 60 * 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportAnswer {
     /// The status and the error.
-    pub answer: Answer,
+    pub answer: PublishAnswer,
     /// The data points that a successful response reports as rejected, or `None` if it is not a response of OTLP.
     pub partial: Option<PartialSuccess>,
 }
@@ -43,7 +43,7 @@ pub(super) enum ExportOutcome {
         /// The reason.
         cause: RetryCause,
         /// The delay that the endpoint has asked for.
-        patience: Option<Patience>,
+        retry_after: Option<RetryAfter>,
     },
     /// Fetch the credentials again, and then send the request again.
     RefreshCredentials,
@@ -58,10 +58,10 @@ pub(super) enum ExportOutcome {
 impl ExportAnswer {
     /// Reads a response. `header` returns a header by its lower-case name, and `body` is the start of the body.
     pub fn new(header: impl Fn(&str) -> Option<Vec<u8>>, body: &[u8]) -> Self {
-        let mut answer = Answer::new(&header, body);
+        let mut answer = PublishAnswer::new(&header, body);
         let is_success = (200..300).contains(&answer.status());
         let is_protobuf = header("content-type").is_some_and(|value| value.starts_with(b"application/x-protobuf"));
-        if let Answer::Complete(reply) = &mut answer
+        if let PublishAnswer::Complete(reply) = &mut answer
             && !is_success
             && is_protobuf
         {
@@ -75,20 +75,20 @@ impl ExportAnswer {
 
     /// Creates the answer for a request that was not sent.
     pub(super) fn unsent(reason: String) -> Self {
-        Self { answer: Answer::Missing { may_be_stored: false, reason }, partial: None }
+        Self { answer: PublishAnswer::Missing { may_be_stored: false, reason }, partial: None }
     }
 
     /// Returns the meaning of the response. `skew` is the number of milliseconds by which the endpoint's clock is ahead,
     /// if the response is AWS's.
     pub(super) fn outcome(&self, skew: Option<i64>) -> ExportOutcome {
         let reply = match &self.answer {
-            Answer::Missing { may_be_stored, .. } => {
+            PublishAnswer::Missing { may_be_stored, .. } => {
                 let cause = if *may_be_stored { RetryCause::UnknownOutcome } else { RetryCause::Unsent };
-                return ExportOutcome::Retry { cause, patience: None };
+                return ExportOutcome::Retry { cause, retry_after: None };
             }
-            Answer::Complete(reply) => reply,
+            PublishAnswer::Complete(reply) => reply,
         };
-        let retry = |cause| ExportOutcome::Retry { cause, patience: reply.patience };
+        let retry = |cause| ExportOutcome::Retry { cause, retry_after: reply.retry_after };
         match reply.status {
             200..300 => return self.partial.clone().map_or(ExportOutcome::Hold, ExportOutcome::Delivered),
             413 => return ExportOutcome::Split,
@@ -96,13 +96,13 @@ impl ExportAnswer {
             _ => {}
         }
         let is_skewed = skew.is_some_and(|skew| skew.unsigned_abs() > SKEW_THRESHOLD);
-        match Meaning::of(&reply.code) {
-            Some(Meaning::Throttled) => retry(RetryCause::Throttled),
-            Some(Meaning::Fault) => retry(RetryCause::ServiceFault),
-            Some(Meaning::Signature | Meaning::Denied) if is_skewed => ExportOutcome::CorrectClock,
-            Some(Meaning::Signature | Meaning::Credentials) => ExportOutcome::RefreshCredentials,
-            Some(Meaning::Denied | Meaning::NotCloudWatch) => ExportOutcome::Hold,
-            Some(Meaning::Data | Meaning::TooLarge) => ExportOutcome::Split,
+        match ErrorClass::of_code(&reply.code) {
+            Some(ErrorClass::Throttled) => retry(RetryCause::Throttled),
+            Some(ErrorClass::ServiceFault) => retry(RetryCause::ServiceFault),
+            Some(ErrorClass::Signature | ErrorClass::Denied) if is_skewed => ExportOutcome::CorrectClock,
+            Some(ErrorClass::Signature | ErrorClass::Credentials) => ExportOutcome::RefreshCredentials,
+            Some(ErrorClass::Denied | ErrorClass::NotCloudWatch) => ExportOutcome::Hold,
+            Some(ErrorClass::InvalidData | ErrorClass::TooLarge) => ExportOutcome::Split,
             None => Self::outcome_of_status(reply),
         }
     }
@@ -110,7 +110,7 @@ impl ExportAnswer {
     fn outcome_of_status(reply: &Reply) -> ExportOutcome {
         match reply.status {
             408 | 500.. => {
-                ExportOutcome::Retry { cause: RetryCause::ServiceFault, patience: reply.patience }
+                ExportOutcome::Retry { cause: RetryCause::ServiceFault, retry_after: reply.retry_after }
             }
             401 | 403 => ExportOutcome::RefreshCredentials,
             400 | 422 => ExportOutcome::Split,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn retry(cause: RetryCause) -> ExportOutcome {
-        ExportOutcome::Retry { cause, patience: None }
+        ExportOutcome::Retry { cause, retry_after: None }
     }
 
     #[test]
@@ -210,10 +210,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_read() {
-        let ExportOutcome::Retry { patience, .. } = answer("503", &[("retry-after", "7")], b"").outcome(None) else {
+        let ExportOutcome::Retry { retry_after, .. } = answer("503", &[("retry-after", "7")], b"").outcome(None) else {
             panic!()
         };
-        assert_eq!(patience, Some(Patience::For(Duration::from_secs(7))));
+        assert_eq!(retry_after, Some(RetryAfter::For(Duration::from_secs(7))));
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
     fn the_error_of_a_collector_is_read() {
         let status = RpcStatus { code: 3, message: "no such tenant".to_owned() };
         let answer = answer("400", &[("content-type", "application/x-protobuf")], &status.encode_to_vec());
-        let Answer::Complete(reply) = &answer.answer else { panic!("{answer:?}") };
+        let PublishAnswer::Complete(reply) = &answer.answer else { panic!("{answer:?}") };
         assert_eq!(reply.message, "no such tenant");
         assert_eq!(answer.outcome(None), ExportOutcome::Split);
     }

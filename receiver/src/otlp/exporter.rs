@@ -28,7 +28,7 @@ use crate::{
     notice::Notice,
     publisher::budget::Budget,
     random::Random,
-    schedule::Schedule,
+    publish_schedule::PublishSchedule,
 };
 
 /// The time for which nothing is sent after the endpoint has refused the credentials or the path.
@@ -75,12 +75,12 @@ pub struct Exporter {
     pub(super) held: HeldData,
     pub(super) queue: RequestQueue,
     limit: usize,
-    pub(super) schedule: Schedule,
+    pub(super) schedule: PublishSchedule,
     pub(super) backoff: Backoff,
     pub(super) random: Random,
     budget: Budget,
-    /// What the clock had learnt when the data were last corrected.
-    pub(super) learnt: i64,
+    /// The correction of the clock by which the data were last corrected.
+    pub(super) correction: i64,
     flush: Option<ExportFlush>,
     pub(super) last_success: Option<Duration>,
     /// The number of single data points that were refused since the endpoint last accepted a request.
@@ -89,7 +89,7 @@ pub struct Exporter {
 
 /// The parts of a receiver that the exporter shares with the publisher.
 #[derive(Debug)]
-pub struct ExportParts<'a> {
+pub struct ExportContext<'a> {
     /// The time, with the wall clock corrected.
     pub now: Now,
     /// The clock.
@@ -109,7 +109,7 @@ struct ExportFlush {
     is_gathered: bool,
 }
 
-impl ExportParts<'_> {
+impl ExportContext<'_> {
     pub(super) fn log(&mut self, notice: ExportNotice) {
         self.journal.log(&Notice::Export(notice), self.now.steady);
     }
@@ -139,11 +139,11 @@ impl Exporter {
             held: HeldData::new(limit, max_series),
             queue: RequestQueue::default(),
             limit,
-            schedule: Schedule::new(publish_interval, &mut random),
+            schedule: PublishSchedule::new(publish_interval, &mut random),
             backoff: Backoff::default(),
             random,
             budget: Budget::default(),
-            learnt: 0,
+            correction: 0,
             flush: None,
             last_success: None,
             refused: 0,
@@ -156,7 +156,7 @@ impl Exporter {
     }
 
     /// Adds the data of a record whose clock is `skew` milliseconds behind.
-    pub fn merge(&mut self, record: &Record<'_>, skew: i64, parts: &mut ExportParts<'_>) {
+    pub fn merge(&mut self, record: &Record<'_>, skew: i64, parts: &mut ExportContext<'_>) {
         self.correct_times(parts.clock);
         let counts = &mut parts.journal.counts;
         counts.otlp_received = counts.otlp_received.saturating_add(record.samples());
@@ -170,7 +170,7 @@ impl Exporter {
     }
 
     /// Adds a copy of data whose time is right.
-    pub fn add(&mut self, data: &Accumulator, parts: &mut ExportParts<'_>) {
+    pub fn add(&mut self, data: &Accumulator, parts: &mut ExportContext<'_>) {
         self.correct_times(parts.clock);
         let counts = &mut parts.journal.counts;
         counts.otlp_received = counts.otlp_received.saturating_add(data.samples());
@@ -183,7 +183,7 @@ impl Exporter {
     }
 
     /// Makes samples of gauges, keeps the limit, and makes data due. To be called on every tick.
-    pub fn handle_time(&mut self, parts: &mut ExportParts<'_>) {
+    pub fn handle_time(&mut self, parts: &mut ExportContext<'_>) {
         self.correct_times(parts.clock);
         let Now { wall, steady } = parts.now;
         self.budget.refill(steady);
@@ -202,7 +202,7 @@ impl Exporter {
     }
 
     /// Returns the next request to send. To be called on a tick until it returns `None`.
-    pub fn poll_call(&mut self, parts: &mut ExportParts<'_>) -> Option<(ExportId, Call)> {
+    pub fn poll_call(&mut self, parts: &mut ExportContext<'_>) -> Option<(ExportId, Call)> {
         self.correct_times(parts.clock);
         let Now { wall, steady } = parts.now;
         self.held.gather(&mut self.budget.left);
@@ -221,8 +221,8 @@ impl Exporter {
         match self.endpoint.call(&host, &request.body, signing, wall) {
             Ok(call) => {
                 let id = self.queue.next_id();
-                let learnt = parts.clock.learnt();
-                self.queue.push_sent(SentRequest { id, request, signed_at: wall, at: steady, learnt, signed_with });
+                let correction = parts.clock.correction();
+                self.queue.push_sent(SentRequest { id, request, signed_at: wall, at: steady, correction, signed_with });
                 Some((id, call))
             }
             Err(error) => {
@@ -235,7 +235,7 @@ impl Exporter {
     }
 
     /// Handles a request that could not be dispatched, so it was not sent.
-    pub fn handle_undispatched(&mut self, id: ExportId, reason: &str, parts: &mut ExportParts<'_>) {
+    pub fn handle_undispatched(&mut self, id: ExportId, reason: &str, parts: &mut ExportContext<'_>) {
         let reason = format!("otlp.cluster_name \"{}\": {reason}", self.endpoint.cluster);
         self.handle_answer(id, &ExportAnswer::unsent(reason), parts);
     }
@@ -268,7 +268,7 @@ impl Exporter {
     /// Publishes everything as soon as possible, until [`is_flushed`](Self::is_flushed) returns true. `settle` is the time
     /// within which senders pass on what they have observed.
     pub fn flush(&mut self, settle: Duration, now: Now) {
-        self.backoff.try_now();
+        self.backoff.retry_now();
         self.flush = Some(ExportFlush { settled: now.steady.saturating_add(settle), is_gathered: false });
     }
 
@@ -286,7 +286,7 @@ impl Exporter {
     }
 
     /// Returns whether all that a flush still has to publish waits after a failure.
-    pub fn is_flush_held_up(&self, now: Now) -> bool {
+    pub fn is_flush_blocked(&self, now: Now) -> bool {
         let is_gathered = self.flush.is_some_and(|flush| flush.is_gathered);
         let is_backing_off = self.queue.in_flight() == 0 && !self.backoff.allows(now.steady, 0);
         is_gathered && (self.held.has_due() || self.queue.has_waiting()) && is_backing_off
@@ -296,18 +296,18 @@ impl Exporter {
         self.endpoint.authentication == Authentication::SigV4
     }
 
-    /// Corrects the times of all data by what the clock has learnt since the last call.
+    /// Corrects the times of all data by the change of the clock since the last call.
     pub(super) fn correct_times(&mut self, clock: &Clock) {
-        let millis = clock.learnt().saturating_sub(self.learnt);
+        let millis = clock.correction().saturating_sub(self.correction);
         if millis != 0 {
-            self.learnt = clock.learnt();
+            self.correction = clock.correction();
             let (due, _) = self.held.due_mut();
             self.queue.shift(millis, due);
             self.held.shift(millis);
         }
     }
 
-    fn keep_within_limit(&mut self, parts: &mut ExportParts<'_>) {
+    fn keep_within_limit(&mut self, parts: &mut ExportContext<'_>) {
         let Now { wall, steady } = parts.now;
         let mut dropped = self.held.keep_within_limit(self.queue.bytes(), wall, steady);
         while self.bytes() > self.limit

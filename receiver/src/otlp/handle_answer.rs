@@ -5,19 +5,19 @@ use std::time::Duration;
 use super::{
     answer::{ExportAnswer, ExportOutcome, PartialSuccess},
     config::Authentication,
-    exporter::{DENIED_DELAY, ExportParts, Exporter, REFUSED_IN_A_ROW},
+    exporter::{DENIED_DELAY, ExportContext, Exporter, REFUSED_IN_A_ROW},
     notice::ExportNotice,
     queue::{SentRequest, WaitingRequest},
     request::RequestDraft,
     transmit::ExportId,
 };
 use crate::{
-    Answer,
+    PublishAnswer,
     answer::Reply,
     clock::Clock,
     config::OnUnknownOutcome,
     disposition::RetryCause,
-    patience::Patience,
+    retry_after::RetryAfter,
     publisher::reason,
 };
 
@@ -26,22 +26,22 @@ const TRANSIENT_BASE: Duration = Duration::from_millis(50);
 const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 impl Exporter {
-    /// Returns by how many milliseconds the clock of AWS is ahead according to a response, and what the clock had learnt
+    /// Returns by how many milliseconds the clock of AWS is ahead according to a response, and the correction of the clock
     /// when the request was signed. Returns `None` if the response is not AWS's.
     pub fn clock_difference(
         &self,
         id: ExportId,
         answer: &ExportAnswer,
-        parts: &ExportParts<'_>,
+        parts: &ExportContext<'_>,
     ) -> Option<(i64, i64)> {
-        let Answer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = &answer.answer else { return None };
+        let PublishAnswer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = &answer.answer else { return None };
         let sent = self.queue.sent(id)?;
         let round_trip = parts.now.steady.saturating_sub(sent.at);
-        Some((Clock::difference(*date, sent.signed_at, round_trip)?, sent.learnt))
+        Some((Clock::difference(*date, sent.signed_at, round_trip)?, sent.correction))
     }
 
     /// Handles the response to a request, or that none arrived.
-    pub fn handle_answer(&mut self, id: ExportId, answer: &ExportAnswer, parts: &mut ExportParts<'_>) {
+    pub fn handle_answer(&mut self, id: ExportId, answer: &ExportAnswer, parts: &mut ExportContext<'_>) {
         let difference = self.clock_difference(id, answer, parts).map(|(difference, _)| difference);
         self.correct_times(parts.clock);
         let Some(sent) = self.queue.take_sent(id) else { return };
@@ -58,7 +58,7 @@ impl Exporter {
                 self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
                 parts.log(ExportNotice::Dropped { reason: "unknown_outcome", samples, detail: detail() });
             }
-            ExportOutcome::Retry { cause, patience } => self.retry(sent, cause, patience, answer, parts),
+            ExportOutcome::Retry { cause, retry_after } => self.retry(sent, cause, retry_after, answer, parts),
             ExportOutcome::CorrectClock => {
                 // Should the response of the next request still not agree, the requests do not follow each other at once.
                 self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
@@ -81,12 +81,12 @@ impl Exporter {
         }
     }
 
-    fn handle_delivered(&mut self, sent: &SentRequest, partial: PartialSuccess, parts: &mut ExportParts<'_>) {
+    fn handle_delivered(&mut self, sent: &SentRequest, partial: PartialSuccess, parts: &mut ExportContext<'_>) {
         if let Some(set) = sent.signed_with {
             parts.credentials.accepted(set);
         }
         self.backoff.succeed();
-        self.schedule.delivered();
+        self.schedule.record_delivered();
         self.last_success = Some(parts.now.steady);
         self.refused = 0;
         let (samples, points, bytes) = (sent.request.data.samples(), sent.request.points, sent.request.body.len());
@@ -111,15 +111,15 @@ impl Exporter {
         &mut self,
         sent: SentRequest,
         cause: RetryCause,
-        wish: Option<Patience>,
+        wish: Option<RetryAfter>,
         answer: &ExportAnswer,
-        parts: &mut ExportParts<'_>,
+        parts: &mut ExportContext<'_>,
     ) {
         let counts = &mut parts.journal.counts;
         let base = match cause {
             RetryCause::Throttled => {
                 counts.otlp_throttled = counts.otlp_throttled.saturating_add(1);
-                self.schedule.throttled();
+                self.schedule.record_throttled();
                 THROTTLED_BASE
             }
             RetryCause::UnknownOutcome => {
@@ -129,8 +129,8 @@ impl Exporter {
             RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => TRANSIENT_BASE,
         };
         let date = match &answer.answer {
-            Answer::Complete(Reply { date, .. }) => *date,
-            Answer::Missing { .. } => None,
+            PublishAnswer::Complete(Reply { date, .. }) => *date,
+            PublishAnswer::Missing { .. } => None,
         };
         let after = wish.map(|wish| wish.remaining(date.unwrap_or(parts.now.wall)));
         let delay = self.backoff.fail(parts.now.steady, base, after, &mut self.random);
@@ -139,22 +139,22 @@ impl Exporter {
     }
 
     /// Sends nothing for a while, because an operator has to act.
-    fn hold(&mut self, notice: ExportNotice, parts: &mut ExportParts<'_>) {
+    fn hold(&mut self, notice: ExportNotice, parts: &mut ExportContext<'_>) {
         parts.journal.counts.otlp_denied = parts.journal.counts.otlp_denied.saturating_add(1);
         self.backoff.fail(parts.now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
         parts.log(notice);
     }
 
     /// Sends a request again as soon as the back-off allows it.
-    fn send_again(&mut self, sent: SentRequest, parts: &mut ExportParts<'_>) {
+    fn send_again(&mut self, sent: SentRequest, parts: &mut ExportContext<'_>) {
         count_retry(parts);
         let request = self.corrected(sent);
         self.queue.waiting.push_front(request);
     }
 
-    /// Returns a request with its times corrected by what the clock has learnt since it was sent.
+    /// Returns a request with its times corrected by the change of the clock since it was sent.
     fn corrected(&self, sent: SentRequest) -> WaitingRequest {
-        match self.learnt.saturating_sub(sent.learnt) {
+        match self.correction.saturating_sub(sent.correction) {
             0 => WaitingRequest::Encoded(sent.request),
             millis => WaitingRequest::Draft(RequestDraft::again(sent.request.data.shifted(millis))),
         }
@@ -162,7 +162,7 @@ impl Exporter {
 
     /// Sends a refused request in halves, and drops a single distribution. If one after another is refused and none
     /// accepted, the data are not the cause: they are held.
-    fn split(&mut self, sent: SentRequest, answer: &ExportAnswer, parts: &mut ExportParts<'_>) {
+    fn split(&mut self, sent: SentRequest, answer: &ExportAnswer, parts: &mut ExportContext<'_>) {
         let samples = sent.request.data.samples();
         let is_single = sent.request.data.distributions() <= 1;
         if self.refused >= REFUSED_IN_A_ROW {
@@ -187,6 +187,6 @@ impl Exporter {
     }
 }
 
-fn count_retry(parts: &mut ExportParts<'_>) {
+fn count_retry(parts: &mut ExportContext<'_>) {
     parts.journal.counts.otlp_retried = parts.journal.counts.otlp_retried.saturating_add(1);
 }

@@ -7,7 +7,7 @@ use acpw_metric::{
 };
 
 use super::window::Window;
-use crate::{gauge::Gauges, series_budget::SeriesBudget};
+use crate::{gauge_settler::GaugeSettler, series_budget::SeriesBudget};
 
 /// The time after its end until which senders report data of a period. Each worker passes its data on once a second.
 const SETTLING_MILLIS: i64 = 5_000;
@@ -25,7 +25,7 @@ const MERGE_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct HeldData {
     pending: Accumulator,
-    gauges: Gauges,
+    gauges: GaugeSettler,
     series_budget: SeriesBudget,
     /// The data that the release under way leaves pending.
     later: Accumulator,
@@ -56,7 +56,7 @@ impl HeldData {
     pub(super) fn new(limit: usize, max_series: Option<usize>) -> Self {
         Self {
             pending: Accumulator::default(),
-            gauges: Gauges::default(),
+            gauges: GaugeSettler::default(),
             series_budget: SeriesBudget::new(max_series),
             later: Accumulator::default(),
             release: None,
@@ -96,7 +96,7 @@ impl HeldData {
     /// Makes samples of shares of gauges that have settled.
     pub(super) fn settle_gauges(&mut self, now: Timestamp) {
         let mut file = file_into(&mut self.pending);
-        self.made = self.made.saturating_add(self.gauges.settle(&mut file, now));
+        self.made = self.made.saturating_add(self.gauges.add_settled(&mut file, now));
     }
 
     /// Returns the number of values that were made since the last call.
@@ -202,7 +202,7 @@ impl HeldData {
         }
         if self.gauges.bytes() > self.limit / HEADROOM {
             let mut file = file_into(&mut self.pending);
-            self.made = self.made.saturating_add(self.gauges.settle_all(&mut file));
+            self.made = self.made.saturating_add(self.gauges.add_all(&mut file));
         }
         let target = self.limit.saturating_sub(self.limit / HEADROOM).saturating_sub(others);
         let mut dropped = self.drop_until(target, Keep::Posted);

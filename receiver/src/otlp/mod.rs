@@ -22,6 +22,6 @@ mod window;
 
 pub use answer::{ExportAnswer, PartialSuccess};
 pub use config::{Authentication, OtlpConfig, RawOtlp};
-pub use exporter::{ExportParts, Exporter, ExporterSettings};
+pub use exporter::{ExportContext, Exporter, ExporterSettings};
 pub use naming::{CONVENTION_ATTRIBUTES, CONVENTION_METRICS, MetricMapping, NAMESPACE_ATTRIBUTE, Naming, PointForm};
 pub use transmit::ExportId;

@@ -70,7 +70,7 @@ pub const NAMESPACE_ATTRIBUTE: &str = "cloudwatch.namespace";
 impl Naming {
     /// Returns the OTLP metric of a metric.
     pub fn metric<'a>(self, names: &'a Names, origin: &'a Origin, metric: &'a Metric) -> MetricMapping<'a> {
-        let (_, name) = names.of(origin, metric);
+        let (_, name) = names.resolve(origin, metric);
         let own = MetricMapping {
             name: name.as_str(),
             unit: ucum(metric.unit),

@@ -25,8 +25,8 @@ pub(super) struct SentRequest {
     pub(super) signed_at: Timestamp,
     /// The time at which it was sent, by the steady clock.
     pub(super) at: Duration,
-    /// What the clock had learnt then.
-    pub(super) learnt: i64,
+    /// The correction of the clock then.
+    pub(super) correction: i64,
     pub(super) signed_with: Option<SetId>,
 }
 

@@ -58,7 +58,7 @@ impl Endpoint {
             headers.push(("authorization", format!("Bearer {}", token.expose())));
         }
         let custom = self.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        let call = Call::of_transmit(&self.cluster, headers, body.to_vec(), self.timeout);
+        let call = Call::put_metric_data(&self.cluster, headers, body.to_vec(), self.timeout);
         Ok(Call { custom_headers: custom.collect(), ..call })
     }
 }
