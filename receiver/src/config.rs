@@ -9,9 +9,7 @@ use crate::{
     credentials::{LegacyKeys, Provider, RawProviders, RegionSource},
     endpoint::{Region, is_host, region_of_host},
     otlp::{Authentication, OtlpConfig, RawOtlp},
-    source::{
-        RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape, shared_keys,
-    },
+    source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape, shared_keys},
 };
 
 /// The metric that `metric_name` renames.
@@ -221,7 +219,9 @@ impl ReceiverConfig {
         let sources = RawSources { ecs_task: raw.ecs_task, scrape: raw.scrape, envoy_stats: raw.envoy_stats };
         let sources = sources.check(environment, &mut errors);
         if is_otlp_valid {
-            let has = PublishTo { cloudwatch: cluster.as_deref() != Some(""), otlp: otlp.is_some() };
+            // An empty name has an error of its own.
+            let has_cloudwatch = publish_to.cloudwatch || cluster.as_deref() != Some("");
+            let has = PublishTo { cloudwatch: has_cloudwatch, otlp: otlp.is_some() };
             check_publish_to(publish_to, "publish_to", has, &mut errors);
             for (source, _) in &sources {
                 if let Some(publish_to) = source.publish_to {

@@ -41,9 +41,7 @@ impl FlushTracker {
                 None
             }
             // The publisher ends its flush when it reports the end, so it is asked last.
-            Some(number)
-                if exporter.as_ref().is_none_or(Exporter::is_flushed) && publisher.is_flushed(buffer, now) =>
-            {
+            Some(number) if exporter.as_ref().is_none_or(Exporter::is_flushed) && publisher.is_flushed(buffer, now) => {
                 if let Some(exporter) = exporter {
                     exporter.end_flush();
                 }

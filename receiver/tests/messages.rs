@@ -240,6 +240,7 @@ fn configuration_errors() -> String {
     let keys = r#""publish_to": ["otlp"], "otlp": {"cluster_name": "c"}, "envoy_stats": {"cluster_name": "admin", "groups": ["server"],
         "publish_to": ["cloudwatch"]}"#;
     let document = format!(r#"{{"cloud_watch_region": "eu-west-1", {ENVOY}, {keys}}}"#);
+    add_case(&mut text, keys, &document, &[]);
     add_case(&mut text, keys, &document, &[("OTEL_RESOURCE_ATTRIBUTES", "a,b=c")]);
     let dimensions: Vec<_> = (0..31).map(|n| format!(r#""d{n}": "v""#)).collect();
     let keys = format!(

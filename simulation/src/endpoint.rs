@@ -88,13 +88,7 @@ impl SimulatedEndpoint {
 }
 
 /// Returns the error with which the endpoint would refuse the request.
-fn refusal(
-    call: &Call,
-    points: &[(String, u64)],
-    now: Timestamp,
-    valid_key: &str,
-    faults: &[Fault],
-) -> Option<Reply> {
+fn refusal(call: &Call, points: &[(String, u64)], now: Timestamp, valid_key: &str, faults: &[Fault]) -> Option<Reply> {
     let error = |status, code: &str| Some(Reply { status, code: code.to_owned(), ..Reply::default() });
     if signed_at(&call.headers).millis_since(now).abs() > MAX_SKEW {
         return error(403, "InvalidSignatureException");
@@ -127,7 +121,9 @@ fn points(body: &[u8]) -> Vec<(String, u64)> {
     let scopes = request.resource_metrics.into_iter().flat_map(|metrics| metrics.scope_metrics);
     let data = scopes.flat_map(|scope| scope.metrics).filter_map(|metric| metric.data);
     data.flat_map(|data| match data {
-        Data::Sum(sum) => sum.data_points.into_iter().map(|point| (path(&point.attributes), number(point.value))).collect(),
+        Data::Sum(sum) => {
+            sum.data_points.into_iter().map(|point| (path(&point.attributes), number(point.value))).collect()
+        }
         Data::ExponentialHistogram(histogram) => {
             histogram.data_points.into_iter().map(|point| (path(&point.attributes), point.count)).collect()
         }

@@ -406,7 +406,8 @@ impl World {
     fn deliver_export_answers(&mut self) {
         let now = self.now();
         let Some(driver) = &mut self.driver else { return };
-        let (arrived, exports) = std::mem::take(&mut self.exports_in_flight).into_iter().partition(|(at, ..)| *at <= self.tick);
+        let (arrived, exports) =
+            std::mem::take(&mut self.exports_in_flight).into_iter().partition(|(at, ..)| *at <= self.tick);
         self.exports_in_flight = exports;
         let arrived: Vec<_> = arrived;
         for (_, id, answer, stored) in arrived {
@@ -415,7 +416,7 @@ impl World {
             }
             driver.handle_export_answer(id, &answer, now);
         }
-        while driver.poll_line().is_some() {}
+        while driver.poll_log_line().is_some() {}
     }
 
     fn deliver_answers(&mut self) {
@@ -506,7 +507,8 @@ impl World {
     /// Checks the books of the OTLP endpoint.
     fn check_exports(&self) -> Result<(), String> {
         let stats = &self.stats;
-        let held = self.driver.as_ref().map_or_else(|| stats.otlp_unaccounted(), |driver| driver.receiver().otlp_held());
+        let held =
+            self.driver.as_ref().map_or_else(|| stats.otlp_unaccounted(), |driver| driver.receiver().otlp_held());
         equal("OTLP: received = dequeued + made", stats.otlp_received, self.truth.dequeued + stats.source_answers)?;
         equal(
             "OTLP: received = published + held + dropped",

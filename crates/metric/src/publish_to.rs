@@ -28,8 +28,7 @@ impl PublishTo {
 
     /// Returns the services of both that `available` has, or all of `available` if it has none of these.
     pub fn within(self, available: Self) -> Self {
-        let both =
-            Self { cloudwatch: self.cloudwatch && available.cloudwatch, otlp: self.otlp && available.otlp };
+        let both = Self { cloudwatch: self.cloudwatch && available.cloudwatch, otlp: self.otlp && available.otlp };
         if both.cloudwatch || both.otlp { both } else { available }
     }
 

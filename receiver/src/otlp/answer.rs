@@ -4,13 +4,7 @@ use acpw_otlp::{ExportMetricsServiceResponse, RpcStatus};
 use prost::Message;
 use serde_json::Value;
 
-use crate::{
-    PublishAnswer,
-    answer::Reply,
-    disposition::RetryCause,
-    error_code::ErrorClass,
-    retry_after::RetryAfter,
-};
+use crate::{PublishAnswer, answer::Reply, disposition::RetryCause, error_code::ErrorClass, retry_after::RetryAfter};
 
 /// A difference between the clocks of more than this number of milliseconds explains a refused signature.
 const SKEW_THRESHOLD: u64 = 4 * 60 * 1_000;
@@ -109,9 +103,7 @@ impl ExportAnswer {
 
     fn outcome_of_status(reply: &Reply) -> ExportOutcome {
         match reply.status {
-            408 | 500.. => {
-                ExportOutcome::Retry { cause: RetryCause::ServiceFault, retry_after: reply.retry_after }
-            }
+            408 | 500.. => ExportOutcome::Retry { cause: RetryCause::ServiceFault, retry_after: reply.retry_after },
             401 | 403 => ExportOutcome::RefreshCredentials,
             400 | 422 => ExportOutcome::Split,
             _ => ExportOutcome::Hold,
@@ -136,7 +128,10 @@ impl PartialSuccess {
             });
         }
         let partial = ExportMetricsServiceResponse::decode(body).ok()?.partial_success.unwrap_or_default();
-        Some(Self { rejected: u64::try_from(partial.rejected_data_points).unwrap_or(0), message: partial.error_message })
+        Some(Self {
+            rejected: u64::try_from(partial.rejected_data_points).unwrap_or(0),
+            message: partial.error_message,
+        })
     }
 }
 

@@ -29,9 +29,8 @@ impl Chunk {
     /// Returns an upper bound of the bytes that metrics would add, with `resource` as their resource if that is new.
     pub(super) fn bound_of(&self, resource: Option<&Resource>, metrics: &[Metric]) -> usize {
         let metrics = metrics.iter().map(|metric| metric.encoded_len().saturating_add(NESTING));
-        let head = |resource: &Resource| {
-            resource.encoded_len().saturating_add(scope().encoded_len()).saturating_add(NESTING)
-        };
+        let head =
+            |resource: &Resource| resource.encoded_len().saturating_add(scope().encoded_len()).saturating_add(NESTING);
         metrics.fold(resource.map_or(0, head), usize::saturating_add)
     }
 

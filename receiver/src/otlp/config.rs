@@ -235,7 +235,9 @@ fn headers(
                     let name = name.escape_default();
                     errors.add(
                         format_args!("{path}.environment"),
-                        format_args!("the environment variable {name} is not set; set it in vm_config.environment_variables"),
+                        format_args!(
+                            "the environment variable {name} is not set; set it in vm_config.environment_variables"
+                        ),
                     );
                     continue;
                 };
@@ -276,7 +278,10 @@ mod tests {
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!((config.path.as_str(), config.host, config.naming), ("/v1/metrics", None, Naming::OpenTelemetry));
         assert_eq!(config.authentication, Authentication::SigV4);
-        assert_eq!((config.max_request_bytes, config.max_data_points, config.buffer_limit), (1_000_000, 1_000, 8 << 20));
+        assert_eq!(
+            (config.max_request_bytes, config.max_data_points, config.buffer_limit),
+            (1_000_000, 1_000, 8 << 20)
+        );
     }
 
     #[test]

@@ -88,7 +88,11 @@ struct PointData<'a> {
 impl PointData<'_> {
     fn sum(&self) -> Data {
         let point = self.number(self.distribution.sum() / self.divisor);
-        Data::Sum(Sum { data_points: vec![point], aggregation_temporality: Temporality::Delta.into(), is_monotonic: true })
+        Data::Sum(Sum {
+            data_points: vec![point],
+            aggregation_temporality: Temporality::Delta.into(),
+            is_monotonic: true,
+        })
     }
 
     fn gauge(&self, value: f64) -> Data {

@@ -26,9 +26,9 @@ use crate::{
     journal::Journal,
     names::Names,
     notice::Notice,
+    publish_schedule::PublishSchedule,
     publisher::budget::Budget,
     random::Random,
-    publish_schedule::PublishSchedule,
 };
 
 /// The time for which nothing is sent after the endpoint has refused the credentials or the path.
@@ -217,7 +217,8 @@ impl Exporter {
         }
         let request = self.next_request(region.as_deref())?;
         let signing = if self.is_signed() { parts.credentials.signing(wall) } else { None };
-        let (signed_with, signing): (Option<SetId>, _) = signing.map_or((None, None), |(id, way)| (Some(id), Some(way)));
+        let (signed_with, signing): (Option<SetId>, _) =
+            signing.map_or((None, None), |(id, way)| (Some(id), Some(way)));
         match self.endpoint.call(&host, &request.body, signing, wall) {
             Ok(call) => {
                 let id = self.queue.next_id();

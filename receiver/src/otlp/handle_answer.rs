@@ -12,13 +12,8 @@ use super::{
     transmit::ExportId,
 };
 use crate::{
-    PublishAnswer,
-    answer::Reply,
-    clock::Clock,
-    config::OnUnknownOutcome,
-    disposition::RetryCause,
+    PublishAnswer, answer::Reply, clock::Clock, config::OnUnknownOutcome, disposition::RetryCause, publisher::reason,
     retry_after::RetryAfter,
-    publisher::reason,
 };
 
 /// The first delays after failures, as in AWS's SDKs.
@@ -34,7 +29,9 @@ impl Exporter {
         answer: &ExportAnswer,
         parts: &ExportContext<'_>,
     ) -> Option<(i64, i64)> {
-        let PublishAnswer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = &answer.answer else { return None };
+        let PublishAnswer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = &answer.answer else {
+            return None;
+        };
         let sent = self.queue.sent(id)?;
         let round_trip = parts.now.steady.saturating_sub(sent.at);
         Some((Clock::difference(*date, sent.signed_at, round_trip)?, sent.correction))

@@ -41,8 +41,8 @@ pub struct MetricMapping<'a> {
 const REQUEST_FORMS: [PointForm; 21] = {
     use PointForm::{Gauge, Histogram, Sum};
     [
-        Sum, Histogram, Histogram, Sum, Sum, Sum, Sum, Sum, Sum, Sum, Sum, Histogram, Histogram, Sum, Sum, Sum, Sum, Sum,
-        Gauge, Gauge, Histogram,
+        Sum, Histogram, Histogram, Sum, Sum, Sum, Sum, Sum, Sum, Sum, Sum, Histogram, Histogram, Sum, Sum, Sum, Sum,
+        Sum, Gauge, Gauge, Histogram,
     ]
 };
 
@@ -186,7 +186,10 @@ mod tests {
         assert_eq!((mapping.name, mapping.form), ("Latency", PointForm::Histogram));
         let count = metric("RequestCount", Unit::COUNT);
         assert_eq!(Naming::OpenTelemetry.metric(&names, &posted, &count).form, PointForm::Histogram);
-        let own = Naming::OpenTelemetry.metric(&names, &Origin { namespace: None, ..Origin::default() }, &count).name.to_owned();
+        let own = Naming::OpenTelemetry
+            .metric(&names, &Origin { namespace: None, ..Origin::default() }, &count)
+            .name
+            .to_owned();
         assert_eq!(own, "Requests");
     }
 

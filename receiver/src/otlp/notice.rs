@@ -130,8 +130,8 @@ impl fmt::Display for ExportNotice {
             ),
             Self::Held { status, reason } => write!(
                 f,
-                "otlp: a server responded with status {status}, which is not that of an OTLP endpoint; data are held. \
-                 Check otlp.cluster_name, otlp.host, otlp.path, and the permission cloudwatch:PutMetricData: {}",
+                "otlp: a server responded with status {status} and did not accept the data, which are held. Check \
+                 otlp.cluster_name, otlp.host, otlp.path, and the permission cloudwatch:PutMetricData: {}",
                 Quote(reason)
             ),
             Self::AllRefused { reason } => write!(

@@ -166,9 +166,6 @@ mod tests {
         assert_eq!(configured(Field::Absent, &broken, &mut errors), [("a".to_owned(), "b".to_owned())]);
         let lines: Vec<String> = errors.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(
-            lines[0],
-            "OTEL_RESOURCE_ATTRIBUTES: must be a list of name=value separated by commas, got \"c\""
-        );
+        assert_eq!(lines[0], "OTEL_RESOURCE_ATTRIBUTES: must be a list of name=value separated by commas, got \"c\"");
     }
 }
