@@ -594,6 +594,19 @@ fn the_parts_of_a_minute_do_not_overlap() {
 }
 
 #[test]
+fn data_with_a_later_time_are_not_held_until_then() {
+    let mut world = World::new("");
+    let metric = metric("Forecast", Unit::COUNT);
+    let mut one = Distribution::new();
+    one.record(1.0);
+    let posted = Origin { namespace: Some(Namespace::new("Shop").unwrap()), ..Origin::default() };
+    let hour = Timestamp::from_secs(START + 3_600);
+    world.deliver(PeriodKey::new(hour, DataKind::STATED, posted, &metric), "/a", &metric, &one);
+    world.run(130_000);
+    assert_eq!(world.total("Forecast"), (1.0, 1.0));
+}
+
+#[test]
 fn a_request_that_is_too_large_is_split_and_a_point_that_is_refused_is_dropped() {
     fn small(points: &[Stored], _: usize, _: &World) -> ExportAnswer {
         if points.len() > 10 { response(413, &[], b"") } else { response(200, &[], b"") }

@@ -12,6 +12,10 @@ use crate::{gauge_settler::GaugeSettler, series_budget::SeriesBudget};
 /// The time after its end until which senders report data of a period. Each worker passes its data on once a second.
 const SETTLING_MILLIS: i64 = 5_000;
 
+/// The distance from which a period is ahead of the time. A correction of the clock moves data by whole periods, so it may
+/// move them ahead by half a minute.
+const AHEAD_MILLIS: i64 = 60_000;
+
 /// The number of bytes whose encoding takes as long as merging a group.
 const MERGE_WORK: usize = 64;
 
@@ -251,7 +255,9 @@ impl Release {
         let since = cut.filter(|cut| key.start < *cut && *cut < end).unwrap_or(key.start);
         let interval = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX);
         let is_part_long_enough = interval < end.millis_since(key.start) && self.at.millis_since(since) >= interval;
-        self.takes_all || self.at.millis_since(end) >= SETTLING_MILLIS || is_part_long_enough
+        // Posts may state a later time, and the host's clock may have been wrong. Such data are not held until that time.
+        let is_ahead = key.start.millis_since(self.at) > AHEAD_MILLIS;
+        self.takes_all || self.at.millis_since(end) >= SETTLING_MILLIS || is_part_long_enough || is_ahead
     }
 }
 
