@@ -10,20 +10,30 @@ pub const MAX_IN_FLIGHT: usize = 4;
 /// The longest time between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
+/// The base of delays after throttling, as in AWS's SDKs.
+pub const THROTTLED_BASE: Duration = Duration::from_secs(1);
+
+/// The longest time between two attempts after throttling. A fleet of 10,000 that retried within 20 seconds would exceed
+/// the account's quota by its retries alone.
+const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
+
 /// The state of something that payloads are sent to: the account as a whole, or one lane. After a failure it waits: a random
-/// part of base × 2^(failures − 1), at most 20 s, or as long as CloudWatch asks, at most [`patience::LONGEST`]. The callouts
+/// part of base × 2^(failures − 1), at most 20 s, or a minute after
+/// throttling, or as long as CloudWatch asks, at most [`patience::LONGEST`]. The callouts
 /// allowed in flight halve with every failure and grow by one with every success (AIMD), so a throttled fleet finds a rate
 /// that CloudWatch takes.
 #[derive(Debug)]
 pub struct Backoff {
+    /// Consecutive failures with the same base.
     failures: u32,
+    base: Duration,
     not_before: Duration,
     in_flight_limit: usize,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { failures: 0, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
+        Self { failures: 0, base: Duration::ZERO, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
     }
 }
 
@@ -52,7 +62,12 @@ impl Backoff {
     /// An attempt has failed; gives how long nothing is tried. `after` is how long CloudWatch asks to be left alone.
     pub fn fail(&mut self, now: Duration, base: Duration, after: Option<Duration>, random: &mut Random) -> Duration {
         self.in_flight_limit = (self.in_flight_limit / 2).max(1);
-        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_DELAY);
+        // The first throttled request after an outage says nothing about the rate, so it does not wait as long as a later one.
+        if std::mem::replace(&mut self.base, base) != base {
+            self.failures = 0;
+        }
+        let longest = if base == THROTTLED_BASE { MAX_THROTTLED_DELAY } else { MAX_DELAY };
+        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(longest);
         self.failures = self.failures.saturating_add(1);
         let delay = after.map_or_else(|| random.below(limit), |after| after.min(patience::LONGEST));
         // Answers to callouts that were in flight together do not shorten each other's waits.

@@ -13,6 +13,9 @@ const MAX_STRETCH: u32 = 8;
 /// The longest that throttling makes an interval that is not longer by itself.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
 
+/// The range of offsets.
+const WHOLE: Duration = Duration::from_secs(3_600);
+
 /// While Envoy drains, every second counts.
 const DRAINING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -24,6 +27,8 @@ pub struct Schedule {
     configured: Duration,
     stretch: u32,
     is_draining: bool,
+    /// The position of the publications within an interval, as a fraction of [`WHOLE`]. It is a fraction so that a fleet
+    /// stays spread over an interval that throttling has made longer.
     offset: Duration,
     last: Option<Duration>,
     waiting_since: Option<Duration>,
@@ -32,7 +37,7 @@ pub struct Schedule {
 impl Schedule {
     /// A schedule of this interval.
     pub fn new(interval: Duration, random: &mut Random) -> Self {
-        let offset = random.below(interval);
+        let offset = random.below(WHOLE);
         Self { configured: interval, stretch: 1, is_draining: false, offset, last: None, waiting_since: None }
     }
 
@@ -46,12 +51,14 @@ impl Schedule {
 
     /// CloudWatch has throttled a publication.
     pub fn throttled(&mut self) {
-        self.stretch = self.stretch.saturating_mul(2).min(MAX_STRETCH);
+        if self.interval() < LONGEST {
+            self.stretch = self.stretch.saturating_mul(2).min(MAX_STRETCH);
+        }
     }
 
     /// CloudWatch has taken one.
     pub fn delivered(&mut self) {
-        self.stretch = self.stretch.saturating_sub(1).max(1);
+        self.stretch = (self.stretch / 2).max(1);
     }
 
     /// Envoy is being drained, or no longer.
@@ -82,7 +89,7 @@ impl Schedule {
     /// The first multiple of the interval, moved by the offset, after `time`.
     fn slot_after(&self, time: Duration) -> Duration {
         let interval = self.interval().as_millis().max(1);
-        let offset = self.offset.as_millis().checked_rem(interval).unwrap_or(0);
+        let offset = interval.saturating_mul(self.offset.as_millis()).checked_div(WHOLE.as_millis()).unwrap_or(0);
         let passed = (time.as_millis().saturating_add(interval).saturating_sub(offset)).checked_div(interval);
         let slot = passed.unwrap_or(0).saturating_mul(interval).saturating_add(offset);
         Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))

@@ -6,6 +6,7 @@
 //! that were not dropped have arrived. The world drives the modules in the order in which their `context.rs` does.
 
 mod cloud;
+mod fleet;
 mod mutation;
 mod neighbours;
 mod posts;
@@ -13,6 +14,7 @@ mod schedule;
 mod world;
 
 pub use cloud::Cloud;
+pub use fleet::{Fleet, FleetReport, Phase, Second};
 pub use mutation::Mutation;
 pub use schedule::{Fault, Refusal, Schedule};
 pub use world::{Report, World};

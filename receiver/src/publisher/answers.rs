@@ -6,6 +6,7 @@ use super::{DENIED_DELAY, Parts, Publisher, in_flight::Sent, wait_first};
 use crate::{
     Answer, Disposition, Payload, TransmitId,
     answer::Reply,
+    backoff::THROTTLED_BASE,
     clock::Clock,
     config::OnUnknownOutcome,
     disposition::RetryCause,
@@ -19,7 +20,6 @@ use crate::{
 
 /// What delays begin with, after AWS's SDKs.
 const TRANSIENT_BASE: Duration = Duration::from_millis(50);
-const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 impl Publisher {
     /// Takes in that a request could not be dispatched, so it was not sent.
