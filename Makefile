@@ -82,6 +82,9 @@ test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporte
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
 	cargo test --quiet -p e2e --features soak --test soak --test ecs_task -- --test-threads 1 --nocapture
 
+# Envoy configurations and Kubernetes manifests that attach a module.
+MANIFESTS := $(wildcard envoy/*.yaml) deploy/ecs/cloudformation.yaml deploy/envoy-gateway/access-logger.yaml deploy/envoy-gateway/proxy.yaml deploy/envoy-gateway/sender.yaml deploy/istio/access-logger.yaml deploy/istio/bootstrap.yaml deploy/istio/sender.yaml deploy/kubernetes/base/gateway/envoy.yaml deploy/kubernetes/base/sidecar/envoy.yaml deploy/systemd/envoy.yaml
+
 .PHONY: lint
 lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, language, lints on both targets, licences, sizes, purity
 	cargo fmt --all --check
@@ -93,6 +96,7 @@ lint: target-installed $(TOOLS)/bin/cargo-deny ## check format, language, lints 
 	cargo clippy --quiet --target wasm32-wasip1 --manifest-path bench/modules/Cargo.toml --target-dir $(BENCH_MODULES) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
+	cargo run --quiet -p acpw -- check --deny-warnings $(MANIFESTS)
 	$(MAKE) --no-print-directory check-modules
 
 .PHONY: check-modules

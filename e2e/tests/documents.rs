@@ -110,7 +110,7 @@ fn receiver(text: &[u8]) -> Result<(), String> {
         };
         Some(value.to_owned())
     };
-    receiver::Config::from_json(text, environment).map(|_| ()).map_err(|errors| errors.to_string())
+    receiver::ReceiverConfig::from_json(text, environment).map(|_| ()).map_err(|errors| errors.to_string())
 }
 
 #[test]
@@ -151,5 +151,5 @@ fn assert_schema(name: &str, schema: &schemars::Schema) {
 fn schemas_match_the_code() {
     assert_schema("sender.schema.json", &schemars::schema_for!(sender::config::RawSenderConfig));
     assert_schema("gateway.schema.json", &schemars::schema_for!(gateway::config::RawConfig));
-    assert_schema("receiver.schema.json", &schemars::schema_for!(receiver::config::RawConfig));
+    assert_schema("receiver.schema.json", &schemars::schema_for!(receiver::config::RawReceiverConfig));
 }

@@ -26,7 +26,7 @@ struct Reference {
 }
 
 fn references() -> Vec<Reference> {
-    let receiver = serde_json::to_value(schemars::schema_for!(receiver::config::RawConfig)).unwrap();
+    let receiver = serde_json::to_value(schemars::schema_for!(receiver::config::RawReceiverConfig)).unwrap();
     let rule = || json!([{ "metric": "orders_total" }]);
     vec![
         Reference {
@@ -87,7 +87,7 @@ fn receiver_with(keys: &Map<String, Value>) -> Result<String, String> {
         "aws_secret_access_key": "secret",
     });
     configuration.as_object_mut().unwrap().extend(keys.clone());
-    described(receiver::Config::from_json(configuration.to_string().as_bytes(), |_| None))
+    described(receiver::ReceiverConfig::from_json(configuration.to_string().as_bytes(), |_| None))
 }
 
 /// Returns the keys that this key requires, because without them it would have no effect.
@@ -203,7 +203,7 @@ fn the_readme_repeats_keys_with_their_defaults() {
 
 #[test]
 fn every_key_of_a_rule_has_a_row() {
-    let schema = serde_json::to_value(schemars::schema_for!(receiver::config::RawConfig)).unwrap();
+    let schema = serde_json::to_value(schemars::schema_for!(receiver::config::RawReceiverConfig)).unwrap();
     let document = fs::read_to_string(installation::root().join("docs/sources.md")).unwrap();
     for (headings, name) in [("| key of a rule |", "RawRule"), ("| key of a metric |", "RawStatsMetric")] {
         let documented: BTreeSet<_> = table(&document, headings).into_iter().map(|row| row[0].clone()).collect();
@@ -214,7 +214,7 @@ fn every_key_of_a_rule_has_a_row() {
 
 #[test]
 fn every_key_of_a_provider_is_documented() {
-    let schema = serde_json::to_value(schemars::schema_for!(receiver::config::RawConfig)).unwrap();
+    let schema = serde_json::to_value(schemars::schema_for!(receiver::config::RawReceiverConfig)).unwrap();
     let document = fs::read_to_string(installation::root().join("docs/credentials.md")).unwrap();
     let providers = schema["$defs"]["Provider"]["oneOf"].as_array().unwrap();
     assert!(providers.len() >= 8, "{providers:?}");

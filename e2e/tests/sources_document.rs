@@ -53,8 +53,30 @@ fn calls_and_their_cost_are_documented() {
 struct Resource(Vec<(String, String)>);
 
 impl Resource {
+    /// Returns the resources in the document, in Terraform's own syntax and in the JSON that `acpw` prints.
     fn all(document: &str) -> Vec<Self> {
-        document.split("\nresource ").skip(1).map(|text| Self::read(text.split("\n```").next().unwrap())).collect()
+        let own = document.split("\nresource ").skip(1).map(|text| Self::read(text.split("\n```").next().unwrap()));
+        let printed = document.split("\n$ acpw alarms ").skip(1).flat_map(|text| {
+            let json = &text[text.find('{').unwrap()..=text[..text.find("\n```").unwrap()].rfind('}').unwrap()];
+            let document: Value = serde_json::from_str(json).unwrap();
+            let by_type = document["resource"].as_object().unwrap().values();
+            by_type.flat_map(|resources| resources.as_object().unwrap().values().map(Self::of_json)).collect::<Vec<_>>()
+        });
+        own.chain(printed).collect()
+    }
+
+    fn of_json(resource: &Value) -> Self {
+        let mut assignments = Vec::new();
+        let mut rest: Vec<(&str, &Value)> = vec![("", resource)];
+        while let Some((key, value)) = rest.pop() {
+            match value {
+                Value::Object(members) => rest.extend(members.iter().rev().map(|(key, value)| (key.as_str(), value))),
+                Value::Array(items) => rest.extend(items.iter().rev().map(|item| (key, item))),
+                Value::String(text) => assignments.push((key.to_owned(), text.clone())),
+                other => assignments.push((key.to_owned(), other.to_string())),
+            }
+        }
+        Self(assignments)
     }
 
     fn read(text: &str) -> Self {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use receiver::{Answer, Disposition};
+use receiver::{Disposition, PublishAnswer};
 
 const NAMES: [&str; 7] = [
     ":status",
@@ -20,5 +20,5 @@ fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, Vec<u8>, Option<i64>)| {
         let is_named = |index: &u8| NAMES[usize::from(*index) % NAMES.len()] == name;
         headers.iter().find(|(index, _)| is_named(index)).map(|(_, value)| value.clone())
     };
-    let _ = Disposition::of(&Answer::new(header, &body), skew);
+    let _ = Disposition::from_answer(&PublishAnswer::new(header, &body), skew);
 });

@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!errors.is_empty());
     }
     let secret = |_: &str| Some("SECRETSECRET".to_owned());
-    match receiver::Config::from_json(bytes, secret) {
+    match receiver::ReceiverConfig::from_json(bytes, secret) {
         Ok(config) => assert!(!format!("{config:?}").contains("SECRETSECRET")),
         Err(errors) => assert!(!errors.is_empty()),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use acpw_metric::{Accumulator, Dimensions, Distribution, Metric, MetricName, Now, StorageResolution, Timestamp, Unit};
 use libfuzzer_sys::fuzz_target;
 use receiver::{
-    Config, Driver,
+    Driver, ReceiverConfig,
     call::{CREDENTIALS_LIMIT, Call, Response},
 };
 
@@ -54,7 +54,7 @@ fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
             check_headers(&transmit.headers);
             driver.handle_undispatched(transmit.id, "no connection", now);
         }
-        while let Some((_, line)) = driver.poll_line() {
+        while let Some((_, line)) = driver.poll_log_line() {
             assert!(!line.contains(SECRET) && !line.chars().any(char::is_control), "{line:?}");
         }
         assert!(!format!("{driver:?}").contains(SECRET));
@@ -66,7 +66,7 @@ fuzz_target!(|input: (u8, Vec<Answer<'_>>)| {
 fn driver(configuration: &str) -> Driver {
     let environment =
         |name: &str| (name == "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").then(|| "/v2/credentials/id".to_owned());
-    let config = Config::from_json(configuration.as_bytes(), environment).expect("a valid configuration");
+    let config = ReceiverConfig::from_json(configuration.as_bytes(), environment).expect("a valid configuration");
     let mut driver = Driver::new(config, 7);
     let name = MetricName::new("RequestCount").expect("a valid name");
     let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };

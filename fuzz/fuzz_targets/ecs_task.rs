@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acpw_metric::{Now, Timestamp};
 use libfuzzer_sys::fuzz_target;
-use receiver::{Config, call::Response, source::Sources};
+use receiver::{ReceiverConfig, call::Response, source::Sources};
 use serde_json::Value;
 
 const CONFIG: &[u8] = br#"{
@@ -58,7 +58,7 @@ fuzz_target!(|input: (u16, [Vec<Edit>; 3], Vec<u8>)| {
         [&task, &first, &second, &raw].map(|document| serde_json::from_slice(document).unwrap_or(Value::Null));
     let most = documents.iter().map(processors).fold(0.0, f64::max) * 1.1 * (1.0 + 1e-9);
     let limit = documents[0]["Limits"]["CPU"].as_f64().unwrap_or(f64::NAN);
-    let Ok(config) = Config::from_json(CONFIG, |_| None) else { panic!("the configuration must be valid") };
+    let Ok(config) = ReceiverConfig::from_json(CONFIG, |_| None) else { panic!("the configuration must be valid") };
     let mut sources = Sources::new(config.sources);
     for (second, stats) in (0..).zip([&first, &second, &raw, &first]) {
         let millis = 1_795_168_800_500 + second * 1_000;

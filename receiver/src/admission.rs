@@ -1,39 +1,39 @@
-//! Grants gateways room in the buffer, so that data which they accepted are never dropped for want of it.
+//! Grants gateways room in the buffer before they accept data, so that accepted data always fits.
 
 use std::time::Duration;
 
 use acpw_shared_state::RoomLedger;
 
-/// Time after which room that was taken is taken as arrived if the queue is empty. A gateway puts data onto the queue
-/// right after it has taken their room, so only data of a VM that failed in between are still missing then.
-const LOST: Duration = Duration::from_secs(1);
+/// The time after which taken room counts as used if the queue is empty. A gateway enqueues data immediately after it
+/// has taken room for it, so data that is still missing after this time belonged to a VM that failed in between.
+const MISSING_AFTER: Duration = Duration::from_secs(1);
 
 /// The receiver's side of the [`RoomLedger`].
 #[derive(Debug, Default)]
 pub struct Admission {
-    /// Bytes that have arrived and are not in the ledger yet.
+    /// The number of bytes that have arrived and are not in the ledger yet.
     unreported: u64,
-    /// What had been taken in total at a time by the steady clock.
-    mark: (u64, Duration),
+    /// The total taken so far, and the time of that reading by the steady clock.
+    last_taken: (u64, Duration),
 }
 
 impl Admission {
-    /// Adds the memory of posted data that were taken out of the queue.
-    pub fn arrive(&mut self, bytes: usize) {
+    /// Adds the memory of posted data that was taken out of the queue.
+    pub fn count_arrived(&mut self, bytes: usize) {
         self.unreported = self.unreported.saturating_add(bytes as u64);
     }
 
-    /// Returns whether so much has arrived that gateways should know it before the next tick.
+    /// Returns true if gateways should get a new ledger before the next tick because much data has arrived.
     pub fn is_urgent(&self, room: usize) -> bool {
         self.unreported > room as u64 / 8
     }
 
-    /// Returns the ledger to write in place of `ledger`, so that gateways may take what is left of `room` bytes when all that
-    /// they have taken has arrived. Once it is written, [`handle_written`](Self::handle_written) must follow.
-    pub fn next(&self, ledger: RoomLedger, room: usize, is_queue_empty: bool, now: Duration) -> RoomLedger {
+    /// Returns the ledger to write in place of `ledger`. It grants `room` bytes, minus those that were taken and have
+    /// not arrived yet. Call [`handle_written`](Self::handle_written) once it is written.
+    pub fn next_ledger(&self, ledger: RoomLedger, room: usize, is_queue_empty: bool, now: Duration) -> RoomLedger {
         let mut arrived = ledger.arrived.saturating_add(self.unreported);
-        let (taken, at) = self.mark;
-        if is_queue_empty && now.saturating_sub(at) >= LOST {
+        let (taken, read_at) = self.last_taken;
+        if is_queue_empty && now.saturating_sub(read_at) >= MISSING_AFTER {
             arrived = arrived.max(taken);
         }
         let arrived = arrived.min(ledger.taken);
@@ -42,12 +42,12 @@ impl Admission {
         RoomLedger { granted, taken: ledger.taken, arrived }
     }
 
-    /// Takes note that this ledger was written.
+    /// Records that this ledger was written.
     pub fn handle_written(&mut self, ledger: RoomLedger, now: Duration) {
         self.unreported = 0;
-        let (_, at) = self.mark;
-        if now.saturating_sub(at) >= LOST {
-            self.mark = (ledger.taken, now);
+        let (_, read_at) = self.last_taken;
+        if now.saturating_sub(read_at) >= MISSING_AFTER {
+            self.last_taken = (ledger.taken, now);
         }
     }
 }
@@ -58,28 +58,28 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Writes the ledger as the receiver does.
+    /// Updates the ledger in the same way as the receiver.
     fn update(admission: &mut Admission, ledger: &mut RoomLedger, room: usize, is_queue_empty: bool, now: Duration) {
-        *ledger = admission.next(*ledger, room, is_queue_empty, now);
+        *ledger = admission.next_ledger(*ledger, room, is_queue_empty, now);
         admission.handle_written(*ledger, now);
     }
 
     #[test]
-    fn room_is_what_is_left_when_all_that_was_taken_has_arrived() {
+    fn taken_room_is_returned_when_its_data_has_arrived() {
         let (mut admission, mut ledger) = (Admission::default(), RoomLedger::default());
         update(&mut admission, &mut ledger, 100, true, SECOND);
         assert_eq!(ledger.room(), 100);
         ledger = ledger.take(60).unwrap();
         update(&mut admission, &mut ledger, 100, false, SECOND);
         assert_eq!((ledger.room(), ledger.outstanding()), (40, 60));
-        // It arrives, merges with what is held, and takes less than was declared.
-        admission.arrive(60);
+        // The data arrives, is merged with held data, and takes less memory than declared.
+        admission.count_arrived(60);
         update(&mut admission, &mut ledger, 100 - 50, true, SECOND);
         assert_eq!((ledger.room(), ledger.outstanding()), (50, 0));
     }
 
     #[test]
-    fn no_room_is_granted_while_the_buffer_is_full_and_what_was_taken_stays_promised() {
+    fn a_full_buffer_grants_no_room_and_keeps_taken_room_reserved() {
         let (mut admission, mut ledger) = (Admission::default(), RoomLedger::default());
         update(&mut admission, &mut ledger, 100, true, SECOND);
         ledger = ledger.take(80).unwrap();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn room_of_data_that_never_arrive_comes_back() {
+    fn room_for_data_that_never_arrives_is_granted_again() {
         let (mut admission, mut ledger) = (Admission::default(), RoomLedger::default());
         update(&mut admission, &mut ledger, 100, true, SECOND);
         ledger = ledger.take(100).unwrap();
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_receiver_keeps_what_an_earlier_one_has_promised() {
+    fn a_new_receiver_honours_the_room_granted_by_an_earlier_one() {
         let mut ledger = RoomLedger { granted: 200, taken: 150, arrived: 50 };
         let mut admission = Admission::default();
-        ledger = admission.next(ledger, 200, false, Duration::ZERO);
+        ledger = admission.next_ledger(ledger, 200, false, Duration::ZERO);
         assert_eq!((ledger.room(), ledger.outstanding()), (100, 100));
         admission.handle_written(ledger, Duration::ZERO);
         assert!(!admission.is_urgent(100));
-        admission.arrive(100);
+        admission.count_arrived(100);
         assert!(admission.is_urgent(100));
         update(&mut admission, &mut ledger, 100, true, SECOND);
         assert_eq!((ledger.room(), ledger.outstanding()), (100, 0));

@@ -1,62 +1,63 @@
-//! Answers to PutMetricData requests.
+//! Parses the answers to PutMetricData requests.
 
 use acpw_metric::Timestamp;
 
 use crate::{
     error_code::AwsError,
-    patience::{Patience, date},
+    retry_after::{RetryAfter, http_date},
 };
 
-/// Answer to a request, as far as the outcome depends on it.
+/// The answer to a PutMetricData request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum PublishAnswer {
     /// A server answered.
     Complete(Reply),
-    /// No server did; Envoy says why.
+    /// No server answered, for a reason that Envoy returned.
     Missing {
-        /// Whether the request may have reached CloudWatch, so that its data may be stored.
+        /// True if the request may have reached CloudWatch, so its data may be stored.
         may_be_stored: bool,
-        /// Envoy's words.
+        /// The reason in Envoy's words.
         reason: String,
     },
 }
 
-/// Answer of a server.
+/// The answer of a server: CloudWatch, or another one in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// Whether it is not CloudWatch's own: every answer of AWS has a request ID, and this one has none. A proxy, or another
-    /// server to which the cluster leads, has answered.
+    /// True if a proxy or another server answered instead of CloudWatch. Every answer of AWS has a request ID; a
+    /// foreign one has no request ID.
     pub is_foreign: bool,
-    /// The error's code, without namespace and URL; empty when there is none.
+    /// The error code without namespace and URL, or an empty string.
     pub code: String,
-    /// The error's message; empty when there is none.
+    /// The error message, or an empty string.
     pub message: String,
-    /// What CloudWatch finds wrong with the entity of data that it has stored (`x-amzn-failure-message`).
-    pub entity_fault: Option<String>,
-    /// The time on the server's clock, when it says it itself and not a cache.
+    /// The error about the entity of data that CloudWatch has stored (`x-amzn-failure-message`).
+    pub entity_error: Option<String>,
+    /// The time on the server's clock, unless the answer came from a cache.
     pub date: Option<Timestamp>,
-    /// How long it asks to be left alone.
-    pub patience: Option<Patience>,
+    /// The delay before the next request that the server asks for.
+    pub retry_after: Option<RetryAfter>,
 }
 
-impl Answer {
-    /// Reads an answer: `header` returns the value of a lower-case name, `body` is the beginning of the body.
+impl PublishAnswer {
+    /// Parses an answer. `header` returns the value of a header, given its name in lower case; `body` is the start of
+    /// the body.
     pub fn new(header: impl Fn(&str) -> Option<Vec<u8>>, body: &[u8]) -> Self {
         let text = |name: &str| header(name).and_then(|value| String::from_utf8(value).ok());
         let mut reply = Reply {
             status: text(":status").and_then(|status| status.parse().ok()).unwrap_or(0),
             is_foreign: !has_request_id(&header),
-            date: text("date").and_then(|value| date(&value)),
-            patience: text("retry-after").and_then(|value| Patience::of_header(&value)),
-            entity_fault: text("x-amzn-failure-message"),
+            date: text("date").and_then(|value| http_date(&value)),
+            retry_after: text("retry-after").and_then(|value| RetryAfter::parse_header(&value)),
+            entity_error: text("x-amzn-failure-message"),
             ..Reply::default()
         };
-        // Envoy adds it to what an upstream answered, and not to what it answers itself.
+        // Envoy adds this header to answers of an upstream, but not to its own.
         let is_from_upstream = header("x-envoy-upstream-service-time").is_some();
         let is_cached = header("age").is_some();
-        let millis = text("x-amz-retry-after").and_then(|value| Patience::of_millis(&value));
+        let millis = text("x-amz-retry-after").and_then(|value| RetryAfter::parse_millis(&value));
         let (query_code, error_type) = (text("x-amzn-query-error"), text("x-amzn-errortype"));
         if reply.status == 0 {
             return Self::Missing { may_be_stored: true, reason: "the answer broke off".to_owned() };
@@ -64,23 +65,23 @@ impl Answer {
         if reply.is_foreign && !is_from_upstream && matches!(reply.status, 503 | 504) {
             return missing(body);
         }
-        reply.patience = millis.or(reply.patience);
+        reply.retry_after = millis.or(reply.retry_after);
         if is_cached {
             reply.date = None;
         }
         if reply.status >= 300 {
             let codes: Vec<&str> = query_code.as_deref().into_iter().chain(error_type.as_deref()).collect();
-            AwsError { code: reply.code, message: reply.message } = AwsError::read(&codes, body);
+            AwsError { code: reply.code, message: reply.message } = AwsError::parse(&codes, body);
         }
         Self::Complete(reply)
     }
 
-    /// Returns whether a server answered that is not CloudWatch.
+    /// Returns true if a server other than CloudWatch answered.
     pub fn is_foreign(&self) -> bool {
         matches!(self, Self::Complete(reply) if reply.is_foreign)
     }
 
-    /// Returns the HTTP status; 0 when there is no answer.
+    /// Returns the HTTP status, or 0 if there is no answer.
     pub fn status(&self) -> u16 {
         match self {
             Self::Complete(reply) => reply.status,
@@ -89,16 +90,17 @@ impl Answer {
     }
 }
 
-/// The headers by which AWS identifies its answers. CloudWatch sends `x-amzn-RequestId`; AWS's SDKs know the others too.
+/// The headers by which AWS identifies its answers. CloudWatch sends `x-amzn-RequestId`; AWS's SDKs accept the others
+/// too.
 const REQUEST_ID_HEADERS: [&str; 3] = ["x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"];
 
-/// Returns whether AWS has identified this answer as its own.
+/// Returns true if an answer has a request ID of AWS.
 pub(crate) fn has_request_id(header: impl Fn(&str) -> Option<Vec<u8>>) -> bool {
     REQUEST_ID_HEADERS.iter().any(|name| header(name).is_some_and(|value| !value.trim_ascii().is_empty()))
 }
 
-/// Reads what Envoy answers when no server did. With these reasons the request never left.
-fn missing(body: &[u8]) -> Answer {
+/// Parses the answer that Envoy returns when no server answered. With the reasons in `UNSENT` the request was not sent.
+fn missing(body: &[u8]) -> PublishAnswer {
     const UNSENT: [&str; 6] = [
         "connection failure",
         "connection timeout",
@@ -108,7 +110,7 @@ fn missing(body: &[u8]) -> Answer {
         "overload manager",
     ];
     let reason = String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).into_owned();
-    Answer::Missing { may_be_stored: !UNSENT.iter().any(|unsent| reason.contains(unsent)), reason }
+    PublishAnswer::Missing { may_be_stored: !UNSENT.iter().any(|unsent| reason.contains(unsent)), reason }
 }
 
 #[cfg(test)]
@@ -119,26 +121,26 @@ mod tests {
 
     use super::*;
 
-    fn answer(headers: &[(&str, &str)], body: &str) -> Answer {
+    fn answer(headers: &[(&str, &str)], body: &str) -> PublishAnswer {
         let header = |name: &str| {
             // Envoy looks headers up in lower case.
             let (_, value) = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(value.as_bytes().to_vec())
         };
-        Answer::new(header, body.as_bytes())
+        PublishAnswer::new(header, body.as_bytes())
     }
 
-    /// An answer of CloudWatch's own.
+    /// Parses an answer of CloudWatch.
     fn reply(headers: &[(&str, &str)], body: &str) -> Reply {
         let own = [("x-envoy-upstream-service-time", "3"), ("x-amzn-requestid", "6d0d1b6a")];
         match answer(&[headers, &own].concat(), body) {
-            Answer::Complete(reply) => reply,
+            PublishAnswer::Complete(reply) => reply,
             missing => panic!("{missing:?}"),
         }
     }
 
     #[test]
-    fn an_error_is_read_in_every_shape_that_aws_gives_it() {
+    fn errors_are_parsed_in_every_format_of_aws() {
         let long = r#"{"__type":"com.amazonaws.cloudwatch#Throttling:http://x/","message":"Rate exceeded"}"#;
         let expected = Reply {
             status: 400,
@@ -162,7 +164,7 @@ mod tests {
     #[test]
     fn an_answer_without_a_request_id_is_foreign() {
         let with = |name: &str, value: &str| match answer(&[(":status", "200"), (name, value)], "") {
-            Answer::Complete(reply) => reply.is_foreign,
+            PublishAnswer::Complete(reply) => reply.is_foreign,
             missing => panic!("{missing:?}"),
         };
         for name in ["x-amzn-requestid", "x-amzn-RequestId", "X-AMZN-REQUESTID", "x-amz-request-id"] {
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_and_the_patience_of_cloudwatch_are_read() {
+    fn the_date_and_the_requested_delay_are_parsed() {
         let headers = [
             (":status", "503"),
             ("date", "Sat, 22 Aug 2026 12:36:00 GMT"),
@@ -182,18 +184,18 @@ mod tests {
         ];
         let read = reply(&headers, "");
         assert_eq!(read.date, Some(Timestamp::from_secs(1_787_402_160)));
-        assert_eq!(read.patience, Some(Patience::For(Duration::from_millis(250))));
-        assert_eq!(reply(&headers[..3], "").patience, Some(Patience::For(Duration::from_secs(7))));
+        assert_eq!(read.retry_after, Some(RetryAfter::For(Duration::from_millis(250))));
+        assert_eq!(reply(&headers[..3], "").retry_after, Some(RetryAfter::For(Duration::from_secs(7))));
         let date = [(":status", "503"), ("retry-after", "Sat, 22 Aug 2026 12:36:30 GMT")];
-        assert_eq!(reply(&date, "").patience, Some(Patience::Until(Timestamp::from_secs(1_787_402_190))));
+        assert_eq!(reply(&date, "").retry_after, Some(RetryAfter::Until(Timestamp::from_secs(1_787_402_190))));
         let unreadable = [&headers[..3], &[("x-amz-retry-after", "soon")]].concat();
-        assert_eq!(reply(&unreadable, "").patience, Some(Patience::For(Duration::from_secs(7))));
+        assert_eq!(reply(&unreadable, "").retry_after, Some(RetryAfter::For(Duration::from_secs(7))));
         assert_eq!(reply(&[headers.as_slice(), &[("age", "1")]].concat(), "").date, None);
         assert_eq!(reply(&[(":status", "200"), ("date", "yesterday")], "").date, None);
     }
 
     #[test]
-    fn what_envoy_answers_itself_is_no_answer() {
+    fn an_answer_of_envoy_itself_counts_as_missing() {
         let connect = "upstream connect error or disconnect/reset before headers. reset reason: ";
         let cases = [
             ("503", format!("{connect}remote connection failure, transport failure reason: …"), false),
@@ -204,13 +206,15 @@ mod tests {
             ("503", String::new(), true),
         ];
         for (status, body, expected) in cases {
-            let Answer::Missing { may_be_stored, reason } = answer(&[(":status", status)], &body) else { panic!() };
+            let PublishAnswer::Missing { may_be_stored, reason } = answer(&[(":status", status)], &body) else {
+                panic!()
+            };
             assert_eq!((may_be_stored, reason), (expected, body));
         }
-        assert!(matches!(answer(&[], ""), Answer::Missing { may_be_stored: true, .. }));
-        assert!(matches!(answer(&[(":status", "400")], ""), Answer::Complete(_)));
+        assert!(matches!(answer(&[], ""), PublishAnswer::Missing { may_be_stored: true, .. }));
+        assert!(matches!(answer(&[(":status", "400")], ""), PublishAnswer::Complete(_)));
         let own = [(":status", "503"), ("x-amzn-requestid", "6d0d1b6a")];
-        assert!(matches!(answer(&own, ""), Answer::Complete(_)));
+        assert!(matches!(answer(&own, ""), PublishAnswer::Complete(_)));
     }
 
     #[test]
@@ -220,15 +224,15 @@ mod tests {
             "date" | "retry-after" | "x-amzn-query-error" => Some(b"\xff".to_vec()),
             _ => None,
         };
-        let Answer::Complete(reply) = Answer::new(header, b"\xff\xfe") else { panic!() };
-        assert_eq!((reply.status, reply.date, reply.patience), (500, None, None));
-        assert!(matches!(Answer::new(|_| Some(b"\xff".to_vec()), b""), Answer::Missing { .. }));
+        let PublishAnswer::Complete(reply) = PublishAnswer::new(header, b"\xff\xfe") else { panic!() };
+        assert_eq!((reply.status, reply.date, reply.retry_after), (500, None, None));
+        assert!(matches!(PublishAnswer::new(|_| Some(b"\xff".to_vec()), b""), PublishAnswer::Missing { .. }));
     }
 
     proptest! {
-        /// A mutation of one header changes what that header says and nothing else.
+        /// A mutation of one header changes only the field that is parsed from it.
         #[test]
-        fn one_changed_header_changes_only_what_it_says(field in 0usize..7, value in "[ -~]{0,40}") {
+        fn a_changed_header_changes_only_its_own_field(field in 0usize..7, value in "[ -~]{0,40}") {
             let mut headers = [
                 (":status", "400".to_owned()),
                 ("x-amzn-requestid", "6d0d1b6a".to_owned()),
@@ -242,10 +246,10 @@ mod tests {
                 let pairs: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 answer(&[pairs.as_slice(), &[("x-envoy-upstream-service-time", "3")]].concat(), "{}")
             };
-            let Answer::Complete(before) = read(&headers) else { panic!() };
+            let PublishAnswer::Complete(before) = read(&headers) else { panic!() };
             headers[field].1 = value;
-            let Answer::Complete(after) = read(&headers) else {
-                prop_assert_eq!(field, 0, "only a status may make it none");
+            let PublishAnswer::Complete(after) = read(&headers) else {
+                prop_assert_eq!(field, 0, "only a mutated status may make the answer missing");
                 return Ok(());
             };
             let (mut expected, same) = (before.clone(), &after);
@@ -257,9 +261,9 @@ mod tests {
                 }
                 1 => expected.is_foreign = same.is_foreign,
                 2 => expected.date = same.date,
-                3 => expected.patience = same.patience,
+                3 => expected.retry_after = same.retry_after,
                 4 => expected.code = same.code.clone(),
-                5 => expected.entity_fault = same.entity_fault.clone(),
+                5 => expected.entity_error = same.entity_error.clone(),
                 _ => {}
             }
             prop_assert_eq!(after, expected);

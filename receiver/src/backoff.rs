@@ -1,30 +1,31 @@
-//! When to try again, and with how many callouts at once.
+//! Decides when to retry, and with how many callouts at once.
 
 use std::time::Duration;
 
-use crate::{patience, random::Random};
+use crate::{random::Random, retry_after};
 
-/// The most callouts in flight.
+/// The maximum number of callouts in flight.
 pub const MAX_IN_FLIGHT: usize = 4;
 
-/// The longest time between two attempts.
+/// The maximum time between two attempts, unless CloudWatch asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
 /// The base of delays after throttling, as in AWS's SDKs.
 pub const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
-/// The longest time between two attempts after throttling. A fleet of 10,000 that retried within 20 seconds would exceed
-/// the account's quota by its retries alone.
+/// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of 500
+/// calls a second on their own.
 const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
 
-/// The state of something that payloads are sent to: the account as a whole, or one lane. After a failure it waits: a random
-/// part of base × 2^(failures − 1), at most 20 s, or a minute after
-/// throttling, or as long as CloudWatch asks, at most [`patience::LONGEST`]. The callouts
-/// allowed in flight halve with every failure and grow by one with every success (AIMD), so a throttled fleet finds a rate
-/// that CloudWatch takes.
+/// Exponential back-off with jitter, for the account as a whole or for one lane.
+///
+/// The delay after a failure is a random part of base × 2^(failures − 1), at most 20 s or, after throttling, a minute; or
+/// the delay that CloudWatch asks for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in flight
+/// halves with every failure and grows by one with every success (AIMD), so a throttled fleet converges to a rate that
+/// CloudWatch accepts.
 #[derive(Debug)]
 pub struct Backoff {
-    /// Consecutive failures with the same base.
+    /// The number of consecutive failures with the same base.
     failures: u32,
     base: Duration,
     not_before: Duration,
@@ -38,39 +39,40 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Whether one more callout may be made now, by the steady clock, beside those in flight.
+    /// Returns true if another callout may be sent now, by the steady clock, with this number of callouts in flight.
     pub fn allows(&self, now: Duration, in_flight: usize) -> bool {
         now >= self.not_before && in_flight < self.in_flight_limit
     }
 
-    /// Returns whether the last attempt has failed.
+    /// Returns true if the last attempt has failed.
     pub fn is_failing(&self) -> bool {
         self.failures > 0
     }
 
-    /// Lets the next attempt be made now.
-    pub fn try_now(&mut self) {
+    /// Allows the next attempt immediately.
+    pub fn retry_now(&mut self) {
         self.not_before = Duration::ZERO;
     }
 
-    /// CloudWatch has taken a payload.
+    /// Records that CloudWatch has accepted a payload.
     pub fn succeed(&mut self) {
         self.failures = 0;
         self.in_flight_limit = self.in_flight_limit.saturating_add(1).min(MAX_IN_FLIGHT);
     }
 
-    /// An attempt has failed; gives how long nothing is tried. `after` is how long CloudWatch asks to be left alone.
+    /// Records a failed attempt, and returns the delay until the next one. `after` is the delay that CloudWatch asks
+    /// for.
     pub fn fail(&mut self, now: Duration, base: Duration, after: Option<Duration>, random: &mut Random) -> Duration {
         self.in_flight_limit = (self.in_flight_limit / 2).max(1);
-        // The first throttled request after an outage says nothing about the rate, so it does not wait as long as a later one.
+        // A request that is throttled right after an outage is the first throttled one, so its delay is short.
         if std::mem::replace(&mut self.base, base) != base {
             self.failures = 0;
         }
-        let longest = if base == THROTTLED_BASE { MAX_THROTTLED_DELAY } else { MAX_DELAY };
-        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(longest);
+        let max_delay = if base == THROTTLED_BASE { MAX_THROTTLED_DELAY } else { MAX_DELAY };
+        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(max_delay);
         self.failures = self.failures.saturating_add(1);
-        let delay = after.map_or_else(|| random.below(limit), |after| after.min(patience::LONGEST));
-        // Answers to callouts that were in flight together do not shorten each other's waits.
+        let delay = after.map_or_else(|| random.below(limit), |after| after.min(retry_after::MAX_RETRY_AFTER));
+        // Answers to concurrent callouts do not shorten each other's delays.
         self.not_before = self.not_before.max(now.saturating_add(delay));
         delay
     }
@@ -83,7 +85,7 @@ mod tests {
     const BASE: Duration = Duration::from_millis(50);
 
     #[test]
-    fn delays_grow_to_the_limit_and_are_spread() {
+    fn delays_grow_exponentially_with_full_jitter_up_to_the_limit() {
         let mut longest = [Duration::ZERO; 12];
         for seed in 0..500 {
             let mut random = Random::new(seed);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudwatch_asks_for_wins() {
+    fn the_delay_that_cloudwatch_asks_for_has_precedence() {
         let mut backoff = Backoff::default();
         let asked = Duration::from_secs(90);
         assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), asked);
@@ -109,17 +111,19 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudwatch_asks_for_is_capped_and_a_flush_may_try() {
+    fn the_delay_that_cloudwatch_asks_for_is_capped_and_a_flush_may_retry_at_once() {
         let mut backoff = Backoff::default();
         let asked = Duration::from_secs(99_999_999_999);
-        assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), patience::LONGEST);
-        assert!(!backoff.allows(patience::LONGEST - BASE, 0) && backoff.allows(patience::LONGEST, 0));
-        backoff.try_now();
+        assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), retry_after::MAX_RETRY_AFTER);
+        assert!(
+            !backoff.allows(retry_after::MAX_RETRY_AFTER - BASE, 0) && backoff.allows(retry_after::MAX_RETRY_AFTER, 0)
+        );
+        backoff.retry_now();
         assert!(backoff.allows(BASE, 0) && backoff.is_failing());
     }
 
     #[test]
-    fn callouts_in_flight_halve_and_grow_by_one() {
+    fn the_limit_of_callouts_in_flight_halves_on_failure_and_grows_by_one_on_success() {
         let mut backoff = Backoff::default();
         let mut random = Random::new(0);
         let allowed = |backoff: &Backoff| (0..10).take_while(|n| backoff.allows(MAX_DELAY * 9, *n)).count();

@@ -1,4 +1,4 @@
-//! The data of one PutMetricData request, packed by the bytes that they really take.
+//! Packs the data of a PutMetricData request by its encoded size.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::{
     payload::{Draft, Span},
 };
 
-/// Data of one namespace and entity, encoded one by one until the next no longer fits.
+/// Data of one namespace and entity, encoded one by one until the next datum does not fit.
 #[derive(Debug)]
 pub struct Batch {
     key: LaneKey,
@@ -21,18 +21,19 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch for a namespace, and for an entity if the data belong to one.
+    /// Creates an empty batch.
     pub fn new(key: LaneKey) -> Self {
         let (raw, end) = envelope(&key);
         Self { key, raw, data: Vec::new(), end }
     }
 
-    /// Returns the namespace and entity that it is for.
+    /// Returns the namespace and entity of the data.
     pub fn key(&self) -> &LaneKey {
         &self.key
     }
 
-    /// Adds a datum, if it fits under CloudWatch's quotas of 1,000 data and 1,000,000 uncompressed bytes.
+    /// Adds a datum, and returns true, if it fits into CloudWatch's quotas of 1,000 data and 1,000,000 uncompressed
+    /// bytes.
     pub fn push(&mut self, datum: &MetricDatum<'_>) -> bool {
         if self.data.len() >= MAX_DATA_PER_REQUEST {
             return false;
@@ -56,17 +57,17 @@ impl Batch {
         true
     }
 
-    /// How many bytes the data take so far.
+    /// Returns the number of encoded bytes so far.
     pub fn length(&self) -> usize {
         self.raw.len()
     }
 
-    /// How many values were added, in all data.
+    /// Returns the number of values in all data.
     pub fn samples(&self) -> u64 {
         self.data.iter().map(|span| span.samples).sum()
     }
 
-    /// A draft of what was added; none when nothing was.
+    /// Completes the batch as a draft. Returns `None` if it is empty.
     pub fn into_draft(mut self) -> Option<Draft> {
         if self.data.is_empty() {
             return None;
@@ -102,8 +103,8 @@ mod tests {
         Dimensions::new((0..count).map(pair).collect()).unwrap()
     }
 
-    /// Pushes the same datum until it no longer fits; gives how many did.
-    fn fill(batch: &mut Batch, dimensions: &Dimensions, most: usize) -> usize {
+    /// Adds the same datum up to `limit` times, until it does not fit. Returns the number of added data.
+    fn fill(batch: &mut Batch, dimensions: &Dimensions, limit: usize) -> usize {
         let name = MetricName::new("RequestCount").unwrap();
         let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
         let mut distribution = Distribution::new();
@@ -117,21 +118,21 @@ mod tests {
             kind: DataKind::OBSERVED,
             distribution: &distribution,
         };
-        (0..most).take_while(|_| batch.push(&datum)).count()
+        (0..limit).take_while(|_| batch.push(&datum)).count()
     }
 
     #[test]
-    fn a_thousand_data_fit_and_no_more() {
-        for (most, expected) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
+    fn a_batch_has_at_most_a_thousand_data() {
+        for (limit, expected) in [(999, 999), (1_000, 1_000), (1_001, 1_000)] {
             let mut batch = Batch::new(key(None));
-            assert_eq!(fill(&mut batch, &dimensions(1, 1), most), expected);
+            assert_eq!(fill(&mut batch, &dimensions(1, 1), limit), expected);
             let payload = batch.into_draft().unwrap();
             assert_eq!((payload.data(), payload.samples()), (expected, 7 * expected as u64));
         }
     }
 
     #[test]
-    fn a_million_bytes_fit_and_no_more() {
+    fn a_batch_has_at_most_a_million_bytes() {
         let nearly_full = || {
             let mut batch = Batch::new(key(None));
             fill(&mut batch, &dimensions(30, 1_000), usize::MAX);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn data_of_an_entity_stand_beside_it() {
+    fn data_of_an_entity_is_encoded_with_it() {
         let text = |text| acpw_metric::EntityText::new(text).unwrap();
         let entity = Entity { service: text("check\"out"), environment: text("eks:prod/shop") };
         let mut batch = Batch::new(key(Some(entity)));
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_no_payload() {
+    fn an_empty_batch_has_no_draft() {
         assert!(Batch::new(key(None)).into_draft().is_none());
     }
 }

@@ -1,35 +1,35 @@
-//! A request to something other than CloudWatch, and what came back.
+//! HTTP requests of the receiver, and the responses to those that are not PutMetricData.
 
 use std::{fmt, time::Duration};
 
 use acpw_metric::Timestamp;
 
-use crate::{answer::has_request_id, patience};
+use crate::{answer::has_request_id, retry_after};
 
-/// As much of an answer to a provider of credentials as is taken in.
+/// The maximum size of a credentials response in bytes.
 pub const CREDENTIALS_LIMIT: usize = 64 * 1024;
 
-/// How long what runs beside Envoy (an agent, the metadata service, Envoy's own file server) may take to answer.
-const NEAR: Duration = Duration::from_secs(2);
+/// The timeout of requests to local services: an agent, the metadata service, or Envoy's own file server.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request that is to be sent. Its `Debug` shows where it goes and nothing of what it carries.
+/// An HTTP request to send. Its `Debug` shows only the cluster.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The Envoy cluster that it is for.
+    /// The Envoy cluster to send it to.
     pub cluster: String,
     /// All headers, Envoy's pseudo-headers first.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// How long the answer may take.
+    /// The time within which the response must arrive.
     pub timeout: Duration,
-    /// When it was signed, if it was.
+    /// The time at which the request was signed, if it was.
     pub(crate) signed_at: Option<Timestamp>,
 }
 
 impl Call {
-    /// A request without a body, over plain HTTP, to something near.
-    pub(crate) fn near(cluster: &str, method: &str, authority: &str, path: &str) -> Self {
+    /// Creates a request without a body to a local service, over plain HTTP.
+    pub(crate) fn local(cluster: &str, method: &str, authority: &str, path: &str) -> Self {
         Self {
             cluster: cluster.to_owned(),
             headers: vec![
@@ -39,13 +39,13 @@ impl Call {
                 (":scheme", "http".to_owned()),
             ],
             body: Vec::new(),
-            timeout: NEAR,
+            timeout: LOCAL_TIMEOUT,
             signed_at: None,
         }
     }
 
     /// Creates a PutMetricData request.
-    pub(crate) fn of_transmit(
+    pub(crate) fn put_metric_data(
         cluster: &str,
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
@@ -54,7 +54,7 @@ impl Call {
         Self { cluster: cluster.to_owned(), headers, body, timeout, signed_at: None }
     }
 
-    /// The same request with one more header.
+    /// Adds a header.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -67,30 +67,30 @@ impl fmt::Debug for Call {
     }
 }
 
-/// What came back. Its `Debug` does not show the body.
+/// The response to a request. Its `Debug` does not show the body.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Response {
-    /// An answer.
+    /// A complete response.
     Complete {
         /// The HTTP status.
         status: u16,
         /// The whole body.
         body: Vec<u8>,
-        /// The time on AWS's clock, when AWS answered.
+        /// The time on AWS's clock, if AWS responded.
         date: Option<Timestamp>,
     },
-    /// None, or one that is not taken; this says why.
+    /// No usable response, with the reason.
     Missing(String),
 }
 
 impl Response {
-    /// Reads an answer: `header` returns the value of a lower-case name, `body` holds the first `limit` + 1 bytes of the
-    /// body. A body longer than `limit` is refused.
+    /// Parses a response. `header` returns the value of a header, given its name in lower case; `body` contains the
+    /// first `limit` + 1 bytes of the body. A body longer than `limit` makes the response missing.
     pub fn new(header: impl Fn(&str) -> Option<Vec<u8>>, body: Vec<u8>, limit: usize) -> Self {
         let text = |name: &str| header(name).and_then(|value| String::from_utf8(value).ok());
         let status = text(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
-        let date = text("date").and_then(|value| patience::date(&value));
-        // Envoy adds it to what an upstream answered, and not to what it answers itself.
+        let date = text("date").and_then(|value| retry_after::http_date(&value));
+        // Envoy adds this header to responses of an upstream, but not to its own.
         let is_from_upstream = header("x-envoy-upstream-service-time").is_some();
         let is_of_aws = has_request_id(&header);
         if status == 0 {
@@ -102,7 +102,7 @@ impl Response {
         if !is_from_upstream && matches!(status, 503 | 504) {
             return Self::Missing(String::from_utf8_lossy(&body).into_owned());
         }
-        // A proxy's clock says nothing about AWS's.
+        // A proxy's clock is independent of AWS's.
         Self::Complete { status, body, date: date.filter(|_| is_of_aws) }
     }
 }
@@ -135,15 +135,15 @@ mod tests {
     const GOOD: [(&str, &str); 2] = [(":status", "200"), ("x-envoy-upstream-service-time", "1")];
 
     #[test]
-    fn an_answer_above_the_limit_is_refused() {
-        for (length, is_taken) in [(LIMIT - 1, true), (LIMIT, true), (LIMIT + 1, false)] {
+    fn a_response_above_the_limit_is_refused() {
+        for (length, is_accepted) in [(LIMIT - 1, true), (LIMIT, true), (LIMIT + 1, false)] {
             let response = response(&GOOD, vec![b'x'; length]);
-            assert_eq!(matches!(response, Response::Complete { .. }), is_taken, "{length}");
+            assert_eq!(matches!(response, Response::Complete { .. }), is_accepted, "{length}");
         }
     }
 
     #[test]
-    fn what_envoy_answers_itself_is_no_answer() {
+    fn a_response_of_envoy_itself_counts_as_missing() {
         let own = response(&[(":status", "504")], b"upstream request timeout".to_vec());
         assert_eq!(own, Response::Missing("upstream request timeout".to_owned()));
         assert_eq!(response(&[], Vec::new()), Response::Missing("the answer broke off".to_owned()));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_learnt_from_aws_only() {
+    fn only_responses_of_aws_have_a_date() {
         let dated = [GOOD[0], GOOD[1], ("date", "Sat, 22 Aug 2026 12:36:00 GMT")];
         let date = |headers: &[(&str, &str)]| match response(headers, Vec::new()) {
             Response::Complete { date, .. } => date,
@@ -164,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing_that_is_carried() {
-        let call = Call::near("c", "GET", "h", "/secret-path").with("authorization", "secret-token");
+    fn debug_shows_neither_headers_nor_bodies() {
+        let call = Call::local("c", "GET", "h", "/secret-path").with("authorization", "secret-token");
         let response = response(&GOOD, b"secret-body".to_vec());
         assert!(!format!("{call:?} {response:?}").contains("secret"));
     }

@@ -16,17 +16,17 @@ const REQUEST_COUNT: &str = "RequestCount";
 
 object! {
     /// Configuration of receiver.wasm.
-    pub struct RawConfig {
+    pub struct RawReceiverConfig {
         /// The region of CloudWatch, such as `us-east-1`. Default: the environment variable `AWS_REGION`, else
         /// `AWS_DEFAULT_REGION`, else the region of the EC2 instance where `credentials` have the provider `imds`.
         cloud_watch_region: String,
-        /// The name of the Envoy cluster that leads to CloudWatch. Required.
+        /// The name of Envoy's cluster for CloudWatch. Required.
         cloud_watch_cluster_name: String,
-        /// The host of CloudWatch's API, where it is not the region's: a VPC endpoint's name, or a local CloudWatch's
-        /// address. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
+        /// The host of CloudWatch's API, such as the name of a VPC endpoint or the address of a local CloudWatch.
+        /// Default: `monitoring.REGION.amazonaws.com`, with the domain of the region's partition.
         cloud_watch_host: String,
-        /// Where credentials come from: a provider, or a list of providers of which the first that has credentials is
-        /// used. Without it, they are the three keys that follow; without any of these, the provider is `environment`.
+        /// A credential provider, or a list of providers of which the first one with credentials is used. Default: the
+        /// three keys that follow; without any of them, the provider `environment`.
         credentials: RawProviders,
         /// The access key's ID. Required here or in the environment variable `ACPW_AWS_ACCESS_KEY_ID`, else
         /// `AWS_ACCESS_KEY_ID`.
@@ -34,32 +34,33 @@ object! {
         /// The access key's secret. Required here or in the environment variable `ACPW_AWS_SECRET_ACCESS_KEY`, else
         /// `AWS_SECRET_ACCESS_KEY`.
         aws_secret_access_key: Secret,
-        /// The session token of temporary credentials, here or in the environment variable `ACPW_AWS_SESSION_TOKEN`, else
+        /// The session token of temporary credentials. Default: the environment variable `ACPW_AWS_SESSION_TOKEN`, else
         /// `AWS_SESSION_TOKEN`.
         aws_session_token: Secret,
-        /// How long CloudWatch may take to answer, 100 to 60,000. Default: 5000.
+        /// The timeout of requests to CloudWatch, 100 to 60,000. Default: 5000.
         http_request_timeout_millisecond: u64,
         /// The namespace of the metrics. Default: `AWSCloudWatchProxyWasm`.
         metric_namespace: String,
         /// The name under which RequestCount is published. Default: `RequestCount`.
         metric_name: String,
-        /// The time between two publications under steady traffic, 1,000 to 3,600,000. After a quiet time the first data go
-        /// out within two seconds. Default: 60000.
+        /// The time between two publications under steady traffic, 1,000 to 3,600,000. After a quiet time the first
+        /// data is published within two seconds. Default: 60000.
         publish_interval_millisecond: u64,
-        /// How many bytes of memory unpublished data may take, 65,536 to 268,435,456. Beyond, old minutes are merged into
-        /// five minutes, then into hours; then the oldest are dropped and counted. Default: 8388608.
+        /// The maximum memory of unpublished data in bytes, 65,536 to 268,435,456. At the limit, old minutes are merged
+        /// into five minutes, then into hours; then the oldest data is dropped and counted. Default: 8388608.
         buffer_limit_bytes: u64,
-        /// The largest number of series of all senders together, 1 to 1,000,000; `null` for no bound. Values of further series
-        /// are counted in one series whose dimensions are `__other__`, so totals stay exact. A series that has no values for
-        /// an hour makes room. Default: 5000.
+        /// The maximum number of series of all senders together, 1 to 1,000,000; `null` for no limit. Values of further
+        /// series are counted in one series whose dimensions are `__other__`, so totals stay exact. A series without
+        /// values for an hour makes room. Default: 5000.
         max_series: OrNull<u64>,
-        /// What to do with data that were sent and got no answer, so that CloudWatch may have stored them: `retry` sends them
-        /// again, and they may count twice; `drop` does not, and they may be lost. Both are counted. Default: `retry`.
+        /// The treatment of data that was sent and got no answer, so that CloudWatch may have stored it: `retry` sends
+        /// it again, and it may count twice; `drop` drops it, and it may be lost. Both cases are counted. Default:
+        /// `retry`.
         on_unknown_outcome: String,
-        /// The name of an Envoy cluster that leads to Envoy's own admin interface. The receiver then asks it every second
-        /// whether Envoy is draining, and publishes every second while it is. Default: it does not ask.
+        /// The name of Envoy's cluster for its own admin interface. The receiver then asks it every second whether
+        /// Envoy is being drained, and publishes every second while it is. Default: it does not ask.
         admin_cluster_name: String,
-        /// Whether the receiver's own counters are published too, once an interval. Default: false.
+        /// If true, the receiver's own counters are published too, once per interval. Default: false.
         self_metrics: bool,
         /// The container stats of the Amazon ECS task that Envoy runs in. Default: none.
         ecs_task: RawEcsTask,
@@ -70,51 +71,51 @@ object! {
     }
 }
 
-/// A configuration that is sound.
+/// A valid configuration.
 #[derive(Debug)]
-pub struct Config {
+pub struct ReceiverConfig {
     /// The region to publish to and sign for.
     pub region: RegionSource,
-    /// Where credentials come from, in the order in which they are asked. At least one.
+    /// The credential providers, in the order in which they are tried. There is at least one.
     pub credentials: Vec<Provider>,
-    /// The cluster that leads to CloudWatch.
+    /// Envoy's cluster for CloudWatch.
     pub cluster: String,
-    /// The host of CloudWatch's API, where it is not the region's.
+    /// The host of CloudWatch's API, if it is not the one of the region.
     pub host: Option<String>,
-    /// How long it may take to answer.
+    /// The time within which CloudWatch must answer.
     pub timeout: Duration,
-    /// The namespace of records that name none.
+    /// The namespace of records without a namespace.
     pub namespace: Namespace,
-    /// What RequestCount is called.
+    /// The name under which RequestCount is published.
     pub request_count_name: MetricName,
-    /// Time between two publications.
+    /// The time between two publications.
     pub publish_interval: Duration,
-    /// Memory for unpublished data.
+    /// The maximum memory of unpublished data in bytes.
     pub buffer_limit: usize,
-    /// Bound on the series of all senders.
+    /// The maximum number of series of all senders.
     pub max_series: Option<usize>,
-    /// What becomes of data that got no answer.
+    /// The treatment of data that got no answer.
     pub on_unknown_outcome: OnUnknownOutcome,
-    /// The cluster that leads to Envoy's admin interface.
+    /// Envoy's cluster for its admin interface.
     pub admin_cluster: Option<String>,
-    /// Whether the receiver's own counters are published.
+    /// True if the receiver's own counters are published.
     pub self_metrics: bool,
-    /// What else is asked for data.
+    /// The sources to poll.
     pub sources: Vec<(SourceConfig, Reader)>,
 }
 
-/// What becomes of data that were sent and got no answer.
+/// The treatment of data that was sent and got no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnknownOutcome {
-    /// They are sent again, and may count twice.
+    /// Send the data again. It may count twice.
     #[default]
     Retry,
-    /// They are dropped, and may be lost.
+    /// Drop the data. It may be lost.
     Drop,
 }
 
-impl Config {
-    /// Describes it in one line, for the log. `release` is the version and commit of the module.
+impl ReceiverConfig {
+    /// Describes the configuration in one line for the log. `release` is the version and commit of the module.
     pub fn summary(&self, release: &str) -> String {
         format!(
             "{release} publishes {} to {} of {} every {} ms with credentials from {}",
@@ -126,77 +127,77 @@ impl Config {
         )
     }
 
-    /// Reads a plugin configuration; `environment` gives the value of a variable.
+    /// Parses a plugin configuration. `environment` returns the value of a variable.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each fault with the path of its key. No fault shows a secret.
+    /// All validation errors, each with the path of its key. No error contains a secret.
     pub fn from_json(document: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Self, ValidationErrors> {
-        let (raw, mut faults) = read::<RawConfig>(document)?;
+        let (raw, mut errors) = read::<RawReceiverConfig>(document)?;
         let environment: &dyn Fn(&str) -> Option<String> = &environment;
-        let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut faults);
-        let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut faults);
-        check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut faults);
-        let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut faults);
+        let region = raw.cloud_watch_region.optional("cloud_watch_region", &mut errors);
+        let cluster = raw.cloud_watch_cluster_name.required("cloud_watch_cluster_name", &mut errors);
+        check_cluster(cluster.as_deref(), "cloud_watch_cluster_name", &mut errors);
+        let host = raw.cloud_watch_host.optional("cloud_watch_host", &mut errors);
         let keys = LegacyKeys {
-            access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut faults),
-            secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut faults),
-            session_token: raw.aws_session_token.optional("aws_session_token", &mut faults),
+            access_key_id: raw.aws_access_key_id.optional("aws_access_key_id", &mut errors),
+            secret_access_key: raw.aws_secret_access_key.optional("aws_secret_access_key", &mut errors),
+            session_token: raw.aws_session_token.optional("aws_session_token", &mut errors),
         };
-        let credentials = match raw.credentials.optional("credentials", &mut faults) {
+        let credentials = match raw.credentials.optional("credentials", &mut errors) {
             Some(providers) => {
-                keys.refuse(&mut faults);
-                providers.check(environment, &mut faults)
+                keys.refuse(&mut errors);
+                providers.check(environment, &mut errors)
             }
-            None => keys.provider(environment, &mut faults).map(|provider| vec![provider]),
+            None => keys.provider(environment, &mut errors).map(|provider| vec![provider]),
         };
         let imds_cluster = credentials.iter().flatten().find_map(Provider::imds_cluster);
-        let region = RegionSource::new(region, environment, imds_cluster, &mut faults);
+        let region = RegionSource::new(region, environment, imds_cluster, &mut errors);
         if let Some(host) = &host {
-            check_host(host, region.as_ref().and_then(RegionSource::region), &mut faults);
+            check_host(host, region.as_ref().and_then(RegionSource::region), &mut errors);
         }
-        let namespace = raw.metric_namespace.optional("metric_namespace", &mut faults);
+        let namespace = raw.metric_namespace.optional("metric_namespace", &mut errors);
         let namespace = Namespace::new(namespace.as_deref().unwrap_or("AWSCloudWatchProxyWasm"));
-        let name = raw.metric_name.optional("metric_name", &mut faults);
+        let name = raw.metric_name.optional("metric_name", &mut errors);
         let name = MetricName::new(name.as_deref().unwrap_or(REQUEST_COUNT));
-        let namespace = faults.checked("metric_namespace", namespace);
-        let request_count_name = faults.checked("metric_name", name);
+        let namespace = errors.checked("metric_namespace", namespace);
+        let request_count_name = errors.checked("metric_name", name);
         if let Some(name) = &request_count_name {
-            check_name(name.as_str(), &mut faults);
+            check_name(name.as_str(), &mut errors);
         }
         let timeout = raw.http_request_timeout_millisecond.within(
             "http_request_timeout_millisecond",
             100..=60_000,
             5_000,
-            &mut faults,
+            &mut errors,
         );
         let publish_interval = raw.publish_interval_millisecond.within(
             "publish_interval_millisecond",
             1_000..=3_600_000,
             60_000,
-            &mut faults,
+            &mut errors,
         );
-        let max_series = raw.max_series.within_or_null("max_series", 1..=1_000_000, 5_000, &mut faults);
-        let buffer_limit = raw.buffer_limit_bytes.within("buffer_limit_bytes", 1 << 16..=1 << 28, 8 << 20, &mut faults);
-        let on_unknown_outcome = match raw.on_unknown_outcome.optional("on_unknown_outcome", &mut faults).as_deref() {
+        let max_series = raw.max_series.within_or_null("max_series", 1..=1_000_000, 5_000, &mut errors);
+        let buffer_limit = raw.buffer_limit_bytes.within("buffer_limit_bytes", 1 << 16..=1 << 28, 8 << 20, &mut errors);
+        let on_unknown_outcome = match raw.on_unknown_outcome.optional("on_unknown_outcome", &mut errors).as_deref() {
             None | Some("retry") => OnUnknownOutcome::Retry,
             Some("drop") => OnUnknownOutcome::Drop,
             Some(_) => {
-                faults.add("on_unknown_outcome", "must be \"retry\" or \"drop\"");
+                errors.add("on_unknown_outcome", "must be \"retry\" or \"drop\"");
                 OnUnknownOutcome::default()
             }
         };
-        let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut faults);
-        check_cluster(admin_cluster.as_deref(), "admin_cluster_name", &mut faults);
-        let self_metrics = raw.self_metrics.optional("self_metrics", &mut faults).unwrap_or(false);
+        let admin_cluster = raw.admin_cluster_name.optional("admin_cluster_name", &mut errors);
+        check_cluster(admin_cluster.as_deref(), "admin_cluster_name", &mut errors);
+        let self_metrics = raw.self_metrics.optional("self_metrics", &mut errors).unwrap_or(false);
         let sources = RawSources { ecs_task: raw.ecs_task, scrape: raw.scrape, envoy_stats: raw.envoy_stats };
-        let sources = sources.check(environment, &mut faults);
+        let sources = sources.check(environment, &mut errors);
 
         let (Some(region), Some(credentials), Some(cluster), Some(namespace), Some(request_count_name)) =
             (region, credentials, cluster, namespace, request_count_name)
         else {
-            return Err(faults);
+            return Err(errors);
         };
-        faults.into_result(Self {
+        errors.into_result(Self {
             region,
             host,
             credentials,
@@ -214,41 +215,42 @@ impl Config {
         })
     }
 
-    /// The host of CloudWatch's API, once the region is known.
+    /// Returns the host of CloudWatch's API, once the region is known.
     pub fn host(&self) -> Option<String> {
         let of_region = || self.region.region().map(Region::cloud_watch_host);
         self.host.clone().or_else(of_region)
     }
 }
 
-/// Adds a fault where RequestCount would be published under the name of another metric, and the two would mix.
-fn check_name(name: &str, faults: &mut ValidationErrors) {
+/// Adds an error if RequestCount would be published under the name of another metric, because the two would mix.
+fn check_name(name: &str, errors: &mut ValidationErrors) {
     let mut others = REQUEST_METRICS.iter().filter(|other| **other != REQUEST_COUNT);
     if others.any(|other| *other == name) {
-        faults.add(
+        errors.add(
             "metric_name",
             format_args!("\"{name}\" is the name of another metric; RequestCount would mix with it"),
         );
     }
 }
 
-fn check_cluster(name: Option<&str>, key: &str, faults: &mut ValidationErrors) {
+fn check_cluster(name: Option<&str>, key: &str, errors: &mut ValidationErrors) {
     if name == Some("") {
-        faults.add(key, "is empty; it must be the name of a cluster");
+        errors.add(key, "is empty; it must be the name of a cluster");
     }
 }
 
-/// A host that is signed must be sent as it is, and in AWS it must be of the region that is signed for.
-fn check_host(host: &str, region: Option<&Region>, faults: &mut ValidationErrors) {
+/// Checks the host. It is part of the signature, so it is sent unchanged, and a host of AWS must be in the signed
+/// region.
+fn check_host(host: &str, region: Option<&Region>, errors: &mut ValidationErrors) {
     if !is_host(host) {
         let message =
             format!("\"{}\" is not a host; write a name or address, with or without a port", host.escape_default());
-        faults.add("cloud_watch_host", message);
+        errors.add("cloud_watch_host", message);
     } else if let (Some(other), Some(region)) = (region_of_host(host), region)
         && other != *region
     {
         let (region, other) = (region.as_str(), other.as_str());
-        faults.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
+        errors.add("cloud_watch_host", format_args!("is of the region {other}, but cloud_watch_region is {region}"));
     }
 }
 
@@ -256,19 +258,19 @@ fn check_host(host: &str, region: Option<&Region>, faults: &mut ValidationErrors
 mod tests {
     use super::*;
 
-    fn config(document: &str) -> Result<Config, ValidationErrors> {
+    fn config(document: &str) -> Result<ReceiverConfig, ValidationErrors> {
         let keys = [("ACPW_AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("ACPW_AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")];
-        Config::from_json(document.as_bytes(), |name| {
+        ReceiverConfig::from_json(document.as_bytes(), |name| {
             keys.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })
     }
 
-    fn faults(document: &str) -> Vec<String> {
+    fn errors(document: &str) -> Vec<String> {
         config(document).unwrap_err().lines().collect()
     }
 
     #[test]
-    fn the_first_acpw_configuration_is_taken_as_it_was() {
+    fn a_configuration_of_the_first_acpw_is_valid() {
         let document = r#"{
             "cloud_watch_region": "ap-northeast-1", "cloud_watch_cluster_name": "monitoring",
             "aws_access_key_id": "", "aws_secret_access_key": "", "http_request_timeout_millisecond": 3000,
@@ -285,10 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn without_credentials_the_keys_are_those_of_the_environment() {
+    fn without_credentials_the_keys_come_from_the_environment() {
         let of = |extra: &str, variables: &[(&str, &str)]| {
             let document = format!(r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c" {extra}}}"#);
-            let config = Config::from_json(document.as_bytes(), |name| {
+            let config = ReceiverConfig::from_json(document.as_bytes(), |name| {
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             });
             config.map(|config| match config.credentials.as_slice() {
@@ -305,7 +307,7 @@ mod tests {
         assert_eq!(of(r#", "aws_access_key_id": """#, &aws).unwrap(), ("environment", "AKIDAWS".to_owned()));
         let keys = r#", "aws_access_key_id": "AKIDHERE", "aws_secret_access_key": "s""#;
         assert_eq!(of(keys, &aws).unwrap(), ("static", "AKIDHERE".to_owned()));
-        // The secret of another key is not put to this one.
+        // The secret of another key is not combined with this one.
         let half = of(r#", "aws_access_key_id": "AKIDHERE""#, &aws).unwrap_err().to_string();
         assert!(half.contains("aws_secret_access_key: is required"), "{half}");
         let half = of("", &aws[..1]).unwrap_err().to_string();
@@ -327,13 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn every_error_is_reported_with_its_path() {
         let document = r#"{
             "cloud_watch_region": "nowhere", "cloud_watch_host": "http://x", "aws_secret_access_key": 12345678,
             "metric_namespace": "AWS/EC2", "metric_name": "", "publish_interval_millisecond": 999,
             "buffer_limit_bytes": "8M", "on_unknown_outcome": "hope", "region": "us-east-1"
         }"#;
-        let faults = faults(document);
+        let errors = errors(document);
         let starts = [
             "region: unknown key; known keys are cloud_watch_region, ",
             "cloud_watch_cluster_name: is required",
@@ -346,14 +348,14 @@ mod tests {
             "buffer_limit_bytes: must be a whole number",
             "on_unknown_outcome: must be \"retry\" or \"drop\"",
         ];
-        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-        for (fault, start) in faults.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault}");
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error}");
         }
     }
 
     #[test]
-    fn requests_are_not_counted_under_the_name_of_another_metric() {
+    fn request_count_must_not_have_the_name_of_another_metric() {
         let document = |name: &str| {
             format!(
                 r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "metric_name": "{name}"}}"#
@@ -362,7 +364,7 @@ mod tests {
         for name in REQUEST_METRICS.iter().filter(|name| **name != "RequestCount") {
             let expected =
                 format!("metric_name: \"{name}\" is the name of another metric; RequestCount would mix with it");
-            assert_eq!(faults(&document(name)), [expected]);
+            assert_eq!(errors(&document(name)), [expected]);
         }
         for name in ["RequestCount", "Requests", "latency"] {
             assert!(config(&document(name)).is_ok(), "{name}");
@@ -370,11 +372,11 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_has_a_name() {
+    fn an_empty_cluster_name_is_refused() {
         let document =
             r#"{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "", "admin_cluster_name": ""}"#;
         assert_eq!(
-            faults(document),
+            errors(document),
             [
                 "cloud_watch_cluster_name: is empty; it must be the name of a cluster",
                 "admin_cluster_name: is empty; it must be the name of a cluster",
@@ -390,10 +392,10 @@ mod tests {
             )
         };
         assert_eq!(
-            faults(&document("monitoring.eu-west-1.amazonaws.com")),
+            errors(&document("monitoring.eu-west-1.amazonaws.com")),
             ["cloud_watch_host: is of the region eu-west-1, but cloud_watch_region is us-east-1"]
         );
-        assert!(faults(&document("a b"))[0].starts_with("cloud_watch_host: \"a b\" is not a host"));
+        assert!(errors(&document("a b"))[0].starts_with("cloud_watch_host: \"a b\" is not a host"));
         for host in ["127.0.0.1:4582", "[::1]:4582", "vpce-1.monitoring.us-east-1.vpce.amazonaws.com"] {
             assert_eq!(config(&document(host)).unwrap().host().unwrap(), host);
         }

@@ -1,4 +1,4 @@
-//! Connects the receiver with Envoy: events in, host calls out.
+//! Connects the receiver with Envoy: passes events to it, and makes the host calls that it requests.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use proxy_wasm::{
 
 #[cfg(feature = "trap")]
 use crate::trap::Trap;
-use crate::{Config, Counts, Receiver, receiver::Trigger, status::Snapshot};
+use crate::{Counts, Receiver, ReceiverConfig, receiver::Trigger, status::Snapshot};
 
 const PREFIX: &str = "acpw.receiver.";
 
@@ -26,7 +26,7 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
-/// The singleton's context, which has a plugin once its configuration is valid.
+/// The root context of the singleton. It has a plugin once the configuration is valid.
 #[derive(Default)]
 struct Root(Option<Plugin>);
 
@@ -35,17 +35,17 @@ struct Plugin {
     queue: Queue,
     counters: Counters,
     gauges: Gauges,
-    pace: Duration,
+    tick_period: Duration,
     #[cfg(feature = "trap")]
     trap: Trap,
 }
 
 impl Context for Root {
-    /// Only hands the answer over. What follows from it is sent on the next tick: Envoy also calls this while it shuts down,
-    /// when a dispatch would crash it.
+    /// Passes the answer to the receiver. Requests that follow from it are sent on the next tick, because Envoy also
+    /// calls this function during its shutdown, when a dispatch would crash it.
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
         let Some(plugin) = &mut self.0 else { return };
-        // Envoy has no header map for an answer that broke off, and the SDK panics when asked for one.
+        // Envoy has no header map for an incomplete answer, and the SDK panics if it is requested.
         let header = |name: &str| if headers > 0 { call_response_header(name) } else { None };
         plugin.receiver.handle_answer(token, header, call_response_body, now());
         plugin.report();
@@ -89,7 +89,8 @@ impl RootContext for Root {
 
 impl Plugin {
     fn configure() -> Result<(Self, String), String> {
-        let config = Config::from_json(&plugin_configuration(), environment).map_err(|faults| faults.to_string())?;
+        let config =
+            ReceiverConfig::from_json(&plugin_configuration(), environment).map_err(|errors| errors.to_string())?;
         let summary = config.summary(&release());
         let queue = Queue::register(QUEUE_NAME).map_err(|error| format!("Envoy registered no queue: {error:?}"))?;
         let undefined = |status| format!("Envoy defined no statistics: {status:?}");
@@ -100,12 +101,12 @@ impl Plugin {
             queue,
             counters,
             gauges,
-            pace: Duration::ZERO,
+            tick_period: Duration::ZERO,
             #[cfg(feature = "trap")]
             trap: Trap::default(),
         };
         plugin.set_pace();
-        // Gateways accept posts as soon as they find these.
+        // Gateways accept posts as soon as they find the status and the ledger.
         plugin.share();
         Ok((plugin, summary))
     }
@@ -131,19 +132,19 @@ impl Plugin {
     }
 
     fn report(&mut self) {
-        while let Some((level, line)) = self.receiver.poll_line(now()) {
+        while let Some((level, line)) = self.receiver.poll_log_line(now()) {
             log::log!(level, "acpw receiver: {line}");
         }
         self.counters.add(self.receiver.poll_counters().values());
         self.gauges.set(self.receiver.snapshot(now()).gauges());
         #[cfg(feature = "trap")]
-        self.trap.spring();
+        self.trap.trap_if_requested();
     }
 
     fn share(&mut self) {
         self.receiver.handle_flush_requested(shared_data(FLUSH_REQUESTED_KEY).as_deref());
         for (key, value) in self.receiver.poll_shared(now()) {
-            // Nobody may be there to read it.
+            // Ignore an error: no other module may read the value.
             let _ = set_shared_data(key, &value);
         }
         self.grant_room();
@@ -157,9 +158,9 @@ impl Plugin {
     }
 
     fn set_pace(&mut self) {
-        let pace = self.receiver.pace();
-        if pace != self.pace && hostcalls::set_tick_period(pace).is_ok() {
-            self.pace = pace;
+        let tick_period = self.receiver.tick_period();
+        if tick_period != self.tick_period && hostcalls::set_tick_period(tick_period).is_ok() {
+            self.tick_period = tick_period;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The counts that are yet to be added to Envoy's counters.
+//! The increments of Envoy's counters that are not reported yet.
 
 use crate::Counts;
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_earlier_receiver_lost_is_reported_once_as_dropped() {
+    fn values_lost_by_an_earlier_receiver_are_reported_once_as_dropped() {
         let totals = Counts { received: 10, published: 3, dropped_invalid: 2, ..Counts::default() };
         let mut report = CounterReport::default();
         report.account_for_earlier_receivers(|| totals);

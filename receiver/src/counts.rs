@@ -1,31 +1,31 @@
-//! What became of values and requests.
+//! The counters of the receiver.
 
 use crate::source::SourceCounts;
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $field:ident = $name:literal,)*) => {
-        /// What became of values and requests. A value is one measurement of one metric of one request.
+        /// Counters of values and requests. A value is one measurement of one metric of one request.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counts {
             $($(#[$doc])* pub $field: u64,)*
         }
 
         impl Counts {
-            /// The names by which an operator reads the counters, in their order.
+            /// The names of the counters in Envoy's statistics, in the order of the fields.
             pub const NAMES: &'static [&'static str] = &[$($name,)*];
 
-            /// The counters, in the order of their names.
+            /// Returns the counters, in the order of [`NAMES`](Self::NAMES).
             pub fn values(&self) -> impl Iterator<Item = u64> {
                 [$(self.$field,)*].into_iter()
             }
 
-            /// Counters with these values, in the order of their names; zero where there are no more.
+            /// Creates counters with these values, in the order of [`NAMES`](Self::NAMES). Missing values are zero.
             pub fn from_values(values: impl IntoIterator<Item = u64>) -> Self {
                 let mut values = values.into_iter();
                 Self { $($field: values.next().unwrap_or(0),)* }
             }
 
-            /// What was counted since the counters were as in `earlier`.
+            /// Returns the increases since `earlier`.
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $($field: self.$field.saturating_sub(earlier.$field),)* }
             }
@@ -42,15 +42,15 @@ counts! {
     published_data = "published_data",
     /// Requests that CloudWatch has accepted.
     requests = "requests",
-    /// Bytes of their bodies.
+    /// Bytes of the bodies of accepted requests.
     request_bytes = "request_bytes",
-    /// Requests sent again, or to be.
+    /// Requests that were sent again, or are waiting for that.
     retried = "retried",
     /// Requests that CloudWatch throttled.
     throttled = "throttled",
-    /// Requests that got no answer: their data may be stored.
+    /// Requests without an answer, whose data may be stored.
     unknown_outcome = "unknown_outcome",
-    /// Requests that CloudWatch refused for the credentials or permissions.
+    /// Requests that CloudWatch refused because of the credentials or permissions.
     denied = "denied",
     /// Requests that another server than CloudWatch answered.
     foreign = "foreign",
@@ -64,7 +64,7 @@ counts! {
     source_answers = "sources.answers",
     /// Requests to sources that failed.
     source_failed = "sources.failed",
-    /// Values of sources that could not be had.
+    /// Values of sources that are missing.
     source_gaps = "sources.gaps",
     /// Series of sources that were left out.
     source_over_limit = "sources.over_limit",
@@ -78,16 +78,16 @@ counts! {
     dropped_invalid = "dropped.invalid",
     /// Values dropped because CloudWatch did not understand the request.
     dropped_rejected = "dropped.rejected",
-    /// Values dropped because they had grown older than CloudWatch takes.
+    /// Values dropped because they became older than CloudWatch accepts.
     dropped_too_old = "dropped.too_old",
-    /// Values dropped because their request got no answer, where the configuration says so.
+    /// Values dropped because their request got no answer and `on_unknown_outcome` is `drop`.
     dropped_unknown_outcome = "dropped.unknown_outcome",
     /// Values that an earlier receiver of the process held when it failed.
     dropped_restart = "dropped.restart",
 }
 
 impl Counts {
-    /// Sets what has happened with all sources since the start.
+    /// Sets the counters of all sources since the start.
     pub fn set_sources(&mut self, counts: SourceCounts) {
         let SourceCounts { answers, failed, gaps, over_limit, skipped_lines } = counts;
         self.source_answers = answers;
@@ -97,13 +97,14 @@ impl Counts {
         self.source_skipped_lines = skipped_lines;
     }
 
-    /// Values dropped, for whatever reason.
+    /// Returns the number of values dropped for any reason.
     pub fn dropped(&self) -> u64 {
         let named = Self::NAMES.iter().zip(self.values());
         named.filter(|(name, _)| name.starts_with("dropped.")).map(|(_, count)| count).sum()
     }
 
-    /// Values that were received and then neither published nor dropped: held, or lost with the receiver that held them.
+    /// Returns the number of values that were received but neither published nor dropped: they are held, or were lost
+    /// with the receiver that held them.
     pub fn unaccounted(&self) -> u64 {
         self.received.saturating_sub(self.published).saturating_sub(self.dropped())
     }

@@ -1,26 +1,26 @@
-//! CloudWatch's `MetricDatum`: one series over one period, as JSON.
+//! CloudWatch's `MetricDatum` in JSON: one series over one period.
 
 use acpw_metric::{DataKind, Dimensions, Distribution, Metric, StorageResolution, Timestamp, quota::within_range};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// One datum, serialized as the API takes it.
+/// A datum, serialized as the API expects it.
 ///
-/// `Values` and `Counts` carry the distribution; where they alone would give another sum, minimum or maximum than the
-/// exact ones, `StatisticValues` stands beside them, and CloudWatch takes its statistics from there and its percentiles
-/// from the values. A statistic set has `StatisticValues` alone.
+/// `Values` and `Counts` contain the distribution. If sum, minimum or maximum of the rounded values differ from the
+/// exact ones, the datum also has `StatisticValues`, from which CloudWatch takes the statistics; it takes percentiles
+/// from the values. A statistic set has only `StatisticValues`.
 #[derive(Clone, Copy, Debug)]
 pub struct MetricDatum<'a> {
-    /// The name it is published under.
+    /// The name under which the datum is published.
     pub name: &'a str,
-    /// Its unit and resolution.
+    /// The unit and resolution.
     pub metric: &'a Metric,
-    /// Its dimensions.
+    /// The dimensions.
     pub dimensions: &'a Dimensions,
-    /// The start of its period.
+    /// The start of the period.
     pub timestamp: Timestamp,
-    /// Whether that moves when the clock is corrected.
+    /// The kind, which determines whether the timestamp moves with a correction of the clock.
     pub kind: DataKind,
-    /// What was measured.
+    /// The measured values.
     pub distribution: &'a Distribution,
 }
 
@@ -28,7 +28,7 @@ impl Serialize for MetricDatum<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut datum = serializer.serialize_struct("MetricDatum", 8)?;
         datum.serialize_field("MetricName", self.name)?;
-        // The timestamp stands before everything a stranger can write.
+        // The timestamp precedes all text that a client can choose, so that a payload can find it again.
         datum.serialize_field("Timestamp", &self.timestamp.as_secs())?;
         if !self.dimensions.is_empty() {
             let dimensions: Vec<_> = self.dimensions.iter().map(|(name, value)| Dimension { name, value }).collect();
@@ -80,8 +80,8 @@ impl StatisticSet {
     }
 }
 
-/// A number, brought into the range that CloudWatch takes: sums and sample counts of merged data may lie beyond it. Whole ones
-/// are written without a fraction, which most are, and that is a byte or two each.
+/// A number within the range that CloudWatch accepts. Sums and sample counts of merged data may exceed it, so they are
+/// clamped. Whole numbers are written without a fraction, which saves two bytes each.
 struct Number(f64);
 
 impl Serialize for Number {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_tell_all_stand_alone() {
+    fn statistic_values_are_omitted_if_the_values_imply_them() {
         let expected = serde_json::json!({
             "MetricName": "Renamed",
             "Dimensions": [{"Name": "path", "Value": "/\"Timestamp\":1"}],
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_needs_no_count_and_high_resolution_is_said() {
+    fn counts_of_one_are_omitted_and_high_resolution_is_written() {
         let datum = json(&[2.5], StorageResolution::High);
         assert_eq!(datum["Values"], serde_json::json!([2.5]));
         assert!(datum.get("Counts").is_none() && datum.get("StatisticValues").is_none());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_values_round_the_statistics_tell_exactly() {
+    fn rounded_values_have_exact_statistic_values() {
         let datum = json(&[1.0, 100.0, 100.5, 1000.0], StorageResolution::Standard);
         let expected = serde_json::json!({"SampleCount": 4, "Sum": 1201.5, "Minimum": 1, "Maximum": 1000});
         assert_eq!(datum["StatisticValues"], expected);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_values_stand_alone_and_a_statistic_set_has_none() {
+    fn exact_values_have_no_statistic_values_and_a_statistic_set_has_no_values() {
         let mut exact = Distribution::exact(10);
         [0.1, 0.2, 0.1].iter().for_each(|value| assert!(exact.record(*value)));
         let datum = json_of(&exact, StorageResolution::Standard);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn merged_statistics_stay_within_what_cloudwatch_takes() {
+    fn merged_statistics_stay_within_the_range_of_cloudwatch() {
         let max = quota::MAX_VALUE;
         for sign in [1.0, -1.0] {
             let mut set = Distribution::statistic_set(max, sign * max, sign, sign).unwrap();

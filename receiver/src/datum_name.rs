@@ -1,12 +1,12 @@
-//! The series of a datum that is encoded already, for the log.
+//! Names the series of an encoded datum for the log.
 
 use serde_json::Value;
 
-/// Longer names are cut.
+/// The maximum length of a name in characters. Longer names are truncated.
 const MAX_CHARS: usize = 500;
 
-/// Returns the namespace, the metric's name and the dimensions of a datum: `MyApp Latency {host=a, path=/x}`. `document` is
-/// the request's body, `datum` the part of it that is the datum.
+/// Returns the namespace, the metric's name and the dimensions of a datum: `MyApp Latency {host=a, path=/x}`.
+/// `document` is the request's body, `datum` the part of it that is the datum.
 pub(crate) fn name(document: &[u8], datum: &[u8]) -> Option<String> {
     let datum: Value = serde_json::from_slice(datum).ok()?;
     let namespace = namespace(document).unwrap_or_default();
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_datum_is_named_as_cloudwatch_shows_it() {
+    fn a_name_has_namespace_metric_and_dimensions() {
         let head = br#"{"Namespace":"My\"App","MetricData":["#;
         for (datum, expected) in [
             (r#"{"MetricName":"M","Timestamp":1,"Values":[1]}"#, Some("My\"App M")),

@@ -1,56 +1,56 @@
-//! What an answer means for the payload that was sent.
+//! Decides how to continue with a payload after an answer.
 
-use crate::{Answer, answer::Reply, error_code::Meaning, fault_path::Named, patience::Patience};
+use crate::{PublishAnswer, answer::Reply, error_code::ErrorClass, named_parts::NamedParts, retry_after::RetryAfter};
 
-/// What is to be done with a payload after an answer.
+/// The next step for a payload after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// CloudWatch has stored it.
+    /// CloudWatch has stored the payload.
     Delivered,
-    /// It is to be sent again, as it is.
+    /// Send the payload again, unchanged.
     Retry {
-        /// Why.
+        /// The cause.
         cause: RetryCause,
-        /// How long the server asks to be left alone.
-        patience: Option<Patience>,
+        /// The delay that the server asks for.
+        retry_after: Option<RetryAfter>,
     },
-    /// The credentials are to be fetched again before it is sent again.
+    /// Fetch new credentials, then send the payload again.
     RefreshCredentials,
-    /// The clock is to be set by the answer's date before it is sent again.
+    /// Correct the clock by the answer's date, then send the payload again.
     CorrectClock,
-    /// CloudWatch refused all of it because of some data, and stored none. These are their indices, from 0; when it names
-    /// none, they are to be found by halving.
+    /// CloudWatch refused the whole payload because of some data. Remove them, and send the rest.
     Isolate {
-        /// Indices of the bad data.
+        /// The indices of the invalid data, from 0. If the list is empty, find them by splitting the payload.
         data: Vec<usize>,
     },
-    /// CloudWatch refused all of it because of the entity that its data belong to, and stored none.
-    WithoutEntity,
-    /// It is too large and is to be sent in halves.
+    /// CloudWatch refused the whole payload because of the entity of its data. Send the data without an entity.
+    RemoveEntity,
+    /// The payload is too large. Send it in halves.
     Split,
-    /// The account, its permissions or the configuration do not allow it; an operator can change that.
+    /// The account, its permissions or the configuration do not allow the request. Hold the data until an operator
+    /// changes that.
     Denied,
 }
 
-/// Why a payload is to be sent again.
+/// The reason why a payload is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryCause {
     /// The service failed.
     ServiceFault,
-    /// There were too many requests.
+    /// CloudWatch throttled the request.
     Throttled,
     /// The request did not reach CloudWatch.
     Unsent,
-    /// No answer came; whether the data are stored is not known.
+    /// There was no answer, so the data may be stored.
     UnknownOutcome,
-    /// Another server than CloudWatch answered.
+    /// A server other than CloudWatch answered.
     Foreign,
 }
 
 impl RetryCause {
-    /// Returns whether the trouble is that of the account or of the way to CloudWatch, so that everything has to wait; else
-    /// only data of the same namespace and entity do.
-    pub fn is_of_all(self) -> bool {
+    /// Returns true if the cause is the account or the network, so all lanes back off. Otherwise only the payload's
+    /// lane does.
+    pub fn affects_all_lanes(self) -> bool {
         match self {
             Self::Throttled | Self::Unsent => true,
             Self::ServiceFault | Self::UnknownOutcome | Self::Foreign => false,
@@ -58,72 +58,72 @@ impl RetryCause {
     }
 }
 
-/// A difference between the clocks above this many milliseconds is why a signature was refused.
+/// The difference between the clocks, in milliseconds, above which it is taken as the cause of a refused signature.
 const SKEW_THRESHOLD: u64 = 4 * 60 * 1_000;
 
 impl Disposition {
-    /// Returns what an answer means; `skew` is by how many milliseconds CloudWatch's clock is ahead of the one that signed,
-    /// if the answer shows it.
+    /// Returns the disposition for an answer. `skew` is the number of milliseconds by which CloudWatch's clock is ahead
+    /// of the clock that signed the request, if the answer shows it.
     ///
-    /// Only an answer of CloudWatch's own delivers data, or costs any.
-    pub fn of(answer: &Answer, skew: Option<i64>) -> Self {
+    /// Only an answer of CloudWatch itself may deliver or drop data.
+    pub fn from_answer(answer: &PublishAnswer, skew: Option<i64>) -> Self {
         let reply = match answer {
-            Answer::Missing { may_be_stored: true, .. } => return Self::retry(RetryCause::UnknownOutcome, None),
-            Answer::Missing { may_be_stored: false, .. } => return Self::retry(RetryCause::Unsent, None),
-            Answer::Complete(reply) => reply,
+            PublishAnswer::Missing { may_be_stored: true, .. } => return Self::retry(RetryCause::UnknownOutcome, None),
+            PublishAnswer::Missing { may_be_stored: false, .. } => return Self::retry(RetryCause::Unsent, None),
+            PublishAnswer::Complete(reply) => reply,
         };
         let is_success = (200..300).contains(&reply.status);
-        let meaning = Meaning::of(&reply.code).filter(|_| !is_success);
-        if reply.status == 429 || meaning == Some(Meaning::Throttled) {
-            return Self::retry(RetryCause::Throttled, reply.patience);
+        let class = ErrorClass::of_code(&reply.code).filter(|_| !is_success);
+        if reply.status == 429 || class == Some(ErrorClass::Throttled) {
+            return Self::retry(RetryCause::Throttled, reply.retry_after);
         }
         if reply.status == 413 {
             return Self::Split;
         }
         if reply.is_foreign {
-            return Self::retry(RetryCause::Foreign, reply.patience);
+            return Self::retry(RetryCause::Foreign, reply.retry_after);
         }
-        match meaning {
+        match class {
             _ if is_success => Self::Delivered,
-            Some(meaning) => Self::of_meaning(meaning, reply, skew),
-            None => Self::of_status(reply),
+            Some(class) => Self::from_class(class, reply, skew),
+            None => Self::from_status(reply),
         }
     }
 
-    fn of_meaning(meaning: Meaning, reply: &Reply, skew: Option<i64>) -> Self {
+    fn from_class(class: ErrorClass, reply: &Reply, skew: Option<i64>) -> Self {
         let is_skewed = skew.is_some_and(|skew| skew.unsigned_abs() > SKEW_THRESHOLD);
-        match meaning {
-            Meaning::Throttled => Self::retry(RetryCause::Throttled, reply.patience),
-            Meaning::Fault => Self::retry(RetryCause::ServiceFault, reply.patience),
-            Meaning::Signature if is_skewed => Self::CorrectClock,
-            // Some of AWS's front ends say so of a signature that is too old.
-            Meaning::Denied if is_skewed => Self::CorrectClock,
-            Meaning::Signature | Meaning::Credentials => Self::RefreshCredentials,
-            Meaning::Denied | Meaning::NotCloudWatch => Self::Denied,
-            Meaning::Data => Self::of_data(Named::of(&reply.message)),
-            Meaning::TooLarge => Self::Split,
+        match class {
+            ErrorClass::Throttled => Self::retry(RetryCause::Throttled, reply.retry_after),
+            ErrorClass::ServiceFault => Self::retry(RetryCause::ServiceFault, reply.retry_after),
+            ErrorClass::Signature if is_skewed => Self::CorrectClock,
+            // Some of AWS's front ends return this error for a signature that is too old.
+            ErrorClass::Denied if is_skewed => Self::CorrectClock,
+            ErrorClass::Signature | ErrorClass::Credentials => Self::RefreshCredentials,
+            ErrorClass::Denied | ErrorClass::NotCloudWatch => Self::Denied,
+            ErrorClass::InvalidData => Self::from_data(NamedParts::parse(&reply.message)),
+            ErrorClass::TooLarge => Self::Split,
         }
     }
 
-    /// Returns what an error with a code that is not known means.
-    fn of_status(reply: &Reply) -> Self {
+    /// Returns the disposition for an error with an unknown code.
+    fn from_status(reply: &Reply) -> Self {
         match reply.status {
-            408 | 500.. => Self::retry(RetryCause::ServiceFault, reply.patience),
+            408 | 500.. => Self::retry(RetryCause::ServiceFault, reply.retry_after),
             400..500 => {
-                let named = Named::of(&reply.message);
-                let is_about_data = matches!(reply.status, 400 | 422) || named != Named::default();
-                if is_about_data { Self::of_data(named) } else { Self::Denied }
+                let named = NamedParts::parse(&reply.message);
+                let is_about_data = matches!(reply.status, 400 | 422) || named != NamedParts::default();
+                if is_about_data { Self::from_data(named) } else { Self::Denied }
             }
             _ => Self::Denied,
         }
     }
 
-    fn of_data(Named { data, is_entity }: Named) -> Self {
-        if is_entity && data.is_empty() { Self::WithoutEntity } else { Self::Isolate { data } }
+    fn from_data(NamedParts { data, has_entity }: NamedParts) -> Self {
+        if has_entity && data.is_empty() { Self::RemoveEntity } else { Self::Isolate { data } }
     }
 
-    fn retry(cause: RetryCause, patience: Option<Patience>) -> Self {
-        Self::Retry { cause, patience }
+    fn retry(cause: RetryCause, retry_after: Option<RetryAfter>) -> Self {
+        Self::Retry { cause, retry_after }
     }
 }
 
@@ -137,15 +137,15 @@ mod tests {
 
     fn with_skew(status: u16, code: &str, skew: Option<i64>) -> Disposition {
         let reply = Reply { status, code: code.to_owned(), ..Reply::default() };
-        Disposition::of(&Answer::Complete(reply), skew)
+        Disposition::from_answer(&PublishAnswer::Complete(reply), skew)
     }
 
     fn retry(cause: RetryCause) -> Disposition {
-        Disposition::Retry { cause, patience: None }
+        Disposition::Retry { cause, retry_after: None }
     }
 
     #[test]
-    fn every_code_of_cloudwatch_has_its_disposition() {
+    fn every_error_code_has_its_disposition() {
         let isolate = Disposition::Isolate { data: Vec::new() };
         let (throttled, fault) = (retry(RetryCause::Throttled), retry(RetryCause::ServiceFault));
         let cases = [
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_answer_neither_delivers_nor_costs_data() {
+    fn a_foreign_answer_neither_delivers_nor_drops_data() {
         for (status, code, expected) in [
             (200, "", retry(RetryCause::Foreign)),
             (204, "", retry(RetryCause::Foreign)),
@@ -202,15 +202,18 @@ mod tests {
             (413, "", Disposition::Split),
         ] {
             let reply = Reply { status, code: code.to_owned(), is_foreign: true, ..Reply::default() };
-            assert_eq!(Disposition::of(&Answer::Complete(reply), Some(0)), expected, "{status} {code}");
+            assert_eq!(Disposition::from_answer(&PublishAnswer::Complete(reply), Some(0)), expected, "{status} {code}");
         }
     }
 
     #[test]
-    fn what_a_message_names_is_isolated_whatever_the_code() {
+    fn data_named_in_a_message_are_isolated_for_any_code() {
         let with_message = |status, code: &str, message: &str| {
             let (code, message) = (code.to_owned(), message.to_owned());
-            Disposition::of(&Answer::Complete(Reply { status, code, message, ..Reply::default() }), None)
+            Disposition::from_answer(
+                &PublishAnswer::Complete(Reply { status, code, message, ..Reply::default() }),
+                None,
+            )
         };
         let third = Disposition::Isolate { data: vec![2] };
         assert_eq!(with_message(400, "ValidationError", "Value null at 'metricData.3.member.metricName' …"), third);
@@ -218,11 +221,11 @@ mod tests {
         let prefixed = "EntityMetricData.member.1.MetricData.member.3.Timestamp must be so";
         assert_eq!(with_message(400, "InvalidParameterValue", prefixed), third);
         let entity = "EntityMetricData.member.1.Entity.KeyAttributes must have Type";
-        assert_eq!(with_message(400, "InvalidParameterValue", entity), Disposition::WithoutEntity);
+        assert_eq!(with_message(400, "InvalidParameterValue", entity), Disposition::RemoveEntity);
     }
 
     #[test]
-    fn a_refused_signature_is_the_clocks_fault_when_the_clock_is_off() {
+    fn a_refused_signature_with_a_wrong_clock_corrects_the_clock() {
         let threshold = SKEW_THRESHOLD as i64;
         for code in ["SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "AccessDenied"] {
             assert_eq!(with_skew(403, code, Some(threshold + 1)), Disposition::CorrectClock, "{code}");
@@ -234,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_did_not_come_is_retried() {
+    fn a_missing_answer_is_retried() {
         for (may_be_stored, cause) in [(true, RetryCause::UnknownOutcome), (false, RetryCause::Unsent)] {
-            let answer = Answer::Missing { may_be_stored, reason: String::new() };
-            assert_eq!(Disposition::of(&answer, None), retry(cause));
+            let answer = PublishAnswer::Missing { may_be_stored, reason: String::new() };
+            assert_eq!(Disposition::from_answer(&answer, None), retry(cause));
         }
     }
 }

@@ -1,57 +1,57 @@
-//! Whether Envoy is being drained, by its own admin interface.
+//! Asks Envoy's admin interface whether Envoy is being drained.
 
 use std::time::Duration;
 
 use crate::{call::Call, notice::Notice};
 
-/// How often Envoy is asked.
+/// The time between two requests.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time that the admin interface may take to answer.
+/// The time within which the admin interface must answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many answers in a row must fail before the failure is reported: a cluster may come with an update, some seconds
-/// after the start.
-const FAILURES: u32 = 5;
+/// The number of consecutive failures before a line is logged. A cluster may be added by an update, some seconds after
+/// the start.
+const FAILURES_BEFORE_LOG: u32 = 5;
 
-/// The words with which Envoy's `/ready` answers, as its `ServerInfo.State` has them.
+/// The bodies of Envoy's `/ready`: the values of `ServerInfo.State`.
 const STATES: [&[u8]; 4] = [b"LIVE", b"DRAINING", b"PRE_INITIALIZING", b"INITIALIZING"];
 
-/// Asks `/ready` of Envoy's admin interface: it answers 503 and `DRAINING` after `POST /healthcheck/fail`.
+/// Polls `/ready` of Envoy's admin interface, which returns 503 and `DRAINING` after `POST /healthcheck/fail`.
 #[derive(Debug)]
 pub struct DrainWatch {
     /// The cluster that leads to the admin interface.
     cluster: String,
-    asked: Option<Duration>,
-    is_asking: bool,
-    /// The number of answers in a row that were not Envoy's.
+    requested_at: Option<Duration>,
+    is_in_flight: bool,
+    /// The number of consecutive answers that were missing or not Envoy's.
     failures: u32,
 }
 
 impl DrainWatch {
-    /// Creates a watch of the admin interface to which this cluster leads.
+    /// Creates a watch of the admin interface behind this cluster.
     pub fn new(cluster: String) -> Self {
-        Self { cluster, asked: None, is_asking: false, failures: 0 }
+        Self { cluster, requested_at: None, is_in_flight: false, failures: 0 }
     }
 
     /// Returns the request to send now, by the steady clock.
     pub fn poll(&mut self, now: Duration) -> Option<Call> {
-        let is_time = self.asked.is_none_or(|asked| now.saturating_sub(asked) >= INTERVAL);
-        if self.is_asking || !is_time {
+        let is_time = self.requested_at.is_none_or(|requested_at| now.saturating_sub(requested_at) >= INTERVAL);
+        if self.is_in_flight || !is_time {
             return None;
         }
-        self.asked = Some(now);
-        self.is_asking = true;
-        let call = Call::near(&self.cluster, "GET", &self.cluster, "/ready");
+        self.requested_at = Some(now);
+        self.is_in_flight = true;
+        let call = Call::local(&self.cluster, "GET", &self.cluster, "/ready");
         Some(Call { timeout: TIMEOUT, ..call })
     }
 
-    /// Handles the answer's body, which is empty if there was no answer. Returns whether Envoy is being drained, and a notice
-    /// when answers begin to fail.
+    /// Handles the answer's body, which is empty if there was no answer. Returns true if Envoy is being drained, and a
+    /// notice if answers begin to fail.
     pub fn handle_answer(&mut self, body: &[u8]) -> (bool, Option<Notice>) {
         let state = body.trim_ascii();
         if STATES.contains(&state) {
-            self.is_asking = false;
+            self.is_in_flight = false;
             self.failures = 0;
             return (state == b"DRAINING", None);
         }
@@ -62,16 +62,16 @@ impl DrainWatch {
         (false, self.fail(reason))
     }
 
-    /// Handles a request that Envoy did not send. Returns a notice when that begins.
+    /// Handles a request that Envoy did not send. Returns a notice if that begins to happen.
     pub fn handle_undispatched(&mut self, error: &str) -> Option<Notice> {
         self.fail(&format!("Envoy did not send the request; check that it has the cluster: {error}"))
     }
 
     fn fail(&mut self, reason: &str) -> Option<Notice> {
-        self.is_asking = false;
+        self.is_in_flight = false;
         self.failures = self.failures.saturating_add(1);
         let notice = || Notice::DrainUnknown { cluster: self.cluster.clone(), reason: reason.to_owned() };
-        (self.failures == FAILURES).then(notice)
+        (self.failures == FAILURES_BEFORE_LOG).then(notice)
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn envoy_is_asked_every_second_and_one_answer_is_awaited() {
+    fn envoy_is_polled_every_second_with_one_request_in_flight() {
         let mut watch = watch();
         let at = Duration::from_millis;
         assert!(watch.poll(at(0)).is_some_and(|call| call.cluster == "admin" && call.timeout == TIMEOUT));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_does_not_lead_to_the_admin_interface_is_reported_once() {
+    fn a_cluster_without_the_admin_interface_is_logged_once() {
         type Fail = fn(&mut DrainWatch) -> Option<Notice>;
         let fails: [(Fail, &str); 3] = [
             (|watch| watch.handle_undispatched("bad argument"), "has the cluster: bad argument"),
@@ -114,7 +114,7 @@ mod tests {
                     assert_eq!(line.is_some(), second == 4, "{line:?}");
                     assert!(line.is_none_or(|line| line.contains(reason) && !line.contains("s3cr3t")));
                 }
-                // It answers, and may fail again.
+                // After a valid answer, the next failures are logged again.
                 watch.handle_answer(b"INITIALIZING\n");
             }
         }

@@ -7,13 +7,13 @@ use acpw_shared_state::{FLUSH_DONE_KEY, FlushDone, FlushNumber, STATUS_KEY};
 use log::Level;
 
 use crate::{
-    Answer, Config, Receiver, Transmit, TransmitId,
+    PublishAnswer, Receiver, ReceiverConfig, Transmit, TransmitId,
     call::{Call, Response},
     receiver::{Callout, Purpose, Trigger},
     source::{Head, SourceId},
 };
 
-/// A receiver, and the requests that it wants to send by their purpose.
+/// A receiver, and its pending requests by purpose.
 #[derive(Debug)]
 pub struct Driver {
     receiver: Receiver,
@@ -27,8 +27,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Creates a driver of a new receiver.
-    pub fn new(config: Config, seed: u64) -> Self {
+    /// Creates a driver with a new receiver.
+    pub fn new(config: ReceiverConfig, seed: u64) -> Self {
         Self {
             receiver: Receiver::new(config, seed),
             calls: VecDeque::new(),
@@ -50,7 +50,7 @@ impl Driver {
         &mut self.receiver
     }
 
-    /// Hands a record over, and reports the queue as empty after it.
+    /// Passes a record to the receiver, and reports that the queue is empty then.
     pub fn handle_record(&mut self, record: &[u8], now: Now) {
         self.now = now;
         self.receiver.begin_drain(Trigger::WakeUp);
@@ -58,7 +58,7 @@ impl Driver {
         self.receiver.handle_record(None, now);
     }
 
-    /// Ticks once, and sorts the requests that follow.
+    /// Runs one tick, and stores its requests by purpose.
     pub fn tick(&mut self, now: Now) {
         self.now = now;
         self.receiver.begin_drain(Trigger::Tick);
@@ -70,8 +70,8 @@ impl Driver {
                     self.transmits.push_back(Transmit { id, headers: call.headers, body: call.body });
                 }
                 Purpose::FetchCredentials => self.calls.push_back(call),
-                Purpose::AskSource(id) => self.source_calls.push_back((id, call)),
-                Purpose::AskReady => self.receiver.handle_undispatched(purpose, "the driver has no Envoy", now),
+                Purpose::PollSource(id) => self.source_calls.push_back((id, call)),
+                Purpose::CheckReady => self.receiver.handle_undispatched(purpose, "the driver has no Envoy", now),
             }
         }
         for (key, value) in self.receiver.poll_shared(now) {
@@ -83,7 +83,7 @@ impl Driver {
         }
     }
 
-    /// Ticks if there is nothing to send, and returns the next payload to send.
+    /// Returns the next payload to send. Runs a tick first if there is no payload.
     pub fn poll_transmit(&mut self, now: Now) -> Option<Transmit> {
         if self.transmits.is_empty() {
             self.tick(now);
@@ -91,7 +91,7 @@ impl Driver {
         self.transmits.pop_front()
     }
 
-    /// Ticks if there is nothing to send, and returns the next request for credentials.
+    /// Returns the next request for credentials. Runs a tick first if there is no request.
     pub fn poll_call(&mut self, now: Now) -> Option<Call> {
         if self.calls.is_empty() {
             self.tick(now);
@@ -99,23 +99,23 @@ impl Driver {
         self.calls.pop_front()
     }
 
-    /// Returns the next request for credentials, of the ticks so far.
+    /// Returns the next request for credentials, without running a tick.
     pub fn take_call(&mut self) -> Option<Call> {
         self.calls.pop_front()
     }
 
-    /// Returns the next payload to send, of the ticks so far.
+    /// Returns the next payload to send, without running a tick.
     pub fn take_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
 
-    /// Returns the next request to a source, of the ticks so far.
+    /// Returns the next request to a source, without running a tick.
     pub fn poll_source_call(&mut self) -> Option<(SourceId, Call)> {
         self.source_calls.pop_front()
     }
 
-    /// Answers a payload.
-    pub fn handle_answer(&mut self, id: TransmitId, answer: &Answer, now: Now) {
+    /// Passes the answer to a payload to the receiver.
+    pub fn handle_answer(&mut self, id: TransmitId, answer: &PublishAnswer, now: Now) {
         self.now = now;
         self.receiver.handle_publish_answer(id, answer, now);
     }
@@ -126,35 +126,35 @@ impl Driver {
         self.receiver.handle_undispatched(Purpose::Publish(id), reason, now);
     }
 
-    /// Answers a request for credentials.
+    /// Passes the response to a request for credentials to the receiver.
     pub fn handle_call_answer(&mut self, answer: &Response, now: Now) {
         self.now = now;
         self.receiver.handle_credentials(answer, now);
     }
 
-    /// Answers a request to a source.
+    /// Passes the response of a source to the receiver.
     pub fn handle_source_answer(&mut self, id: SourceId, answer: Response, now: Now) {
         self.now = now;
         self.receiver.handle_source_answer(id, &Head::default(), answer, now);
     }
 
-    /// Sets the number of flushes that were requested.
+    /// Sets the number of requested flushes.
     pub fn request_flush(&mut self, number: u64) {
         self.receiver.handle_flush_requested(Some(&FlushNumber(number).encode()));
     }
 
-    /// Returns the answer to a flush that has ended since the last call.
+    /// Returns the result of a flush that has ended since the last call.
     pub fn take_flushed(&mut self) -> Option<FlushDone> {
         self.flushed.take()
     }
 
-    /// Returns the last status, as it is in shared data.
+    /// Returns the last encoded status.
     pub fn status(&self) -> Option<&[u8]> {
         self.status.as_deref()
     }
 
     /// Returns the next line of the log.
-    pub fn poll_line(&mut self) -> Option<(Level, String)> {
-        self.receiver.poll_line(self.now)
+    pub fn poll_log_line(&mut self) -> Option<(Level, String)> {
+        self.receiver.poll_log_line(self.now)
     }
 }

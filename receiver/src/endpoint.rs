@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A region, by the form of its name.
+/// The name of an AWS region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region(String);
 
-/// First parts of region names and the domain of the partition they lie in, from AWS's partition table. Everything else
-/// that has the form of a region is taken to lie in the partition `aws`, as AWS's SDKs do.
+/// The prefixes of region names and the domains of their partitions, from AWS's partition table. All other regions
+/// belong to the partition `aws`, as in AWS's SDKs.
 const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "amazonaws.com.cn"),
     ("eusc-", "amazonaws.eu"),
@@ -19,10 +19,10 @@ const PARTITIONS: [(&str, &str); 7] = [
 ];
 
 impl Region {
-    /// A region by name, such as `eu-central-1`.
+    /// Parses the name of a region, such as `eu-central-1`.
     ///
     /// # Errors
-    /// Text that has not the form of a region's name.
+    /// Returns an error if the text does not have the form of a region's name.
     pub fn new(name: &str) -> Result<Self, RegionError> {
         let parts: Vec<&str> = name.split('-').collect();
         let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -38,17 +38,17 @@ impl Region {
         if is_region { Ok(Self(name.to_owned())) } else { Err(RegionError(name.to_owned())) }
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The host of CloudWatch's API in this region.
+    /// Returns the host of CloudWatch's API in this region.
     pub fn cloud_watch_host(&self) -> String {
         self.host("monitoring")
     }
 
-    /// The host of STS in this region.
+    /// Returns the host of STS in this region.
     pub fn sts_host(&self) -> String {
         self.host("sts")
     }
@@ -59,7 +59,7 @@ impl Region {
     }
 }
 
-/// The region that a host of AWS names for CloudWatch, if it is one: `monitoring.REGION.…`, or a VPC endpoint's
+/// Returns the region in the name of a CloudWatch host: `monitoring.REGION.…`, or a VPC endpoint's
 /// `vpce-….monitoring.REGION.vpce.…`.
 pub fn region_of_host(host: &str) -> Option<Region> {
     let mut labels = host.split('.');
@@ -67,7 +67,7 @@ pub fn region_of_host(host: &str) -> Option<Region> {
     Region::new(labels.next()?).ok()
 }
 
-/// Text that is no region.
+/// A text that is not the name of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionError(String);
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_region_is_refused() {
+    fn invalid_region_names_are_refused() {
         for name in
             ["", "us", "us-east", "us-east-", "us-east-1a", "US-EAST-1", "us_east_1", "-east-1", "us-1", "us east-1"]
         {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_name_their_region_or_none() {
+    fn the_region_is_found_in_the_name_of_a_host() {
         let vpc = "vpce-0a1b-xyz.monitoring.eu-west-1.vpce.amazonaws.com";
         assert_eq!(region_of_host(vpc), Region::new("eu-west-1").ok());
         assert_eq!(region_of_host("monitoring-fips.us-east-2.amazonaws.com"), Region::new("us-east-2").ok());

@@ -1,4 +1,4 @@
-//! What has happened so far: the counters, and lines for Envoy's log until they are written.
+//! The counters of the receiver, and its log lines until they are written.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -9,25 +9,25 @@ use crate::{
     notice::{Limiter, Notice},
 };
 
-/// Counters and log lines of a receiver. Every part of the receiver is handed the journal when it acts.
+/// The counters and log lines of a receiver. Each part of the receiver gets the journal as an argument.
 #[derive(Debug, Default)]
 pub struct Journal {
-    /// What has become of values and requests since the start.
+    /// The counters since the start.
     pub counts: Counts,
     limiter: Limiter,
     lines: VecDeque<(Level, String)>,
 }
 
 impl Journal {
-    /// Logs an event, unless a line of its kind was logged shortly before. `now` is the time by the steady clock.
+    /// Logs an event, unless a line of the same kind was logged recently. `now` is the time by the steady clock.
     pub fn log(&mut self, notice: &Notice, now: Duration) {
         if let Some(line) = self.limiter.line(notice, now) {
             self.lines.push_back((notice.level(), line));
         }
     }
 
-    /// Counts values that were dropped for want of memory, and logs it.
-    pub fn drop_for_memory(&mut self, samples: u64, now: Duration) {
+    /// Counts values dropped because the buffer is full, and logs it.
+    pub fn count_buffer_full(&mut self, samples: u64, now: Duration) {
         if samples > 0 {
             self.counts.dropped_buffer_full = self.counts.dropped_buffer_full.saturating_add(samples);
             let detail = "buffer_limit_bytes is reached; other lines say why nothing is published".to_owned();
@@ -35,8 +35,8 @@ impl Journal {
         }
     }
 
-    /// Counts values that became too old for CloudWatch, and logs it.
-    pub fn drop_too_old(&mut self, samples: u64, now: Duration) {
+    /// Counts values dropped because they are too old for CloudWatch, and logs it.
+    pub fn count_too_old(&mut self, samples: u64, now: Duration) {
         if samples > 0 {
             self.counts.dropped_too_old = self.counts.dropped_too_old.saturating_add(samples);
             let detail = "CloudWatch accepts nothing that is older than two weeks".to_owned();
@@ -45,12 +45,12 @@ impl Journal {
     }
 
     /// Counts values as received.
-    pub fn receive(&mut self, samples: u64) {
+    pub fn count_received(&mut self, samples: u64) {
         self.counts.received = self.counts.received.saturating_add(samples);
     }
 
-    /// Takes the next line.
-    pub fn poll_line(&mut self) -> Option<(Level, String)> {
+    /// Removes and returns the next log line.
+    pub fn poll_log_line(&mut self) -> Option<(Level, String)> {
         self.lines.pop_front()
     }
 }

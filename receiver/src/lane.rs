@@ -1,4 +1,4 @@
-//! Data of one namespace and entity on their way to CloudWatch, with the trouble that they have there.
+//! The data of one namespace and entity, and its back-off.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -7,69 +7,70 @@ use acpw_metric::{Accumulator, Keep, Timestamp};
 use crate::{
     backoff::Backoff,
     lane_key::LaneKey,
+    lane_queue::{EncodingContext, LaneQueue},
     payload::Draft,
-    queue::{Encoder, Queue},
     random::Random,
-    waiting::{Body, History, Waiting},
+    waiting::{PayloadHistory, WaitingBody, WaitingPayload},
 };
 
-/// Payloads of a lane in trouble that wait at most. Everything else can still be merged.
+/// The maximum number of waiting payloads. Data outside of payloads can still be merged.
 pub const MAX_WAITING: usize = 4;
 
-/// Payloads that wait at most in a lane of which everything is refused: parts of what is halved, and new ones that are to show
-/// whether they are refused too.
-pub const MAX_PARTS: usize = 16;
+/// The maximum number of waiting payloads while CloudWatch refuses everything: the parts of split payloads, and new
+/// ones that show if they are refused too.
+pub const MAX_WAITING_REFUSED: usize = 16;
 
-/// After how many data that CloudWatch refuses one by one, with nothing accepted in between, it is not the data.
-const REFUSED_IN_A_ROW: u32 = 3;
+/// The number of consecutive single data that CloudWatch must refuse before the data is no longer considered the cause.
+const MAX_REFUSED_IN_A_ROW: u32 = 3;
 
-/// The least time between two lines about one lane.
-const QUIET: Duration = Duration::from_secs(60);
+/// The minimum time between two log lines about a lane.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// To merge a group takes as long as to encode and compress this many bytes.
-const MERGE_WORK: usize = 64;
+/// The cost of merging a group, in bytes encoded and compressed in the same time.
+const MERGE_COST: usize = 64;
 
-/// Data of one namespace and entity: pending until the next publication, due, or in payloads that wait. A lane that has
-/// trouble backs off without the others and sends one payload at a time, to see whether the trouble is over.
+/// The data of one namespace and entity: pending until the next publication, due, or in waiting payloads. A lane whose
+/// requests fail backs off independently of other lanes, and sends one payload at a time until one succeeds.
 #[derive(Debug, Default)]
 pub struct Lane {
     key: Option<LaneKey>,
     pending: Accumulator,
-    /// Whether the pending data are due, and have yet to be merged with those in the queue.
+    /// True if the pending data is due and must be merged into the queue.
     is_releasing: bool,
-    queue: Queue,
-    waiting: VecDeque<Waiting>,
+    queue: LaneQueue,
+    waiting: VecDeque<WaitingPayload>,
     in_flight: usize,
     backoff: Backoff,
-    /// Payloads that CloudWatch has accepted.
+    /// The number of payloads that CloudWatch has accepted.
     accepted: u64,
-    /// Single data that it has refused since.
+    /// The number of single data that CloudWatch has refused since the last accepted payload.
     refused: u32,
     logged: Option<Duration>,
 }
 
 impl Lane {
-    /// An empty lane; one without a key has the data of several namespaces or entities.
+    /// Creates an empty lane. A lane without a key is shared by several namespaces or entities.
     pub fn new(key: Option<LaneKey>) -> Self {
         Self { key, ..Self::default() }
     }
 
-    /// Returns its namespace and entity, unless it has the data of several.
+    /// Returns the namespace and entity, or `None` for a shared lane.
     pub fn key(&self) -> Option<&LaneKey> {
         self.key.as_ref()
     }
 
-    /// Returns its data that are not due, or have yet to be merged with those that are.
+    /// Returns the data that is not due, or is due but not merged into the queue yet.
     pub fn pending(&self) -> &Accumulator {
         &self.pending
     }
 
-    /// Returns the same data for changes.
+    /// Returns the pending data for changes.
     pub fn pending_mut(&mut self) -> &mut Accumulator {
         &mut self.pending
     }
 
-    /// Makes all pending data due. Merging them with data that are due already is left to [`gather`](Self::gather).
+    /// Marks all pending data as due. [`merge_due`](Self::merge_due) merges it into the queue, unless the queue is
+    /// empty.
     pub fn release(&mut self) {
         self.is_releasing = !self.pending.is_empty();
         if self.is_releasing && !self.queue.has_unencoded() {
@@ -78,48 +79,48 @@ impl Lane {
         }
     }
 
-    /// Merges released data with those in the queue, for about as many bytes as `budget` has, and takes them from it.
-    pub fn gather(&mut self, budget: &mut usize) {
+    /// Merges due data into the queue. Stops when `budget`, in bytes, is spent.
+    pub fn merge_due(&mut self, budget: &mut usize) {
         while self.is_releasing && *budget > 0 {
             match self.pending.pop() {
-                Some((key, group)) => self.queue.add_group(&key, &group),
+                Some((key, group)) => self.queue.merge_group(&key, &group),
                 None => self.is_releasing = false,
             }
-            *budget = budget.saturating_sub(MERGE_WORK);
+            *budget = budget.saturating_sub(MERGE_COST);
         }
     }
 
-    /// Returns whether it has data that are not due.
+    /// Returns true if there is data that is not due.
     pub fn has_pending(&self) -> bool {
         !self.is_releasing && self.pending.samples() > 0
     }
 
-    /// Returns the number of values that it holds.
+    /// Returns the number of held values.
     pub fn samples(&self) -> u64 {
         self.pending.samples().saturating_add(self.queue.samples()).saturating_add(self.waiting_samples())
     }
 
-    /// Returns the number of data that it holds and that are not in a payload.
+    /// Returns the number of data outside of payloads.
     pub fn series(&self) -> usize {
         self.pending.series().saturating_add(self.queue.series())
     }
 
-    /// Returns the memory in bytes, approximately, of data that are not in a payload that waits.
-    pub fn unsent_bytes(&self) -> usize {
+    /// Returns the approximate memory of data outside of waiting payloads in bytes.
+    pub fn unpacked_bytes(&self) -> usize {
         self.pending.bytes().saturating_add(self.queue.bytes())
     }
 
-    /// Returns the memory in bytes, approximately, of all its data.
+    /// Returns the approximate memory of all data in bytes.
     pub fn bytes(&self) -> usize {
-        self.unsent_bytes().saturating_add(self.waiting_bytes())
+        self.unpacked_bytes().saturating_add(self.waiting_bytes())
     }
 
-    /// Returns the start of the oldest period of data that are not in a payload.
+    /// Returns the start of the oldest period outside of payloads.
     pub fn oldest(&self) -> Option<Timestamp> {
         [self.pending.oldest(), self.queue.oldest()].into_iter().flatten().min()
     }
 
-    /// Drops the oldest group that is not in a payload; returns how many values it held.
+    /// Drops the oldest group outside of payloads. Returns the number of its values.
     pub fn drop_oldest(&mut self) -> Option<u64> {
         let is_pending = match (self.pending.oldest(), self.queue.oldest()) {
             (Some(pending), Some(due)) => pending < due,
@@ -128,170 +129,184 @@ impl Lane {
         if is_pending { self.pending.drop_oldest() } else { self.queue.drop_oldest() }
     }
 
-    /// Merges old data until those outside of payloads take at most `target` bytes, as far as merging does.
+    /// Merges old data outside of payloads to reduce them to `target` bytes, if merging suffices. Returns the number of
+    /// samples that were made from gauges.
     pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
         let settled = self.queue.merge_old(target.saturating_sub(self.pending.bytes()), now);
         let target = target.saturating_sub(self.queue.bytes());
         settled.saturating_add(self.pending.merge_old(target, now))
     }
 
-    /// Drops the oldest data outside of payloads until they take at most `target` bytes; returns how many values.
+    /// Drops the oldest data outside of payloads until the rest takes at most `target` bytes. Returns the number of
+    /// dropped values.
     pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
         let dropped = self.queue.drop_until(target.saturating_sub(self.pending.bytes()), keep);
         let target = target.saturating_sub(self.queue.bytes());
         dropped.saturating_add(self.pending.drop_until(target, keep))
     }
 
-    /// Moves all its data outside of payloads that wait by `millis`.
+    /// Moves all data outside of waiting payloads by `millis`.
     pub fn shift(&mut self, millis: i64) {
         self.pending.shift(millis);
         self.queue.shift(millis);
     }
 
-    /// Returns its data that are due.
-    pub fn queue(&self) -> &Queue {
+    /// Returns the due data.
+    pub fn queue(&self) -> &LaneQueue {
         &self.queue
     }
 
-    /// Returns its data that are due, to be changed.
-    pub fn queue_mut(&mut self) -> &mut Queue {
+    /// Returns the due data for changes.
+    pub fn queue_mut(&mut self) -> &mut LaneQueue {
         &mut self.queue
     }
 
-    /// Returns whether it holds nothing, and nothing of it is on its way.
+    /// Returns true if there is no data in the lane and no payload in flight.
     pub fn is_idle(&self) -> bool {
         !self.has_due() && self.pending.is_empty() && self.in_flight == 0
     }
 
-    /// Returns whether it has data to send.
+    /// Returns true if there is data to send.
     pub fn has_due(&self) -> bool {
         self.is_releasing || !self.queue.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Returns whether CloudWatch has ever accepted a payload of it.
-    pub fn is_proven(&self) -> bool {
+    /// Returns true if CloudWatch has ever accepted a payload of this lane.
+    pub fn has_been_accepted(&self) -> bool {
         self.accepted > 0
     }
 
-    /// Returns whether its last attempt has failed.
-    pub fn is_in_trouble(&self) -> bool {
+    /// Returns true if the last attempt has failed.
+    pub fn is_failing(&self) -> bool {
         self.backoff.is_failing()
     }
 
-    /// Returns how many of its payloads have no answer yet.
+    /// Returns the number of payloads in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Returns how many values its waiting payloads carry.
+    /// Returns the number of values in waiting payloads.
     pub fn waiting_samples(&self) -> u64 {
         self.waiting.iter().map(|waiting| waiting.body.samples()).sum()
     }
 
-    /// Returns about how many bytes of memory its waiting payloads take.
+    /// Returns the approximate memory of waiting payloads in bytes.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.iter().map(|waiting| waiting.body.bytes()).sum()
     }
 
-    /// Returns how many payloads wait.
+    /// Returns the number of waiting payloads.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Returns whether it has something to send now.
+    /// Returns true if there is something to send now.
     pub fn is_ready(&self, now: Duration) -> bool {
-        let is_free = self.in_flight == 0 || !self.is_in_trouble();
+        let is_free = self.in_flight == 0 || !self.is_failing();
         is_free && self.backoff.allows(now, self.in_flight) && (self.first_waiting(now).is_some() || self.may_encode())
     }
 
-    /// Takes out what is to be sent now: a payload that waits, stamped for a clock that has learnt so much, else a draft of data
-    /// that are due. There is no draft while it is not encoded to its end.
-    pub fn next_body(&mut self, now: Duration, learnt: i64, encoder: &mut Encoder<'_>) -> Option<Waiting> {
-        let waiting = self.first_waiting(now).and_then(|at| self.waiting.remove(at));
-        if let Some(Waiting { body, history }) = waiting {
-            let body = body.shifted(learnt.saturating_sub(history.learnt));
-            return Some(Waiting { body, history: History { learnt, ..history } });
+    /// Removes and returns what to send now: a waiting payload, or otherwise a draft of due data. A waiting payload is
+    /// stamped again if `correction` has changed. Returns `None` if the draft is not completely encoded yet.
+    pub fn next_to_send(
+        &mut self,
+        now: Duration,
+        correction: i64,
+        encoder: &mut EncodingContext<'_>,
+    ) -> Option<WaitingPayload> {
+        let waiting = self.first_waiting(now).and_then(|index| self.waiting.remove(index));
+        if let Some(WaitingPayload { body, history }) = waiting {
+            let body = body.shifted(correction.saturating_sub(history.correction));
+            return Some(WaitingPayload { body, history: PayloadHistory { correction, ..history } });
         }
         if !self.may_encode() {
             return None;
         }
         let draft = self.queue.next_draft(encoder)?;
-        Some(Waiting { body: Body::Draft(draft), history: History::new(learnt) })
+        Some(WaitingPayload { body: WaitingBody::Draft(draft), history: PayloadHistory::new(correction) })
     }
 
-    /// Takes in a payload that is to be sent before all others that wait.
-    pub fn wait_first(&mut self, waiting: Waiting) {
+    /// Adds a payload in front of all waiting ones.
+    pub fn push_front(&mut self, waiting: WaitingPayload) {
         self.waiting.push_front(waiting);
     }
 
-    /// Takes in a payload that is to be sent after all others that wait.
-    pub fn wait_last(&mut self, waiting: Waiting) {
+    /// Adds a payload behind all waiting ones.
+    pub fn push_back(&mut self, waiting: WaitingPayload) {
         self.waiting.push_back(waiting);
     }
 
-    /// Takes in drafts of a payload that was taken apart, to be sent first and in their order.
-    pub fn wait_parts(&mut self, parts: impl DoubleEndedIterator<Item = Draft>, history: History) {
-        let history = History { failures: 0, not_before: Duration::ZERO, refused_at: None, ..history };
-        parts.rev().for_each(|part| self.wait_first(Waiting { body: Body::Draft(part), history }));
+    /// Adds the parts of a payload in front of all waiting ones, in their order.
+    pub fn push_parts(&mut self, parts: impl DoubleEndedIterator<Item = Draft>, history: PayloadHistory) {
+        let history = PayloadHistory { failures: 0, not_before: Duration::ZERO, refused_at: None, ..history };
+        parts.rev().for_each(|part| self.push_front(WaitingPayload { body: WaitingBody::Draft(part), history }));
     }
 
-    /// Drops the payload that has waited longest, of those that may be dropped; returns how many values it carried.
-    pub fn drop_waiting(&mut self, keep: Keep) -> Option<u64> {
-        let may_drop = |waiting: &Waiting| keep == Keep::Nothing || !waiting.body.has_posted();
-        let at = self.waiting.iter().position(may_drop)?;
-        self.waiting.remove(at).map(|waiting| waiting.body.samples())
+    /// Drops the first waiting payload that may be dropped. Returns the number of its values.
+    pub fn drop_waiting_payload(&mut self, keep: Keep) -> Option<u64> {
+        let may_drop = |waiting: &WaitingPayload| keep == Keep::Nothing || !waiting.body.has_posted();
+        let index = self.waiting.iter().position(may_drop)?;
+        self.waiting.remove(index).map(|waiting| waiting.body.samples())
     }
 
-    /// A payload is sent.
-    pub fn sent(&mut self) {
+    /// Records that a payload was sent.
+    pub fn record_sent(&mut self) {
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
-    /// A payload has its answer, whatever that is.
-    pub fn answered(&mut self) {
+    /// Records that a payload was answered.
+    pub fn record_answered(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// CloudWatch has accepted a payload.
-    pub fn accept(&mut self) {
+    /// Records that CloudWatch has accepted a payload.
+    pub fn record_accepted(&mut self) {
         self.backoff.succeed();
         self.accepted = self.accepted.saturating_add(1);
         self.refused = 0;
     }
 
-    /// An attempt has failed; returns how long nothing is tried. `after` is how long CloudWatch asks to be left alone.
-    pub fn fail(&mut self, now: Duration, base: Duration, after: Option<Duration>, random: &mut Random) -> Duration {
+    /// Records a failed attempt, and returns the delay until the next one. `after` is the delay that CloudWatch asks
+    /// for.
+    pub fn record_failure(
+        &mut self,
+        now: Duration,
+        base: Duration,
+        after: Option<Duration>,
+        random: &mut Random,
+    ) -> Duration {
         self.backoff.fail(now, base, after, random)
     }
 
-    /// CloudWatch has refused a payload of one datum. Returns whether it is the datum that is at fault: it has accepted other
-    /// data of the lane since it refused this one before.
-    pub fn refuse(&mut self, history: &mut History) -> bool {
+    /// Records that CloudWatch has refused a payload of one datum. Returns true if the datum is invalid: CloudWatch had
+    /// refused it before, and has accepted other data of the lane since.
+    pub fn record_refused(&mut self, history: &mut PayloadHistory) -> bool {
         self.refused = self.refused.saturating_add(1);
-        let is_at_fault = history.refused_at.is_some_and(|accepted| accepted < self.accepted);
+        let is_invalid = history.refused_at.is_some_and(|accepted| accepted < self.accepted);
         history.refused_at = Some(self.accepted);
-        is_at_fault
+        is_invalid
     }
 
-    /// Returns whether CloudWatch refuses whatever is sent to it, so that it is not the data.
+    /// Returns true if CloudWatch refuses all payloads, so the data is not the cause.
     pub fn is_all_refused(&self) -> bool {
-        self.refused >= REFUSED_IN_A_ROW
+        self.refused >= MAX_REFUSED_IN_A_ROW
     }
 
-    /// Returns whether a payload may be halved to find what is at fault.
-    pub fn may_halve(&self) -> bool {
-        !self.is_all_refused() || self.waiting.len() < MAX_PARTS
+    /// Returns true if a payload may be split to find invalid data.
+    pub fn may_split(&self) -> bool {
+        !self.is_all_refused() || self.waiting.len() < MAX_WAITING_REFUSED
     }
 
-    /// Lets the next attempt be made now.
-    pub fn try_now(&mut self) {
-        self.backoff.try_now();
+    /// Allows the next attempt immediately.
+    pub fn retry_now(&mut self) {
+        self.backoff.retry_now();
         self.waiting.iter_mut().for_each(|waiting| waiting.history.not_before = Duration::ZERO);
     }
 
-    /// Returns whether a line about it may be written now: one a minute.
+    /// Returns true if a line about the lane may be logged now, at most once per minute.
     pub fn may_log(&mut self, now: Duration) -> bool {
-        let may_log = self.logged.is_none_or(|last| now.saturating_sub(last) >= QUIET);
+        let may_log = self.logged.is_none_or(|last| now.saturating_sub(last) >= LOG_INTERVAL);
         if may_log {
             self.logged = Some(now);
         }
@@ -303,7 +318,7 @@ impl Lane {
     }
 
     fn may_encode(&self) -> bool {
-        let most = if self.is_all_refused() { MAX_PARTS } else { MAX_WAITING };
-        !self.queue.is_empty() && self.waiting.len() < most
+        let limit = if self.is_all_refused() { MAX_WAITING_REFUSED } else { MAX_WAITING };
+        !self.queue.is_empty() && self.waiting.len() < limit
     }
 }

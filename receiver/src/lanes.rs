@@ -1,4 +1,4 @@
-//! All lanes, within a bound.
+//! A bounded set of lanes.
 
 use std::time::Duration;
 
@@ -6,81 +6,82 @@ use acpw_metric::{Entity, Namespace};
 
 use crate::{backoff::MAX_IN_FLIGHT, lane::Lane, lane_key::LaneKey};
 
-/// Lanes of their own at most. The data of all other namespaces and entities share one more.
+/// The maximum number of lanes. All other namespaces and entities share another one.
 pub const MAX_LANES: usize = 256;
 
-/// Lanes at most of which CloudWatch has never accepted anything, so that those that it refuses leave room for those that it
-/// accepts.
-pub const MAX_UNPROVEN: usize = 128;
+/// The maximum number of lanes of which CloudWatch has never accepted a payload, so that refused namespaces leave room
+/// for accepted ones.
+pub const MAX_NEVER_ACCEPTED: usize = 128;
 
-/// Callouts at most for lanes in trouble, so that those without trouble find room.
-const MAX_TRIALS: usize = MAX_IN_FLIGHT / 2;
+/// The maximum number of callouts for failing lanes, so that other lanes can send too.
+const MAX_FAILING_IN_FLIGHT: usize = MAX_IN_FLIGHT / 2;
 
-/// Names a lane while it is not idle.
+/// Identifies a lane while it is not idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneId(usize);
 
-/// Lanes by namespace and entity. Each that is ready sends in its turn.
+/// Lanes by namespace and entity, which send in round-robin order.
 #[derive(Debug)]
 pub struct Lanes {
-    /// The first is the shared one.
+    /// The lanes. The first one is shared.
     lanes: Vec<Entry>,
-    /// Where the next turn begins.
+    /// The index of the lane whose turn is next.
     turn: usize,
-    uses: u64,
+    use_count: u64,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
     lane: Lane,
-    /// When it was last used, in uses.
-    used: u64,
+    /// The value of `use_count` at the last use.
+    last_use: u64,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self { lanes: vec![Entry::default()], turn: 0, uses: 0 }
+        Self { lanes: vec![Entry::default()], turn: 0, use_count: 0 }
     }
 }
 
 impl Lanes {
-    /// Returns the lane of a namespace and entity, which is a new one when there is none and there is room.
-    pub fn of(&mut self, namespace: &Namespace, entity: Option<&Entity>) -> Option<&mut Lane> {
-        self.uses = self.uses.saturating_add(1);
-        let is_it = |entry: &Entry| entry.lane.key().is_some_and(|key| key.is(namespace, entity));
-        let at = match self.lanes.iter().position(is_it) {
-            Some(at) => at,
+    /// Returns the lane of a namespace and entity. Creates it if it does not exist and there is room; otherwise returns
+    /// the shared lane.
+    pub fn get_or_create(&mut self, namespace: &Namespace, entity: Option<&Entity>) -> Option<&mut Lane> {
+        self.use_count = self.use_count.saturating_add(1);
+        let is_match = |entry: &Entry| entry.lane.key().is_some_and(|key| key.matches(namespace, entity));
+        let index = match self.lanes.iter().position(is_match) {
+            Some(index) => index,
             None => {
-                let at = self.free_slot();
-                if at > 0 {
+                let index = self.free_slot();
+                if index > 0 {
                     let key = LaneKey { namespace: namespace.clone(), entity: entity.cloned() };
-                    let entry = Entry { lane: Lane::new(Some(key)), used: 0 };
-                    match self.lanes.get_mut(at) {
+                    let entry = Entry { lane: Lane::new(Some(key)), last_use: 0 };
+                    match self.lanes.get_mut(index) {
                         Some(idle) => *idle = entry,
                         None => self.lanes.push(entry),
                     }
                 }
-                at
+                index
             }
         };
-        let entry = self.lanes.get_mut(at)?;
-        entry.used = self.uses;
+        let entry = self.lanes.get_mut(index)?;
+        entry.last_use = self.use_count;
         Some(&mut entry.lane)
     }
 
-    /// Returns a lane.
-    pub fn get_mut(&mut self, LaneId(at): LaneId) -> Option<&mut Lane> {
-        self.lanes.get_mut(at).map(|entry| &mut entry.lane)
+    /// Returns the lane with this ID.
+    pub fn get_mut(&mut self, LaneId(index): LaneId) -> Option<&mut Lane> {
+        self.lanes.get_mut(index).map(|entry| &mut entry.lane)
     }
 
-    /// Returns the number of lanes, idle ones among them.
+    /// Returns the number of lanes, including idle ones.
     pub fn count(&self) -> usize {
         self.lanes.len()
     }
 
     /// Returns the lane at an index, for changes.
-    pub fn nth_mut(&mut self, at: usize) -> Option<&mut Lane> {
-        self.lanes.get_mut(at).map(|entry| &mut entry.lane)
+    pub fn lane_at_mut(&mut self, index: usize) -> Option<&mut Lane> {
+        self.lanes.get_mut(index).map(|entry| &mut entry.lane)
     }
 
     /// Returns all lanes.
@@ -88,46 +89,48 @@ impl Lanes {
         self.lanes.iter().map(|entry| &entry.lane)
     }
 
-    /// Returns all lanes, to be changed.
+    /// Returns all lanes for changes.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
         self.lanes.iter_mut().map(|entry| &mut entry.lane)
     }
 
-    /// Returns the next lane that has something to send now, in turn. It stays its turn until [`end_turn`](Self::end_turn).
+    /// Returns the next lane that has something to send now. It remains the same until [`end_turn`](Self::end_turn).
     pub fn next(&self, now: Duration) -> Option<LaneId> {
-        let trials: usize = self.iter().filter(|lane| lane.is_in_trouble()).map(Lane::in_flight).sum();
-        let is_ready = |lane: &Lane| lane.is_ready(now) && (trials < MAX_TRIALS || !lane.is_in_trouble());
+        let failing_in_flight: usize = self.iter().filter(|lane| lane.is_failing()).map(Lane::in_flight).sum();
+        let is_ready =
+            |lane: &Lane| lane.is_ready(now) && (failing_in_flight < MAX_FAILING_IN_FLIGHT || !lane.is_failing());
         let (before, from) = self.lanes.split_at_checked(self.turn).unwrap_or((&[], &self.lanes));
         let from = (self.turn..).zip(from);
         let mut in_turn = from.chain((0..).zip(before));
-        in_turn.find(|(_, entry)| is_ready(&entry.lane)).map(|(at, _)| LaneId(at))
+        in_turn.find(|(_, entry)| is_ready(&entry.lane)).map(|(index, _)| LaneId(index))
     }
 
-    /// Lets the turn go to the lane after this one.
-    pub fn end_turn(&mut self, LaneId(at): LaneId) {
-        let next = at.saturating_add(1);
+    /// Passes the turn to the lane after this one.
+    pub fn end_turn(&mut self, LaneId(index): LaneId) {
+        let next = index.saturating_add(1);
         self.turn = if next < self.lanes.len() { next } else { 0 };
     }
 
-    /// Returns whether a lane without trouble has data.
-    pub fn has_open_data(&self) -> bool {
-        self.iter().any(|lane| lane.has_due() && !lane.is_in_trouble())
+    /// Returns true if a lane that is not failing has data to send.
+    pub fn has_data_in_healthy_lanes(&self) -> bool {
+        self.iter().any(|lane| lane.has_due() && !lane.is_failing())
     }
 
-    /// Returns how many lanes have data and trouble.
-    pub fn in_trouble(&self) -> usize {
-        self.iter().filter(|lane| lane.is_in_trouble() && !lane.is_idle()).count()
+    /// Returns the number of lanes that are failing and hold data.
+    pub fn failing_count(&self) -> usize {
+        self.iter().filter(|lane| lane.is_failing() && !lane.is_idle()).count()
     }
 
-    /// Returns where a new lane can be; 0, the shared one, when there is no room.
+    /// Returns the index for a new lane, or 0, the shared lane, if there is no room.
     fn free_slot(&self) -> usize {
         let own = || (0..).zip(&self.lanes).skip(1);
-        let oldest_idle = |is_proven: bool| {
-            let idle = own().filter(|(_, entry)| entry.lane.is_idle() && entry.lane.is_proven() == is_proven);
-            idle.min_by_key(|(_, entry)| entry.used).map(|(at, _)| at)
+        let oldest_idle = |has_been_accepted: bool| {
+            let idle =
+                own().filter(|(_, entry)| entry.lane.is_idle() && entry.lane.has_been_accepted() == has_been_accepted);
+            idle.min_by_key(|(_, entry)| entry.last_use).map(|(index, _)| index)
         };
-        let unproven = own().filter(|(_, entry)| !entry.lane.is_proven()).count();
-        if unproven >= MAX_UNPROVEN {
+        let unproven = own().filter(|(_, entry)| !entry.lane.has_been_accepted()).count();
+        if unproven >= MAX_NEVER_ACCEPTED {
             return oldest_idle(false).unwrap_or(0);
         }
         if self.lanes.len() <= MAX_LANES {
@@ -161,7 +164,7 @@ mod tests {
     }
 
     fn add(lanes: &mut Lanes, n: usize) -> bool {
-        let lane = lanes.of(&namespace(n), None).unwrap();
+        let lane = lanes.get_or_create(&namespace(n), None).unwrap();
         lane.queue_mut().add(data());
         lane.key().is_some()
     }
@@ -181,51 +184,51 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_in_trouble_holds_up_no_other_and_sends_one_payload_at_a_time() {
+    fn a_failing_lane_does_not_delay_others_and_sends_one_payload_at_a_time() {
         let mut lanes = Lanes::default();
         (0..5).for_each(|n| assert!(add(&mut lanes, n)));
         for n in 0..4 {
-            let lane = lanes.of(&namespace(n), None).unwrap();
-            lane.fail(Duration::ZERO, BASE, Some(BASE), &mut Random::new(0));
+            let lane = lanes.get_or_create(&namespace(n), None).unwrap();
+            lane.record_failure(Duration::ZERO, BASE, Some(BASE), &mut Random::new(0));
         }
         assert_eq!(lanes.next(Duration::ZERO), Some(LaneId(5)));
-        // When they may try again, at most two do at once.
+        // After the back-off, at most two failing lanes send at once.
         let mut sent = Vec::new();
         while let Some(id) = lanes.next(BASE).filter(|id| id.0 != 5) {
-            lanes.get_mut(id).unwrap().sent();
+            lanes.get_mut(id).unwrap().record_sent();
             lanes.end_turn(id);
             sent.push(id.0);
         }
         assert_eq!(sent, [1, 2]);
         assert_eq!(lanes.next(BASE), Some(LaneId(5)));
-        assert_eq!(lanes.in_trouble(), 4);
+        assert_eq!(lanes.failing_count(), 4);
     }
 
     #[test]
-    fn lanes_that_are_refused_leave_room_for_those_that_are_accepted() {
+    fn refused_lanes_leave_room_for_accepted_ones() {
         let mut lanes = Lanes::default();
-        lanes.of(&namespace(0), None).unwrap().accept();
+        lanes.get_or_create(&namespace(0), None).unwrap().record_accepted();
         for n in 1..10_000 {
             let is_own = add(&mut lanes, n);
-            assert_eq!(is_own, n <= MAX_UNPROVEN, "{n}");
+            assert_eq!(is_own, n <= MAX_NEVER_ACCEPTED, "{n}");
         }
-        assert_eq!(lanes.lanes.len(), 1 + 1 + MAX_UNPROVEN);
-        assert!(lanes.of(&namespace(0), None).unwrap().is_proven());
+        assert_eq!(lanes.lanes.len(), 1 + 1 + MAX_NEVER_ACCEPTED);
+        assert!(lanes.get_or_create(&namespace(0), None).unwrap().has_been_accepted());
         for n in 1..10_000 {
-            lanes.of(&namespace(n), None).unwrap().accept();
+            lanes.get_or_create(&namespace(n), None).unwrap().record_accepted();
         }
         assert!(lanes.lanes.len() <= 1 + MAX_LANES);
     }
 
     #[test]
-    fn the_lane_that_was_not_used_for_longest_is_given_away() {
+    fn the_least_recently_used_idle_lane_is_replaced() {
         let mut lanes = Lanes::default();
         for n in 0..MAX_LANES {
-            lanes.of(&namespace(n), None).unwrap().accept();
+            lanes.get_or_create(&namespace(n), None).unwrap().record_accepted();
         }
-        lanes.of(&namespace(0), None).unwrap();
+        lanes.get_or_create(&namespace(0), None).unwrap();
         assert!(add(&mut lanes, MAX_LANES));
-        let known = |n: usize| lanes.iter().any(|lane| lane.key().is_some_and(|key| key.is(&namespace(n), None)));
+        let known = |n: usize| lanes.iter().any(|lane| lane.key().is_some_and(|key| key.matches(&namespace(n), None)));
         assert!(known(0) && !known(1) && known(2) && known(MAX_LANES));
     }
 }

@@ -1,9 +1,9 @@
-//! `receiver.wasm`: a singleton that drains the senders' queue, merges what they observed by series and period, and
-//! publishes it to CloudWatch's PutMetricData.
+//! `receiver.wasm`: a singleton that drains the senders' queue, merges data by series and period, and publishes it with
+//! CloudWatch's PutMetricData.
 //!
-//! The way of the data: record → pending data of its lane → due → [`Batch`], packed by its real size → [`Payload`], encoded once
-//! → [`Transmit`], signed for each attempt → Envoy's callout → [`Answer`] → [`Disposition`]. [`Receiver`] drives all of it
-//! without Envoy; `context` is the only file that talks to Envoy.
+//! Data takes this path: record → pending data of its lane → due data → [`Batch`], packed by its encoded size →
+//! [`Payload`], encoded once → [`Transmit`], signed for each attempt → Envoy's callout → [`PublishAnswer`] →
+//! [`Disposition`]. [`Receiver`] drives all of it without Envoy; `context` is the only file that talks to Envoy.
 
 pub mod admission;
 pub mod answer;
@@ -28,31 +28,31 @@ pub mod endpoint;
 mod envelope;
 pub mod environment;
 pub mod error_code;
-pub mod fault_path;
 pub mod flush;
-pub mod gauge;
+pub mod gauge_settler;
 pub mod journal;
 pub mod lane;
 pub mod lane_key;
+pub mod lane_queue;
 pub mod lanes;
+pub mod named_parts;
 pub mod names;
 pub mod notice;
-pub mod patience;
 pub mod payload;
+pub mod publish_schedule;
 pub mod publisher;
-pub mod queue;
 pub mod random;
 pub mod receiver;
 pub mod refused_entities;
-pub mod schedule;
+pub mod retry_after;
 pub mod self_metrics;
-pub mod series;
 pub mod series_budget;
+pub mod series_key;
 pub mod source;
 pub mod status;
 pub mod transmit;
 pub mod waiting;
-pub mod zero;
+pub mod zero_filler;
 
 mod percent;
 mod xml;
@@ -62,10 +62,10 @@ mod context;
 #[cfg(all(target_arch = "wasm32", feature = "trap"))]
 mod trap;
 
-pub use answer::Answer;
+pub use answer::PublishAnswer;
 pub use batch::Batch;
 pub use buffer::Buffer;
-pub use config::Config;
+pub use config::ReceiverConfig;
 pub use counts::Counts;
 pub use disposition::Disposition;
 #[cfg(not(target_arch = "wasm32"))]

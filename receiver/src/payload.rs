@@ -1,4 +1,4 @@
-//! The body of one PutMetricData request: encoded and compressed once, immutable, unsigned.
+//! The unsigned body of a PutMetricData request, which is encoded and compressed once.
 
 use std::{
     io::{Read, Write},
@@ -11,13 +11,13 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 
 use crate::{datum_name, envelope::envelope, lane_key::LaneKey};
 
-/// A body from this many bytes on is compressed, as AWS's SDKs do.
+/// The size in bytes from which a body is compressed, as in AWS's SDKs.
 const COMPRESSION_THRESHOLD: usize = 10_240;
 
-/// Of how many bytes a large body is compressed in one step at least: the steps of a gzip stream cost little themselves.
+/// The number of bytes that are compressed in one step. The overhead of a step is small.
 const STEP: usize = 16 * 1024;
 
-/// One request's body as it is to be sent, and where in it each datum lies.
+/// The body of a request, ready to be sent, and the ranges of its data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
     key: Rc<LaneKey>,
@@ -27,31 +27,31 @@ pub struct Payload {
     data: Vec<Span>,
 }
 
-/// A body that is not compressed yet, or not wholly.
+/// A body that is not completely compressed yet.
 ///
-/// Envoy's main thread does nothing else meanwhile, so a large body is compressed in steps:
-/// [`seal`](Self::seal) a few times makes it a [`Payload`].
+/// Compression blocks Envoy's main thread, so a large body is compressed in steps: several calls of
+/// [`seal`](Self::seal) make it a [`Payload`].
 #[derive(Debug)]
 pub struct Draft {
     key: Rc<LaneKey>,
     raw: Vec<u8>,
     data: Vec<Span>,
-    /// How much of it is compressed.
-    fed: usize,
-    /// Made when the first bytes are compressed: it takes a few hundred kilobytes.
+    /// The number of compressed bytes.
+    compressed: usize,
+    /// The encoder, which is created with the first compressed bytes because it takes a few hundred kilobytes.
     encoder: Option<Box<GzEncoder<Vec<u8>>>>,
 }
 
-/// A datum within the uncompressed body.
+/// The range of a datum in the uncompressed body, and its properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Its bytes, without the commas around them.
+    /// The bytes, without the commas around them.
     pub(crate) bytes: Range<usize>,
-    /// How many values it carries.
+    /// The number of values.
     pub(crate) samples: u64,
-    /// The length of its period.
+    /// The length of the period.
     pub(crate) resolution: StorageResolution,
-    /// Whether its time is this host's.
+    /// The kind, which determines whether the timestamp moves with a correction of the clock.
     pub(crate) kind: DataKind,
 }
 
@@ -64,12 +64,15 @@ fn samples(data: &[Span]) -> u64 {
 }
 
 impl Draft {
-    /// A draft of a whole JSON document in which data lie at these places, in their order.
+    /// Creates a draft of a complete JSON document with data in these ranges, in their order.
     pub(crate) fn new(key: Rc<LaneKey>, raw: Vec<u8>, data: Vec<Span>) -> Self {
-        Self { key, raw, data, fed: 0, encoder: None }
+        Self { key, raw, data, compressed: 0, encoder: None }
     }
 
-    /// Compresses about as many bytes as `budget` still has, and takes them from it. Gives the payload once that is done.
+    /// Compresses the body. Stops when `budget`, in bytes, is spent.
+    ///
+    /// # Errors
+    /// Returns the unfinished draft if the budget does not suffice.
     pub fn seal(mut self, budget: &mut usize) -> Result<Payload, Self> {
         let raw_length = self.raw.len();
         if raw_length < COMPRESSION_THRESHOLD {
@@ -77,8 +80,8 @@ impl Draft {
             return Ok(self.uncompressed());
         }
         while *budget > 0 {
-            let end = self.fed.saturating_add(STEP).min(raw_length);
-            let step = self.raw.get(self.fed..end).unwrap_or_default();
+            let end = self.compressed.saturating_add(STEP).min(raw_length);
+            let step = self.raw.get(self.compressed..end).unwrap_or_default();
             *budget = budget.saturating_sub(step.len());
             // Each body is sent once, so speed is worth more than a few percent of its size.
             let new = || Box::new(GzEncoder::new(Vec::new(), Compression::fast()));
@@ -86,7 +89,7 @@ impl Draft {
             if encoder.write_all(step).is_err() {
                 return Ok(self.uncompressed());
             }
-            self.fed = end;
+            self.compressed = end;
             if end == raw_length {
                 if encoder.try_finish().is_err() {
                     return Ok(self.uncompressed());
@@ -98,34 +101,34 @@ impl Draft {
         Err(self)
     }
 
-    /// Makes it a payload as it is.
+    /// Creates a payload without compression.
     fn uncompressed(self) -> Payload {
         let raw_length = self.raw.len();
         Payload { key: self.key, body: self.raw, is_compressed: false, raw_length, data: self.data }
     }
 
-    /// How many data it carries.
+    /// Returns the number of data.
     pub fn data(&self) -> usize {
         self.data.len()
     }
 
-    /// How many values it carries, in all data.
+    /// Returns the number of values in all data.
     pub fn samples(&self) -> u64 {
         samples(&self.data)
     }
 
-    /// Returns whether some of its data were posted to a gateway.
+    /// Returns true if some of the data was posted to a gateway.
     pub fn has_posted(&self) -> bool {
         has_posted(&self.data)
     }
 
-    /// How many bytes of memory it takes, about.
+    /// Returns the approximate memory in bytes.
     pub fn bytes(&self) -> usize {
         let compressed = self.encoder.as_ref().map_or(0, |encoder| encoder.get_ref().len());
         self.raw.len().saturating_add(compressed)
     }
 
-    /// The draft with every datum moved by so many milliseconds, as far as that moves it into another period.
+    /// Moves every timestamp by `millis`, rounded to whole periods.
     pub fn shifted(self, millis: i64) -> Self {
         let Self { key, mut raw, data, .. } = self;
         for span in &data {
@@ -136,7 +139,7 @@ impl Draft {
         Self::new(key, raw, data)
     }
 
-    /// A draft of some of these data, under a key that may have no entity any more.
+    /// Returns a draft of some of the data, with another key, or `None` if there is no data left.
     fn only(&self, key: Rc<LaneKey>, kept: &[Span]) -> Option<Self> {
         let raw = &self.raw;
         let (mut document, end) = envelope(&key);
@@ -155,43 +158,43 @@ impl Draft {
 }
 
 impl Payload {
-    /// The bytes to send.
+    /// Returns the bytes to send.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Whether they are gzip.
+    /// Returns true if the body is compressed with gzip.
     pub fn is_compressed(&self) -> bool {
         self.is_compressed
     }
 
-    /// How many bytes they are uncompressed.
+    /// Returns the uncompressed size in bytes.
     pub fn raw_length(&self) -> usize {
         self.raw_length
     }
 
-    /// How many data it carries.
+    /// Returns the number of data.
     pub fn data(&self) -> usize {
         self.data.len()
     }
 
-    /// How many values it carries, in all data.
+    /// Returns the number of values in all data.
     pub fn samples(&self) -> u64 {
         samples(&self.data)
     }
 
-    /// Returns whether some of its data were posted to a gateway.
+    /// Returns true if some of the data was posted to a gateway.
     pub fn has_posted(&self) -> bool {
         has_posted(&self.data)
     }
 
-    /// A draft without the data at these places (0-based), and how many values those carried; none when nothing is left.
-    /// Places that it does not have are left out of account.
-    pub fn without(&self, places: &[usize]) -> (Option<Draft>, u64) {
+    /// Returns a draft without the data at these indices, and the number of removed values. The draft is `None` if no
+    /// data is left. Indices out of range are ignored.
+    pub fn without(&self, indices: &[usize]) -> (Option<Draft>, u64) {
         let mut dropped = 0u64;
         let mut kept = Vec::new();
-        for (place, span) in self.data.iter().enumerate() {
-            if places.contains(&place) {
+        for (index, span) in self.data.iter().enumerate() {
+            if indices.contains(&index) {
                 dropped = dropped.saturating_add(span.samples);
             } else {
                 kept.push(span.clone());
@@ -200,14 +203,14 @@ impl Payload {
         (self.draft().and_then(|draft| draft.only(Rc::clone(&self.key), &kept)), dropped)
     }
 
-    /// Returns the series of the datum at this index, as the log names it.
+    /// Returns the name of the series of the datum at this index, for the log.
     pub fn series(&self, index: usize) -> Option<String> {
         let span = self.data.get(index)?;
         let raw = self.raw()?;
         datum_name::name(&raw, raw.get(span.bytes.clone())?)
     }
 
-    /// Drafts of its two halves; the second is absent when there is only one datum.
+    /// Returns drafts of the two halves. The second is `None` if there is only one datum.
     pub fn split(&self) -> (Option<Draft>, Option<Draft>) {
         let Some(draft) = self.draft() else { return (None, None) };
         if draft.data.len() < 2 {
@@ -217,23 +220,23 @@ impl Payload {
         (draft.only(Rc::clone(&self.key), left), draft.only(Rc::clone(&self.key), right))
     }
 
-    /// Returns a draft of its data as those of no entity.
+    /// Returns a draft of the data without an entity.
     pub fn without_entity(&self) -> Option<Draft> {
         let key = Rc::new(LaneKey { entity: None, namespace: self.key.namespace.clone() });
         self.draft().and_then(|draft| draft.only(key, &self.data))
     }
 
-    /// Returns the namespace and entity that it is for.
+    /// Returns the namespace and entity of the data.
     pub fn key(&self) -> &LaneKey {
         &self.key
     }
 
-    /// It as a draft, to be changed.
+    /// Decompresses the payload into a draft.
     pub fn draft(&self) -> Option<Draft> {
         Some(Draft::new(Rc::clone(&self.key), self.raw()?, self.data.clone()))
     }
 
-    /// The uncompressed body.
+    /// Returns the uncompressed body.
     pub(crate) fn raw(&self) -> Option<Vec<u8>> {
         if !self.is_compressed {
             return Some(self.body.clone());
@@ -244,13 +247,13 @@ impl Payload {
     }
 }
 
-/// Overwrites the digits after a datum's first `"Timestamp":`, which stands before all text of strangers. The number of
-/// digits stays the same from 2001 to 2286; a time outside of that is left as it is.
+/// Overwrites the digits after the first `"Timestamp":` of a datum, which precedes all text that a client can choose.
+/// The number of digits is the same from 2001 to 2286; other times are not changed.
 fn shift_timestamp(datum: &mut [u8], seconds: i64) {
     const KEY: &[u8] = b"\"Timestamp\":";
     const DIGITS: usize = 10;
-    let Some(at) = datum.windows(KEY.len()).position(|window| window == KEY) else { return };
-    let start = at.saturating_add(KEY.len());
+    let Some(index) = datum.windows(KEY.len()).position(|window| window == KEY) else { return };
+    let start = index.saturating_add(KEY.len());
     let Some(digits) = datum.get_mut(start..start.saturating_add(DIGITS)) else { return };
     let parsed = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
     let shifted = parsed.map(|old| old.saturating_add_signed(seconds).to_string());
@@ -274,7 +277,7 @@ mod tests {
         }
     }
 
-    /// A payload of `count` data of `width` bytes of padding each; datum n carries n values.
+    /// Returns a payload with `count` data of `width` bytes of padding each. Datum n has n values.
     pub(crate) fn payload(count: usize, width: usize) -> Payload {
         let key = Rc::new(LaneKey { namespace: Namespace::new("N").unwrap(), entity: None });
         let (mut raw, end) = envelope(&key);
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_body_takes_several_steps_and_is_the_same() {
+    fn a_body_compressed_in_several_steps_is_the_same() {
         let whole = payload(300, 1_000);
         let mut draft = whole.draft().unwrap();
         let mut steps = 1;
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn data_are_taken_out_and_the_rest_stays_as_it_was() {
+    fn removing_data_does_not_change_the_rest() {
         for width in [0, 5_000] {
             let (rest, dropped) = payload(6, width).without(&[1, 3, 17]);
             let rest = sealed(rest.unwrap());
@@ -342,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_make_the_whole() {
+    fn split_returns_two_halves_of_the_data() {
         for width in [0, 5_000] {
             let (left, right) = payload(5, width).split();
             assert_eq!(numbers(&sealed(left.unwrap()), "n"), [0, 1]);
@@ -354,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_move_and_nothing_else() {
+    fn shifting_changes_only_timestamps() {
         for (width, millis, seconds) in [(0, -172_800_000, -172_800), (5_000, 59_000, 60)] {
             let shifted = |payload: Payload, millis| sealed(payload.draft().unwrap().shifted(millis));
             let later = shifted(payload(3, width), millis);

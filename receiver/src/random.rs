@@ -1,18 +1,18 @@
-//! Chance, for spreading load; nothing secret depends on it.
+//! Random numbers for spreading load. They are not fit for secrets.
 
 use std::time::Duration;
 
-/// A SplitMix64 generator.
+/// A SplitMix64 random number generator.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// A generator whose numbers follow from the seed.
+    /// Creates a generator. The seed determines its numbers.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A time from zero up to, not including, `limit`.
+    /// Returns a random duration that is less than `limit`, or zero if `limit` is zero.
     pub fn below(&mut self, limit: Duration) -> Duration {
         // The upper 53 bits, as a fraction of one.
         let fraction = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_lie_below_the_limit_and_spread_over_it() {
+    fn durations_are_evenly_distributed_below_the_limit() {
         let mut random = Random::new(7);
         let limit = Duration::from_secs(60);
         let times: Vec<Duration> = (0..10_000).map(|_| random.below(limit)).collect();

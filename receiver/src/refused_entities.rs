@@ -1,18 +1,19 @@
-//! Entities that CloudWatch does not take.
+//! The entities that CloudWatch refuses.
 
 use std::collections::VecDeque;
 
 use acpw_metric::Entity;
 
-/// Entities that are remembered. The first is forgotten for one more, which costs its data one more request.
+/// The maximum number of entities. The oldest one is replaced, which costs one refused request when its data is sent
+/// again.
 const LIMIT: usize = 64;
 
-/// Entities that CloudWatch has refused. Their data are sent as those of no entity.
+/// The entities that CloudWatch has refused. Their data is sent without an entity.
 #[derive(Debug, Default)]
 pub struct RefusedEntities(VecDeque<Entity>);
 
 impl RefusedEntities {
-    /// Remembers an entity.
+    /// Adds an entity.
     pub fn add(&mut self, entity: Entity) {
         if self.contains(&entity) {
             return;
@@ -23,7 +24,7 @@ impl RefusedEntities {
         self.0.push_back(entity);
     }
 
-    /// Returns whether an entity is among them.
+    /// Returns true if CloudWatch has refused this entity.
     pub fn contains(&self, entity: &Entity) -> bool {
         self.0.contains(entity)
     }
@@ -36,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entities_are_remembered_within_the_limit() {
+    fn the_oldest_entity_is_replaced_at_the_limit() {
         let entity = |n: usize| {
             let text = |text: &str| EntityText::new(text).unwrap();
             Entity { service: text(&n.to_string()), environment: text("e") }

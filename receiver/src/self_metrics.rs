@@ -1,4 +1,4 @@
-//! The receiver's own counters as metrics, for those who alarm in CloudWatch.
+//! Publishes the receiver's own counters as metrics, for alarms in CloudWatch.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use acpw_metric::{
 
 use crate::Counts;
 
-/// What is measured at one time.
+/// The state of the receiver at one time.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// All counters since the start.
+pub struct SelfMeasurement {
+    /// The counters since the start.
     pub counts: Counts,
-    /// Memory that unpublished data take.
+    /// The memory of unpublished data in bytes.
     pub held_bytes: usize,
-    /// Time since CloudWatch last took something.
+    /// The time since CloudWatch last accepted a request.
     pub since_success: Duration,
 }
 
-/// Makes data of what has changed, once an interval.
+/// Creates data from the changes, once per interval.
 #[derive(Debug)]
 pub struct SelfMetrics {
     interval: Duration,
@@ -28,19 +28,20 @@ pub struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Data once in this interval.
+    /// Creates metrics with this interval.
     pub fn new(interval: Duration) -> Self {
         Self { interval, last: None }
     }
 
-    /// The data of the interval that has passed, if one has; `steady` is the steady clock, `time` stamps the data.
-    pub fn poll(&mut self, steady: Duration, time: Timestamp, reading: Reading) -> Option<Accumulator> {
+    /// Returns data for the time since the last one, if the interval has passed. `steady` is the steady clock, and
+    /// `time` the timestamp of the data.
+    pub fn poll(&mut self, steady: Duration, time: Timestamp, measurement: SelfMeasurement) -> Option<Accumulator> {
         let since = match &self.last {
             Some((last, _)) if steady.saturating_sub(*last) < self.interval => return None,
             Some((_, counts)) => *counts,
             None => Counts::default(),
         };
-        let Reading { counts, held_bytes, since_success } = reading;
+        let SelfMeasurement { counts, held_bytes, since_success } = measurement;
         self.last = Some((steady, counts));
         let values = [
             ("ValuesReceived", Unit::COUNT, counts.received.saturating_sub(since.received) as f64),
@@ -69,24 +70,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_changed_is_told_once_an_interval() {
+    fn changes_are_published_once_per_interval() {
         let mut metrics = SelfMetrics::new(Duration::from_secs(60));
-        let mut told = Vec::new();
+        let mut published = Vec::new();
         for second in 0..130 {
             let counts = Counts { received: second * 10, dropped_invalid: second, ..Counts::default() };
-            let reading = Reading { counts, held_bytes: 5, since_success: Duration::from_secs(second) };
+            let measurement = SelfMeasurement { counts, held_bytes: 5, since_success: Duration::from_secs(second) };
             if let Some(mut data) =
-                metrics.poll(Duration::from_secs(second), Timestamp::from_secs(1_787_400_000), reading)
+                metrics.poll(Duration::from_secs(second), Timestamp::from_secs(1_787_400_000), measurement)
             {
                 let (_, group) = data.pop().unwrap();
                 let sum = |name: &str| {
                     let found = group.distributions.iter().find(|(metric, _)| metric.name.as_str() == name);
                     found.map(|(_, distribution)| distribution.sum()).unwrap()
                 };
-                told.push([sum("ValuesReceived"), sum("ValuesDropped"), sum("SecondsSinceSuccess")]);
+                published.push([sum("ValuesReceived"), sum("ValuesDropped"), sum("SecondsSinceSuccess")]);
                 assert_eq!(group.distributions.len(), 7);
             }
         }
-        assert_eq!(told, [[0.0, 0.0, 0.0], [600.0, 60.0, 60.0], [600.0, 60.0, 120.0]]);
+        assert_eq!(published, [[0.0, 0.0, 0.0], [600.0, 60.0, 60.0], [600.0, 60.0, 120.0]]);
     }
 }

@@ -1,7 +1,7 @@
-//! A bound on the series of all senders together.
+//! Bounds the series of all senders together.
 //!
-//! `max_series` of a sender holds for one worker. CloudWatch bills series, so the bill's bound would grow with the number of
-//! workers; the receiver's `max_series` bounds the whole Envoy.
+//! A sender's `max_series` applies to one worker, so its effect on the bill grows with the number of workers. The
+//! receiver's `max_series` bounds the whole Envoy.
 
 use std::{hash::BuildHasher, time::Duration};
 
@@ -9,27 +9,27 @@ use acpw_metric::{Map, Metric, RandomState, Record, RecordGroup, dimension::OVER
 
 use crate::notice::Notice;
 
-/// Time after which a series that senders no longer report makes room. CloudWatch bills a series for each hour in which it
-/// has data, so a shorter time would admit more series an hour than the bound.
+/// The time after which a series without new values makes room. CloudWatch bills a series for each hour in which it has
+/// data, so a shorter time would admit more series per hour than the limit.
 const IDLE_LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// Time between two searches for idle series.
+/// The time between two searches for idle series.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Series that senders have reported within the last hour, up to a bound. A series is a metric with dimensions.
+/// The series that senders have reported within the last hour, up to a limit. A series is a metric with dimensions.
 #[derive(Debug, Default)]
 pub struct SeriesBudget {
     limit: Option<usize>,
     hasher: RandomState,
-    /// Sets of dimensions by their hashes, which take less memory.
+    /// The sets of dimensions by hash. Hashes take less memory than names.
     entries: Map<u64, Entry>,
-    /// Series of all entries.
+    /// The number of series in all entries.
     series: usize,
     pruned: Duration,
     overflow: Overflow,
 }
 
-/// Metrics of one set of dimensions, by their hashes.
+/// The hashes of the metrics with one set of dimensions.
 #[derive(Debug)]
 struct Entry {
     metrics: Vec<u64>,
@@ -38,39 +38,40 @@ struct Entry {
 
 #[derive(Debug, Default)]
 struct Overflow {
-    /// Values that were counted under `__other__` since the last call of `take_overflow`.
+    /// The number of values counted under `__other__` since the last call of `take_overflow`.
     values: u64,
-    /// When the overflow was last used.
+    /// The time at which a value was last counted under `__other__`.
     last: Option<Duration>,
-    is_news: bool,
+    is_unreported: bool,
 }
 
-/// Dimensions under which the metrics of a group are filed.
+/// The dimensions under which the metrics of a group are counted.
 #[derive(Debug)]
 pub struct Admitted<'a> {
     own: Vec<(&'a str, &'a str)>,
     overflow: Vec<(&'a str, &'a str)>,
-    /// Metrics without room.
+    /// The metrics that exceed the limit.
     refused: Vec<&'a Metric>,
 }
 
 impl Admitted<'_> {
-    /// Returns the dimensions under which a metric is filed, in ascending order of their names.
+    /// Returns the dimensions under which a metric is counted, in ascending order of their names.
     pub fn dimensions(&self, metric: &Metric) -> &[(&str, &str)] {
         if self.refused.contains(&metric) { &self.overflow } else { &self.own }
     }
 }
 
 impl SeriesBudget {
-    /// Creates a budget of `limit` series, or one without a bound.
+    /// Creates a budget of `limit` series, or an unlimited one.
     pub fn new(limit: Option<usize>) -> Self {
         Self { limit, ..Self::default() }
     }
 
-    /// Returns where the data of a group are filed. A new set of dimensions finds room for all metrics of its record, or its
-    /// data are counted under `__other__`, with the constants of the configuration kept. Totals stay exact either way.
+    /// Returns the dimensions under which the data of a group is counted. If there is no room for all metrics of a new
+    /// set of dimensions, its values are counted under `__other__`; dimensions with constant values are kept. Totals
+    /// are exact in both cases.
     ///
-    /// Data that were posted have the dimensions that their clients chose, and are always admitted.
+    /// Posted data has the dimensions that clients have chosen, and is always admitted.
     pub fn admit<'a>(&mut self, record: &'a Record<'a>, group: &'a RecordGroup<'a>, now: Duration) -> Admitted<'a> {
         let own: Vec<_> = record.dimensions_of(group).collect();
         let mut admitted = Admitted { own, overflow: Vec::new(), refused: Vec::new() };
@@ -115,7 +116,7 @@ impl SeriesBudget {
         admitted
     }
 
-    /// Returns the number of values that were counted under `__other__` since the last call.
+    /// Returns the number of values counted under `__other__` since the last call.
     pub fn take_overflow(&mut self) -> u64 {
         std::mem::take(&mut self.overflow.values)
     }
@@ -123,7 +124,7 @@ impl SeriesBudget {
     /// Returns a warning when values begin to be counted under `__other__`, at most once an hour.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         let limit = self.limit?;
-        std::mem::take(&mut self.overflow.is_news).then_some(Notice::TooManySeries { limit })
+        std::mem::take(&mut self.overflow.is_unreported).then_some(Notice::TooManySeries { limit })
     }
 
     fn prune(&mut self, now: Duration) {
@@ -139,7 +140,7 @@ impl SeriesBudget {
 impl Overflow {
     fn add(&mut self, values: u64, now: Duration) {
         self.values = self.values.saturating_add(values);
-        self.is_news |= self.last.is_none_or(|last| now.saturating_sub(last) >= IDLE_LIMIT);
+        self.is_unreported |= self.last.is_none_or(|last| now.saturating_sub(last) >= IDLE_LIMIT);
         self.last = Some(now);
     }
 }
@@ -172,29 +173,29 @@ mod tests {
         data.into_records_with(&[DimensionName::new("env").unwrap()], 1 << 16).remove(0)
     }
 
-    /// Returns the path and metric under which each distribution is filed.
-    fn filed(budget: &mut SeriesBudget, record: &[u8], now: Duration) -> Vec<String> {
+    /// Returns the path and metric under which each distribution is counted.
+    fn counted(budget: &mut SeriesBudget, record: &[u8], now: Duration) -> Vec<String> {
         let record = Record::decode(record).unwrap();
-        let mut filed = Vec::new();
+        let mut counted = Vec::new();
         for group in record.groups() {
             let admitted = budget.admit(&record, group, now);
             for (metric, _) in record.distributions_of(group) {
                 let dimensions = admitted.dimensions(metric);
                 assert_eq!(dimensions[0], ("env", "prod"), "constants are kept");
-                filed.push(format!("{} {}", dimensions[1].1, metric.name));
+                counted.push(format!("{} {}", dimensions[1].1, metric.name));
             }
         }
-        filed
+        counted
     }
 
     #[test]
-    fn series_beyond_the_bound_are_counted_as_others() {
+    fn series_beyond_the_limit_are_counted_as_other() {
         let mut budget = SeriesBudget::new(Some(4));
         let record = record(DataKind::OBSERVED, &["/a", "/b", "/c"], &["Count", "Errors"]);
         for _ in 0..2 {
-            let filed = filed(&mut budget, &record, Duration::ZERO);
+            let counted = counted(&mut budget, &record, Duration::ZERO);
             let expected = ["/a Count", "/a Errors", "/b Count", "/b Errors", "__other__ Count", "__other__ Errors"];
-            assert_eq!(filed, expected);
+            assert_eq!(counted, expected);
             assert_eq!(budget.take_overflow(), 4);
         }
         assert!(matches!(budget.poll_notice(), Some(Notice::TooManySeries { limit: 4 })));
@@ -202,36 +203,36 @@ mod tests {
     }
 
     #[test]
-    fn series_that_are_not_reported_for_an_hour_make_room() {
+    fn series_without_values_for_an_hour_make_room() {
         let mut budget = SeriesBudget::new(Some(1));
         let record = |path| record(DataKind::OBSERVED, &[path], &["Count"]);
-        assert_eq!(filed(&mut budget, &record("/a"), Duration::ZERO), ["/a Count"]);
-        assert_eq!(filed(&mut budget, &record("/b"), HOUR - Duration::from_secs(1)), ["__other__ Count"]);
-        assert_eq!(filed(&mut budget, &record("/b"), HOUR + PRUNE_INTERVAL), ["/b Count"]);
-        assert_eq!(filed(&mut budget, &record("/a"), HOUR + PRUNE_INTERVAL), ["__other__ Count"]);
+        assert_eq!(counted(&mut budget, &record("/a"), Duration::ZERO), ["/a Count"]);
+        assert_eq!(counted(&mut budget, &record("/b"), HOUR - Duration::from_secs(1)), ["__other__ Count"]);
+        assert_eq!(counted(&mut budget, &record("/b"), HOUR + PRUNE_INTERVAL), ["/b Count"]);
+        assert_eq!(counted(&mut budget, &record("/a"), HOUR + PRUNE_INTERVAL), ["__other__ Count"]);
         assert!(budget.poll_notice().is_some());
     }
 
     #[test]
-    fn a_metric_that_joins_later_needs_room_too() {
+    fn a_later_metric_of_known_dimensions_needs_room_too() {
         let mut budget = SeriesBudget::new(Some(2));
-        filed(&mut budget, &record(DataKind::OBSERVED, &["/a"], &["Count"]), Duration::ZERO);
+        counted(&mut budget, &record(DataKind::OBSERVED, &["/a"], &["Count"]), Duration::ZERO);
         let more = record(DataKind::OBSERVED, &["/a"], &["Count", "Errors", "Latency"]);
-        assert_eq!(filed(&mut budget, &more, Duration::ZERO), ["/a Count", "/a Errors", "__other__ Latency"]);
+        assert_eq!(counted(&mut budget, &more, Duration::ZERO), ["/a Count", "/a Errors", "__other__ Latency"]);
     }
 
     #[test]
-    fn posted_data_and_a_budget_without_a_bound_are_left_alone() {
+    fn posted_data_and_unlimited_budgets_are_unchanged() {
         let paths = ["/a", "/b", "/c"];
         let names = ["/a Count", "/b Count", "/c Count"];
         for kind in [DataKind::RECEIVED, DataKind::STATED] {
             assert_eq!(
-                filed(&mut SeriesBudget::new(Some(1)), &record(kind, &paths, &["Count"]), Duration::ZERO),
+                counted(&mut SeriesBudget::new(Some(1)), &record(kind, &paths, &["Count"]), Duration::ZERO),
                 names
             );
         }
         let mut unbounded = SeriesBudget::new(None);
-        assert_eq!(filed(&mut unbounded, &record(DataKind::OBSERVED, &paths, &["Count"]), Duration::ZERO), names);
+        assert_eq!(counted(&mut unbounded, &record(DataKind::OBSERVED, &paths, &["Count"]), Duration::ZERO), names);
         assert!(unbounded.poll_notice().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The receiver's status, once a second, for the status page and for programs.
+//! The receiver's status, once per second, for the status page and for programs.
 
 use std::collections::VecDeque;
 
@@ -6,50 +6,50 @@ use acpw_metric::{Now, Timestamp};
 use acpw_shared_state::{BigSeries, CredentialsStatus, Line, Minute, Status};
 use log::Level;
 
-use crate::{Config, Counts, cost::Prediction};
+use crate::{Counts, ReceiverConfig, cost::CostEstimate};
 
-/// Minutes of history.
+/// The number of minutes in the history.
 const MINUTES: usize = 60;
 
-/// Lines of each kind.
+/// The number of log lines of each kind.
 const LINES: usize = 10;
 
-/// Gathers the history that a status shows.
+/// The history that is part of a status.
 #[derive(Debug)]
-pub struct StatusBook {
-    /// What does not change.
-    about: Status,
+pub struct StatusHistory {
+    /// The constant part of a status.
+    configuration: Status,
     started: Option<Now>,
-    written: Option<u64>,
+    last_second: Option<u64>,
     minutes: VecDeque<Minute>,
-    before: Counts,
+    last_counts: Counts,
     publications: VecDeque<Line>,
     errors: VecDeque<Line>,
 }
 
-/// State of a receiver at one moment.
+/// The state of a receiver at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Counters since the start.
     pub counts: Counts,
-    /// Values held.
+    /// The number of held values.
     pub held: u64,
-    /// Memory that they take, in bytes.
+    /// The memory of held data in bytes.
     pub held_bytes: usize,
-    /// Series times periods among them.
+    /// The number of held data: series times periods.
     pub held_series: usize,
-    /// Milliseconds that are added to the host's clock.
+    /// The number of milliseconds that is added to the host's clock.
     pub clock_skew: i64,
-    /// Seconds since CloudWatch last accepted a request, or since the start.
+    /// The number of seconds since CloudWatch last accepted a request, or since the start.
     pub seconds_since_success: u64,
-    /// Provider of the credentials in use, and when they expire.
+    /// The provider of the credentials in use, and their expiry.
     pub credentials: Option<(&'static str, Option<Timestamp>)>,
-    /// Predicted cost.
-    pub prediction: Prediction,
+    /// The estimated cost.
+    pub cost: CostEstimate,
 }
 
 impl Snapshot {
-    /// Names of the gauges in Envoy's statistics, without the prefix `acpw.receiver.`.
+    /// The names of the gauges in Envoy's statistics, without the prefix `acpw.receiver.`.
     pub const GAUGES: &'static [&'static str] = &[
         "held",
         "held_bytes",
@@ -60,25 +60,25 @@ impl Snapshot {
         "seconds_since_success",
     ];
 
-    /// Returns the gauges, in the order of their names.
+    /// Returns the gauges, in the order of [`GAUGES`](Self::GAUGES).
     pub fn gauges(&self) -> impl Iterator<Item = u64> {
         let gauges = [
             self.held,
             self.held_bytes as u64,
             self.held_series as u64,
             self.clock_skew.unsigned_abs(),
-            self.prediction.series,
-            self.prediction.cents,
+            self.cost.series,
+            self.cost.cents,
             self.seconds_since_success,
         ];
         gauges.into_iter()
     }
 }
 
-impl StatusBook {
-    /// Creates the book of a receiver with this configuration.
-    pub fn new(config: &Config) -> Self {
-        let about = Status {
+impl StatusHistory {
+    /// Creates the history of a receiver with this configuration.
+    pub fn new(config: &ReceiverConfig) -> Self {
+        let configuration = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             region: config.region.region().map(|region| region.as_str().to_owned()).unwrap_or_default(),
             host: config.host.clone().unwrap_or_default(),
@@ -88,18 +88,18 @@ impl StatusBook {
             ..Status::default()
         };
         Self {
-            about,
+            configuration,
             started: None,
-            written: None,
+            last_second: None,
             minutes: VecDeque::new(),
-            before: Counts::default(),
+            last_counts: Counts::default(),
             publications: VecDeque::new(),
             errors: VecDeque::new(),
         }
     }
 
-    /// Remembers a line that was written to the log.
-    pub fn remember(&mut self, level: Level, text: &str, now: Now) {
+    /// Records a log line.
+    pub fn record_line(&mut self, level: Level, text: &str, now: Now) {
         let lines = match level {
             Level::Debug | Level::Trace => &mut self.publications,
             Level::Info => return,
@@ -109,19 +109,19 @@ impl StatusBook {
         lines.truncate(LINES);
     }
 
-    /// Returns whether a second has passed since the last status.
+    /// Returns true if the last status is from an earlier second.
     pub fn is_due(&self, now: Now) -> bool {
-        self.written != Some(now.steady.as_secs())
+        self.last_second != Some(now.steady.as_secs())
     }
 
-    /// Returns the status at this moment. `now` is the time by the host's clocks.
-    pub fn write(&mut self, snapshot: Snapshot, biggest_series: Vec<BigSeries>, now: Now) -> Status {
-        self.written = Some(now.steady.as_secs());
+    /// Returns the current status. `now` is the time by the host's clocks.
+    pub fn report(&mut self, snapshot: Snapshot, biggest_series: Vec<BigSeries>, now: Now) -> Status {
+        self.last_second = Some(now.steady.as_secs());
         let started = *self.started.get_or_insert(now);
         self.count(&snapshot, now.wall);
-        let Snapshot { counts, held, credentials, prediction, .. } = snapshot;
+        let Snapshot { counts, held, credentials, cost, .. } = snapshot;
         let (source, expires) = credentials.unwrap_or(("none", None));
-        let Prediction { series, calls, cents } = prediction;
+        let CostEstimate { series, calls, cents } = cost;
         Status {
             time: now.wall.as_millis(),
             started: started.wall.as_millis(),
@@ -139,7 +139,7 @@ impl StatusBook {
             minutes: self.minutes.iter().copied().collect(),
             publications: self.publications.iter().cloned().collect(),
             errors: self.errors.iter().cloned().collect(),
-            ..self.about.clone()
+            ..self.configuration.clone()
         }
     }
 
@@ -151,14 +151,14 @@ impl StatusBook {
                 self.minutes.pop_front();
             }
         }
-        let news = snapshot.counts.since(&self.before);
-        self.before = snapshot.counts;
+        let change = snapshot.counts.since(&self.last_counts);
+        self.last_counts = snapshot.counts;
         if let Some(minute) = self.minutes.back_mut() {
-            minute.received = minute.received.saturating_add(news.received);
-            minute.published = minute.published.saturating_add(news.published);
-            minute.dropped = minute.dropped.saturating_add(news.dropped());
-            minute.requests = minute.requests.saturating_add(news.requests);
-            minute.throttled = minute.throttled.saturating_add(news.throttled);
+            minute.received = minute.received.saturating_add(change.received);
+            minute.published = minute.published.saturating_add(change.published);
+            minute.dropped = minute.dropped.saturating_add(change.dropped());
+            minute.requests = minute.requests.saturating_add(change.requests);
+            minute.throttled = minute.throttled.saturating_add(change.throttled);
             minute.held = snapshot.held;
         }
     }

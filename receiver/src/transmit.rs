@@ -1,4 +1,4 @@
-//! A signed request, ready to be dispatched.
+//! Signs a payload as a request that is ready to be dispatched.
 
 use std::fmt;
 
@@ -10,13 +10,14 @@ use crate::{Payload, credentials::Signing};
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "GraniteServiceVersion20100801.PutMetricData";
 
-/// Names a payload in flight.
+/// Identifies a payload in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TransmitId(pub(crate) u64);
 
-/// A PutMetricData request, signed unless Envoy is to sign it. Its `Debug` shows no header, since one of them is the signature.
+/// A PutMetricData request, signed unless Envoy signs it. Its `Debug` shows no headers, because one of them is the
+/// signature.
 pub struct Transmit {
-    /// To tell its answer with.
+    /// The ID that identifies the answer.
     pub id: TransmitId,
     /// All headers, Envoy's pseudo-headers first.
     pub headers: Vec<(&'static str, String)>,
@@ -28,7 +29,7 @@ impl Transmit {
     /// Signs a payload for this attempt.
     ///
     /// # Errors
-    /// A host or time that cannot be signed.
+    /// Returns an error if the host or time cannot be signed.
     pub(crate) fn sign(
         id: TransmitId,
         payload: &Payload,
@@ -39,7 +40,7 @@ impl Transmit {
         let mut own = vec![
             ("content-type", CONTENT_TYPE),
             ("x-amz-target", TARGET),
-            // Errors then carry the codes of the older protocol too, which is what AWS documents.
+            // With this header, errors also have the codes of the older protocol, which AWS documents.
             ("x-amzn-query-mode", "true"),
         ];
         if payload.is_compressed() {

@@ -1,4 +1,4 @@
-//! Ends the VM when a test requests it. Released modules are built without this file.
+//! Ends the VM if a test requests it. Released modules are built without this file.
 
 /// A request to end the VM.
 #[derive(Debug, Default)]
@@ -7,7 +7,7 @@ pub(crate) struct Trap {
 }
 
 impl Trap {
-    /// Takes note of a record of a request to `/trap-the-receiver`.
+    /// Checks if a record contains a request to `/trap-the-receiver`.
     pub(crate) fn handle_record(&mut self, record: Option<&[u8]>) {
         let path = b"/trap-the-receiver";
         self.is_requested |= record.is_some_and(|record| record.windows(path.len()).any(|text| text == path));
@@ -15,7 +15,7 @@ impl Trap {
 
     /// Ends the VM if that was requested.
     #[allow(clippy::panic, reason = "this is the purpose of the feature")]
-    pub(crate) fn spring(&self) {
+    pub(crate) fn trap_if_requested(&self) {
         if self.is_requested {
             panic!("a test has requested it");
         }

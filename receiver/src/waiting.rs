@@ -1,68 +1,69 @@
-//! Payloads that wait to be sent, for the first time or again.
+//! Payloads that wait for their first or next attempt.
 
 use std::time::Duration;
 
 use crate::{Payload, payload::Draft};
 
-/// After how many failures in a row a payload lets others of its lane go first.
-const PATIENT_FAILURES: u32 = 3;
+/// The number of consecutive failures after which a payload yields to others of its lane.
+const FAILURES_BEFORE_YIELDING: u32 = 3;
 
-/// Longest time that a payload lets others go first.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+/// The maximum time for which a payload yields to others.
+const MAX_YIELD: Duration = Duration::from_secs(60);
 
-/// Payload that is to be sent, or a draft of one.
+/// A payload, or the draft of one.
 #[derive(Debug)]
-pub enum Body {
-    /// Not compressed yet.
+pub enum WaitingBody {
+    /// A draft that is not compressed yet.
     Draft(Draft),
-    /// Ready to be signed.
+    /// A payload that is ready to be signed.
     Payload(Payload),
 }
 
-/// Body that waits, with what has happened to it.
+/// A waiting payload and its history.
 #[derive(Debug)]
-pub struct Waiting {
-    /// What is to be sent.
-    pub body: Body,
-    /// What has happened to it.
-    pub history: History,
+pub struct WaitingPayload {
+    /// The payload or draft.
+    pub body: WaitingBody,
+    /// The history.
+    pub history: PayloadHistory,
 }
 
-/// What has happened to a payload so far.
+/// The history of a payload.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct History {
-    /// What the clock had learnt when it was stamped.
-    pub learnt: i64,
-    /// Failures in a row.
+pub struct PayloadHistory {
+    /// The clock's correction with which the payload is stamped, in milliseconds.
+    pub correction: i64,
+    /// The number of consecutive failures.
     pub failures: u32,
-    /// Until when, by the steady clock, others of its lane go first.
+    /// The time, by the steady clock, until which others of its lane go first.
     pub not_before: Duration,
-    /// How many payloads of its lane CloudWatch had accepted when it refused this one, which has one datum only.
+    /// If CloudWatch has refused this payload of one datum, the number of payloads of the lane that it had accepted by
+    /// then.
     pub refused_at: Option<u64>,
 }
 
-impl History {
-    /// Returns the history of something new, stamped by a clock that has learnt so much.
-    pub fn new(learnt: i64) -> Self {
-        Self { learnt, ..Self::default() }
+impl PayloadHistory {
+    /// Creates the history of a new payload, stamped with this correction of the clock.
+    pub fn new(correction: i64) -> Self {
+        Self { correction, ..Self::default() }
     }
 
-    /// Takes in a failure. After a few of them others may go first, for twice as long each time.
-    pub fn fail(&mut self, now: Duration) {
+    /// Records a failure. After several failures the payload yields to others, for twice as long each time.
+    pub fn record_failure(&mut self, now: Duration) {
         self.failures = self.failures.saturating_add(1);
-        if let Some(more) = self.failures.checked_sub(PATIENT_FAILURES) {
+        if let Some(more) = self.failures.checked_sub(FAILURES_BEFORE_YIELDING) {
             let factor = 1u32.checked_shl(more).unwrap_or(u32::MAX);
-            let rest = Duration::from_secs(1).saturating_mul(factor).min(LONGEST_REST);
-            self.not_before = now.saturating_add(rest);
+            let yield_time = Duration::from_secs(1).saturating_mul(factor).min(MAX_YIELD);
+            self.not_before = now.saturating_add(yield_time);
         }
     }
 }
 
-impl Body {
-    /// Returns the payload that it is, or becomes with the bytes that `budget` has.
+impl WaitingBody {
+    /// Compresses the payload, unless that is done. Stops when `budget`, in bytes, is spent.
     ///
     /// # Errors
-    /// The rest of the work, when the budget does not suffice.
+    /// Returns the unfinished draft if the budget does not suffice.
     pub fn seal(self, budget: &mut usize) -> Result<Payload, Self> {
         match self {
             Self::Draft(draft) => draft.seal(budget).map_err(Self::Draft),
@@ -70,7 +71,7 @@ impl Body {
         }
     }
 
-    /// Returns it with every datum moved by so many milliseconds.
+    /// Moves every timestamp by `millis`.
     pub fn shifted(self, millis: i64) -> Self {
         let draft = match self {
             body if millis == 0 => return body,
@@ -83,7 +84,7 @@ impl Body {
         Self::Draft(draft.shifted(millis))
     }
 
-    /// Returns how many values it carries.
+    /// Returns the number of values.
     pub fn samples(&self) -> u64 {
         match self {
             Self::Draft(draft) => draft.samples(),
@@ -91,7 +92,7 @@ impl Body {
         }
     }
 
-    /// Returns whether some of its data were posted to a gateway.
+    /// Returns true if some of the data was posted to a gateway.
     pub fn has_posted(&self) -> bool {
         match self {
             Self::Draft(draft) => draft.has_posted(),
@@ -99,7 +100,7 @@ impl Body {
         }
     }
 
-    /// Returns about how many bytes of memory it takes.
+    /// Returns the approximate memory in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Draft(draft) => draft.bytes(),
@@ -113,12 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_that_keeps_failing_lets_others_go_first() {
-        let mut history = History::new(0);
+    fn a_payload_that_keeps_failing_yields_to_others() {
+        let mut history = PayloadHistory::new(0);
         let now = Duration::from_secs(100);
         let mut rests = Vec::new();
         for _ in 0..12 {
-            history.fail(now);
+            history.record_failure(now);
             rests.push(history.not_before.saturating_sub(now).as_secs());
         }
         assert_eq!(rests, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);

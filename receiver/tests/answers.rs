@@ -1,7 +1,7 @@
-//! What the driver makes of each kind of answer: namespaces that are refused, proxies that answer, throttling in every
-//! spelling, and data that CloudWatch does not take. In virtual time, with headers and bodies as they come.
+//! Tests the handling of answers in virtual time: refused namespaces, answers of proxies, throttling in every format,
+//! and invalid data. Answers are parsed from headers and bodies.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeMap, io::Read as _, time::Duration};
 
@@ -12,7 +12,7 @@ use acpw_metric::{
 use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
 use log::Level;
-use receiver::{Answer, Config, Counts, Driver, Transmit};
+use receiver::{Counts, Driver, PublishAnswer, ReceiverConfig, Transmit};
 use serde_json::Value;
 
 const START: u64 = 1_787_402_160;
@@ -20,7 +20,7 @@ const DATE: &str = "Sat, 22 Aug 2026 12:36:00 GMT";
 const DAY: i64 = 86_400;
 const HOUR: u64 = 3_600_000;
 
-/// An answer as Envoy hands it over.
+/// An answer of Envoy to a callout.
 #[derive(Clone, Debug, Default)]
 struct Reply {
     headers: Vec<(String, String)>,
@@ -51,21 +51,21 @@ impl Reply {
         self
     }
 
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> PublishAnswer {
         let header = |name: &str| {
             // Envoy looks headers up in lower case.
             let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
             Some(value.as_bytes().to_vec())
         };
-        Answer::new(header, self.body.as_bytes())
+        PublishAnswer::new(header, self.body.as_bytes())
     }
 }
 
-/// A driver, its time, what it sent and what it said.
+/// A driver in virtual time, with its requests and log lines.
 struct World {
     driver: Driver,
     millis: u64,
-    /// Values by namespace and path.
+    /// The number of stored values by namespace and path.
     stored: BTreeMap<(String, String), u64>,
     calls: usize,
     lines: Vec<(u64, Level, String)>,
@@ -78,7 +78,7 @@ impl World {
                 "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "S",
                 "publish_interval_millisecond": 1000 {extra}}}"#
         );
-        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap();
         Self { driver: Driver::new(config, 7), millis: 0, stored: BTreeMap::new(), calls: 0, lines: Vec::new() }
     }
 
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// One tick of 200 ms: sends what is to be sent, and answers it.
+    /// Runs a tick of 200 ms, and answers its requests.
     fn tick(&mut self, answer: &mut dyn FnMut(u64, &Value) -> Option<Reply>) {
         while let Some(transmit) = self.driver.poll_transmit(self.now()) {
             self.calls += 1;
@@ -146,7 +146,7 @@ impl World {
     }
 
     fn settle(&mut self) {
-        while let Some((level, line)) = self.driver.poll_line() {
+        while let Some((level, line)) = self.driver.poll_log_line() {
             self.lines.push((self.millis, level, line));
         }
         assert_eq!(self.counts().unaccounted(), self.driver.receiver().held());
@@ -189,7 +189,7 @@ fn is_of(document: &Value, namespace: &str) -> bool {
     document["Namespace"] == namespace
 }
 
-/// A `Date` that is so many seconds ahead.
+/// Returns a `Date` that is `ahead` seconds in the future.
 fn date(millis: u64, ahead: i64) -> String {
     let seconds = (START + millis / 1_000) as i64 + ahead;
     chrono::DateTime::from_timestamp(seconds, 0).unwrap().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
@@ -200,9 +200,8 @@ fn entity() -> Entity {
     Entity { service: text("checkout"), environment: text("eks:prod/shop") }
 }
 
-/// A3: a namespace that IAM refuses holds up no other.
 #[test]
-fn a_namespace_that_iam_refuses_holds_up_no_other() {
+fn a_namespace_denied_by_iam_does_not_delay_others() {
     let mut world = World::new("");
     let (mut seconds, mut late) = (0, 0);
     for _ in 0..600 {
@@ -221,7 +220,7 @@ fn a_namespace_that_iam_refuses_holds_up_no_other() {
         });
         late = late.max(3 * seconds - world.stored_of("A"));
     }
-    assert!(late <= 3 * 3, "A is never more than the interval and a tick behind, {late}");
+    assert!(late <= 3 * 3, "data of A is published within the interval and a tick, {late}");
     assert_eq!(world.stored_of("B"), 0);
     let denied = world.counts().denied;
     assert!((18..=24).contains(&denied), "every 30 s, {denied}");
@@ -231,14 +230,13 @@ fn a_namespace_that_iam_refuses_holds_up_no_other() {
         assert!(line.contains("the namespace B") && line.contains("cloudwatch:namespace"), "{line}");
         assert!(line.contains("403 AccessDenied User: arn:aws:sts"), "{line}");
     }
-    // The permission is given.
+    // The permission is granted.
     world.run(60_000, |_, _| Some(Reply::ok()));
     assert_eq!((world.stored_of("A"), world.stored_of("B"), world.driver.receiver().held()), (1_800, 1_800, 0));
 }
 
-/// A7: CloudWatch fails on one namespace, or a proxy refuses it.
 #[test]
-fn a_namespace_with_trouble_of_any_kind_holds_up_no_other() {
+fn a_namespace_that_fails_for_any_reason_does_not_delay_others() {
     let html = "<html><head><title>403 Forbidden</title></head></html>";
     for reply in [
         Reply::error(500, "InternalFailure", ""),
@@ -267,9 +265,8 @@ fn a_namespace_with_trouble_of_any_kind_holds_up_no_other() {
     }
 }
 
-/// An entity is a lane of its own, too.
 #[test]
-fn trouble_of_one_entity_is_not_that_of_its_namespace() {
+fn failures_of_an_entity_do_not_delay_other_data_of_its_namespace() {
     let mut world = World::new("");
     for _ in 0..30 {
         world.observe("A", paths(0..3));
@@ -286,9 +283,8 @@ fn trouble_of_one_entity_is_not_that_of_its_namespace() {
     assert_eq!((world.stored_of("A"), world.driver.receiver().held()), (90, 90));
 }
 
-/// A payload that keeps failing does not hold up others of its own lane.
 #[test]
-fn a_payload_that_keeps_failing_holds_up_no_other() {
+fn a_payload_that_keeps_failing_does_not_block_its_lane() {
     let mut world = World::new("");
     let poisoned = |document: &Value| data(document).iter().any(|datum| path(datum) == "/poison");
     world.observe("A", ["/poison".to_owned()]);
@@ -305,9 +301,8 @@ fn a_payload_that_keeps_failing_holds_up_no_other() {
     assert!(world.counts().retried < 30, "{:?}", world.counts());
 }
 
-/// The buffer limit holds however many namespaces are refused, and those that are accepted lose nothing.
 #[test]
-fn refused_namespaces_are_held_within_the_bound_and_cost_the_others_nothing() {
+fn refused_namespaces_stay_within_their_share_and_others_lose_no_data() {
     let mut world = World::new(r#", "buffer_limit_bytes": 200000"#);
     for n in 0..300 {
         world.observe("A", paths(0..3));
@@ -315,7 +310,7 @@ fn refused_namespaces_are_held_within_the_bound_and_cost_the_others_nothing() {
         world.run(1_000, |_, document| {
             Some(if is_of(document, "A") { Reply::ok() } else { Reply::error(403, "AccessDenied", "no") })
         });
-        // Half of the limit, and what A has.
+        // Half of the limit, and the data of A.
         assert!(world.driver.receiver().held_bytes() <= 110_000, "{n}: {}", world.driver.receiver().held_bytes());
     }
     assert!(world.counts().dropped_buffer_full > 0);
@@ -324,9 +319,9 @@ fn refused_namespaces_are_held_within_the_bound_and_cost_the_others_nothing() {
     assert!((128..=600).contains(&named), "{named}");
 }
 
-/// Throttling is of the account.
+/// CloudWatch throttles the account.
 #[test]
-fn throttling_of_one_namespace_holds_up_all() {
+fn throttling_of_one_namespace_delays_all() {
     let mut world = World::new("");
     world.observe("A", paths(0..1));
     world.run(2_000, |_, _| Some(Reply::error(400, "Throttling", "Rate exceeded").with("retry-after", "30")));
@@ -337,9 +332,9 @@ fn throttling_of_one_namespace_holds_up_all() {
     assert_eq!((world.stored_of("A"), world.stored_of("B")), (1, 1));
 }
 
-/// Credentials are of the receiver.
+/// All lanes use the same credentials.
 #[test]
-fn refused_credentials_hold_up_all() {
+fn refused_credentials_delay_all_namespaces() {
     let mut world = World::new("");
     world.observe("A", paths(0..1));
     world.run(2_000, |_, _| Some(Reply::error(403, "InvalidClientTokenId", "unknown")));
@@ -349,9 +344,8 @@ fn refused_credentials_hold_up_all() {
     assert_eq!(world.lines_with("CloudWatch rejected the credentials").len(), 1);
 }
 
-/// A8: a proxy's clock is not CloudWatch's.
 #[test]
-fn the_clock_is_learnt_from_answers_of_cloudwatch_only() {
+fn only_answers_of_cloudwatch_correct_the_clock() {
     let a_day_off = "Sun, 23 Aug 2026 12:36:00 GMT";
     let mut world = World::new("");
     world.observe("A", paths(0..1));
@@ -364,9 +358,8 @@ fn the_clock_is_learnt_from_answers_of_cloudwatch_only() {
     assert_eq!(world.stored_of("A"), 1);
 }
 
-/// A8: what moves data by more than the signature allows is learnt from two answers.
 #[test]
-fn one_answer_with_a_wrong_date_moves_nothing() {
+fn one_answer_with_a_wrong_date_does_not_correct_the_clock() {
     let mut world = World::new("");
     let mut first = true;
     for _ in 0..10 {
@@ -381,9 +374,8 @@ fn one_answer_with_a_wrong_date_moves_nothing() {
     assert_eq!(world.stored_of("A"), 10);
 }
 
-/// A8: a clock that is set wrong and right again is logged both times.
 #[test]
-fn each_way_of_a_clock_is_logged() {
+fn a_wrong_clock_and_its_recovery_are_logged() {
     let mut world = World::new("");
     let skewed = |now, ahead| {
         Reply::error(400, "InvalidSignatureException", "Signature expired").with("date", &date(now, ahead))
@@ -398,9 +390,8 @@ fn each_way_of_a_clock_is_logged() {
     assert_eq!(world.lines_with("this host's clock is correct").len(), 1, "{:?}", world.lines);
 }
 
-/// A9, A10, A16: how long CloudWatch asks to be left alone is honoured within a bound.
 #[test]
-fn patience_is_honoured_within_five_minutes() {
+fn the_requested_delay_is_granted_up_to_five_minutes() {
     let throttled = || Reply::error(400, "Throttling", "Rate exceeded");
     let cases = [
         (throttled().with("retry-after", "20"), 20_000, false),
@@ -428,9 +419,9 @@ fn patience_is_honoured_within_five_minutes() {
     }
 }
 
-/// A16: somebody waits for a flush, so it may try.
+/// A client waits for the flush.
 #[test]
-fn a_flush_may_try_once_however_long_cloudwatch_asks_to_be_left_alone() {
+fn a_flush_retries_once_despite_a_requested_delay() {
     let mut world = World::new("");
     world.observe("A", paths(0..1));
     let throttled = || Some(Reply::error(400, "Throttling", "").with("x-amz-retry-after", "120000"));
@@ -444,9 +435,8 @@ fn a_flush_may_try_once_however_long_cloudwatch_asks_to_be_left_alone() {
     assert_eq!(world.driver.take_flushed(), Some(FlushDone { id: 2, held: 0 }));
 }
 
-/// A flush that is held up by a refused namespace keeps later ones from nothing.
 #[test]
-fn a_refused_namespace_does_not_hold_up_later_flushes() {
+fn a_refused_namespace_does_not_delay_later_flushes() {
     let mut world = World::new("");
     let answer =
         |document: &Value| Some(if is_of(document, "B") { Reply::error(403, "AccessDenied", "") } else { Reply::ok() });
@@ -463,9 +453,8 @@ fn a_refused_namespace_does_not_hold_up_later_flushes() {
     assert_eq!(world.stored_of("A"), 1, "at once");
 }
 
-/// A12: throttling is throttling, wherever it is said.
 #[test]
-fn throttling_costs_nothing_wherever_it_is_said() {
+fn throttling_in_any_format_drops_no_data() {
     let xml = "<ErrorResponse xmlns=\"http://monitoring.amazonaws.com/doc/2010-08-01/\"><Error><Type>Sender</Type>\
         <Code>Throttling</Code><Message>Rate exceeded</Message></Error><RequestId>x</RequestId></ErrorResponse>";
     for reply in [
@@ -486,7 +475,6 @@ fn throttling_costs_nothing_wherever_it_is_said() {
     }
 }
 
-/// A13: when everything is refused, it is not the data.
 #[test]
 fn data_are_not_dropped_when_cloudwatch_refuses_all_of_them() {
     for code in ["AccountSuspended", "InvalidParameterCombination", "ValidationError"] {
@@ -502,7 +490,7 @@ fn data_are_not_dropped_when_cloudwatch_refuses_all_of_them() {
     }
 }
 
-/// A13: the trouble may begin while CloudWatch takes some.
+/// CloudWatch accepts some of the data at first.
 #[test]
 fn data_are_not_dropped_when_cloudwatch_begins_to_refuse_all_of_them() {
     let mut world = World::new("");
@@ -518,9 +506,8 @@ fn data_are_not_dropped_when_cloudwatch_begins_to_refuse_all_of_them() {
     assert_eq!(world.stored_of("A"), 1_000);
 }
 
-/// A single datum that nobody takes holds up no other series of its namespace, and is dropped once another was taken.
 #[test]
-fn a_datum_that_nobody_takes_is_dropped_once_others_are_taken() {
+fn a_refused_datum_is_dropped_once_cloudwatch_accepts_others() {
     let mut world = World::new("");
     let is_bad = |document: &Value| data(document).iter().any(|datum| path(datum) == "/bad");
     let answer = |document: &Value| Some(if is_bad(document) { Reply::error(400, "Odd", "no") } else { Reply::ok() });
@@ -532,7 +519,6 @@ fn a_datum_that_nobody_takes_is_dropped_once_others_are_taken() {
     assert_eq!((world.stored_of("A"), world.counts().dropped_invalid, world.driver.receiver().held()), (3, 1, 0));
 }
 
-/// A1, A4, A5: data that a message names are dropped, and no others, whatever the code and the style.
 #[test]
 fn only_named_data_are_dropped() {
     let cases = [
@@ -566,9 +552,8 @@ fn only_named_data_are_dropped() {
     }
 }
 
-/// A2: an entity that CloudWatch refuses is dropped from the data, and the data are kept.
 #[test]
-fn an_entity_that_cloudwatch_refuses_costs_no_data() {
+fn data_of_a_refused_entity_is_published_without_it() {
     for message in
         ["The parameter EntityMetricData.member.1.Entity.KeyAttributes must have Type.", "The entity is invalid."]
     {
@@ -582,13 +567,13 @@ fn an_entity_that_cloudwatch_refuses_costs_no_data() {
         }
         world.run(2_000, |_, _| Some(Reply::ok()));
         assert_eq!((world.stored_of("A"), world.counts().dropped()), (450, 0));
-        assert_eq!(world.counts().retried, 1, "it is remembered");
+        assert_eq!(world.counts().retried, 1, "the refused entity is remembered");
         let lines = world.lines_with("the entity checkout in eks:prod/shop");
         assert!(lines.len() == 1 && lines[0].contains(message), "{:?}", world.lines);
     }
 }
 
-/// A2: data of an entity that CloudWatch ignores are stored, and it says so in a header.
+/// CloudWatch stores the data, and returns the error in a header.
 #[test]
 fn an_entity_that_cloudwatch_ignores_is_logged() {
     let mut world = World::new("");
@@ -600,9 +585,8 @@ fn an_entity_that_cloudwatch_ignores_is_logged() {
     assert!(lines.len() == 1 && lines[0].contains("Entity is missing Environment"), "{:?}", world.lines);
 }
 
-/// A14, A15: only an answer of CloudWatch's own costs data or delivers them.
 #[test]
-fn a_foreign_answer_neither_costs_data_nor_delivers_them() {
+fn a_foreign_answer_neither_delivers_nor_drops_data() {
     for status in [200, 204, 301, 400, 401, 404, 405, 407, 413, 415, 418, 500, 502] {
         let mut world = World::new(r#", "on_unknown_outcome": "drop""#);
         world.observe("A", paths(0..20));
@@ -618,7 +602,7 @@ fn a_foreign_answer_neither_costs_data_nor_delivers_them() {
     }
 }
 
-/// AWS writes the header as `x-amzn-RequestId`, and proxies as they like.
+/// AWS writes the header as `x-amzn-RequestId`, but proxies may change the case.
 #[test]
 fn the_case_of_the_request_id_does_not_matter() {
     for name in ["x-amzn-RequestId", "X-Amzn-Requestid", "x-amzn-requestid"] {
@@ -629,9 +613,8 @@ fn the_case_of_the_request_id_does_not_matter() {
     }
 }
 
-/// Nothing of what an answer says is worth a trap, a secret or a loss of accounts.
 #[test]
-fn a_day_of_mixed_answers_keeps_the_books() {
+fn the_books_balance_over_hours_of_mixed_answers() {
     let mut world = World::new(r#", "buffer_limit_bytes": 100000"#);
     let replies = [
         Reply::ok(),

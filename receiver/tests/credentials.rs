@@ -8,7 +8,7 @@
 //!
 //! Every secret in these files contains `TOPSECRET`, which no log line, error or `Debug` output may contain.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use acpw_metric::{
     Timestamp, Unit,
 };
 use receiver::{
-    Config, Driver, Transmit,
+    Driver, ReceiverConfig, Transmit,
     credentials::{Call, Response},
 };
 use serde_json::Value;
@@ -49,7 +49,7 @@ impl Scenario {
         }
     }
 
-    fn config(&mut self) -> Option<Config> {
+    fn config(&mut self) -> Option<ReceiverConfig> {
         let environment = json(&self.folder.join("environment.json"));
         let mut document = serde_json::json!({ "cloud_watch_cluster_name": "cloud_watch" });
         document["credentials"] = json(&self.folder.join("config.json"));
@@ -57,15 +57,15 @@ impl Scenario {
             document["cloud_watch_region"] = "eu-west-1".into();
         }
         let variable = |name: &str| environment.get(name).and_then(Value::as_str).map(str::to_owned);
-        match Config::from_json(document.to_string().as_bytes(), variable) {
+        match ReceiverConfig::from_json(document.to_string().as_bytes(), variable) {
             Ok(config) => {
                 self.shown.push_str(&format!("{config:?}\n"));
                 Some(config)
             }
-            Err(faults) => {
-                self.shown.push_str(&faults.to_string());
-                let lines: Vec<String> = faults.lines().collect();
-                let expected = texts(&self.expected["faults"]);
+            Err(errors) => {
+                self.shown.push_str(&errors.to_string());
+                let lines: Vec<String> = errors.lines().collect();
+                let expected = texts(&self.expected["errors"]);
                 assert_eq!(lines.len(), expected.len(), "{lines:#?}");
                 for (line, expected) in lines.iter().zip(expected) {
                     assert!(line.contains(&expected), "{line}\ndoes not contain: {expected}");
@@ -77,7 +77,7 @@ impl Scenario {
 
     fn run(mut self) {
         let Some(config) = self.config() else { return self.scan() };
-        assert!(self.expected.get("faults").is_none(), "the configuration has no errors");
+        assert!(self.expected.get("errors").is_none(), "the configuration has no errors");
         let mut driver = Driver::new(config, 7);
         driver.handle_record(&record(), now(0));
         let mut transmit = None;
@@ -92,7 +92,7 @@ impl Scenario {
                 self.shown.push_str(&format!("{response:?} {driver:?}\n"));
             }
             transmit = driver.poll_transmit(now);
-            while let Some((level, line)) = driver.poll_line() {
+            while let Some((level, line)) = driver.poll_log_line() {
                 self.shown.push_str(&format!("{level:?} {line}\n"));
             }
             ticks += 1;

@@ -7,7 +7,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that traps has failed"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "ecs_task/mutations.rs"]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acpw_metric::{Accumulator, Distribution, Now, Timestamp};
 use receiver::{
-    Config,
+    ReceiverConfig,
     call::Response,
     source::{SourceCounts, SourceId, Sources},
 };
@@ -17,12 +17,12 @@ const START: u64 = 1_787_402_160_000;
 /// The stat that shows that no earlier receiver has read a response.
 const FIRST: (&str, u64) = ("wasmcustom.acpw.receiver.sources.answers", 0);
 
-fn config(envoy_stats: &Value) -> Result<Config, Vec<String>> {
+fn config(envoy_stats: &Value) -> Result<ReceiverConfig, Vec<String>> {
     let document = json!({
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "envoy_stats": envoy_stats,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
+    ReceiverConfig::from_json(document.to_string().as_bytes(), |_| None).map_err(|errors| errors.lines().collect())
 }
 
 fn counter(pattern: &str, metrics: Value) -> Value {
@@ -293,7 +293,7 @@ fn a_failed_round_is_counted_and_retried() {
 #[test]
 fn every_configuration_error_has_its_path() {
     let rule = |rule: Value| json!({ "cluster_name": "admin", "rules": [rule] });
-    for (envoy_stats, fault) in [
+    for (envoy_stats, error) in [
         (json!({ "groups": ["server"] }), "envoy_stats.cluster_name: is required"),
         (json!({ "cluster_name": "admin" }), "envoy_stats: must have groups or rules"),
         (json!({ "cluster_name": "a", "groups": ["servers"] }), "envoy_stats.groups[0]: unknown group \"servers\""),
@@ -346,8 +346,8 @@ fn every_configuration_error_has_its_path() {
             "envoy_stats.rules[0].dimension_sets[0][1]: \"x\" is listed twice",
         ),
     ] {
-        let faults = config(&envoy_stats).unwrap_err();
-        assert!(faults.len() == 1 && faults[0].starts_with(fault), "{envoy_stats}: {faults:?}");
+        let errors = config(&envoy_stats).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].starts_with(error), "{envoy_stats}: {errors:?}");
     }
     for (rules, is_valid) in [(63, true), (64, true), (65, false)] {
         let rules = vec![json!({ "counter": "a", "metrics": ["A"] }); rules];

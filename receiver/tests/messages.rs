@@ -1,13 +1,14 @@
-//! Lists the log lines of the receiver, and its configuration errors provoked by real configurations, in `messages.txt`.
+//! Lists the log lines of the receiver, and its configuration errors provoked by real configurations, in
+//! `messages.txt`.
 //!
-//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Log lines quote
-//! errors of credential providers and sources; the test checks that the other tests quote those.
+//! The file is reviewed as text. `UPDATE_MESSAGES=1 cargo test -p acpw-receiver --test messages` writes it. Log lines
+//! quote errors of credential providers and sources; the test checks that the other tests quote those.
 
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that traps has failed, in its helpers too"
+    reason = "a test fails by panicking, in its helpers too"
 )]
 
 #[path = "../../gateway/tests/support/golden.rs"]
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use receiver::{Config, cost::Prediction, disposition::RetryCause, notice::Notice};
+use receiver::{ReceiverConfig, cost::CostEstimate, disposition::RetryCause, notice::Notice};
 
 /// Keys that make a configuration valid.
 const REGION: &str = r#""cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "cloud_watch""#;
@@ -125,14 +126,14 @@ const EXCEPTIONS: [&str; 3] = [
 fn add_case(text: &mut String, input: &str, document: &str, environment: &[(&str, &str)]) {
     let variable =
         |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    let faults = match Config::from_json(document.as_bytes(), variable) {
+    let errors = match ReceiverConfig::from_json(document.as_bytes(), variable) {
         Ok(_) => panic!("{document} is valid"),
-        Err(faults) => faults,
+        Err(errors) => errors,
     };
     let variables: String = environment.iter().map(|(name, value)| format!("{name}={value} ")).collect();
     let input: Vec<_> = input.split_whitespace().collect();
     writeln!(text, "\n{variables}{}", input.join(" ")).unwrap();
-    for line in faults.lines() {
+    for line in errors.lines() {
         writeln!(text, "    {line}").unwrap();
     }
 }
@@ -164,7 +165,7 @@ fn log_lines() -> String {
         Notice::Dropped { reason: "invalid", samples: 3, detail: reason() },
         Notice::BadRecord("it ends early".to_owned()),
         Notice::Undispatched("Envoy has no cluster \"aws\"".to_owned()),
-        Notice::Cost(Prediction { series: 200, calls: 43_800, cents: 6_044 }),
+        Notice::Cost(CostEstimate { series: 200, calls: 43_800, cents: 6_044 }),
         Notice::Overflow { dimension: "path".to_owned(), values: 940 },
         Notice::TooManySeries { limit: 5_000 },
         Notice::CredentialsLoaded { provider: "environment", remaining: None },

@@ -1,6 +1,6 @@
-//! The driver against a CloudWatch of a few lines, in virtual time.
+//! Tests a receiver with a simulated CloudWatch in virtual time.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeMap, io::Read as _, time::Duration};
 
@@ -11,12 +11,12 @@ use acpw_metric::{
 use acpw_shared_state::FlushDone;
 use flate2::read::GzDecoder;
 use log::Level;
-use receiver::{Answer, Config, Counts, Driver, Transmit, answer::Reply, patience::Patience};
+use receiver::{Counts, Driver, PublishAnswer, ReceiverConfig, Transmit, answer::Reply, retry_after::RetryAfter};
 
 const START: u64 = 1_787_402_160;
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 
-/// A driver, its time, and everything it was told and said.
+/// A driver in virtual time, with its counters and log lines.
 struct World {
     driver: Driver,
     millis: u64,
@@ -32,7 +32,7 @@ impl World {
                 "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "{SECRET}",
                 "aws_session_token": "TOKENTOKEN" {extra} {interval}}}"#
         );
-        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap();
         let driver = Driver::new(config, 7);
         Self { driver, millis: 0, counts: Counts::default(), lines: Vec::new() }
     }
@@ -41,7 +41,7 @@ impl World {
         Now { wall: Timestamp::from_millis(START * 1000 + self.millis), steady: Duration::from_millis(self.millis) }
     }
 
-    /// Hands over one request for each of these series.
+    /// Adds a record with one request for each of these series.
     fn observe(&mut self, series: std::ops::Range<usize>) {
         self.observe_paths(series.map(|n| format!("series-{n}")));
     }
@@ -66,7 +66,7 @@ impl World {
         }
     }
 
-    /// Ticks, 200 ms apart, until there is something to send.
+    /// Runs ticks of 200 ms until there is a request, and returns it.
     fn next(&mut self) -> Transmit {
         for _ in 0..1_000 {
             if let Some(transmit) = self.driver.poll_transmit(self.now()) {
@@ -78,8 +78,8 @@ impl World {
         panic!("nothing is sent; {:?}", self.lines);
     }
 
-    /// Nothing is sent for so many milliseconds.
-    fn silent(&mut self, millis: u64) {
+    /// Runs for `millis`, and asserts that nothing is sent.
+    fn run_idle(&mut self, millis: u64) {
         let end = self.millis + millis;
         while self.millis < end {
             assert!(self.driver.poll_transmit(self.now()).is_none(), "at {}", self.millis);
@@ -93,12 +93,12 @@ impl World {
     }
 
     fn reply(&mut self, transmit: &Transmit, reply: Reply) {
-        self.driver.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+        self.driver.handle_answer(transmit.id, &PublishAnswer::Complete(reply), self.now());
         self.settle();
     }
 
     fn settle(&mut self) {
-        while let Some(line) = self.driver.poll_line() {
+        while let Some(line) = self.driver.poll_log_line() {
             self.lines.push(line);
         }
         self.counts = *self.driver.receiver().counts();
@@ -132,7 +132,7 @@ fn header<'a>(transmit: &'a Transmit, name: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn what_is_received_is_published_once() {
+fn received_data_is_published_once() {
     let mut world = World::new("");
     world.observe(0..1);
     world.observe(0..1);
@@ -148,11 +148,11 @@ fn what_is_received_is_published_once() {
     assert_eq!(header(&transmit, "x-amz-security-token"), Some("TOKENTOKEN"));
     world.answer(&transmit, 200, "", "");
     assert_eq!((world.counts.received, world.counts.published, world.driver.receiver().held()), (2, 2, 0));
-    world.silent(60_000);
+    world.run_idle(60_000);
 }
 
 #[test]
-fn a_failed_request_is_sent_again_as_it_was_with_a_new_signature() {
+fn a_failed_request_is_sent_again_unchanged_with_a_new_signature() {
     let mut world = World::new("");
     world.observe(0..500);
     let first = world.next();
@@ -167,15 +167,15 @@ fn a_failed_request_is_sent_again_as_it_was_with_a_new_signature() {
 }
 
 #[test]
-fn what_cloudwatch_asks_for_is_kept_and_everything_else_merges_meanwhile() {
+fn data_is_merged_during_the_delay_that_cloudwatch_asks_for() {
     let mut world = World::new("");
     world.observe(0..1);
     let first = world.next();
-    let patience = Some(Patience::For(Duration::from_secs(30)));
-    world.reply(&first, Reply { status: 400, code: "Throttling".to_owned(), patience, ..Reply::default() });
+    let retry_after = Some(RetryAfter::For(Duration::from_secs(30)));
+    world.reply(&first, Reply { status: 400, code: "Throttling".to_owned(), retry_after, ..Reply::default() });
     for _ in 0..25 {
         world.observe(0..1);
-        world.silent(1_000);
+        world.run_idle(1_000);
     }
     world.millis += 5_200;
     let again = world.next();
@@ -188,12 +188,12 @@ fn what_cloudwatch_asks_for_is_kept_and_everything_else_merges_meanwhile() {
 }
 
 #[test]
-fn only_the_data_that_cloudwatch_names_are_dropped() {
+fn only_data_named_by_cloudwatch_is_dropped() {
     let mut world = World::new("");
     world.observe(0..10);
     let first = world.next();
     let bad: Vec<String> =
-        [2, 6].map(|at| data(&first)[at]["Dimensions"][0]["Value"].as_str().unwrap().to_owned()).into();
+        [2, 6].map(|index| data(&first)[index]["Dimensions"][0]["Value"].as_str().unwrap().to_owned()).into();
     let message = "The parameter MetricData.member.3.Timestamp must specify a time within the past two weeks.\n\
         The collection MetricData.member.7.Values must not have a size greater than 150.";
     world.answer(&first, 400, "InvalidParameterValue", message);
@@ -210,7 +210,7 @@ fn only_the_data_that_cloudwatch_names_are_dropped() {
 }
 
 #[test]
-fn a_bad_datum_that_is_not_named_is_found_by_halving() {
+fn an_unnamed_invalid_datum_is_found_by_splitting() {
     let mut world = World::new("");
     world.observe(0..100);
     let mut calls = 0;
@@ -224,12 +224,12 @@ fn a_bad_datum_that_is_not_named_is_found_by_halving() {
         }
     }
     assert_eq!((world.counts.dropped_invalid, world.counts.published), (1, 99));
-    // It is refused once more after others were accepted.
+    // CloudWatch refuses it again after it has accepted other data.
     assert!(calls <= 2 * 7 + 2, "{calls}");
 }
 
 #[test]
-fn a_request_that_is_too_large_is_halved() {
+fn a_request_that_is_too_large_is_split() {
     let mut world = World::new("");
     world.observe(0..8);
     let whole = world.next();
@@ -244,7 +244,7 @@ fn a_request_that_is_too_large_is_halved() {
 }
 
 #[test]
-fn a_clock_that_is_days_off_is_corrected_and_so_are_the_timestamps() {
+fn a_clock_that_is_days_off_is_corrected_together_with_timestamps() {
     const TWO_DAYS: u64 = 2 * 24 * 60 * 60;
     let mut world = World::new("");
     world.observe(0..1);
@@ -253,7 +253,7 @@ fn a_clock_that_is_days_off_is_corrected_and_so_are_the_timestamps() {
     let date = Some(Timestamp::from_secs(START + TWO_DAYS));
     let code = "InvalidSignatureException".to_owned();
     world.reply(&first, Reply { status: 400, code: code.clone(), date, ..Reply::default() });
-    // One answer may be a proxy's.
+    // One answer is not enough.
     let second = world.next();
     assert_eq!(data(&second)[0]["Timestamp"], START);
     world.reply(&second, Reply { status: 400, code, date, ..Reply::default() });
@@ -268,7 +268,7 @@ fn a_clock_that_is_days_off_is_corrected_and_so_are_the_timestamps() {
 }
 
 #[test]
-fn refused_credentials_hold_the_data_and_are_told_without_a_secret() {
+fn with_refused_credentials_data_is_held_and_the_log_has_no_secret() {
     let mut world = World::new("");
     world.observe(0..1);
     let message = "The request signature we calculated does not match. The Canonical String for this request should \
@@ -276,11 +276,11 @@ fn refused_credentials_hold_the_data_and_are_told_without_a_secret() {
     for _ in 0..3 {
         let transmit = world.next();
         world.answer(&transmit, 403, "SignatureDoesNotMatch", message);
-        world.silent(25_000);
+        world.run_idle(25_000);
     }
     assert_eq!((world.counts.denied, world.driver.receiver().held()), (3, 1));
-    let told: Vec<_> = world.lines.iter().filter(|(level, _)| *level == Level::Error).collect();
-    assert!((1..=2).contains(&told.len()), "{told:?}");
+    let errors: Vec<_> = world.lines.iter().filter(|(level, _)| *level == Level::Error).collect();
+    assert!((1..=2).contains(&errors.len()), "{errors:?}");
     for (_, line) in &world.lines {
         assert!(!line.contains("TOKENTOKEN") && !line.contains(SECRET), "{line}");
     }
@@ -290,12 +290,12 @@ fn refused_credentials_hold_the_data_and_are_told_without_a_secret() {
 }
 
 #[test]
-fn an_answer_that_did_not_come_is_counted_by_what_it_leaves_open() {
+fn a_missing_answer_counts_as_unknown_only_if_the_data_may_be_stored() {
     let mut world = World::new("");
     world.observe(0..1);
     for (may_be_stored, unknown) in [(true, 1), (false, 1), (true, 2)] {
         let transmit = world.next();
-        let answer = Answer::Missing { may_be_stored, reason: "why".to_owned() };
+        let answer = PublishAnswer::Missing { may_be_stored, reason: "why".to_owned() };
         world.driver.handle_answer(transmit.id, &answer, world.now());
         world.settle();
         assert_eq!(world.counts.unknown_outcome, unknown);
@@ -309,7 +309,7 @@ fn an_answer_that_did_not_come_is_counted_by_what_it_leaves_open() {
 }
 
 #[test]
-fn memory_is_bounded_through_an_outage_and_what_is_dropped_is_counted() {
+fn memory_is_bounded_during_an_outage_and_dropped_values_are_counted() {
     let mut world = World::new(r#", "buffer_limit_bytes": 100000"#);
     for minute in 0..30 {
         world.observe(minute * 100..minute * 100 + 100);
@@ -348,17 +348,17 @@ fn at_most_four_payloads_are_in_flight() {
     assert_eq!(world.counts.published, 10_000);
 }
 
-/// Envoy's main thread does nothing else meanwhile.
+/// Encoding blocks Envoy's main thread.
 #[test]
-fn many_data_are_encoded_a_part_at_a_time() {
+fn encoding_is_spread_over_many_ticks() {
     let mut world = World::new(r#", "max_series": null"#);
     world.observe(0..10_000);
-    let mut turns = 0;
+    let mut busy_ticks = 0;
     let mut sent = 0;
     while world.driver.receiver().held() > 0 {
         let transmits: Vec<_> = std::iter::from_fn(|| world.driver.poll_transmit(world.now())).collect();
         assert!(transmits.len() <= 1, "{}", transmits.len());
-        turns += usize::from(world.driver.receiver().pace() < Duration::from_millis(200));
+        busy_ticks += usize::from(world.driver.receiver().tick_period() < Duration::from_millis(200));
         for transmit in &transmits {
             sent += data(transmit).len();
             world.answer(transmit, 200, "", "");
@@ -366,13 +366,13 @@ fn many_data_are_encoded_a_part_at_a_time() {
         world.millis += 20;
     }
     assert_eq!(sent, 10_000);
-    assert!(turns > 10, "{turns}");
+    assert!(busy_ticks > 10, "{busy_ticks}");
     world.driver.poll_transmit(world.now());
-    assert!(world.driver.receiver().pace() >= Duration::from_millis(200));
+    assert!(world.driver.receiver().tick_period() >= Duration::from_millis(200));
 }
 
 #[test]
-fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros() {
+fn shares_of_gauges_become_samples_and_idle_series_get_zeros() {
     let mut world = World::new("");
     let metric = |name| {
         let name = MetricName::new(name).unwrap();
@@ -382,7 +382,7 @@ fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros
     let mut totals: BTreeMap<(String, u64), (u64, u64)> = BTreeMap::new();
     for second in 0..400 {
         if (10..30).contains(&second) {
-            // Two workers, each with three requests in progress, that end in this second.
+            // Two workers, each with three requests in progress, one of which ends in this second.
             for _ in 0..2 {
                 let mut held = Accumulator::default();
                 for (kind, name, value) in
@@ -426,7 +426,7 @@ fn seconds_that_workers_share_are_published_as_samples_and_quiet_series_as_zeros
 }
 
 #[test]
-fn the_cost_is_predicted_and_told_and_so_is_the_overflow() {
+fn the_estimated_cost_and_the_overflow_are_logged() {
     let mut world = World::new("");
     for minute in 0..180 {
         world.observe(0..100);
@@ -440,30 +440,30 @@ fn the_cost_is_predicted_and_told_and_so_is_the_overflow() {
         }
         world.millis = (minute + 1) * 60_000;
     }
-    let prediction = world.driver.receiver().snapshot(world.now()).prediction;
-    assert_eq!((prediction.series, prediction.cents), (101, 3_030));
-    assert!((40_000..=44_600).contains(&prediction.calls), "{prediction:?}");
-    let told = |level: Level| world.lines.iter().filter(move |(of, _)| *of == level).map(|(_, line)| line);
-    assert_eq!(told(Level::Info).count(), 3, "{:?}", world.lines);
-    assert!(told(Level::Info).all(|line| line.contains("100 series") || line.contains("101 series")));
-    let warnings: Vec<_> = told(Level::Warn).collect();
+    let cost = world.driver.receiver().snapshot(world.now()).cost;
+    assert_eq!((cost.series, cost.cents), (101, 3_030));
+    assert!((40_000..=44_600).contains(&cost.calls), "{cost:?}");
+    let lines = |level: Level| world.lines.iter().filter(move |(of, _)| *of == level).map(|(_, line)| line);
+    assert_eq!(lines(Level::Info).count(), 3, "{:?}", world.lines);
+    assert!(lines(Level::Info).all(|line| line.contains("100 series") || line.contains("101 series")));
+    let warnings: Vec<_> = lines(Level::Warn).collect();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("values is path, with 100"), "{warnings:?}");
 }
 
 #[test]
-fn data_without_an_answer_are_never_sent_twice_where_the_configuration_says_so() {
+fn with_on_unknown_outcome_drop_no_data_is_sent_twice() {
     let mut world = World::new(r#", "on_unknown_outcome": "drop""#);
     world.observe(0..3);
     let transmit = world.next();
-    let answer = Answer::Missing { may_be_stored: true, reason: "upstream request timeout".to_owned() };
+    let answer = PublishAnswer::Missing { may_be_stored: true, reason: "upstream request timeout".to_owned() };
     world.driver.handle_answer(transmit.id, &answer, world.now());
     world.settle();
     assert_eq!((world.counts.unknown_outcome, world.counts.dropped_unknown_outcome), (1, 3));
-    world.silent(60_000);
+    world.run_idle(60_000);
     world.observe(0..1);
     let transmit = world.next();
-    let unsent = Answer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() };
+    let unsent = PublishAnswer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() };
     world.driver.handle_answer(transmit.id, &unsent, world.now());
     let transmit = world.next();
     world.answer(&transmit, 200, "", "");
@@ -471,13 +471,13 @@ fn data_without_an_answer_are_never_sent_twice_where_the_configuration_says_so()
 }
 
 #[test]
-fn a_flush_publishes_all_and_waits_for_what_senders_still_have() {
+fn a_flush_publishes_all_data_including_that_of_senders() {
     let mut world = World::new(r#", "publish_interval_millisecond": 60000"#);
     world.observe(0..1);
     let first = world.next();
     world.answer(&first, 200, "", "");
     world.observe(0..1);
-    world.silent(1_000);
+    world.run_idle(1_000);
     world.driver.request_flush(1);
     world.driver.tick(world.now());
     let second = world.driver.poll_transmit(world.now()).unwrap();
@@ -493,17 +493,17 @@ fn a_flush_publishes_all_and_waits_for_what_senders_still_have() {
     world.driver.tick(world.now());
     assert_eq!(world.driver.take_flushed(), Some(FlushDone { id: 1, held: 0 }));
     world.observe(0..1);
-    world.silent(5_000);
+    world.run_idle(5_000);
 }
 
 #[test]
-fn steady_traffic_does_not_keep_a_flush_from_its_end() {
+fn a_flush_ends_under_steady_traffic() {
     let mut world = World::new(r#", "publish_interval_millisecond": 60000"#);
     let mut done = Vec::new();
     for tick in 0..100u64 {
         world.observe(0..3);
         world.driver.request_flush(if tick >= 10 { 2 } else { 0 });
-        // An answer takes until the next tick, and by then there is more.
+        // An answer takes until the next tick, when there is new data.
         let sent: Vec<_> = std::iter::from_fn(|| world.driver.poll_transmit(world.now())).collect();
         done.extend(world.driver.take_flushed().map(|done| (tick, done)));
         world.observe(0..3);
@@ -518,7 +518,7 @@ fn steady_traffic_does_not_keep_a_flush_from_its_end() {
 }
 
 #[test]
-fn the_receiver_publishes_its_own_counters_where_it_is_told_to() {
+fn self_metrics_are_published_if_configured() {
     let mut world = World::new(r#", "self_metrics": true"#);
     let transmit = world.next();
     let names: Vec<_> = data(&transmit).iter().map(|datum| datum["MetricName"].to_string()).collect();
@@ -529,7 +529,7 @@ fn the_receiver_publishes_its_own_counters_where_it_is_told_to() {
 }
 
 #[test]
-fn bytes_that_are_no_record_are_counted_and_skipped() {
+fn invalid_records_are_counted_and_skipped() {
     let mut world = World::new("");
     for bytes in [b"".as_slice(), b"\x01", b"\xff\xff", &[1; 100]] {
         world.driver.handle_record(bytes, world.now());
@@ -540,7 +540,7 @@ fn bytes_that_are_no_record_are_counted_and_skipped() {
 }
 
 #[test]
-fn debug_shows_neither_secret_nor_signature() {
+fn debug_shows_neither_secrets_nor_signatures() {
     let mut world = World::new("");
     world.observe(0..1);
     let transmit = world.next();

@@ -1,7 +1,7 @@
 //! Tests the rotation of credentials over hours of virtual time, with a simulated container endpoint that returns sets
 //! and a simulated CloudWatch that refuses expired ones.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,7 +12,7 @@ use acpw_metric::{
 use log::Level;
 use proptest::prelude::*;
 use receiver::{
-    Answer, Config, Driver, Transmit,
+    Driver, PublishAnswer, ReceiverConfig, Transmit,
     answer::Reply,
     credentials::{Call, Response},
 };
@@ -58,7 +58,7 @@ impl World {
             r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "credentials": {credentials},
                 "publish_interval_millisecond": 1000, "buffer_limit_bytes": 100000}}"#
         );
-        let config = Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap();
         Self {
             driver: Driver::new(config, seed),
             millis: 0,
@@ -167,11 +167,11 @@ impl World {
             self.accepted.push(key);
             Reply { status: 200, date, ..Reply::default() }
         };
-        self.driver.handle_answer(transmit.id, &Answer::Complete(reply), self.now());
+        self.driver.handle_answer(transmit.id, &PublishAnswer::Complete(reply), self.now());
     }
 
     fn settle(&mut self) {
-        while let Some(line) = self.driver.poll_line() {
+        while let Some(line) = self.driver.poll_log_line() {
             self.lines.push(line);
         }
     }
@@ -329,7 +329,7 @@ fn sets_that_are_never_accepted_are_replaced_at_most_once_per_minute() {
         world.fetch();
         while let Some(transmit) = world.driver.poll_transmit(world.now()) {
             let code = "UnrecognizedClientException".to_owned();
-            let answer = Answer::Complete(Reply { status: 403, code, ..Reply::default() });
+            let answer = PublishAnswer::Complete(Reply { status: 403, code, ..Reply::default() });
             world.driver.handle_answer(transmit.id, &answer, world.now());
             world.refused += 1;
         }
@@ -358,7 +358,8 @@ fn a_late_refusal_of_the_old_set_does_not_discard_the_new_one() {
         sent.extend(std::iter::from_fn(|| world.driver.poll_transmit(world.now())));
         world.millis += 200;
     }
-    let expired = Answer::Complete(Reply { status: 403, code: "ExpiredTokenException".to_owned(), ..Reply::default() });
+    let expired =
+        PublishAnswer::Complete(Reply { status: 403, code: "ExpiredTokenException".to_owned(), ..Reply::default() });
     for transmit in &sent {
         world.driver.handle_answer(transmit.id, &expired, world.now());
         world.fetch();

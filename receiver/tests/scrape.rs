@@ -153,7 +153,7 @@ fn a_large_response_is_read_over_several_ticks() {
 
 #[test]
 fn all_configuration_errors_are_reported_with_their_paths() {
-    let faults = config(json!([
+    let errors = config(json!([
         { "path": "metrics", "host": "a b", "interval_millisecond": 999, "answer_limit_bytes": 1, "max_series": 0,
           "metric_namespace": "AWS/X", "dimensions": { "a": "" }, "rules": [], "urls": [] },
         { "cluster_name": "c", "rules": [{ "metric": "" }] },
@@ -174,8 +174,8 @@ fn all_configuration_errors_are_reported_with_their_paths() {
         "scrape[1].rules[0].metric: must not be empty",
         "scrape[2]: must be an object",
     ];
-    assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-    for (fault, start) in faults.iter().zip(starts) {
-        assert!(fault.starts_with(start), "{fault} {start}");
+    assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+    for (error, start) in errors.iter().zip(starts) {
+        assert!(error.starts_with(start), "{error} {start}");
     }
 }

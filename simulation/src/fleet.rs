@@ -11,7 +11,7 @@ use acpw_metric::{
 };
 use fastrand::Rng;
 use receiver::{
-    Answer, Receiver, TransmitId,
+    PublishAnswer, Receiver, ReceiverConfig, TransmitId,
     answer::Reply,
     receiver::{Callout, Purpose, Trigger},
 };
@@ -87,7 +87,7 @@ struct Member {
     /// The period of `record`.
     minute: u64,
     last_success: u64,
-    on_the_way: Vec<(TransmitId, Answer)>,
+    on_the_way: Vec<(TransmitId, PublishAnswer)>,
 }
 
 impl Fleet {
@@ -101,7 +101,7 @@ impl Fleet {
         );
         let mut members = Vec::with_capacity(size);
         for _ in 0..size {
-            let config = receiver::Config::from_json(document.as_bytes(), |_| None).ok()?;
+            let config = ReceiverConfig::from_json(document.as_bytes(), |_| None).ok()?;
             members.push(Member {
                 receiver: Receiver::new(config, rng.u64(..)),
                 offset: rng.u64(..1_000),
@@ -114,10 +114,10 @@ impl Fleet {
         Some(Self { members, rng, second: 0, report: FleetReport::default() })
     }
 
-    /// Lets `seconds` pass, with or without traffic.
-    pub fn run(&mut self, seconds: u64, phase: Phase, has_traffic: bool) {
+    /// Lets `seconds` pass.
+    pub fn run(&mut self, seconds: usize, phase: Phase) {
         for _ in 0..seconds {
-            self.step(phase, has_traffic);
+            self.step(phase);
         }
     }
 
@@ -141,7 +141,7 @@ impl Fleet {
         Ok(report)
     }
 
-    fn step(&mut self, phase: Phase, has_traffic: bool) {
+    fn step(&mut self, phase: Phase) {
         let mut second = Second::default();
         let mut slowest = 0;
         // CloudWatch accepts the first calls of a second, so the order of the receivers must not be always the same.
@@ -153,7 +153,7 @@ impl Fleet {
             for (id, answer) in std::mem::take(&mut member.on_the_way) {
                 member.receiver.handle_publish_answer(id, &answer, now);
             }
-            if has_traffic && (self.second + member.offset).is_multiple_of(RECORD_INTERVAL) {
+            if (self.second + member.offset).is_multiple_of(RECORD_INTERVAL) {
                 member.add_record(now);
             }
             member.receiver.handle_tick(now);
@@ -162,13 +162,13 @@ impl Fleet {
                 let answer = match phase {
                     Phase::Outage => {
                         second.lost += 1;
-                        Answer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() }
+                        PublishAnswer::Missing { may_be_stored: false, reason: "no healthy upstream".to_owned() }
                     }
                     Phase::Quota(quota) => {
                         second.calls += 1;
                         if second.calls > quota {
                             second.throttled += 1;
-                            Answer::Complete(Reply {
+                            PublishAnswer::Complete(Reply {
                                 status: 400,
                                 code: "ThrottlingException".to_owned(),
                                 message: "Rate exceeded".to_owned(),
@@ -177,13 +177,13 @@ impl Fleet {
                             })
                         } else {
                             member.last_success = self.second;
-                            Answer::Complete(Reply { status: 200, date: Some(now.wall), ..Reply::default() })
+                            PublishAnswer::Complete(Reply { status: 200, date: Some(now.wall), ..Reply::default() })
                         }
                     }
                 };
                 member.on_the_way.push((id, answer));
             }
-            while member.receiver.poll_line(now).is_some() {}
+            while member.receiver.poll_log_line(now).is_some() {}
             slowest = slowest.max(self.second - member.last_success);
         }
         self.report.seconds.push(second);

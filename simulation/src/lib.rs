@@ -1,20 +1,20 @@
-//! The pure sender, gateway and receiver, and the queue between them, against a scripted CloudWatch and network, in virtual
+//! Simulates sender, gateway, receiver and the queue between them with a faulty CloudWatch and network, in virtual
 //! time.
 //!
-//! A [`Schedule`] follows from a seed: when there are requests and posts, and what goes wrong when. A [`World`] plays it, checks
-//! after every step that nothing is lost and nothing counted twice, and then lets everything heal and checks that all data
-//! that were not dropped have arrived. The world drives the modules in the order in which their `context.rs` does.
+//! A seed determines a [`Schedule`]: the times of requests, posts and faults. A [`World`] runs it, and checks after
+//! every step that no value is lost or counted twice. In the end all faults are removed, and it checks that all data
+//! was stored unless it was dropped. The world drives the modules in the same order as their `context.rs`.
 
-mod cloud;
+mod cloud_watch;
 mod fleet;
+mod local_services;
 mod mutation;
-mod neighbours;
-mod posts;
+mod post_client;
 mod schedule;
 mod world;
 
-pub use cloud::Cloud;
+pub use cloud_watch::SimulatedCloudWatch;
 pub use fleet::{Fleet, FleetReport, Phase, Second};
 pub use mutation::Mutation;
-pub use schedule::{Fault, Refusal, Schedule};
+pub use schedule::{Fault, RefusalKind, Schedule};
 pub use world::{Report, World};

@@ -1,19 +1,19 @@
-//! Planted faults, each of which the simulation must find.
+//! Bugs that are planted to show that the simulation finds them.
 
-/// A fault of the code.
+/// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// None: the code as it is.
+    /// No bug: the code is unchanged.
     None,
     /// Dropped values are not counted.
     DropUncounted,
     /// Values that became too old are not counted.
     TooOldUncounted,
-    /// A record vanishes on its way from the queue.
+    /// A record from the queue is lost.
     RecordLost,
     /// A record is merged twice.
     RecordTwice,
-    /// A refused request is taken as delivered.
+    /// A refused request counts as delivered.
     RefusedAsDelivered,
     /// A delivered request is sent again.
     DeliveredAgain,
@@ -21,7 +21,7 @@ pub enum Mutation {
     AnswerForgotten,
     /// A post is accepted without room in the ledger.
     RoomIgnored,
-    /// The values of a source are not counted as received.
+    /// Values of a source are not counted as received.
     SourceUncounted,
     /// The provider's answer with new credentials is forgotten.
     CredentialsForgotten,
@@ -32,8 +32,8 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    /// All planted faults.
-    pub const FAULTS: [Self; 12] = [
+    /// All planted bugs.
+    pub const BUGS: [Self; 12] = [
         Self::DropUncounted,
         Self::TooOldUncounted,
         Self::RecordLost,

@@ -1,100 +1,100 @@
-//! What happens when, by chance.
+//! Generates random schedules.
 
 use std::ops::Range;
 
 use fastrand::Rng;
 
-/// What goes wrong for a while.
+/// A temporary fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// CloudWatch cannot be reached.
     Outage,
-    /// It answers 5xx.
+    /// CloudWatch answers with 500.
     ServiceFault,
-    /// It throttles, and may say for how long.
+    /// CloudWatch throttles requests.
     Throttling {
-        /// Milliseconds that it asks to be left alone.
+        /// The delay in milliseconds that CloudWatch asks for.
         retry_after: Option<u64>,
     },
-    /// It takes no more than so many data at once.
+    /// CloudWatch refuses requests with too many data.
     TooLarge {
-        /// Data.
+        /// The maximum number of data in a request.
         limit: usize,
     },
-    /// It refuses data of bad series, and names them or does not.
+    /// CloudWatch refuses the data of some series.
     BadData {
-        /// Whether it does.
+        /// True if the error names the data.
         is_named: bool,
     },
-    /// It refuses the credentials.
+    /// CloudWatch denies all requests.
     Denied,
-    /// It refuses one of the namespaces.
+    /// CloudWatch refuses one of the namespaces.
     Refused {
-        /// What it answers.
-        answer: Refusal,
+        /// The answer.
+        answer: RefusalKind,
     },
-    /// It takes no token until they are refreshed.
+    /// CloudWatch refuses every session token.
     ExpiredToken,
-    /// It stores, and its answers are lost.
+    /// CloudWatch stores the data, but its answers are lost.
     LostAnswer,
-    /// Requests are lost on their way, which looks the same.
+    /// Requests are lost, which the receiver cannot distinguish from a lost answer.
     LostRequest,
-    /// There is no receiver.
+    /// The receiver does not run.
     NoReceiver,
     /// A burst of requests for new paths.
     Burst,
 }
 
-/// Answer to the data of a namespace that is refused.
+/// The answer to requests with a refused namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// IAM does not allow it.
+pub enum RefusalKind {
+    /// IAM denies the request.
     Denied,
-    /// CloudWatch fails on it.
+    /// CloudWatch fails with an internal error.
     Fault,
-    /// A proxy answers in CloudWatch's stead, with this status.
+    /// A proxy answers instead of CloudWatch, with this status.
     Foreign(u16),
-    /// CloudWatch refuses all of its data, in words that nobody knows.
+    /// CloudWatch refuses all data with an unknown error code.
     Odd,
 }
 
-/// A script of some minutes.
+/// The events of a simulation of at most two minutes.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// Its length in ticks of 200 ms.
+    /// The length in ticks of 200 ms.
     pub ticks: u64,
-    /// How many workers there are.
+    /// The number of workers.
     pub senders: usize,
-    /// Faults, each with the ticks at which it lasts.
+    /// The faults, each with the ticks during which it lasts.
     pub faults: Vec<(Range<u64>, Fault)>,
-    /// Ticks at which the receiver fails, its memory gone, and is started anew.
+    /// The ticks at which the receiver traps, loses its memory, and is started again.
     pub receiver_traps: Vec<u64>,
-    /// Ticks at which a sender fails likewise.
+    /// The ticks at which a sender traps.
     pub sender_traps: Vec<u64>,
-    /// Ticks at which bytes that are no record lie in the queue.
+    /// The ticks at which an invalid record is enqueued.
     pub garbage: Vec<u64>,
-    /// By how many milliseconds the host's clock is off, and from which tick on it is set right.
+    /// The number of milliseconds by which the host's clock is wrong, and the tick at which it is set correctly.
     pub skew: Option<(i64, u64)>,
-    /// Ticks at which the credentials are replaced, and CloudWatch no longer accepts the old ones.
+    /// The ticks at which the credentials are replaced. CloudWatch refuses the old ones from then on.
     pub rotations: Vec<u64>,
-    /// Ticks at which a flush is requested.
+    /// The ticks at which a flush is requested.
     pub flushes: Vec<u64>,
-    /// The most posts a tick.
+    /// The maximum number of posts per tick.
     pub posts: u64,
-    /// Age in milliseconds of data that are posted with a timestamp.
+    /// The age in milliseconds of data that is posted with a timestamp.
     pub age: u64,
-    /// `publish_interval_millisecond`
+    /// The receiver's `publish_interval_millisecond`.
     pub publish_interval: u64,
-    /// `buffer_limit_bytes`
+    /// The receiver's `buffer_limit_bytes`.
     pub buffer_limit: u64,
-    /// Whether `on_unknown_outcome` is `drop`.
+    /// True if the receiver's `on_unknown_outcome` is `drop`.
     pub drops_unknown: bool,
-    /// The most requests a tick.
+    /// The maximum number of requests per tick.
     pub rate: u64,
 }
 
 impl Schedule {
-    /// The schedule of a seed.
+    /// Generates a schedule.
     pub fn new(rng: &mut Rng) -> Self {
         let ticks = rng.u64(50..600);
         let faults = (0..rng.usize(0..6)).map(|_| (window(rng, ticks), fault(rng))).collect();
@@ -113,7 +113,8 @@ impl Schedule {
             rotations: if rng.u8(0..3) == 0 { moments(rng, 3) } else { Vec::new() },
             flushes: if rng.u8(0..3) == 0 { moments(rng, 3) } else { Vec::new() },
             posts: if rng.bool() { rng.u64(1..60) } else { 0 },
-            // Recent, or so old that the gateway just accepts them: when the clock is corrected, they may be too old.
+            // The data is recent, or so old that the gateway just accepts it. A correction of the clock may make it too
+            // old.
             age: if rng.bool() { rng.u64(0..60_000) } else { TWO_WEEKS - 600_000 - rng.u64(0..20_000) },
             publish_interval: rng.u64(1_000..20_000),
             buffer_limit: if rng.u8(0..3) == 0 { 1 << 16 } else { 8 << 20 },
@@ -122,7 +123,7 @@ impl Schedule {
         }
     }
 
-    /// What is wrong at a tick.
+    /// Returns the faults at a tick.
     pub fn faults_at(&self, tick: u64) -> impl Iterator<Item = Fault> {
         self.faults.iter().filter(move |(range, _)| range.contains(&tick)).map(|(_, fault)| *fault)
     }
@@ -147,12 +148,12 @@ fn fault(rng: &mut Rng) -> Fault {
         9 => Fault::LostRequest,
         10 | 11 => {
             let answer = match rng.u8(0..6) {
-                0 => Refusal::Denied,
-                1 => Refusal::Fault,
-                2 => Refusal::Odd,
-                3 => Refusal::Foreign(200),
-                4 => Refusal::Foreign(403),
-                _ => Refusal::Foreign(502),
+                0 => RefusalKind::Denied,
+                1 => RefusalKind::Fault,
+                2 => RefusalKind::Odd,
+                3 => RefusalKind::Foreign(200),
+                4 => RefusalKind::Foreign(403),
+                _ => RefusalKind::Foreign(502),
             };
             Fault::Refused { answer }
         }

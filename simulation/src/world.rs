@@ -1,4 +1,4 @@
-//! Everything together, step by step.
+//! Runs all modules together, step by step.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,43 +7,43 @@ use std::{
 
 use acpw_metric::{Accumulator, Namespace, Now, Origin, PeriodKey, Record, Timestamp, dimension::OVERFLOW_VALUE};
 use fastrand::Rng;
-use receiver::{Answer, Counts, Driver, TransmitId, receiver::Trigger};
+use receiver::{Counts, Driver, PublishAnswer, TransmitId, receiver::Trigger};
 use sender::{HeaderPhase, Sender};
 
 use crate::{
-    Cloud, Fault, Mutation, Schedule,
-    cloud::REFUSED_NAMESPACE,
-    neighbours::Neighbours,
-    posts::{Posts, values},
+    Fault, Mutation, Schedule, SimulatedCloudWatch,
+    cloud_watch::REFUSED_NAMESPACE,
+    local_services::LocalServices,
+    post_client::{PostClient, values},
 };
 
-/// The code of an answer, as Envoy has it.
+/// Envoy's encoding of the response code 200.
 const OK: [u8; 8] = 200i64.to_le_bytes();
 
 const TICK: u64 = 200;
 const START: u64 = 1_787_400_000_000;
-/// Senders flush every second.
+/// The number of ticks between two flushes of a sender: a second.
 const FLUSH_TICKS: u64 = 5;
-/// How long everything may take to heal: the longest back-off, and 30 s for refused credentials and namespaces, several times
-/// over.
+/// The maximum number of ticks until everything is stored after the last fault: several times the longest back-off and
+/// the 30 s after refused credentials and namespaces.
 const HEALING_TICKS: u64 = 5 * 60 * 20;
 
-/// What a schedule came to.
+/// The totals of a simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Values observed.
+    /// The number of observed values.
     pub observed: u64,
-    /// Values stored.
+    /// The number of stored values.
     pub stored: u64,
-    /// Values dropped.
+    /// The number of dropped values.
     pub dropped: u64,
-    /// Requests sent.
+    /// The number of requests to CloudWatch.
     pub requests: u64,
-    /// Posts answered with 429.
-    pub full: u64,
+    /// The number of posts answered with 429.
+    pub refused_posts: u64,
 }
 
-/// One process with workers and a receiver, and the CloudWatch that it publishes to.
+/// An Envoy process with workers, gateway and receiver, and the services around it.
 pub struct World {
     schedule: Schedule,
     mutation: Mutation,
@@ -52,44 +52,44 @@ pub struct World {
     is_healing: bool,
     senders: Vec<Worker>,
     queue: VecDeque<Vec<u8>>,
-    /// Whether a receiver has ever registered the queue.
+    /// True if a receiver has ever registered the queue.
     has_queue: bool,
     driver: Option<Driver>,
-    posts: Option<Posts>,
+    posts: Option<PostClient>,
     /// The ledger of room in shared data, which outlives the modules.
     ledger: Option<Vec<u8>>,
-    neighbours: Neighbours,
-    /// Flushes that were requested, and the last one that was answered.
+    local_services: LocalServices,
+    /// The number of requested flushes, and the number of the last finished one.
     flushes: (u64, u64),
-    cloud: Cloud,
-    on_the_way: Vec<(u64, TransmitId, Answer, u64)>,
+    cloud: SimulatedCloudWatch,
+    answers_in_flight: Vec<(u64, TransmitId, PublishAnswer, u64)>,
     truth: Truth,
-    /// Envoy's statistics: they outlive the modules.
+    /// Envoy's counters, which outlive the modules.
     stats: Counts,
     sender_stats: sender::ValueCounts,
 }
 
-/// A sender, and how many values it has observed since its last flush.
+/// A sender, and the number of values that it has observed since its last flush.
 struct Worker {
     sender: Sender,
     unflushed: u64,
 }
 
-/// What really happened.
+/// The actual events, for comparison with the counters of the modules.
 #[derive(Debug, Default)]
 struct Truth {
     observed: u64,
     by_path: HashMap<String, u64>,
     lost_with_senders: u64,
-    /// Values stored by requests whose answer the receiver never saw.
-    stored_unseen: u64,
+    /// The number of values stored by requests whose answer never reached the receiver.
+    stored_unanswered: u64,
     requests: u64,
-    /// Values of records that a receiver has taken out of the queue.
+    /// The number of values in records that a receiver has taken out of the queue.
     dequeued: u64,
 }
 
 impl World {
-    /// The world of a seed.
+    /// Creates the world of a seed.
     pub fn new(seed: u64, mutation: Mutation) -> Self {
         let mut rng = Rng::with_seed(seed);
         let schedule = Schedule::new(&mut rng);
@@ -103,12 +103,12 @@ impl World {
             queue: VecDeque::new(),
             has_queue: false,
             driver: None,
-            posts: Posts::new(),
+            posts: PostClient::new(),
             ledger: None,
-            neighbours: Neighbours::default(),
+            local_services: LocalServices::default(),
             flushes: (0, 0),
-            cloud: Cloud::default(),
-            on_the_way: Vec::new(),
+            cloud: SimulatedCloudWatch::default(),
+            answers_in_flight: Vec::new(),
             truth: Truth::default(),
             stats: Counts::default(),
             sender_stats: sender::ValueCounts::default(),
@@ -117,26 +117,26 @@ impl World {
         world
     }
 
-    /// Plays the schedule to its end, lets everything heal, and tells what came of it.
+    /// Runs the schedule to its end, removes all faults, runs until all data is stored, and returns the totals.
     ///
     /// # Errors
-    /// What was found wrong, and when.
+    /// The first violated condition, with its tick and the schedule.
     pub fn run(mut self) -> Result<Report, String> {
-        let told = |world: &Self, error| format!("tick {}: {error}\n{:?}", world.tick, world.schedule);
+        let describe = |world: &Self, error| format!("tick {}: {error}\n{:?}", world.tick, world.schedule);
         for _ in 0..self.schedule.ticks {
             self.step();
-            self.check().map_err(|error| told(&self, error))?;
+            self.check().map_err(|error| describe(&self, error))?;
         }
         self.is_healing = true;
-        self.neighbours.is_application_gone = true;
+        self.local_services.is_application_gone = true;
         for _ in 0..HEALING_TICKS {
             if self.is_at_rest() {
                 break;
             }
             self.step();
-            self.check().map_err(|error| told(&self, error))?;
+            self.check().map_err(|error| describe(&self, error))?;
         }
-        self.check_end().map_err(|error| told(&self, error))?;
+        self.check_end().map_err(|error| describe(&self, error))?;
         Ok(self.report())
     }
 
@@ -151,7 +151,7 @@ impl World {
             self.flush_senders();
         }
         if self.schedule.rotations.contains(&self.tick) {
-            self.neighbours.endpoint.rotate();
+            self.local_services.endpoint.rotate();
         }
         if self.schedule.flushes.contains(&self.tick) {
             self.flushes.0 += 1;
@@ -172,12 +172,12 @@ impl World {
         self.tick += 1;
     }
 
-    /// The true time.
+    /// Returns the true time.
     fn time(&self) -> Timestamp {
         Timestamp::from_millis(START + self.tick * TICK)
     }
 
-    /// The host's clocks.
+    /// Returns the time by the host's clocks.
     fn now(&self) -> Now {
         let skew = match self.schedule.skew {
             Some((skew, corrected_at)) if self.tick < corrected_at => skew,
@@ -196,7 +196,7 @@ impl World {
         let is_burst = self.schedule.faults_at(self.tick).any(|fault| fault == Fault::Burst);
         let count = if is_burst { 200 } else { self.rng.u64(0..=self.schedule.rate) };
         for _ in 0..count {
-            let place = self.rng.usize(0..self.senders.len());
+            let index = self.rng.usize(0..self.senders.len());
             let path = match self.rng.u8(0..40) {
                 0 => "/bad".to_owned(),
                 _ if is_burst => format!("/{}", self.rng.u16(..)),
@@ -208,7 +208,7 @@ impl World {
                 ":path" => Some(path.as_bytes().to_vec()),
                 _ => None,
             };
-            if let Some(Worker { sender, unflushed }) = self.senders.get_mut(place)
+            if let Some(Worker { sender, unflushed }) = self.senders.get_mut(index)
                 && let Some(observation) = sender.start_request(header, HeaderPhase::Arrival)
             {
                 sender.end_request(observation, |_| Some(OK.to_vec()));
@@ -223,8 +223,8 @@ impl World {
         if self.schedule.sender_traps.contains(&self.tick)
             && let Some(new) = self.new_sender()
         {
-            let place = self.rng.usize(0..self.senders.len());
-            if let Some(worker) = self.senders.get_mut(place) {
+            let index = self.rng.usize(0..self.senders.len());
+            if let Some(worker) = self.senders.get_mut(index) {
                 let mut old = std::mem::replace(worker, new);
                 self.truth.lost_with_senders += old.unflushed + old.sender.held();
                 self.sender_stats.observed += old.sender.take_counts().observed;
@@ -240,7 +240,7 @@ impl World {
 
     fn flush_senders(&mut self) {
         let now = self.now();
-        for (place, Worker { sender, unflushed }) in self.senders.iter_mut().enumerate() {
+        for (index, Worker { sender, unflushed }) in self.senders.iter_mut().enumerate() {
             sender.flush(now);
             *unflushed = 0;
             if sender.is_empty() || !self.has_queue {
@@ -254,8 +254,8 @@ impl World {
             }
             self.queue.extend(unreadable);
             let records = sender.take_records().into_iter();
-            // What the second worker hands over has a namespace of its own, as what is posted to a gateway may have.
-            match place {
+            // Data of the second worker gets another namespace, like posted data may have.
+            match index {
                 1 => self.queue.extend(records.flat_map(|record| in_namespace(&record, REFUSED_NAMESPACE))),
                 _ => self.queue.extend(records),
             }
@@ -286,7 +286,7 @@ impl World {
                 "on_unknown_outcome": "{on_unknown_outcome}"}}"#,
             self.schedule.publish_interval, self.schedule.buffer_limit
         );
-        let config = receiver::Config::from_json(document.as_bytes(), |_| None);
+        let config = receiver::ReceiverConfig::from_json(document.as_bytes(), |_| None);
         self.driver = config.ok().map(|config| Driver::new(config, self.rng.u64(..)));
         self.has_queue = true;
         if let Some(driver) = &mut self.driver
@@ -300,8 +300,8 @@ impl World {
     fn lose_receiver(&mut self) {
         self.update_stats();
         self.driver = None;
-        self.neighbours.forget_calls();
-        self.truth.stored_unseen += self.on_the_way.drain(..).map(|(_, _, _, stored)| stored).sum::<u64>();
+        self.local_services.forget_calls();
+        self.truth.stored_unanswered += self.answers_in_flight.drain(..).map(|(_, _, _, stored)| stored).sum::<u64>();
     }
 
     fn drain(&mut self) {
@@ -323,9 +323,9 @@ impl World {
     fn tick_receiver(&mut self) {
         let (now, time) = (self.now(), self.time());
         let is_lost =
-            self.mutation == Mutation::CredentialsForgotten && self.neighbours.endpoint.access_key() != "ASIA0";
+            self.mutation == Mutation::CredentialsForgotten && self.local_services.endpoint.access_key() != "ASIA0";
         let Some(driver) = &mut self.driver else { return };
-        self.neighbours.deliver(driver, self.tick, now, is_lost);
+        self.local_services.deliver_responses(driver, self.tick, now, is_lost);
         if self.mutation != Mutation::FlushForgotten {
             driver.request_flush(self.flushes.0);
         }
@@ -333,7 +333,7 @@ impl World {
         if let Some(done) = driver.take_flushed() {
             self.flushes.1 = done.id;
         }
-        self.neighbours.take_calls(driver, self.tick, time);
+        self.local_services.handle_calls(driver, self.tick, time);
         self.grant_room();
     }
 
@@ -347,57 +347,57 @@ impl World {
 
     fn publish(&mut self, faults: &[Fault]) {
         let time = self.time();
-        let valid_key = self.neighbours.endpoint.access_key();
+        let valid_key = self.local_services.endpoint.access_key();
         let Some(driver) = &mut self.driver else { return };
         while let Some(transmit) = driver.take_transmit() {
             self.truth.requests += 1;
-            let mut outcome = self.cloud.take(&transmit, time, &valid_key, faults, &mut self.rng);
+            let mut outcome = self.cloud.handle_request(&transmit, time, &valid_key, faults, &mut self.rng);
             if self.mutation == Mutation::DeliveredAgain && outcome.stored > 0 {
-                outcome.answer = Answer::Missing { may_be_stored: false, reason: String::new() };
+                outcome.answer = PublishAnswer::Missing { may_be_stored: false, reason: String::new() };
             }
             if self.mutation == Mutation::RefusedAsDelivered
-                && let Answer::Complete(reply) = &mut outcome.answer
+                && let PublishAnswer::Complete(reply) = &mut outcome.answer
             {
                 reply.status = 200;
             }
-            self.on_the_way.push((self.tick + outcome.ticks, transmit.id, outcome.answer, outcome.stored));
+            self.answers_in_flight.push((self.tick + outcome.ticks, transmit.id, outcome.answer, outcome.stored));
         }
     }
 
     fn deliver_answers(&mut self) {
         let now = self.now();
         let Some(driver) = &mut self.driver else { return };
-        let (arrived, on_the_way) =
-            std::mem::take(&mut self.on_the_way).into_iter().partition(|(at, ..)| *at <= self.tick);
-        self.on_the_way = on_the_way;
+        let (arrived, answers_in_flight) =
+            std::mem::take(&mut self.answers_in_flight).into_iter().partition(|(tick, ..)| *tick <= self.tick);
+        self.answers_in_flight = answers_in_flight;
         let arrived: Vec<_> = arrived;
         for (_, id, answer, stored) in arrived {
             if self.mutation == Mutation::AnswerForgotten && self.tick.is_multiple_of(3) {
                 continue;
             }
-            if matches!(answer, Answer::Missing { may_be_stored: true, .. }) {
-                self.truth.stored_unseen += stored;
+            if matches!(answer, PublishAnswer::Missing { may_be_stored: true, .. }) {
+                self.truth.stored_unanswered += stored;
             }
             driver.handle_answer(id, &answer, now);
         }
-        while driver.poll_line().is_some() {}
+        while driver.poll_log_line().is_some() {}
     }
 
     fn update_stats(&mut self) {
         if let Some(driver) = &mut self.driver {
-            let mut news = driver.receiver_mut().poll_counters();
+            let mut increments = driver.receiver_mut().poll_counters();
             if self.mutation == Mutation::DropUncounted {
-                news.dropped_invalid = 0;
-                news.dropped_buffer_full = 0;
+                increments.dropped_invalid = 0;
+                increments.dropped_buffer_full = 0;
             }
             if self.mutation == Mutation::TooOldUncounted {
-                news.dropped_too_old = 0;
+                increments.dropped_too_old = 0;
             }
             if self.mutation == Mutation::SourceUncounted {
-                news.received -= news.source_answers.min(news.received);
+                increments.received -= increments.source_answers.min(increments.received);
             }
             self.stats =
-                Counts::from_values(self.stats.values().zip(news.values()).map(|(before, more)| before + more));
+                Counts::from_values(self.stats.values().zip(increments.values()).map(|(before, more)| before + more));
         }
         for Worker { sender, .. } in &mut self.senders {
             let counts = sender.take_counts();
@@ -408,18 +408,18 @@ impl World {
         }
     }
 
-    /// Checks what must hold after every step: the equations of docs/operations.md, term by term.
+    /// Checks the invariants that hold after every step: the equations of docs/operations.md, term by term.
     fn check(&self) -> Result<(), String> {
         let (stats, sender_stats) = (&self.stats, &self.sender_stats);
         let queued: u64 = self.queue.iter().map(|record| values(record)).sum();
         let held_by_senders: u64 = self.senders.iter().map(|worker| worker.unflushed + worker.sender.held()).sum();
         let held_by_receiver = self.driver.as_ref().map_or(0, |driver| driver.receiver().held());
         let unaccounted = if self.driver.is_some() { held_by_receiver } else { stats.unaccounted() };
-        equal("values that senders have counted", sender_stats.observed, self.truth.observed)?;
-        let put = (sender_stats.enqueued + self.posted()).checked_sub(sender_stats.taken_back);
-        equal("values that were put onto the queue", put.unwrap_or(0), queued + self.truth.dequeued)?;
-        // One value is made of each answer of the source.
-        equal("received = dequeued + made", stats.received, self.truth.dequeued + stats.source_answers)?;
+        equal("values that senders have observed", sender_stats.observed, self.truth.observed)?;
+        let enqueued = (sender_stats.enqueued + self.posted()).checked_sub(sender_stats.taken_back);
+        equal("enqueued values", enqueued.unwrap_or(0), queued + self.truth.dequeued)?;
+        // Each response of the source has one value.
+        equal("received = dequeued + read", stats.received, self.truth.dequeued + stats.source_answers)?;
         equal(
             "received = published + held + dropped",
             stats.received,
@@ -429,11 +429,11 @@ impl World {
         let held = held_by_senders + queued + unaccounted;
         let observed = self.truth.observed + self.posted() + stats.source_answers;
         equal("observed = published + held + dropped", observed, stats.published + held + dropped)?;
-        let on_the_way: u64 = self.on_the_way.iter().map(|(_, _, _, stored)| stored).sum();
+        let in_flight: u64 = self.answers_in_flight.iter().map(|(_, _, _, stored)| stored).sum();
         let stored: u64 = self.cloud.stored.values().sum();
-        equal("stored = published + unseen", stored, stats.published + self.truth.stored_unseen + on_the_way)?;
-        let is_once = self.schedule.drops_unknown && self.schedule.receiver_traps.is_empty();
-        for (path, stored) in self.cloud.stored.iter().filter(|(path, _)| is_once && *path != OVERFLOW_VALUE) {
+        equal("stored = published + unanswered", stored, stats.published + self.truth.stored_unanswered + in_flight)?;
+        let is_stored_once = self.schedule.drops_unknown && self.schedule.receiver_traps.is_empty();
+        for (path, stored) in self.cloud.stored.iter().filter(|(path, _)| is_stored_once && *path != OVERFLOW_VALUE) {
             let posted = self.posts.as_ref().and_then(|posts| posts.accepted.get(path));
             let observed = match (path.as_str(), posted) {
                 // The source's series has no path.
@@ -442,7 +442,7 @@ impl World {
                 _ => self.truth.by_path.get(path).copied().unwrap_or(0),
             };
             if *stored > observed {
-                return Err(format!("{path} was stored {stored} times and observed {observed} times"));
+                return Err(format!("{path}: {stored} values are stored, but only {observed} were observed"));
             }
         }
         Ok(())
@@ -452,20 +452,20 @@ impl World {
         let is_held = self.driver.as_ref().is_none_or(|driver| driver.receiver().held() > 0);
         let is_flushed = self.flushes.0 == self.flushes.1 || !self.schedule.receiver_traps.is_empty();
         let has_senders = self.senders.iter().any(|worker| worker.unflushed > 0 || worker.sender.held() > 0);
-        !is_held && is_flushed && !has_senders && self.queue.is_empty() && self.on_the_way.is_empty()
+        !is_held && is_flushed && !has_senders && self.queue.is_empty() && self.answers_in_flight.is_empty()
     }
 
-    /// What must be so when everything has healed.
+    /// Checks the conditions that hold at the end.
     fn check_end(&self) -> Result<(), String> {
         if !self.is_at_rest() {
             let held = self.driver.as_ref().map(|driver| driver.receiver().held());
             let (queue, flushes) = (self.queue.len(), self.flushes);
-            return Err(format!("it has not come to rest: held {held:?}, queue {queue}, flushes {flushes:?}"));
+            return Err(format!("data is still held at the end: held {held:?}, queue {queue}, flushes {flushes:?}"));
         }
         let Report { observed, stored, dropped, .. } = self.report();
         equal("observed = stored + dropped", observed + self.stored_twice(), stored + dropped)?;
         self.check_posts()?;
-        if dropped > 0 || self.truth.stored_unseen > 0 {
+        if dropped > 0 || self.truth.stored_unanswered > 0 {
             return Ok(());
         }
         let others = self.cloud.stored.get(OVERFLOW_VALUE).copied().unwrap_or(0);
@@ -475,11 +475,11 @@ impl World {
             .iter()
             .map(|(path, observed)| observed - self.cloud.stored.get(path).copied().unwrap_or(0).min(*observed))
             .sum();
-        equal("what was not stored under its own path is in the overflow", missing, others)
+        equal("values that are not stored under their own path are in the overflow", missing, others)
     }
 
-    /// Checks that what was answered 202 is stored, unless CloudWatch refused it, it became too old or a module failed: it is
-    /// never dropped for want of room.
+    /// Checks that accepted posts are stored, unless CloudWatch refused the data, it became too old, or a module
+    /// failed. They are never dropped because the buffer is full.
     fn check_posts(&self) -> Result<(), String> {
         let stats = &self.stats;
         let for_other_reasons = stats.dropped() - stats.dropped_buffer_full;
@@ -489,7 +489,7 @@ impl World {
         for (path, values) in self.posts.iter().flat_map(|posts| &posts.accepted) {
             let stored = self.cloud.stored.get(path).copied().unwrap_or(0);
             if stored < *values {
-                return Err(format!("{path} was answered 202 for {values} values, and {stored} are stored"));
+                return Err(format!("{path}: {values} values were answered with 202, but only {stored} are stored"));
             }
         }
         Ok(())
@@ -500,15 +500,16 @@ impl World {
         self.posts.as_ref().map_or(0, |posts| posts.total)
     }
 
-    /// Values stored by requests without an answer, which were then stored again or counted as dropped.
+    /// Returns the number of values stored by requests without an answer, which were then stored again or counted as
+    /// dropped.
     fn stored_twice(&self) -> u64 {
-        self.truth.stored_unseen
+        self.truth.stored_unanswered
     }
 
     fn report(&self) -> Report {
         Report {
             observed: self.truth.observed + self.posted() + self.stats.source_answers,
-            full: self.posts.as_ref().map_or(0, |posts| posts.full),
+            refused_posts: self.posts.as_ref().map_or(0, |posts| posts.refused_posts),
             stored: self.cloud.stored.values().sum(),
             dropped: self.stats.dropped() + self.sender_stats.dropped_buffer_full + self.truth.lost_with_senders,
             requests: self.truth.requests,
@@ -516,7 +517,7 @@ impl World {
     }
 }
 
-/// The records that carry the same data under another namespace.
+/// Moves the data of a record to another namespace. Returns the new records.
 fn in_namespace(record: &[u8], namespace: &str) -> Vec<Vec<u8>> {
     const LIMIT: usize = 1 << 16;
     let (mut data, mut moved) = (Accumulator::default(), Accumulator::default());
@@ -534,6 +535,6 @@ fn in_namespace(record: &[u8], namespace: &str) -> Vec<Vec<u8>> {
     moved.into_records(LIMIT)
 }
 
-fn equal(what: &str, left: u64, right: u64) -> Result<(), String> {
-    if left == right { Ok(()) } else { Err(format!("{what}: {left} is not {right}")) }
+fn equal(condition: &str, left: u64, right: u64) -> Result<(), String> {
+    if left == right { Ok(()) } else { Err(format!("{condition}: {left} is not {right}")) }
 }

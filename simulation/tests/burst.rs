@@ -1,5 +1,5 @@
-//! A burst of 20,000 posts a second of new series on four workers while CloudWatch is down: every post that was answered
-//! 202 is stored in the end.
+//! A burst of 20,000 posts a second of new series on four workers while CloudWatch is down: every post that was
+//! answered 202 is stored in the end.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -16,7 +16,7 @@ use gateway::{
     request::Request,
 };
 use receiver::{Driver, receiver::Trigger};
-use simulation::{Cloud, Fault};
+use simulation::{Fault, SimulatedCloudWatch};
 
 /// Posts in a millisecond.
 const POSTS: u64 = 20;
@@ -35,7 +35,7 @@ struct World {
     /// The shared queue. The receiver is woken up for each record.
     queue: VecDeque<Vec<u8>>,
     ledger: Option<Vec<u8>>,
-    cloud: Cloud,
+    cloud: SimulatedCloudWatch,
     accepted: HashMap<String, u64>,
     refused: u64,
     rng: Rng,
@@ -51,13 +51,13 @@ impl World {
             r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "ASIA0",
                 "aws_secret_access_key": "secret", "buffer_limit_bytes": {buffer_limit}}}"#
         );
-        let config = receiver::Config::from_json(document.as_bytes(), |_| None).unwrap();
+        let config = receiver::ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap();
         let mut world = Self {
             gateways: (0..4).map(|_| gateway()).collect(),
             driver: Driver::new(config, 1),
             queue: VecDeque::new(),
             ledger: None,
-            cloud: Cloud::default(),
+            cloud: SimulatedCloudWatch::default(),
             accepted: HashMap::new(),
             refused: 0,
             rng: Rng::with_seed(1),
@@ -115,7 +115,7 @@ impl World {
     fn tick(&mut self, now: Now, faults: &[Fault]) {
         self.driver.tick(now);
         while let Some(transmit) = self.driver.take_transmit() {
-            let outcome = self.cloud.take(&transmit, now.wall, "ASIA0", faults, &mut self.rng);
+            let outcome = self.cloud.handle_request(&transmit, now.wall, "ASIA0", faults, &mut self.rng);
             self.driver.handle_answer(transmit.id, &outcome.answer, now);
         }
         self.grant_room(now);

@@ -1,6 +1,6 @@
-//! Hundreds of schedules, each checked after every step.
+//! Runs hundreds of schedules, each of which is checked after every step.
 
-#![allow(clippy::panic, reason = "a test that traps has failed")]
+#![allow(clippy::panic, reason = "a test fails by panicking")]
 
 use std::{env, thread};
 
@@ -8,7 +8,7 @@ use simulation::{Mutation, Report, World};
 
 const SCHEDULES: u64 = 200;
 
-/// `SEED=42 cargo test -p simulation` replays one, and `SCHEDULES=10000` plays more of them.
+/// Returns the seeds to run. `SEED=42 cargo test -p simulation` runs one seed, and `SCHEDULES=10000` runs more of them.
 fn seeds() -> Vec<u64> {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>());
     match number("SEED") {
@@ -18,7 +18,7 @@ fn seeds() -> Vec<u64> {
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_counted_twice() {
+fn no_value_is_lost_or_counted_twice() {
     let seeds = seeds();
     assert!(!seeds.is_empty(), "SEED is not a number");
     let threads = thread::available_parallelism().map_or(2, usize::from);
@@ -32,7 +32,7 @@ fn nothing_is_lost_and_nothing_counted_twice() {
                         total.stored += report.stored;
                         total.dropped += report.dropped;
                         total.requests += report.requests;
-                        total.full += report.full;
+                        total.refused_posts += report.refused_posts;
                     }
                     Err(error) => panic!("SEED={seed}: {error}"),
                 }
@@ -48,18 +48,18 @@ fn nothing_is_lost_and_nothing_counted_twice() {
             total.stored += part.stored;
             total.dropped += part.dropped;
             total.requests += part.requests;
-            total.full += part.full;
+            total.refused_posts += part.refused_posts;
         }
         total
     });
     println!("{} schedules: {total:?}", seeds.len());
     assert!(total.observed > 0 && total.requests > 0);
-    assert!(total.full > 0 || seeds.len() < 100, "no post found the buffer full");
+    assert!(total.refused_posts > 0 || seeds.len() < 100, "no post was refused because the buffer was full");
 }
 
 #[test]
-fn a_fault_of_the_code_is_found() {
-    for mutation in Mutation::FAULTS {
+fn every_planted_bug_is_found() {
+    for mutation in Mutation::BUGS {
         let found = (0..200).find(|seed| World::new(*seed, mutation).run().is_err());
         assert!(found.is_some(), "{mutation:?} is not found");
     }

@@ -1,6 +1,6 @@
 //! A scene that publishes data.
 
-use receiver::{Answer, Config, Driver, answer::Reply};
+use receiver::{Driver, PublishAnswer, ReceiverConfig, answer::Reply};
 
 use crate::at;
 
@@ -29,7 +29,7 @@ impl Default for Publication {
             "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY",
             "buffer_limit_bytes": 67108864, "max_series": null
         }"#;
-        let config = Config::from_json(CONFIGURATION, |_| None).expect("a good configuration");
+        let config = ReceiverConfig::from_json(CONFIGURATION, |_| None).expect("a good configuration");
         Self { driver: Driver::new(config, 7), millis: 0 }
     }
 }
@@ -55,10 +55,10 @@ impl Publication {
             while let Some(transmit) = self.driver.poll_transmit(at(self.millis)) {
                 totals.calls = totals.calls.saturating_add(1);
                 totals.bytes = totals.bytes.saturating_add(transmit.body.len());
-                let reply = Answer::Complete(Reply { status: 200, ..Reply::default() });
+                let reply = PublishAnswer::Complete(Reply { status: 200, ..Reply::default() });
                 self.driver.handle_answer(transmit.id, &reply, at(self.millis));
             }
-            while self.driver.poll_line().is_some() {}
+            while self.driver.poll_log_line().is_some() {}
             self.millis = self.millis.saturating_add(20);
         }
         totals.published = self.driver.receiver().counts().published.saturating_sub(before);

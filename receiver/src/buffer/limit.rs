@@ -1,31 +1,32 @@
-//! What the buffer does where memory ends.
+//! Keeps the buffer within its memory limit.
 
 use acpw_metric::{Keep, Timestamp, quota::MAX_AGE_SECONDS};
 
 use super::Buffer;
 use crate::lane::{Lane, MAX_WAITING};
 
-/// Divisor of the limit for the room that is made at the limit, so that the next record does not reach it again.
+/// The part of the limit that is freed when it is reached, as a divisor, so that the next record does not reach it
+/// again.
 const HEADROOM: usize = 8;
 
-/// Time in milliseconds for which merging is not tried again after it could not make room.
+/// The minimum time in milliseconds between two merges that do not free memory.
 const MERGE_INTERVAL_MILLIS: u64 = 10_000;
 
-/// Divisor of the limit for what is held for namespaces that CloudWatch refuses while it accepts others. A gateway accepts
-/// no more posts from three quarters of the limit on, and must go on accepting those that CloudWatch accepts.
+/// The part of the limit, as a divisor, for lanes that CloudWatch refuses while it accepts others. Gateways refuse
+/// posts from three quarters of the limit on, and must still accept those that CloudWatch accepts.
 const REFUSED_SHARE: usize = 2;
 
-/// CloudWatch's limit of two weeks, less the time that it takes to send.
+/// CloudWatch's limit of two weeks minus five minutes for sending, in milliseconds.
 const MAX_AGE_MILLIS: i64 = (MAX_AGE_SECONDS as i64 - 300) * 1_000;
 
 impl Buffer {
-    /// Keeps it, together with `others` bytes of payloads on their way, within the limit. Returns how many values were
-    /// dropped.
+    /// Keeps the buffer, together with `others` bytes of payloads in flight, within the limit. Returns the number of
+    /// dropped values.
     ///
-    /// From five eighths of the limit on, merges posted seconds into minutes and old minutes into five minutes, then into
-    /// hours. At the limit, if that does not suffice, drops the oldest data, first in the lanes that take more than their
-    /// share. Data that were posted to a gateway are dropped last, and only if they exceed the limit without any others: the
-    /// gateway has accepted them because there was room.
+    /// From five eighths of the limit on, merges posted seconds into minutes, and old minutes into five minutes, then
+    /// into hours. If the limit is still exceeded, drops the oldest data, first in lanes that take more than their
+    /// share. Posted data is dropped last, and only if it exceeds the limit alone, because a gateway has accepted it
+    /// when there was room.
     pub fn keep_within_limit(&mut self, others: usize, now: Timestamp) -> u64 {
         let refused = self.shrink_refused(now);
         if self.bytes().saturating_add(others) <= self.limit {
@@ -45,7 +46,7 @@ impl Buffer {
         refused.saturating_add(dropped)
     }
 
-    /// Drops data that are older than CloudWatch accepts; returns how many values.
+    /// Drops data that is older than CloudWatch accepts. Returns the number of dropped values.
     pub fn drop_too_old(&mut self, now: Timestamp) -> u64 {
         let is_too_old = |oldest: Timestamp| now.millis_since(oldest) > MAX_AGE_MILLIS;
         let mut dropped = 0u64;
@@ -58,51 +59,53 @@ impl Buffer {
         dropped
     }
 
-    /// Returns the bytes that gateways may still fill: posts are accepted up to three quarters of the limit, so that the
-    /// last quarter is left to what senders measure and to payloads.
+    /// Returns the number of bytes that gateways may still accept. Posts may fill three quarters of the limit; the last
+    /// quarter is for senders and payloads.
     pub fn room_for_posts(&self, others: usize) -> usize {
         (self.limit / 4 * 3).saturating_sub(self.bytes()).saturating_sub(others)
     }
 
-    /// Keeps lanes in trouble within their share of the limit while CloudWatch accepts others.
+    /// Keeps failing lanes within their share of the limit while CloudWatch accepts others. Returns the number of
+    /// dropped values.
     fn shrink_refused(&mut self, now: Timestamp) -> u64 {
-        let is_other_accepted = self.lanes.iter().any(|lane| lane.is_proven() && !lane.is_in_trouble());
+        let is_other_accepted = self.lanes.iter().any(|lane| lane.has_been_accepted() && !lane.is_failing());
         if !is_other_accepted {
             return 0;
         }
-        self.shrink(Lane::is_in_trouble, self.limit / REFUSED_SHARE, Keep::Posted, now)
+        self.shrink(Lane::is_failing, self.limit / REFUSED_SHARE, Keep::Posted, now)
     }
 
-    /// Makes the lanes that are meant take at most `target` bytes together: merges what is old, then drops the oldest data in
-    /// lanes that take more than their share, then in the others. Returns how many values were dropped.
-    fn shrink(&mut self, is_meant: impl Fn(&Lane) -> bool, target: usize, keep: Keep, now: Timestamp) -> u64 {
+    /// Reduces the included lanes to `target` bytes in total. Merges old data first, then drops the oldest data in
+    /// lanes that take more than their share, then in other lanes. Returns the number of dropped values.
+    fn shrink(&mut self, is_included: impl Fn(&Lane) -> bool, target: usize, keep: Keep, now: Timestamp) -> u64 {
         let total = |buffer: &Self, of: fn(&Lane) -> usize| -> usize {
-            buffer.lanes.iter().filter(|lane| is_meant(lane)).map(of).sum()
+            buffer.lanes.iter().filter(|lane| is_included(lane)).map(of).sum()
         };
         if total(self, Lane::bytes) <= target {
             return 0;
         }
         let mut dropped = 0u64;
-        // Payloads beyond those of one lane are dropped first where they take more than half: they cannot be merged.
+        // If payloads take more than half, drop them first, except for the number that one lane may have: they cannot
+        // be merged.
         while total(self, Lane::waiting_bytes) > target / 2 && total(self, Lane::waiting) > MAX_WAITING {
-            let mut lanes: Vec<_> = self.lanes.iter_mut().filter(|lane| is_meant(lane)).collect();
+            let mut lanes: Vec<_> = self.lanes.iter_mut().filter(|lane| is_included(lane)).collect();
             lanes.sort_by_key(|lane| std::cmp::Reverse(lane.waiting_bytes()));
-            let Some(samples) = lanes.into_iter().find_map(|lane| lane.drop_waiting(keep)) else { break };
+            let Some(samples) = lanes.into_iter().find_map(|lane| lane.drop_waiting_payload(keep)) else { break };
             dropped = dropped.saturating_add(samples);
         }
         let target = target.saturating_sub(total(self, Lane::waiting_bytes));
-        let sizes = self.lanes.iter().filter(|lane| is_meant(lane)).map(Lane::unsent_bytes).collect();
+        let sizes = self.lanes.iter().filter(|lane| is_included(lane)).map(Lane::unpacked_bytes).collect();
         let share = share(sizes, target);
-        for lane in self.lanes.iter_mut().filter(|lane| is_meant(lane) && lane.unsent_bytes() > share) {
+        for lane in self.lanes.iter_mut().filter(|lane| is_included(lane) && lane.unpacked_bytes() > share) {
             let settled = lane.merge_old(share, now);
-            self.made = self.made.saturating_add(settled);
+            self.derived = self.derived.saturating_add(settled);
             dropped = dropped.saturating_add(lane.drop_until(share, keep));
         }
-        // Where posted data are kept, lanes without any have to make their room.
-        for at in 0..self.lanes.count() {
-            let excess = total(self, Lane::unsent_bytes).saturating_sub(target);
-            if let Some(lane) = self.lanes.nth_mut(at).filter(|lane| excess > 0 && is_meant(lane)) {
-                let target = lane.unsent_bytes().saturating_sub(excess);
+        // If posted data is kept, lanes without posted data must free the memory.
+        for index in 0..self.lanes.count() {
+            let excess = total(self, Lane::unpacked_bytes).saturating_sub(target);
+            if let Some(lane) = self.lanes.lane_at_mut(index).filter(|lane| excess > 0 && is_included(lane)) {
+                let target = lane.unpacked_bytes().saturating_sub(excess);
                 dropped = dropped.saturating_add(lane.drop_until(target, keep));
             }
         }
@@ -115,25 +118,26 @@ impl Buffer {
             self.merged = None;
             return;
         }
-        // Data that cannot be merged now are not walked through again for each record.
-        let is_worth_it = self.merged.is_none_or(|(left, at)| {
+        // Do not walk through data that cannot be merged again for each record.
+        let is_worth_it = self.merged.is_none_or(|(left, time)| {
             bytes >= left.saturating_add(self.limit / 16)
-                || now.millis_since(at).unsigned_abs() >= MERGE_INTERVAL_MILLIS
+                || now.millis_since(time).unsigned_abs() >= MERGE_INTERVAL_MILLIS
         });
         if !is_worth_it {
             return;
         }
         let waiting = self.lanes.iter().map(Lane::waiting_bytes).fold(self.gauges.bytes(), usize::saturating_add);
         let target = (self.limit / 2).saturating_sub(others).saturating_sub(waiting);
-        let share = share(self.lanes.iter().map(Lane::unsent_bytes).collect(), target);
-        for lane in self.lanes.iter_mut().filter(|lane| lane.unsent_bytes() > share) {
-            self.made = self.made.saturating_add(lane.merge_old(share, now));
+        let share = share(self.lanes.iter().map(Lane::unpacked_bytes).collect(), target);
+        for lane in self.lanes.iter_mut().filter(|lane| lane.unpacked_bytes() > share) {
+            self.derived = self.derived.saturating_add(lane.merge_old(share, now));
         }
         self.merged = Some((self.bytes().saturating_add(others), now));
     }
 }
 
-/// Returns the most that each may have so that all have at most `total`: those that need less leave the rest to the others.
+/// Returns the maximum size for each item so that the total is at most `total`. Items that need less leave the rest to
+/// others.
 fn share(mut sizes: Vec<usize>, total: usize) -> usize {
     sizes.sort_unstable();
     let mut left = total;
@@ -170,7 +174,7 @@ mod tests {
         )
     }
 
-    /// One value of each of so many series, at a second.
+    /// Returns one value of each of `series` series, at a second.
     fn data(second: u64, series: usize) -> Accumulator {
         data_of(DataKind::OBSERVED, second, series)
     }
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_days_takes_no_more_than_the_limit_and_the_oldest_go_first() {
+    fn an_outage_of_days_stays_within_the_limit_and_the_oldest_data_is_dropped() {
         let mut buffer = buffer(400_000);
         let (mut added, mut dropped, mut first_drop) = (0, 0, None);
         for minute in 0..3 * 24 * 60u64 {
@@ -207,14 +211,14 @@ mod tests {
             assert!(buffer.bytes() <= 400_000);
             assert_eq!(buffer.samples() + dropped, added);
         }
-        // Each minute takes 20 groups of some 250 bytes: uncoarsened, the limit is an hour and a half.
+        // Each minute has 20 groups of about 250 bytes. Without merging, an hour and a half would fill the limit.
         assert!(first_drop.is_some_and(|minute| minute > 60 * 24), "{first_drop:?}");
         let oldest = buffer.lanes.iter().filter_map(Lane::oldest).min().unwrap();
         assert!(oldest > Timestamp::from_secs(START));
     }
 
     #[test]
-    fn data_are_coarsened_before_any_is_dropped() {
+    fn data_is_merged_before_any_is_dropped() {
         let mut buffer = buffer(100_000);
         for minute in 0..30 {
             buffer.add(data(minute * 60, 10));
@@ -226,16 +230,16 @@ mod tests {
         assert_eq!(buffer.samples(), 300);
     }
 
-    /// What a gateway looks at: from here on it refuses posts.
+    /// Returns true if a gateway would refuse posts.
     fn is_full(buffer: &Buffer) -> bool {
         buffer.bytes() >= buffer.limit / 4 * 3
     }
 
     #[test]
-    fn posts_of_an_outage_are_merged_before_a_gateway_refuses_any() {
+    fn posts_during_an_outage_are_merged_before_a_gateway_refuses_any() {
         for kind in [DataKind::RECEIVED, DataKind::STATED] {
             let mut buffer = buffer(65_536);
-            // One series, over two hours and ahead by as much, as CloudWatch takes it.
+            // One series over four hours. CloudWatch accepts timestamps up to two hours ahead.
             for second in 0..4 * 3_600 {
                 let now = Timestamp::from_secs(START + if kind == DataKind::STATED { 2 * 3_600 } else { second });
                 assert!(!is_full(&buffer), "{kind:?} {second}");
@@ -248,10 +252,10 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_merged_is_looked_at_again_when_it_has_grown_or_aged() {
+    fn merging_is_retried_when_data_has_grown_or_aged() {
         let mut buffer = buffer(100_000);
         let now = |second| Timestamp::from_secs(START + second);
-        // High resolution, and recent.
+        // Recent data with high resolution cannot be merged.
         let mut second = 0;
         while buffer.bytes() <= 63_000 {
             let mut seconds = Accumulator::default();
@@ -277,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudwatch_no_longer_takes_is_dropped() {
+    fn data_too_old_for_cloudwatch_is_dropped() {
         let mut buffer = buffer(100_000);
         buffer.add(data(0, 3));
         buffer.release();
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_becomes_too_old_while_it_waits_is_counted_whatever_its_kind() {
+    fn dropped_values_that_became_too_old_are_counted_for_every_kind() {
         for (kind, dropped) in [(DataKind::OBSERVED, 3), (DataKind::RECEIVED, 3), (DataKind::STATED, 3)] {
             for is_due in [false, true] {
                 let mut buffer = buffer(100_000);
@@ -306,10 +310,10 @@ mod tests {
     }
 
     #[test]
-    fn posted_data_are_kept_while_there_are_others_to_drop() {
+    fn posted_data_is_kept_while_other_data_can_be_dropped() {
         let mut buffer = buffer(100_000);
         let now = Timestamp::from_secs(START + 3_600);
-        // The oldest data were posted, and take half of the room.
+        // The oldest data was posted, and takes half of the limit.
         let mut second = 0;
         while buffer.bytes() < 50_000 {
             buffer.add(data_of(DataKind::STATED, second, 10));
@@ -334,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn posted_data_that_exceed_the_limit_alone_are_dropped_at_last() {
+    fn posted_data_that_exceeds_the_limit_alone_is_dropped() {
         let mut buffer = buffer(100_000);
         let mut added = 0;
         while buffer.bytes() <= 110_000 {
@@ -346,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_gauges_that_take_too_much_become_samples() {
+    fn shares_of_gauges_become_samples_when_they_take_too_much_memory() {
         let mut buffer = buffer(65_536);
         let now = Timestamp::from_secs(START);
         for n in 0..1_000u64 {
@@ -358,10 +362,10 @@ mod tests {
             let dropped = buffer.keep_within_limit(0, now);
             assert!(buffer.bytes() <= 65_536, "{n} {dropped}");
         }
-        assert!(buffer.take_made() > 0);
+        assert!(buffer.take_derived() > 0);
     }
     #[test]
-    fn what_one_does_not_need_is_left_to_the_others() {
+    fn items_that_need_less_leave_the_rest_to_others() {
         assert_eq!(share(vec![10, 1_000, 500], 600), 295);
         assert_eq!(share(vec![10, 20], 30), usize::MAX);
         assert_eq!(share(vec![10, 20], 29), 19);

@@ -1,4 +1,4 @@
-//! Tests of the way of data through a buffer.
+//! Tests the path of data through a buffer.
 
 use acpw_metric::{
     Accumulator, DimensionName, DimensionValue, Dimensions, Distribution, Metric, MetricName, Namespace,
@@ -6,7 +6,7 @@ use acpw_metric::{
 };
 
 use super::*;
-use crate::{payload::Draft, waiting::Body};
+use crate::{payload::Draft, waiting::WaitingBody};
 
 fn names() -> Names {
     Names { namespace: Namespace::new("Ours").unwrap(), request_count: MetricName::new("Requests").unwrap() }
@@ -43,13 +43,13 @@ fn data(series: usize, namespace: Option<&str>) -> Accumulator {
 }
 
 fn next_draft(buffer: &mut Buffer, mut budget: usize) -> Option<Draft> {
-    buffer.gather(&mut usize::MAX.clone());
+    buffer.merge_due(&mut usize::MAX.clone());
     let id = buffer.lanes().next(Duration::ZERO)?;
     let mut cardinality = Cardinality::default();
-    let work = Work { budget: &mut budget, cardinality: &mut cardinality, now: Duration::ZERO };
-    match buffer.next_body(id, 0, work)?.body {
-        Body::Draft(draft) => Some(draft),
-        Body::Payload(payload) => panic!("{payload:?}"),
+    let work = EncodingBudget { budget: &mut budget, cardinality: &mut cardinality, now: Duration::ZERO };
+    match buffer.next_to_send(id, 0, work)?.body {
+        WaitingBody::Draft(draft) => Some(draft),
+        WaitingBody::Payload(payload) => panic!("{payload:?}"),
     }
 }
 
@@ -61,7 +61,7 @@ fn payloads(buffer: &mut Buffer) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn all_data_are_packed_and_counted_once() {
+fn all_data_is_packed_and_counted_once() {
     for (series, expected) in [(0, 0), (1, 1), (499, 1), (500, 1), (501, 2), (1_000, 2), (1_001, 3)] {
         let mut buffer = buffer();
         add(&mut buffer, data(series, None));
@@ -79,7 +79,7 @@ fn all_data_are_packed_and_counted_once() {
 }
 
 #[test]
-fn encoding_takes_several_steps_and_holds_what_it_has() {
+fn data_is_held_while_it_is_encoded_in_several_steps() {
     let mut buffer = buffer();
     add(&mut buffer, data(1_000, None));
     let (held, bytes) = (buffer.samples(), buffer.bytes());
@@ -94,12 +94,12 @@ fn encoding_takes_several_steps_and_holds_what_it_has() {
 }
 
 #[test]
-fn a_payload_has_one_namespace_and_only_our_own_request_count_is_renamed() {
+fn a_payload_has_one_namespace_and_only_the_default_one_renames_request_count() {
     let mut buffer = buffer();
     add(&mut buffer, data(1, None));
     add(&mut buffer, data(1, Some("Theirs")));
     let payloads = payloads(&mut buffer);
-    let told: Vec<_> = payloads
+    let packed: Vec<_> = payloads
         .iter()
         .map(|payload| {
             let mut names: Vec<_> = payload["MetricData"].as_array().unwrap().iter().collect();
@@ -108,11 +108,11 @@ fn a_payload_has_one_namespace_and_only_our_own_request_count_is_renamed() {
             (payload["Namespace"].as_str().unwrap(), names)
         })
         .collect();
-    assert_eq!(told, [("Ours", vec!["4XXError", "Requests"]), ("Theirs", vec!["4XXError", "RequestCount"])]);
+    assert_eq!(packed, [("Ours", vec!["4XXError", "Requests"]), ("Theirs", vec!["4XXError", "RequestCount"])]);
 }
 
 #[test]
-fn what_comes_later_is_held_at_once_and_merged_in_steps() {
+fn later_data_is_held_at_once_and_merged_in_steps() {
     let mut buffer = buffer();
     add(&mut buffer, data(100, None));
     let (samples, series, bytes) = (buffer.samples(), buffer.series(), buffer.bytes());
@@ -121,7 +121,7 @@ fn what_comes_later_is_held_at_once_and_merged_in_steps() {
     assert_eq!((buffer.samples(), buffer.series()), (3 * samples, 2 * series));
     for _ in 0..100 {
         assert_eq!(buffer.samples(), 3 * samples);
-        buffer.gather(&mut 1);
+        buffer.merge_due(&mut 1);
     }
     assert_eq!((buffer.samples(), buffer.series(), buffer.bytes()), (3 * samples, series, bytes));
     add(&mut buffer, data(7, None));
@@ -132,23 +132,23 @@ fn what_comes_later_is_held_at_once_and_merged_in_steps() {
         }
     }
     assert_eq!(dropped, 3 * samples + 42);
-    buffer.gather(&mut usize::MAX.clone());
+    buffer.merge_due(&mut usize::MAX.clone());
     assert!(!buffer.has_due());
 }
 
 #[test]
-fn data_join_those_that_wait() {
+fn later_data_is_merged_into_due_data() {
     let mut buffer = buffer();
     add(&mut buffer, data(1, None));
     add(&mut buffer, data(1, None));
-    buffer.gather(&mut usize::MAX.clone());
+    buffer.merge_due(&mut usize::MAX.clone());
     let payloads = payloads(&mut buffer);
     assert_eq!(payloads.len(), 1);
     assert_eq!(payloads[0]["MetricData"][0]["Counts"], serde_json::json!([6]));
 }
 
 #[test]
-fn more_values_than_a_datum_holds_are_dealt_out() {
+fn more_values_than_fit_into_a_datum_are_split_into_several() {
     let name = MetricName::new("Latency").unwrap();
     let metric = Metric { name, unit: Unit::MILLISECONDS, resolution: StorageResolution::Standard };
     for (values, expected) in [(149, 1), (150, 1), (151, 2), (450, 3)] {
@@ -176,17 +176,17 @@ fn shifted_data_have_shifted_timestamps() {
 }
 
 #[test]
-fn lanes_that_take_more_than_their_share_pay_for_it() {
+fn only_lanes_above_their_share_lose_data() {
     let mut buffer = buffer();
     add(&mut buffer, data(10, None));
     add(&mut buffer, data(1_000, Some("Theirs")));
-    buffer.gather(&mut usize::MAX.clone());
+    buffer.merge_due(&mut usize::MAX.clone());
     let small = 6 * 10;
     buffer.limit = buffer.bytes() / 2;
     let before = buffer.samples();
     let dropped = buffer.keep_within_limit(0, Timestamp::from_secs(1_787_402_160));
     assert!(buffer.bytes() <= buffer.limit && dropped > 0);
     assert_eq!(buffer.samples() + dropped, before);
-    let lane = buffer.lanes_mut().of(&names().namespace, None).unwrap();
+    let lane = buffer.lanes_mut().get_or_create(&names().namespace, None).unwrap();
     assert_eq!(lane.queue().samples(), small);
 }

@@ -13,7 +13,7 @@ use super::{
 pub struct AssumeRole {
     role: Role,
     external_id: Option<String>,
-    /// Whether the last call was one to STS.
+    /// True if the last call was one to STS.
     has_called: bool,
 }
 
@@ -22,12 +22,18 @@ impl AssumeRole {
         Self { role, external_id, has_called: false }
     }
 
-    /// Returns whether the last call was one to STS, whose response [`read`](Self::read) reads.
+    /// Returns the ARN of the role.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn arn(&self) -> &str {
+        &self.role.arn
+    }
+
+    /// Returns true if the last call was one to STS, whose response [`read`](Self::read) reads.
     pub(crate) fn has_called(&self) -> bool {
         self.has_called
     }
 
-    /// Starts anew: the other provider returns its credentials first.
+    /// Starts again: the other provider returns its credentials first.
     pub(crate) fn restart(&mut self) {
         self.has_called = false;
     }

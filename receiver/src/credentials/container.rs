@@ -77,13 +77,13 @@ impl RawContainer {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<ContainerProvider>> {
         let at = |key: &str| format!("{path}.{key}");
-        let cluster = self.cluster.required(at("cluster"), faults);
+        let cluster = self.cluster.required(at("cluster"), errors);
         let given = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
-        let relative = given(self.relative_uri.optional(at("relative_uri"), faults));
-        let full = given(self.full_uri.optional(at("full_uri"), faults));
+        let relative = given(self.relative_uri.optional(at("relative_uri"), errors));
+        let full = given(self.full_uri.optional(at("full_uri"), errors));
         // Any configured key takes precedence over all environment variables.
         let (relative, full) = match (relative, full) {
             (None, None) => (
@@ -92,8 +92,8 @@ impl RawContainer {
             ),
             configured => configured,
         };
-        let token = given(self.authorization_token.optional(at("authorization_token"), faults));
-        let file = self.authorization_token_file.optional(at("authorization_token_file"), faults);
+        let token = given(self.authorization_token.optional(at("authorization_token"), errors));
+        let file = self.authorization_token_file.optional(at("authorization_token_file"), errors);
         let (token, file) = match (token, file) {
             (None, None) => (
                 variable(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN"),
@@ -101,7 +101,7 @@ impl RawContainer {
             ),
             configured => configured,
         };
-        let file_cluster = self.file_cluster.optional(at("file_cluster"), faults);
+        let file_cluster = self.file_cluster.optional(at("file_cluster"), errors);
         let (endpoint, key) = match (relative, full) {
             (Some(path), _) => (Endpoint::relative(path), "relative_uri"),
             (None, Some(uri)) => (Endpoint::full(&uri), "full_uri"),
@@ -113,15 +113,15 @@ impl RawContainer {
                 ));
             }
         };
-        let endpoint = endpoint.map_err(|error| faults.add(at(key), error)).ok();
+        let endpoint = endpoint.map_err(|error| errors.add(at(key), error)).ok();
         let authorization = match (file, token) {
-            (Some(file), _) => ServedFile::from_keys(file_cluster, &file, "authorization_token_file", path, faults)
+            (Some(file), _) => ServedFile::from_keys(file_cluster, &file, "authorization_token_file", path, errors)
                 .map(Authorization::File),
             (None, Some(token)) if is_token(token.trim_end()) => {
                 Some(Authorization::Token(Secret::new(token.trim_end())))
             }
             (None, Some(_)) => {
-                faults.add(at("authorization_token"), "must be one line of printable ASCII");
+                errors.add(at("authorization_token"), "must be one line of printable ASCII");
                 None
             }
             (None, None) => Some(Authorization::None),
@@ -210,7 +210,7 @@ impl ContainerProvider {
     fn request(&mut self, token: Option<Secret>) -> ProviderStep {
         self.stage = Stage::Keys;
         let Endpoint { scheme, authority, path } = &self.endpoint;
-        let mut call = Call::near(&self.cluster, "GET", authority, path).with("accept", "application/json");
+        let mut call = Call::local(&self.cluster, "GET", authority, path).with("accept", "application/json");
         for (name, value) in &mut call.headers {
             if *name == ":scheme" {
                 (*scheme).clone_into(value);

@@ -20,9 +20,9 @@ impl RawEnvironment {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<CredentialSet>> {
-        Self::find(path, environment, faults)
+        Self::find(path, environment, errors)
     }
 
     /// Returns the keys in the environment. The variables of a prefix belong together; a token is never combined with a
@@ -30,7 +30,7 @@ impl RawEnvironment {
     pub(crate) fn find(
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<CredentialSet>> {
         for prefix in ["ACPW_AWS_", "AWS_"] {
             let part = |name: &str| variable(environment, &[prefix, name].concat());
@@ -42,7 +42,7 @@ impl RawEnvironment {
                         Some(_) => ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"),
                         None => ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID"),
                     };
-                    faults.add(path, format_args!("{prefix}{given} is set but {prefix}{missing} is not; set both"));
+                    errors.add(path, format_args!("{prefix}{given} is set but {prefix}{missing} is not; set both"));
                     return None;
                 }
             };
@@ -51,7 +51,7 @@ impl RawEnvironment {
                     return Some(ProviderSetup::Ready(CredentialSet::lasting(credentials)));
                 }
                 Err(error) => {
-                    faults.add(path, format_args!("{prefix}…: {error}"));
+                    errors.add(path, format_args!("{prefix}…: {error}"));
                     return None;
                 }
             }

@@ -33,12 +33,12 @@ impl ServedFile {
         file: &str,
         key: &str,
         path: &str,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<Self> {
         let file = Self::new(cluster.as_deref().unwrap_or_default(), file);
-        let file = file.map_err(|error| faults.add(format_args!("{path}.{key}"), error)).ok();
+        let file = file.map_err(|error| errors.add(format_args!("{path}.{key}"), error)).ok();
         if cluster.is_none() {
-            faults.add(
+            errors.add(
                 format_args!("{path}.file_cluster"),
                 "is required: modules read files through an Envoy cluster of a file server on a Unix socket",
             );
@@ -49,7 +49,7 @@ impl ServedFile {
 
     /// Returns the request that reads the file.
     pub(crate) fn read(&self) -> Call {
-        Call::near(&self.cluster, "GET", "localhost", &self.path)
+        Call::local(&self.cluster, "GET", "localhost", &self.path)
     }
 
     /// Returns the content of the file, or `None` if the file does not exist.

@@ -43,9 +43,9 @@ impl RawImds {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<Imds>> {
-        let cluster = self.cluster.required(format_args!("{path}.cluster"), faults)?;
+        let cluster = self.cluster.required(format_args!("{path}.cluster"), errors)?;
         let is_disabled = variable(environment, "AWS_EC2_METADATA_DISABLED");
         if is_disabled.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Some(ProviderSetup::Missing("AWS_EC2_METADATA_DISABLED is true".to_owned()));
@@ -125,7 +125,7 @@ impl ImdsSession {
 
     /// Returns the request for a token.
     pub(crate) fn request_token(&self) -> Call {
-        let call = Call::near(&self.cluster, "PUT", AUTHORITY, "/latest/api/token");
+        let call = Call::local(&self.cluster, "PUT", AUTHORITY, "/latest/api/token");
         call.with("x-aws-ec2-metadata-token-ttl-seconds", "21600")
     }
 
@@ -138,7 +138,7 @@ impl ImdsSession {
 
     /// Returns the request for a path, with the token.
     pub(crate) fn request(&self, path: &str) -> Call {
-        let call = Call::near(&self.cluster, "GET", AUTHORITY, path);
+        let call = Call::local(&self.cluster, "GET", AUTHORITY, path);
         match &self.token {
             Some(token) => call.with("x-aws-ec2-metadata-token", token.expose()),
             None => call,

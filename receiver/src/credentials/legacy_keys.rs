@@ -28,19 +28,19 @@ impl LegacyKeys {
 
     /// Returns the provider for a configuration without `credentials`. Each key defaults to its environment variable
     /// with `ACPW_`. If no key is configured, the provider is `environment`.
-    pub(crate) fn provider(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Provider> {
+    pub(crate) fn provider(self, environment: Environment<'_>, errors: &mut ValidationErrors) -> Option<Provider> {
         if self.is_empty() {
-            match RawEnvironment::find("credentials", environment, faults)? {
+            match RawEnvironment::find("credentials", environment, errors)? {
                 ProviderSetup::Ready(set) => return Some(Provider::Environment(set)),
-                // The faults of the keys below say what to set.
+                // The errors of the keys below say what to set.
                 ProviderSetup::Missing(_) => {}
             }
         }
-        from_keys(self, environment, faults).map(|keys| Provider::Static(CredentialSet::lasting(keys)))
+        from_keys(self, environment, errors).map(|keys| Provider::Static(CredentialSet::lasting(keys)))
     }
 
-    /// Adds a fault for each key that is set together with `credentials`, where it has no effect.
-    pub(crate) fn refuse(&self, faults: &mut ValidationErrors) {
+    /// Adds an error for each key that is set together with `credentials`, where it has no effect.
+    pub(crate) fn refuse(&self, errors: &mut ValidationErrors) {
         let secret = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| !secret.expose().is_empty());
         for (key, is_given) in [
             ("aws_access_key_id", self.access_key_id.as_ref().is_some_and(|id| !id.is_empty())),
@@ -48,7 +48,7 @@ impl LegacyKeys {
             ("aws_session_token", secret(&self.session_token)),
         ] {
             if is_given {
-                faults.add(
+                errors.add(
                     key,
                     "has no effect together with credentials; remove it, or use the provider static in credentials",
                 );
@@ -62,7 +62,7 @@ impl LegacyKeys {
 pub(crate) fn from_keys(
     keys: LegacyKeys,
     environment: impl Fn(&str) -> Option<String>,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Option<Credentials> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let given =
@@ -80,7 +80,7 @@ pub(crate) fn from_keys(
         ("aws_secret_access_key", "ACPW_AWS_SECRET_ACCESS_KEY", secret.is_none()),
     ] {
         if is_missing {
-            faults.add(
+            errors.add(
                 key,
                 format_args!(
                     "is required: set it here, or set {name} or {} for Envoy and list it in \
@@ -94,7 +94,7 @@ pub(crate) fn from_keys(
         Ok(credentials) => Some(credentials),
         Err(error) => {
             let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
-            faults.add(format_args!("aws_{}", part_of(field)), error);
+            errors.add(format_args!("aws_{}", part_of(field)), error);
             None
         }
     }
@@ -115,11 +115,11 @@ mod tests {
     use super::*;
 
     fn found(keys: LegacyKeys, environment: &[(&str, &str)]) -> Result<Credentials, String> {
-        let mut faults = ValidationErrors::default();
+        let mut errors = ValidationErrors::default();
         let variable =
             |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let credentials = from_keys(keys, variable, &mut faults);
-        credentials.ok_or_else(|| faults.to_string())
+        let credentials = from_keys(keys, variable, &mut errors);
+        credentials.ok_or_else(|| errors.to_string())
     }
 
     fn keys(id: &str, secret: &str) -> LegacyKeys {

@@ -51,6 +51,16 @@ impl Provider {
         }
     }
 
+    /// Returns the ARN of the role that the provider assumes and the provider whose credentials assume it, if it is
+    /// `assume_role`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn assumed_role(&self) -> Option<(&str, &Provider)> {
+        match self {
+            Self::AssumeRole { role, source } => Some((role.arn(), source.as_ref())),
+            _ => None,
+        }
+    }
+
     /// Continues with the response to the last call, or restarts if there was no call.
     pub(crate) fn step(&mut self, answer: Option<&Response>, context: ProviderContext<'_>) -> ProviderStep {
         match self {

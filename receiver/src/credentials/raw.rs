@@ -61,16 +61,16 @@ impl FromJson for RawProviders {
 }
 
 impl RawProviders {
-    /// Validates the providers and returns those that can be used, in their order. It is a fault if there are none; the
-    /// message has the reason for each.
-    pub(crate) fn check(self, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<Vec<Provider>> {
+    /// Validates the providers and returns those that can be used, in their order. It is an error if there are none;
+    /// the message has the reason for each.
+    pub(crate) fn check(self, environment: Environment<'_>, errors: &mut ValidationErrors) -> Option<Vec<Provider>> {
         const KEY: &str = "credentials";
         let mut providers = Vec::new();
         let mut missing = Vec::new();
         let mut is_valid = true;
         for (index, raw) in self.providers.into_iter().enumerate() {
             let path = if self.is_list { format!("{KEY}[{index}]") } else { KEY.to_owned() };
-            match raw.required(&path, faults).and_then(|raw| raw.check(&path, environment, faults)) {
+            match raw.required(&path, errors).and_then(|raw| raw.check(&path, environment, errors)) {
                 Some(ProviderSetup::Ready(provider)) => providers.push(provider),
                 Some(ProviderSetup::Missing(reason)) => missing.push(format!("{path}: {reason}")),
                 None => is_valid = false,
@@ -78,7 +78,7 @@ impl RawProviders {
         }
         if is_valid && providers.is_empty() {
             let reasons = if missing.is_empty() { "the list is empty".to_owned() } else { missing.join("; ") };
-            faults.add(KEY, format_args!("no provider can be used: {reasons}"));
+            errors.add(KEY, format_args!("no provider can be used: {reasons}"));
         }
         Some(providers)
     }
@@ -104,52 +104,52 @@ impl RawProvider {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<Provider>> {
         let name = self.0.get("provider").and_then(Value::as_str).unwrap_or_default().to_owned();
         match name.as_str() {
             "static" => {
-                let set = self.read::<RawStatic>(path, faults)?.check(path, faults)?;
+                let set = self.read::<RawStatic>(path, errors)?.check(path, errors)?;
                 Some(ProviderSetup::Ready(Provider::Static(set)))
             }
             "environment" => {
-                let setup = self.read::<RawEnvironment>(path, faults)?.check(path, environment, faults)?;
+                let setup = self.read::<RawEnvironment>(path, errors)?.check(path, environment, errors)?;
                 Some(setup.map(Provider::Environment))
             }
             "container" => {
-                let setup = self.read::<RawContainer>(path, faults)?.check(path, environment, faults)?;
+                let setup = self.read::<RawContainer>(path, errors)?.check(path, environment, errors)?;
                 Some(setup.map(Provider::Container))
             }
             "imds" => {
-                let setup = self.read::<RawImds>(path, faults)?.check(path, environment, faults)?;
+                let setup = self.read::<RawImds>(path, errors)?.check(path, environment, errors)?;
                 Some(setup.map(Provider::Imds))
             }
             "web_identity" => {
-                let setup = self.read::<RawWebIdentity>(path, faults)?.check(path, environment, faults)?;
+                let setup = self.read::<RawWebIdentity>(path, errors)?.check(path, environment, errors)?;
                 Some(setup.map(Provider::WebIdentity))
             }
             "shared_file" => {
-                let setup = self.read::<RawSharedFile>(path, faults)?.check(path, environment, faults)?;
+                let setup = self.read::<RawSharedFile>(path, errors)?.check(path, environment, errors)?;
                 Some(setup.map(Provider::SharedFile))
             }
-            "assume_role" => self.read::<RawAssumeRole>(path, faults)?.check(path, environment, faults),
-            "envoy" => self.read::<RawEnvoy>(path, faults).map(|_| ProviderSetup::Ready(Provider::Envoy)),
+            "assume_role" => self.read::<RawAssumeRole>(path, errors)?.check(path, environment, errors),
+            "envoy" => self.read::<RawEnvoy>(path, errors).map(|_| ProviderSetup::Ready(Provider::Envoy)),
             "" => {
-                faults.add(format_args!("{path}.provider"), format_args!("is required; use one of {NAMES}"));
+                errors.add(format_args!("{path}.provider"), format_args!("is required; use one of {NAMES}"));
                 None
             }
             other => {
                 let other = other.escape_default();
                 let message = format_args!("unknown provider \"{other}\"; use one of {NAMES}");
-                faults.add(format_args!("{path}.provider"), message);
+                errors.add(format_args!("{path}.provider"), message);
                 None
             }
         }
     }
 
-    fn read<T: Object>(self, path: &str, faults: &mut ValidationErrors) -> Option<T> {
+    fn read<T: Object>(self, path: &str, errors: &mut ValidationErrors) -> Option<T> {
         let object = T::from_json(Value::Object(self.0))?;
-        object.check_keys(path, faults);
+        object.check_keys(path, errors);
         Some(object)
     }
 }
@@ -159,19 +159,19 @@ impl RawAssumeRole {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<Provider>> {
         let at = |key: &str| format!("{path}.{key}");
-        let role_arn = self.role_arn.required(at("role_arn"), faults);
-        let external_id = self.external_id.optional(at("external_id"), faults);
-        let session_name = self.session_name.optional(at("session_name"), faults);
+        let role_arn = self.role_arn.required(at("role_arn"), errors);
+        let external_id = self.external_id.optional(at("external_id"), errors);
+        let session_name = self.session_name.optional(at("session_name"), errors);
         let keys = RoleKeys { cluster: self.cluster, sts_host: self.sts_host, session_name };
-        let role = keys.check(role_arn.unwrap_or_default(), path, faults);
+        let role = keys.check(role_arn.unwrap_or_default(), path, errors);
         let source_path = at("source");
-        let source = self.source.required(&source_path, faults);
-        let source = match source?.check(&source_path, environment, faults)? {
+        let source = self.source.required(&source_path, errors);
+        let source = match source?.check(&source_path, environment, errors)? {
             ProviderSetup::Ready(Provider::Envoy) => {
-                faults.add(
+                errors.add(
                     source_path,
                     "must not be the provider envoy, which has no credentials to sign the AssumeRole request with",
                 );

@@ -31,13 +31,13 @@ pub(crate) enum RegionStep {
 
 impl RegionSource {
     /// Returns the configured region, or that of `AWS_REGION`, or that of `AWS_DEFAULT_REGION`, or a lookup of the
-    /// instance's region if a provider uses the EC2 metadata service. Without any of these it is a fault, because a
+    /// instance's region if a provider uses the EC2 metadata service. Without any of these it is an error, because a
     /// guess would publish to the wrong region.
     pub(crate) fn new(
         configured: Option<String>,
         environment: Environment<'_>,
         imds_cluster: Option<&str>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<Self> {
         const KEY: &str = "cloud_watch_region";
         let from_environment = || {
@@ -49,7 +49,7 @@ impl RegionSource {
             (Some((name, region)), _) => match Region::new(&region) {
                 Ok(region) => Some(Self::Known(region)),
                 Err(error) => {
-                    faults.add(name, error);
+                    errors.add(name, error);
                     None
                 }
             },
@@ -57,7 +57,7 @@ impl RegionSource {
                 Some(Self::Imds(RegionLookup { session: ImdsSession::new(cluster), has_token: false }))
             }
             (None, None) => {
-                faults.add(
+                errors.add(
                     KEY,
                     "is required: set it here, set AWS_REGION or AWS_DEFAULT_REGION in vm_config.environment_variables, or \
                      add the provider imds to credentials",

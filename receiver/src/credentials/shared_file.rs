@@ -42,16 +42,16 @@ impl RawSharedFile {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<SharedFile>> {
         let at = |key: &str| format!("{path}.{key}");
-        let cluster = self.file_cluster.optional(at("file_cluster"), faults);
-        let profile = self.profile.optional(at("profile"), faults).or_else(|| variable(environment, "AWS_PROFILE"));
-        let config_file = self.config_file.optional(at("config_file"), faults);
+        let cluster = self.file_cluster.optional(at("file_cluster"), errors);
+        let profile = self.profile.optional(at("profile"), errors).or_else(|| variable(environment, "AWS_PROFILE"));
+        let config_file = self.config_file.optional(at("config_file"), errors);
         let config_file = config_file.or_else(|| variable(environment, "AWS_CONFIG_FILE"));
         let home =
             || variable(environment, "HOME").map(|home| format!("{}/.aws/credentials", home.trim_end_matches('/')));
-        let credentials_file = self.credentials_file.optional(at("credentials_file"), faults);
+        let credentials_file = self.credentials_file.optional(at("credentials_file"), errors);
         let credentials_file =
             credentials_file.or_else(|| variable(environment, "AWS_SHARED_CREDENTIALS_FILE")).or_else(home);
         let Some(credentials_file) = credentials_file else {
@@ -62,9 +62,9 @@ impl RawSharedFile {
             ));
         };
         let credentials_file =
-            ServedFile::from_keys(cluster.clone(), &credentials_file, "credentials_file", path, faults);
+            ServedFile::from_keys(cluster.clone(), &credentials_file, "credentials_file", path, errors);
         let config_file = match config_file {
-            Some(file) => Some(ServedFile::from_keys(cluster, &file, "config_file", path, faults)?),
+            Some(file) => Some(ServedFile::from_keys(cluster, &file, "config_file", path, errors)?),
             None => None,
         };
         let profile = profile.unwrap_or_else(|| "default".to_owned());

@@ -20,15 +20,15 @@ object! {
 }
 
 impl RawStatic {
-    pub(crate) fn check(self, path: &str, faults: &mut ValidationErrors) -> Option<CredentialSet> {
-        let id = self.access_key_id.required(format_args!("{path}.access_key_id"), faults);
-        let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), faults);
-        let token = self.session_token.optional(format_args!("{path}.session_token"), faults);
+    pub(crate) fn check(self, path: &str, errors: &mut ValidationErrors) -> Option<CredentialSet> {
+        let id = self.access_key_id.required(format_args!("{path}.access_key_id"), errors);
+        let secret = self.secret_access_key.required(format_args!("{path}.secret_access_key"), errors);
+        let token = self.session_token.optional(format_args!("{path}.session_token"), errors);
         match Credentials::new(&id?, secret?.expose(), token.as_ref().map(Secret::expose)) {
             Ok(credentials) => Some(CredentialSet::lasting(credentials)),
             Err(error) => {
                 let (SigningFieldError::Empty(field) | SigningFieldError::Character(field)) = error;
-                faults.add(format_args!("{path}.{}", part_of(field)), error);
+                errors.add(format_args!("{path}.{}", part_of(field)), error);
                 None
             }
         }

@@ -49,16 +49,16 @@ impl RawWebIdentity {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<ProviderSetup<WebIdentity>> {
         let at = |key: &str| format!("{path}.{key}");
-        let role_arn = self.role_arn.optional(at("role_arn"), faults).or_else(|| variable(environment, "AWS_ROLE_ARN"));
-        let session_name = self.session_name.optional(at("session_name"), faults);
+        let role_arn = self.role_arn.optional(at("role_arn"), errors).or_else(|| variable(environment, "AWS_ROLE_ARN"));
+        let session_name = self.session_name.optional(at("session_name"), errors);
         let session_name = session_name.or_else(|| variable(environment, "AWS_ROLE_SESSION_NAME"));
-        let token_file = self.token_file.optional(at("token_file"), faults);
+        let token_file = self.token_file.optional(at("token_file"), errors);
         let token_file = token_file.or_else(|| variable(environment, "AWS_WEB_IDENTITY_TOKEN_FILE"));
         let keys = RoleKeys { cluster: self.cluster, sts_host: self.sts_host, session_name };
-        let file_cluster = self.file_cluster.optional(at("file_cluster"), faults);
+        let file_cluster = self.file_cluster.optional(at("file_cluster"), errors);
         let (role_arn, token_file) = match (role_arn, token_file) {
             (Some(role_arn), Some(token_file)) => (role_arn, token_file),
             (role_arn, _) => {
@@ -71,8 +71,8 @@ impl RawWebIdentity {
                 )));
             }
         };
-        let file = ServedFile::from_keys(file_cluster, &token_file, "token_file", path, faults);
-        let role = keys.check(role_arn, path, faults)?;
+        let file = ServedFile::from_keys(file_cluster, &token_file, "token_file", path, errors);
+        let role = keys.check(role_arn, path, errors)?;
         let web_identity = WebIdentity { role, file: file?, token: None };
         Some(ProviderSetup::Ready(web_identity))
     }

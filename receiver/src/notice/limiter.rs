@@ -7,9 +7,9 @@ use super::{KINDS, Notice};
 /// The minimum time between two lines of the same kind.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Passes a line of each kind once a minute, with the number of lines that were suppressed since. Failures are limited for
-/// each source. The recovery of a source is logged only if its failure was. Publications, and lines that the caller limits,
-/// are always passed.
+/// Passes a line of each kind once a minute, with the number of lines that were suppressed since. Failures are limited
+/// for each source. The recovery of a source is logged only if its failure was. Publications, and lines that the caller
+/// limits, are always passed.
 #[derive(Debug, Default)]
 pub struct Limiter {
     kinds: [Option<(Duration, u64)>; KINDS],
@@ -22,7 +22,7 @@ pub struct Limiter {
 struct SourceLines {
     /// The time of the last failure that was logged, and the number of failures since.
     failed: Option<(Duration, u64)>,
-    /// Whether the last line reports a failure.
+    /// True if the last line reports a failure.
     is_failing: bool,
 }
 

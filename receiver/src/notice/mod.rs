@@ -9,13 +9,13 @@ use log::Level;
 
 pub use limiter::Limiter;
 
-use crate::{cost::Prediction, disposition::RetryCause};
+use crate::{cost::CostEstimate, disposition::RetryCause};
 
 /// The number of kinds of lines whose frequency is limited.
 const KINDS: usize = 20;
 
-/// The greatest difference, in milliseconds, of a clock that counts as correct. The line that reports a correct clock is of
-/// another kind than the line that reports a wrong one, so that both can be logged within a minute.
+/// The greatest difference, in milliseconds, of a clock that counts as correct. The line that reports a correct clock
+/// is of another kind than the line that reports a wrong one, so that both can be logged within a minute.
 const CORRECT_CLOCK: u64 = 5_000;
 
 /// An event that is worth a line.
@@ -50,7 +50,7 @@ pub enum Notice {
         namespace: String,
         /// The error of CloudWatch.
         reason: String,
-        /// Whether a permission is missing.
+        /// True if a permission is missing.
         is_permission: bool,
     },
     /// CloudWatch refuses all data of a namespace one by one, so the data are not the cause.
@@ -99,7 +99,7 @@ pub enum Notice {
     /// A request could not be signed or dispatched.
     Undispatched(String),
     /// The predicted cost of the metrics.
-    Cost(Prediction),
+    Cost(CostEstimate),
     /// A sender has reached its `max_series`.
     Overflow {
         /// The dimension with the most values.
@@ -125,7 +125,7 @@ pub enum Notice {
         reason: String,
         /// The time until the next attempt.
         delay: Duration,
-        /// Whether there are no other credentials, so that data are held.
+        /// True if there are no other credentials, so that data are held.
         is_held: bool,
     },
     /// Credentials have an expiration that cannot be parsed.
@@ -140,8 +140,8 @@ pub enum Notice {
         /// The error.
         reason: String,
     },
-    /// A source's response does not fit its configuration, or contains a number that cannot be true. A source reports each
-    /// remark once.
+    /// A source's response does not fit its configuration, or contains a number that cannot be true. A source reports
+    /// each remark once.
     SourceRemark {
         /// The path of the source in the configuration.
         name: String,

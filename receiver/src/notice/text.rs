@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{CORRECT_CLOCK, Notice};
-use crate::{cost::Prediction, disposition::RetryCause, patience};
+use crate::{cost::CostEstimate, disposition::RetryCause, retry_after};
 
 /// The longest text that is quoted from a response, in characters.
 const LONGEST_QUOTE: usize = 1_000;
@@ -71,7 +71,7 @@ impl fmt::Display for Notice {
                 f,
                 "CloudWatch asked for a delay of {} s; retrying after {} s",
                 asked.as_secs(),
-                patience::LONGEST.as_secs()
+                retry_after::MAX_RETRY_AFTER.as_secs()
             ),
             Self::ClockCorrected(millis) if millis.unsigned_abs() > CORRECT_CLOCK => write!(
                 f,
@@ -85,7 +85,7 @@ impl fmt::Display for Notice {
             }
             Self::BadRecord(error) => write!(f, "skipped an invalid record in the queue: {error}"),
             Self::Undispatched(error) => write!(f, "could not send a request: {}", Quote(error)),
-            Self::Cost(Prediction { series, calls, cents }) => write!(
+            Self::Cost(CostEstimate { series, calls, cents }) => write!(
                 f,
                 "{series} series and {calls} requests a month would cost {}.{:02} US dollars a month at list prices",
                 cents / 100,

@@ -2,262 +2,269 @@
 
 use std::time::Duration;
 
-use super::{DENIED_DELAY, Parts, Publisher, in_flight::Sent, wait_first};
+use super::{DENIED_DELAY, Publisher, PublisherContext, in_flight::Sent, push_front};
 use crate::{
-    Answer, Disposition, Payload, TransmitId,
+    Disposition, Payload, PublishAnswer, TransmitId,
     answer::Reply,
     backoff::THROTTLED_BASE,
     clock::Clock,
     config::OnUnknownOutcome,
     disposition::RetryCause,
-    error_code::Meaning,
+    error_code::ErrorClass,
     lane::Lane,
     lanes::LaneId,
     notice::Notice,
-    patience::{self, Patience},
-    waiting::{Body, Waiting},
+    retry_after::{self, RetryAfter},
+    waiting::{WaitingBody, WaitingPayload},
 };
 
-/// What delays begin with, after AWS's SDKs.
+/// The base of delays after transient errors and after throttling, as in AWS's SDKs.
 const TRANSIENT_BASE: Duration = Duration::from_millis(50);
 
 impl Publisher {
-    /// Takes in that a request could not be dispatched, so it was not sent.
-    pub fn handle_undispatched(&mut self, id: TransmitId, reason: &str, parts: &mut Parts<'_>) {
-        let missing = Answer::Missing { may_be_stored: false, reason: reason.to_owned() };
-        if let Some(sent) = self.take_answered(id, parts) {
-            self.retry(sent, RetryCause::Unsent, None, &missing, parts);
+    /// Handles a request that could not be dispatched, so it was not sent.
+    pub fn handle_undispatched(&mut self, id: TransmitId, reason: &str, context: &mut PublisherContext<'_>) {
+        let missing = PublishAnswer::Missing { may_be_stored: false, reason: reason.to_owned() };
+        if let Some(sent) = self.take_answered(id, context) {
+            self.retry(sent, RetryCause::Unsent, None, &missing, context);
         }
     }
 
-    /// Takes in the end of a callout.
-    pub fn handle_answer(&mut self, id: TransmitId, answer: &Answer, parts: &mut Parts<'_>) {
-        let Some(sent) = self.take_answered(id, parts) else { return };
-        let learnt = parts.clock.learnt();
-        let difference = learn(&sent, answer, parts);
-        let disposition = Disposition::of(answer, difference);
+    /// Handles the answer to a payload.
+    pub fn handle_answer(&mut self, id: TransmitId, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
+        let Some(sent) = self.take_answered(id, context) else { return };
+        let correction = context.clock.correction();
+        let difference = correct_clock(&sent, answer, context);
+        let disposition = Disposition::from_answer(answer, difference);
         if answer.is_foreign() {
-            note_foreign(&sent, answer, parts);
+            note_foreign(&sent, answer, context);
         }
         match disposition {
             Disposition::Delivered => {
-                parts.credentials.accepted(sent.signed_with);
-                self.delivered(&sent, answer, parts);
+                context.credentials.accepted(sent.signed_with);
+                self.delivered(&sent, answer, context);
             }
             Disposition::Retry { cause: RetryCause::UnknownOutcome, .. }
                 if self.on_unknown_outcome == OnUnknownOutcome::Drop =>
             {
-                self.drop_unknown(&sent, answer, parts);
+                self.drop_unknown(&sent, answer, context);
             }
-            Disposition::Retry { cause, patience } => self.retry(sent, cause, patience, answer, parts),
+            Disposition::Retry { cause, retry_after } => self.retry(sent, cause, retry_after, answer, context),
             Disposition::CorrectClock => {
-                count_retry(parts);
-                if parts.clock.learnt() == learnt {
-                    // Another answer is needed. Should it never agree, requests are not to follow each other without end.
-                    self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
+                count_retry(context);
+                if context.clock.correction() == correction {
+                    // Another answer must confirm the difference. Back off in case that never happens.
+                    self.backoff.fail(context.now.steady, TRANSIENT_BASE, None, &mut self.random);
                 }
-                send_again(sent, parts);
+                send_again(sent, context);
             }
-            Disposition::RefreshCredentials if parts.credentials.refused(sent.signed_with, parts.now) => {
-                count_retry(parts);
-                send_again(sent, parts);
+            Disposition::RefreshCredentials if context.credentials.refused(sent.signed_with, context.now) => {
+                count_retry(context);
+                send_again(sent, context);
             }
             Disposition::RefreshCredentials => {
-                parts.journal.counts.denied = parts.journal.counts.denied.saturating_add(1);
-                parts.log(&Notice::Denied { reason: reason(answer) });
-                self.backoff.fail(parts.now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
-                send_again(sent, parts);
+                context.journal.counts.denied = context.journal.counts.denied.saturating_add(1);
+                context.log(&Notice::Denied { reason: reason(answer) });
+                self.backoff.fail(context.now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
+                send_again(sent, context);
             }
-            Disposition::Denied => self.deny(sent, answer, parts),
-            Disposition::Isolate { data } => self.isolate(sent, &data, answer, parts),
-            Disposition::WithoutEntity => self.send_without_entity(sent, answer, parts),
-            Disposition::Split if sent.payload.data() > 1 => self.split(sent, parts),
-            Disposition::Split if answer.is_foreign() => self.retry(sent, RetryCause::Foreign, None, answer, parts),
+            Disposition::Denied => self.deny(sent, answer, context),
+            Disposition::Isolate { data } => self.isolate(sent, &data, answer, context),
+            Disposition::RemoveEntity => self.send_without_entity(sent, answer, context),
+            Disposition::Split if sent.payload.data() > 1 => self.split(sent, context),
+            Disposition::Split if answer.is_foreign() => self.retry(sent, RetryCause::Foreign, None, answer, context),
             Disposition::Split => {
                 let samples = sent.payload.samples();
-                parts.journal.counts.dropped_rejected = parts.journal.counts.dropped_rejected.saturating_add(samples);
-                dropped("rejected", samples, answer, parts);
+                context.journal.counts.dropped_rejected =
+                    context.journal.counts.dropped_rejected.saturating_add(samples);
+                dropped("rejected", samples, answer, context);
             }
         }
     }
 
-    fn take_answered(&mut self, id: TransmitId, parts: &mut Parts<'_>) -> Option<Sent> {
+    fn take_answered(&mut self, id: TransmitId, context: &mut PublisherContext<'_>) -> Option<Sent> {
         let sent = self.in_flight.take(id)?;
-        if let Some(lane) = lane_mut(parts, sent.lane) {
-            lane.answered();
+        if let Some(lane) = lane_mut(context, sent.lane) {
+            lane.record_answered();
         }
         Some(sent)
     }
 
-    fn delivered(&mut self, sent: &Sent, answer: &Answer, parts: &mut Parts<'_>) {
+    fn delivered(&mut self, sent: &Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
         let payload = &sent.payload;
         self.backoff.succeed();
-        self.schedule.delivered();
-        self.last_success = Some(parts.now.steady);
-        if let Some(lane) = lane_mut(parts, sent.lane) {
-            lane.accept();
+        self.schedule.record_delivered();
+        self.last_success = Some(context.now.steady);
+        if let Some(lane) = lane_mut(context, sent.lane) {
+            lane.record_accepted();
         }
-        let counts = &mut parts.journal.counts;
+        let counts = &mut context.journal.counts;
         counts.published = counts.published.saturating_add(payload.samples());
         counts.published_data = counts.published_data.saturating_add(payload.data() as u64);
         counts.requests = counts.requests.saturating_add(1);
         counts.request_bytes = counts.request_bytes.saturating_add(payload.body().len() as u64);
         let (data, samples, bytes) = (payload.data(), payload.samples(), payload.body().len());
-        parts.log(&Notice::Published { data, samples, bytes });
-        if let Answer::Complete(Reply { entity_fault: Some(fault), .. }) = answer {
-            log_entity(payload, fault.clone(), parts);
+        context.log(&Notice::Published { data, samples, bytes });
+        if let PublishAnswer::Complete(Reply { entity_error: Some(error), .. }) = answer {
+            log_entity(payload, error.clone(), context);
         }
     }
 
-    /// Sends a payload again after a back-off: of everything, or of its lane only.
+    /// Sends a payload again after a back-off of the whole publisher or of the payload's lane.
     pub(super) fn retry(
         &mut self,
         sent: Sent,
         cause: RetryCause,
-        wish: Option<Patience>,
-        answer: &Answer,
-        parts: &mut Parts<'_>,
+        retry_after: Option<RetryAfter>,
+        answer: &PublishAnswer,
+        context: &mut PublisherContext<'_>,
     ) {
-        count_retry(parts);
+        count_retry(context);
         let base = match cause {
             RetryCause::Throttled => {
-                parts.journal.counts.throttled = parts.journal.counts.throttled.saturating_add(1);
-                self.schedule.throttled();
+                context.journal.counts.throttled = context.journal.counts.throttled.saturating_add(1);
+                self.schedule.record_throttled();
                 THROTTLED_BASE
             }
             RetryCause::UnknownOutcome => {
-                parts.journal.counts.unknown_outcome = parts.journal.counts.unknown_outcome.saturating_add(1);
+                context.journal.counts.unknown_outcome = context.journal.counts.unknown_outcome.saturating_add(1);
                 TRANSIENT_BASE
             }
             RetryCause::Foreign if answer.status() < 500 => THROTTLED_BASE,
             RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => TRANSIENT_BASE,
         };
-        let after = remaining_patience(wish, answer, parts);
-        let delay = if cause.is_of_all() {
-            let delay = self.backoff.fail(parts.now.steady, base, after, &mut self.random);
-            send_again(sent, parts);
+        let min_delay = remaining_retry_after(retry_after, answer, context);
+        let delay = if cause.affects_all_lanes() {
+            let delay = self.backoff.fail(context.now.steady, base, min_delay, &mut self.random);
+            send_again(sent, context);
             delay
         } else {
-            self.hold_lane(sent, base, after, parts)
+            self.hold_lane(sent, base, min_delay, context)
         };
         if cause != RetryCause::Foreign {
-            parts.log(&Notice::Retrying { cause, reason: reason(answer), delay });
+            context.log(&Notice::Retrying { cause, reason: reason(answer), delay });
         }
     }
 
-    /// Backs off with the lane of a payload, which waits in it; returns for how long.
+    /// Puts a payload back into its lane, and lets the lane back off. Returns the delay.
     pub(super) fn hold_lane(
         &mut self,
         sent: Sent,
         base: Duration,
-        after: Option<Duration>,
-        parts: &mut Parts<'_>,
+        min_delay: Option<Duration>,
+        context: &mut PublisherContext<'_>,
     ) -> Duration {
         let Sent { lane, payload, mut history, .. } = sent;
-        let Some(lane) = parts.buffer.lanes_mut().get_mut(lane) else { return Duration::ZERO };
-        history.fail(parts.now.steady);
-        let waiting = Waiting { body: Body::Payload(payload), history };
-        // One that keeps failing is not to be the first of its lane for ever.
-        if history.not_before > parts.now.steady {
-            lane.wait_last(waiting)
+        let Some(lane) = context.buffer.lanes_mut().get_mut(lane) else { return Duration::ZERO };
+        history.record_failure(context.now.steady);
+        let waiting = WaitingPayload { body: WaitingBody::Payload(payload), history };
+        // A payload that keeps failing must not stay in front of its lane.
+        if history.not_before > context.now.steady {
+            lane.push_back(waiting)
         } else {
-            lane.wait_first(waiting)
+            lane.push_front(waiting)
         }
-        lane.fail(parts.now.steady, base, after, &mut self.random)
+        lane.record_failure(context.now.steady, base, min_delay, &mut self.random)
     }
 
-    /// Holds what the account, its permissions or the configuration do not allow. That may be because of its namespace, so
-    /// other lanes go on.
-    fn deny(&mut self, sent: Sent, answer: &Answer, parts: &mut Parts<'_>) {
-        parts.journal.counts.denied = parts.journal.counts.denied.saturating_add(1);
+    /// Holds a payload that the account, its permissions or the configuration do not allow. Other lanes continue,
+    /// because the namespace may be the cause.
+    fn deny(&mut self, sent: Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
+        context.journal.counts.denied = context.journal.counts.denied.saturating_add(1);
         let is_permission = match answer {
-            Answer::Complete(reply) => Meaning::of(&reply.code) == Some(Meaning::Denied) || reply.status == 403,
-            Answer::Missing { .. } => false,
+            PublishAnswer::Complete(reply) => {
+                ErrorClass::of_code(&reply.code) == Some(ErrorClass::Denied) || reply.status == 403
+            }
+            PublishAnswer::Missing { .. } => false,
         };
         let namespace = sent.payload.key().namespace.to_string();
-        log_lane(sent.lane, &Notice::Refused { namespace, reason: reason(answer), is_permission }, parts);
-        self.hold_lane(sent, DENIED_DELAY, Some(DENIED_DELAY), parts);
+        log_lane(sent.lane, &Notice::Refused { namespace, reason: reason(answer), is_permission }, context);
+        self.hold_lane(sent, DENIED_DELAY, Some(DENIED_DELAY), context);
     }
 
-    fn drop_unknown(&mut self, sent: &Sent, answer: &Answer, parts: &mut Parts<'_>) {
+    fn drop_unknown(&mut self, sent: &Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
         let samples = sent.payload.samples();
-        parts.journal.counts.unknown_outcome = parts.journal.counts.unknown_outcome.saturating_add(1);
-        parts.journal.counts.dropped_unknown_outcome =
-            parts.journal.counts.dropped_unknown_outcome.saturating_add(samples);
-        if let Some(lane) = parts.buffer.lanes_mut().get_mut(sent.lane) {
-            lane.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
+        context.journal.counts.unknown_outcome = context.journal.counts.unknown_outcome.saturating_add(1);
+        context.journal.counts.dropped_unknown_outcome =
+            context.journal.counts.dropped_unknown_outcome.saturating_add(samples);
+        if let Some(lane) = context.buffer.lanes_mut().get_mut(sent.lane) {
+            lane.record_failure(context.now.steady, TRANSIENT_BASE, None, &mut self.random);
         }
-        dropped("unknown_outcome", samples, answer, parts);
+        dropped("unknown_outcome", samples, answer, context);
     }
 }
 
-/// Learns the time from an answer of CloudWatch itself; returns the difference that it showed.
-fn learn(sent: &Sent, answer: &Answer, parts: &mut Parts<'_>) -> Option<i64> {
-    let Answer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = answer else { return None };
-    let round_trip = parts.now.steady.saturating_sub(sent.at);
+/// Corrects the clock by an answer of CloudWatch itself. Returns the difference that the answer has shown.
+fn correct_clock(sent: &Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) -> Option<i64> {
+    let PublishAnswer::Complete(Reply { date: Some(date), is_foreign: false, .. }) = answer else { return None };
+    let round_trip = context.now.steady.saturating_sub(sent.sent_at);
     let difference = Clock::difference(*date, sent.signed_at, round_trip)?;
-    parts.learn(difference, sent.history.learnt);
+    context.correct_clock(difference, sent.history.correction);
     Some(difference)
 }
 
-pub(super) fn lane_mut<'a>(parts: &'a mut Parts<'_>, id: LaneId) -> Option<&'a mut Lane> {
-    parts.buffer.lanes_mut().get_mut(id)
+pub(super) fn lane_mut<'a>(context: &'a mut PublisherContext<'_>, id: LaneId) -> Option<&'a mut Lane> {
+    context.buffer.lanes_mut().get_mut(id)
 }
 
-pub(super) fn count_retry(parts: &mut Parts<'_>) {
-    parts.journal.counts.retried = parts.journal.counts.retried.saturating_add(1);
+pub(super) fn count_retry(context: &mut PublisherContext<'_>) {
+    context.journal.counts.retried = context.journal.counts.retried.saturating_add(1);
 }
 
-/// Sends a payload again as soon as everything else allows it.
-fn send_again(sent: Sent, parts: &mut Parts<'_>) {
+/// Puts a payload back in front of its lane, to be sent again without a delay of the lane.
+fn send_again(sent: Sent, context: &mut PublisherContext<'_>) {
     let Sent { lane, payload, history, .. } = sent;
-    wait_first(parts.buffer, lane, Body::Payload(payload), history);
+    push_front(context.buffer, lane, WaitingBody::Payload(payload), history);
 }
 
-fn dropped(reason: &'static str, samples: u64, answer: &Answer, parts: &mut Parts<'_>) {
-    parts.log(&Notice::Dropped { reason, samples, detail: self::reason(answer) });
+fn dropped(reason: &'static str, samples: u64, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
+    context.log(&Notice::Dropped { reason, samples, detail: self::reason(answer) });
 }
 
-fn note_foreign(sent: &Sent, answer: &Answer, parts: &mut Parts<'_>) {
-    parts.journal.counts.foreign = parts.journal.counts.foreign.saturating_add(1);
+fn note_foreign(sent: &Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
+    context.journal.counts.foreign = context.journal.counts.foreign.saturating_add(1);
     let namespace = sent.payload.key().namespace.to_string();
-    parts.log(&Notice::Foreign { status: answer.status(), namespace, reason: reason(answer) });
+    context.log(&Notice::Foreign { status: answer.status(), namespace, reason: reason(answer) });
 }
 
-/// Returns how long a server wants to be left alone.
-fn remaining_patience(wish: Option<Patience>, answer: &Answer, parts: &mut Parts<'_>) -> Option<Duration> {
+/// Returns the remaining delay that a server asks for.
+fn remaining_retry_after(
+    retry_after: Option<RetryAfter>,
+    answer: &PublishAnswer,
+    context: &mut PublisherContext<'_>,
+) -> Option<Duration> {
     let date = match answer {
-        Answer::Complete(Reply { date, .. }) => *date,
-        Answer::Missing { .. } => None,
+        PublishAnswer::Complete(Reply { date, .. }) => *date,
+        PublishAnswer::Missing { .. } => None,
     };
-    let asked = wish?.remaining(date.unwrap_or(parts.now.wall));
-    if asked > patience::LONGEST {
-        parts.log(&Notice::DelayTooLong { asked });
+    let asked = retry_after?.remaining(date.unwrap_or(context.now.wall));
+    if asked > retry_after::MAX_RETRY_AFTER {
+        context.log(&Notice::DelayTooLong { asked });
     }
     Some(asked)
 }
 
-pub(super) fn log_entity(payload: &Payload, reason: String, parts: &mut Parts<'_>) {
+pub(super) fn log_entity(payload: &Payload, reason: String, context: &mut PublisherContext<'_>) {
     if let Some(entity) = &payload.key().entity {
         let (service, environment) = (entity.service.to_string(), entity.environment.to_string());
-        parts.log(&Notice::EntityRefused { service, environment, reason });
+        context.log(&Notice::EntityRefused { service, environment, reason });
     }
 }
 
-/// Logs a line about a lane, at most one a minute for each.
-pub(super) fn log_lane(lane: LaneId, notice: &Notice, parts: &mut Parts<'_>) {
-    let now = parts.now.steady;
-    if lane_mut(parts, lane).is_some_and(|lane| lane.may_log(now)) {
-        parts.log(notice);
+/// Logs a line about a lane, at most once per minute and lane.
+pub(super) fn log_lane(lane: LaneId, notice: &Notice, context: &mut PublisherContext<'_>) {
+    let now = context.now.steady;
+    if lane_mut(context, lane).is_some_and(|lane| lane.may_log(now)) {
+        context.log(notice);
     }
 }
 
-/// Returns what was said, for the log. AWS repeats the string to sign, and with it the session token, when a signature does
-/// not match; that part is left out.
-pub(super) fn reason(answer: &Answer) -> String {
+/// Returns the error of an answer, for the log. If a signature does not match, AWS repeats the string to sign, which
+/// contains the session token; that part is removed.
+pub(super) fn reason(answer: &PublishAnswer) -> String {
     match answer {
-        Answer::Missing { reason, .. } => reason.clone(),
-        Answer::Complete(Reply { status, code, message, .. }) => {
+        PublishAnswer::Missing { reason, .. } => reason.clone(),
+        PublishAnswer::Complete(Reply { status, code, message, .. }) => {
             let message = message.split("The Canonical String").next().unwrap_or_default().trim();
             format!("{status} {code} {message}")
         }

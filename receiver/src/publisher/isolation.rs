@@ -1,95 +1,112 @@
-//! Finds what CloudWatch refuses within a payload, and sends the rest.
+//! Finds the data or entity that CloudWatch refuses in a payload, and sends the rest.
 
 use std::time::Duration;
 
 use super::{
-    Parts, Publisher,
+    Publisher, PublisherContext,
     answers::{count_retry, lane_mut, log_entity, log_lane, reason},
     in_flight::Sent,
 };
 use crate::{
-    Answer,
+    PublishAnswer,
     notice::Notice,
-    waiting::{Body, Waiting},
+    waiting::{WaitingBody, WaitingPayload},
 };
 
-/// What the delays of a lane of which everything is refused begin with.
+/// The base of delays for a lane of which CloudWatch refuses all data.
 const REFUSED_BASE: Duration = Duration::from_secs(1);
 
 impl Publisher {
-    /// Drops the data at these indices and sends the rest. Where none is named, halves the payload until single data are
-    /// refused.
+    /// Drops the data at these indices and sends the rest. If the list is empty, splits the payload until CloudWatch
+    /// refuses single data.
     ///
-    /// A single datum that is refused without being named is dropped only once CloudWatch has accepted other data of the same
-    /// lane since it refused this one, and refuses it again. When it refuses one after another and accepts none, it is not the
-    /// data: they are held, and the lane backs off.
-    pub(super) fn isolate(&mut self, mut sent: Sent, data: &[usize], answer: &Answer, parts: &mut Parts<'_>) {
+    /// A single datum that is refused without being named is dropped only if CloudWatch refuses it again after it has
+    /// accepted other data of the same lane. If CloudWatch refuses one datum after another and accepts none, the data
+    /// is not the cause: it is held, and the lane backs off.
+    pub(super) fn isolate(
+        &mut self,
+        mut sent: Sent,
+        data: &[usize],
+        answer: &PublishAnswer,
+        context: &mut PublisherContext<'_>,
+    ) {
         let count = sent.payload.data();
-        let named: Vec<usize> = data.iter().copied().filter(|at| *at < count).collect();
+        let named: Vec<usize> = data.iter().copied().filter(|index| *index < count).collect();
         if !named.is_empty() {
-            return self.drop_invalid(sent, &named, answer, parts);
+            return self.drop_invalid(sent, &named, answer, context);
         }
         let Sent { lane: id, .. } = sent;
-        let Some(lane) = parts.buffer.lanes_mut().get_mut(id) else { return };
-        let is_at_fault = count == 1 && lane.refuse(&mut sent.history);
-        if is_at_fault {
-            return self.drop_invalid(sent, &[0], answer, parts);
+        let Some(lane) = context.buffer.lanes_mut().get_mut(id) else { return };
+        let is_invalid = count == 1 && lane.record_refused(&mut sent.history);
+        if is_invalid {
+            return self.drop_invalid(sent, &[0], answer, context);
         }
         let is_all_refused = lane.is_all_refused();
-        // With nothing else to send, nothing can show whether it is this datum only.
+        // Without other data to send, no answer can show that only this datum is invalid.
         let is_alone = count == 1 && !lane.has_due();
         if is_all_refused || is_alone {
-            lane.fail(parts.now.steady, REFUSED_BASE, None, &mut self.random);
+            lane.record_failure(context.now.steady, REFUSED_BASE, None, &mut self.random);
             let namespace = sent.payload.key().namespace.to_string();
-            log_lane(id, &Notice::AllRefused { namespace, reason: reason(answer) }, parts);
+            log_lane(id, &Notice::AllRefused { namespace, reason: reason(answer) }, context);
         }
-        let may_halve = lane_mut(parts, id).is_some_and(|lane| lane.may_halve());
-        if count > 1 && may_halve {
-            return self.split(sent, parts);
+        let may_split = lane_mut(context, id).is_some_and(|lane| lane.may_split());
+        if count > 1 && may_split {
+            return self.split(sent, context);
         }
-        count_retry(parts);
+        count_retry(context);
         let Sent { payload, mut history, .. } = sent;
-        history.fail(parts.now.steady);
-        if let Some(lane) = lane_mut(parts, id) {
-            lane.wait_last(Waiting { body: Body::Payload(payload), history });
+        history.record_failure(context.now.steady);
+        if let Some(lane) = lane_mut(context, id) {
+            lane.push_back(WaitingPayload { body: WaitingBody::Payload(payload), history });
         }
     }
 
-    /// Sends a payload in halves.
-    pub(super) fn split(&mut self, sent: Sent, parts: &mut Parts<'_>) {
-        count_retry(parts);
+    /// Sends a payload as two halves.
+    pub(super) fn split(&mut self, sent: Sent, context: &mut PublisherContext<'_>) {
+        count_retry(context);
         let (left, right) = sent.payload.split();
-        if let Some(lane) = lane_mut(parts, sent.lane) {
-            lane.wait_parts([left, right].into_iter().flatten(), sent.history);
+        if let Some(lane) = lane_mut(context, sent.lane) {
+            lane.push_parts([left, right].into_iter().flatten(), sent.history);
         }
     }
 
-    /// Sends the data of a payload as those of no entity, and those of the entity from now on.
-    pub(super) fn send_without_entity(&mut self, sent: Sent, answer: &Answer, parts: &mut Parts<'_>) {
+    /// Sends the data of a payload without its entity. Later data of the entity is sent without it, too.
+    pub(super) fn send_without_entity(
+        &mut self,
+        sent: Sent,
+        answer: &PublishAnswer,
+        context: &mut PublisherContext<'_>,
+    ) {
         let (Some(entity), Some(draft)) = (sent.payload.key().entity.clone(), sent.payload.without_entity()) else {
-            return self.isolate(sent, &[], answer, parts);
+            return self.isolate(sent, &[], answer, context);
         };
-        count_retry(parts);
-        log_entity(&sent.payload, reason(answer), parts);
-        parts.buffer.refused_entities_mut().add(entity);
-        if let Some(lane) = lane_mut(parts, sent.lane) {
-            lane.wait_parts(std::iter::once(draft), sent.history);
+        count_retry(context);
+        log_entity(&sent.payload, reason(answer), context);
+        context.buffer.refused_entities_mut().add(entity);
+        if let Some(lane) = lane_mut(context, sent.lane) {
+            lane.push_parts(std::iter::once(draft), sent.history);
         }
     }
 
-    fn drop_invalid(&mut self, sent: Sent, indices: &[usize], answer: &Answer, parts: &mut Parts<'_>) {
+    fn drop_invalid(
+        &mut self,
+        sent: Sent,
+        indices: &[usize],
+        answer: &PublishAnswer,
+        context: &mut PublisherContext<'_>,
+    ) {
         let (rest, samples) = sent.payload.without(indices);
-        parts.journal.counts.dropped_invalid = parts.journal.counts.dropped_invalid.saturating_add(samples);
-        // An index into a body that nobody sees says nothing to whoever has to mend the datum.
+        context.journal.counts.dropped_invalid = context.journal.counts.dropped_invalid.saturating_add(samples);
+        // The log names the series, because operators cannot see the body to which an index refers.
         let series = indices.first().and_then(|index| sent.payload.series(*index)).unwrap_or_default();
         let more = match indices.len() {
             0 | 1 => String::new(),
             n => format!(" and {} more data", n.saturating_sub(1)),
         };
         let detail = format!("{series}{more}: {}", reason(answer));
-        parts.log(&Notice::Dropped { reason: "invalid", samples, detail });
-        if let Some(lane) = lane_mut(parts, sent.lane) {
-            lane.wait_parts(rest.into_iter(), sent.history);
+        context.log(&Notice::Dropped { reason: "invalid", samples, detail });
+        if let Some(lane) = lane_mut(context, sent.lane) {
+            lane.push_parts(rest.into_iter(), sent.history);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes payloads of the data that are due, sends them and handles their answers.
+//! Encodes due data into payloads, sends them, and handles the answers.
 
 mod answers;
 mod budget;
@@ -16,43 +16,44 @@ use self::{
     in_flight::{InFlight, Sent},
 };
 use crate::{
-    Buffer, Config, Payload, Transmit,
+    Buffer, Payload, ReceiverConfig, Transmit,
     backoff::Backoff,
-    buffer::Work,
+    buffer::EncodingBudget,
     cardinality::Cardinality,
     clock::Clock,
     config::OnUnknownOutcome,
-    cost::{Costs, Prediction},
+    cost::{CostEstimate, CostEstimator},
     credentials::Chain,
     endpoint::Region,
     journal::Journal,
     lanes::LaneId,
     notice::Notice,
+    publish_schedule::PublishSchedule,
     random::Random,
-    schedule::Schedule,
-    waiting::{Body, History, Waiting},
+    waiting::{PayloadHistory, WaitingBody, WaitingPayload},
 };
 
-/// Time for which nothing is sent after CloudWatch has refused the credentials.
+/// The delay after CloudWatch has refused the credentials or a namespace.
 const DENIED_DELAY: Duration = Duration::from_secs(30);
 
 /// Publishes the data of a buffer.
 ///
-/// A payload is sent as it is until it is delivered, and never merged with other data again, so what CloudWatch has
-/// accepted is never sent twice. Only an attempt without an answer leaves that open; those are counted.
+/// A payload is sent unchanged until it is delivered, and is never merged with other data again, so data that
+/// CloudWatch has accepted is not sent twice. The exception is an attempt without an answer, whose outcome is unknown;
+/// these attempts are counted.
 ///
-/// While there are no good credentials nothing is taken out of the buffer.
+/// Without valid credentials all data remains in the buffer.
 #[derive(Debug)]
 pub struct Publisher {
-    /// Host of CloudWatch, if the configuration gives another one than the region's.
+    /// The configured host of CloudWatch, if it is not the one of the region.
     host: Option<String>,
-    schedule: Schedule,
+    schedule: PublishSchedule,
     backoff: Backoff,
     random: Random,
     publish_interval: Duration,
     cardinality: Cardinality,
-    costs: Costs,
-    prediction: Prediction,
+    cost_estimator: CostEstimator,
+    cost: CostEstimate,
     budget: Budget,
     in_flight: InFlight,
     on_unknown_outcome: OnUnknownOutcome,
@@ -60,30 +61,30 @@ pub struct Publisher {
     last_success: Option<Duration>,
 }
 
-/// The parts of a receiver with which the publisher works while it handles an event.
+/// The parts of the receiver that the publisher uses while it handles an event.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct PublisherContext<'a> {
     /// The time, with the wall clock corrected.
     pub now: Now,
-    /// CloudWatch's time, learnt from its answers.
+    /// The estimate of CloudWatch's time.
     pub clock: &'a mut Clock,
-    /// Credentials to sign with.
+    /// The credentials to sign with.
     pub credentials: &'a mut Chain,
-    /// Data to publish.
+    /// The data to publish.
     pub buffer: &'a mut Buffer,
-    /// Counters and log.
+    /// The counters and the log.
     pub journal: &'a mut Journal,
 }
 
-impl Parts<'_> {
-    /// Learns the time from an answer of AWS to a request that was signed when `learnt_when_signed` had been learnt, and
-    /// moves all data by what is new.
-    pub fn learn(&mut self, difference: i64, learnt_when_signed: i64) {
-        let before = self.clock.learnt();
-        self.clock.learn(difference, learnt_when_signed);
-        let news = self.clock.learnt().saturating_sub(before);
-        if news != 0 {
-            self.buffer.shift(news);
+impl PublisherContext<'_> {
+    /// Corrects the clock by the difference that an answer of AWS has shown, and moves all data by the change.
+    /// `correction_when_signed` is the clock's correction at the time when the request was signed.
+    pub fn correct_clock(&mut self, difference: i64, correction_when_signed: i64) {
+        let before = self.clock.correction();
+        self.clock.adjust(difference, correction_when_signed);
+        let change = self.clock.correction().saturating_sub(before);
+        if change != 0 {
+            self.buffer.shift(change);
             self.log(&Notice::ClockCorrected(self.clock.skew()));
         }
     }
@@ -94,18 +95,18 @@ impl Parts<'_> {
 }
 
 impl Publisher {
-    /// Creates a publisher that has sent nothing. `seed` makes it differ from the others of a fleet.
-    pub fn new(config: &Config, seed: u64) -> Self {
+    /// Creates a publisher. `seed` varies its schedule and delays within a fleet.
+    pub fn new(config: &ReceiverConfig, seed: u64) -> Self {
         let mut random = Random::new(seed);
         Self {
             host: config.host.clone(),
-            schedule: Schedule::new(config.publish_interval, &mut random),
+            schedule: PublishSchedule::new(config.publish_interval, &mut random),
             backoff: Backoff::default(),
             random,
             publish_interval: config.publish_interval,
             cardinality: Cardinality::default(),
-            costs: Costs::default(),
-            prediction: Prediction::default(),
+            cost_estimator: CostEstimator::default(),
+            cost: CostEstimate::default(),
             budget: Budget::default(),
             in_flight: InFlight::default(),
             on_unknown_outcome: config.on_unknown_outcome,
@@ -114,77 +115,77 @@ impl Publisher {
         }
     }
 
-    /// Starts or stops to publish every second, as Envoy is being drained or no longer is.
+    /// Starts or stops publishing every second, depending on whether Envoy is being drained.
     pub fn set_draining(&mut self, is_draining: bool) {
         self.schedule.set_draining(is_draining);
     }
 
-    /// Makes data due when it is time to publish them. To be called on every tick.
-    pub fn handle_time(&mut self, parts: &mut Parts<'_>) {
-        let now = parts.now.steady;
+    /// Marks data as due when a publication is due. Call this on every tick.
+    pub fn handle_time(&mut self, context: &mut PublisherContext<'_>) {
+        let now = context.now.steady;
         self.budget.refill(now);
-        let is_due = self.schedule.is_due(now, parts.buffer.has_pending());
-        let is_flushing = self.flush.as_mut().is_some_and(|flush| flush.gathers(now));
+        let is_due = self.schedule.is_due(now, context.buffer.has_pending());
+        let is_flushing = self.flush.as_mut().is_some_and(|flush| flush.should_release(now));
         if is_due || is_flushing {
-            parts.buffer.release();
+            context.buffer.release();
         }
-        parts.buffer.gather(&mut self.budget.left);
+        context.buffer.merge_due(&mut self.budget.left);
     }
 
-    /// Returns the next request to send now. To be called on a tick until there is none.
-    pub fn poll_transmit(&mut self, parts: &mut Parts<'_>) -> Option<Transmit> {
-        let Now { wall, steady } = parts.now;
-        parts.buffer.gather(&mut self.budget.left);
+    /// Returns the next request to send now. Call this on a tick until it returns `None`.
+    pub fn poll_transmit(&mut self, context: &mut PublisherContext<'_>) -> Option<Transmit> {
+        let Now { wall, steady } = context.now;
+        context.buffer.merge_due(&mut self.budget.left);
         if !self.backoff.allows(steady, self.in_flight.len()) {
             return None;
         }
-        let region_host = || parts.credentials.region().map(Region::cloud_watch_host);
+        let region_host = || context.credentials.region().map(Region::cloud_watch_host);
         let host = self.host.clone().or_else(region_host)?;
-        // Without credentials nothing is taken out of the buffer.
-        parts.credentials.signing(wall)?;
-        let (lane, payload, history) = self.next_payload(parts)?;
+        // Without credentials all data remains in the buffer.
+        context.credentials.signing(wall)?;
+        let (lane, payload, history) = self.next_payload(context)?;
         let id = self.in_flight.next_id();
-        let (signed_with, transmit) = match parts.credentials.signing(wall) {
+        let (signed_with, transmit) = match context.credentials.signing(wall) {
             Some((signed_with, signing)) => (signed_with, Transmit::sign(id, &payload, &host, signing, wall)),
             None => {
-                wait_first(parts.buffer, lane, Body::Payload(payload), history);
+                push_front(context.buffer, lane, WaitingBody::Payload(payload), history);
                 return None;
             }
         };
         match transmit {
             Ok(transmit) => {
-                self.costs.call(steady);
-                if let Some(lane) = parts.buffer.lanes_mut().get_mut(lane) {
-                    lane.sent();
+                self.cost_estimator.record_call(steady);
+                if let Some(lane) = context.buffer.lanes_mut().get_mut(lane) {
+                    lane.record_sent();
                 }
-                self.in_flight.push(Sent { id, lane, payload, history, signed_at: wall, signed_with, at: steady });
+                self.in_flight.push(Sent { id, lane, payload, history, signed_at: wall, signed_with, sent_at: steady });
                 Some(transmit)
             }
             Err(error) => {
-                wait_first(parts.buffer, lane, Body::Payload(payload), history);
+                push_front(context.buffer, lane, WaitingBody::Payload(payload), history);
                 self.backoff.fail(steady, DENIED_DELAY, None, &mut self.random);
-                parts.log(&Notice::Undispatched(error));
+                context.log(&Notice::Undispatched(error));
                 None
             }
         }
     }
 
-    /// Returns whether there is more to encode and compress than fitted into this tick.
+    /// Returns true if there is more to encode and compress than fitted into this tick.
     pub fn is_working(&self) -> bool {
         self.budget.left == 0
     }
 
-    /// Returns the number of values in payloads on their way.
+    /// Returns the number of values in flight.
     pub fn samples(&self) -> u64 {
         self.in_flight.samples()
     }
 
-    /// Returns the memory in bytes, approximately, of payloads on their way.
+    /// Returns the approximate memory of payloads in flight in bytes.
     pub fn bytes(&self) -> usize {
         self.in_flight.bytes()
     }
 
-    /// Returns the series that are published.
+    /// Returns the counts of published series.
     pub fn cardinality(&self) -> &Cardinality {
         &self.cardinality
     }
@@ -194,51 +195,52 @@ impl Publisher {
         now.saturating_sub(self.last_success.unwrap_or_default())
     }
 
-    /// Returns the predicted cost of a month, as of the last publication.
-    pub fn prediction(&self) -> Prediction {
-        self.prediction
+    /// Returns the estimated cost per month, as of the last publication.
+    pub fn cost(&self) -> CostEstimate {
+        self.cost
     }
 
-    /// Returns the next payload of the lane whose turn it is: one that waits, else one of data that are due, stamped by what
-    /// the clock has learnt. There is none while it is not encoded and compressed to its end.
-    fn next_payload(&mut self, parts: &mut Parts<'_>) -> Option<(LaneId, Payload, History)> {
-        let now = parts.now.steady;
-        let learnt = parts.clock.learnt();
-        let lane = parts.buffer.lanes().next(now)?;
-        let work = Work { budget: &mut self.budget.left, cardinality: &mut self.cardinality, now };
-        let waiting = parts.buffer.next_body(lane, learnt, work);
+    /// Returns the next payload of the lane whose turn is next: a waiting one, or otherwise one of due data. Its
+    /// timestamps include the clock's correction. Returns `None` if the payload is not completely encoded and
+    /// compressed yet.
+    fn next_payload(&mut self, context: &mut PublisherContext<'_>) -> Option<(LaneId, Payload, PayloadHistory)> {
+        let now = context.now.steady;
+        let correction = context.clock.correction();
+        let lane = context.buffer.lanes().next(now)?;
+        let work = EncodingBudget { budget: &mut self.budget.left, cardinality: &mut self.cardinality, now };
+        let waiting = context.buffer.next_to_send(lane, correction, work);
         if let Some(notice) = self.cardinality.poll_notice(now) {
-            parts.log(&notice);
+            context.log(&notice);
         }
-        let Waiting { body, history } = waiting?;
-        if matches!(body, Body::Draft(_)) && !parts.buffer.lanes().has_open_data() {
-            self.predict(parts);
+        let WaitingPayload { body, history } = waiting?;
+        if matches!(body, WaitingBody::Draft(_)) && !context.buffer.lanes().has_data_in_healthy_lanes() {
+            self.update_cost(context);
         }
         match body.seal(&mut self.budget.left) {
             Ok(payload) => {
-                parts.buffer.lanes_mut().end_turn(lane);
+                context.buffer.lanes_mut().end_turn(lane);
                 Some((lane, payload, history))
             }
             Err(body) => {
-                wait_first(parts.buffer, lane, body, history);
+                push_front(context.buffer, lane, body, history);
                 None
             }
         }
     }
 
-    /// Predicts the cost once all data that are due are encoded, and logs it.
-    fn predict(&mut self, parts: &mut Parts<'_>) {
-        let now = parts.now.steady;
+    /// Estimates the cost once all due data is encoded, and logs it.
+    fn update_cost(&mut self, context: &mut PublisherContext<'_>) {
+        let now = context.now.steady;
         self.cardinality.prune(now);
-        self.prediction = self.costs.predict(self.cardinality.series(), self.publish_interval, now);
-        if self.costs.is_log_due(self.prediction, now) {
-            parts.log(&Notice::Cost(self.prediction));
+        self.cost = self.cost_estimator.estimate(self.cardinality.series(), self.publish_interval, now);
+        if self.cost_estimator.is_log_due(self.cost, now) {
+            context.log(&Notice::Cost(self.cost));
         }
     }
 }
 
-fn wait_first(buffer: &mut Buffer, lane: LaneId, body: Body, history: History) {
+fn push_front(buffer: &mut Buffer, lane: LaneId, body: WaitingBody, history: PayloadHistory) {
     if let Some(lane) = buffer.lanes_mut().get_mut(lane) {
-        lane.wait_first(Waiting { body, history });
+        lane.push_front(WaitingPayload { body, history });
     }
 }

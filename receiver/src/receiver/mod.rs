@@ -1,4 +1,4 @@
-//! The receiver without Envoy: events in; requests, log lines, counters and shared state out.
+//! The receiver without Envoy. Its inputs are events; its outputs are requests, log lines, counters and shared state.
 //!
 //! `context.rs`, the tests and the simulation drive it in the same way:
 //!
@@ -7,7 +7,7 @@
 //! 2. On a tick, [`handle_tick`], then [`poll_callout`] until it returns nothing. Each callout is dispatched, and the
 //!    result is reported to [`handle_dispatch`].
 //! 3. When a callout has ended, [`handle_answer`].
-//! 4. After each event, [`poll_line`] until it returns nothing, and [`poll_counters`].
+//! 4. After each event, [`poll_log_line`] until it returns nothing, and [`poll_counters`].
 //! 5. After a tick, [`handle_flush_requested`], [`poll_shared`], and the ledger of room: [`next_room`] and
 //!    [`handle_room_written`].
 //!
@@ -18,7 +18,7 @@
 //! [`poll_callout`]: Receiver::poll_callout
 //! [`handle_dispatch`]: Receiver::handle_dispatch
 //! [`handle_answer`]: Receiver::handle_answer
-//! [`poll_line`]: Receiver::poll_line
+//! [`poll_log_line`]: Receiver::poll_log_line
 //! [`poll_counters`]: Receiver::poll_counters
 //! [`handle_flush_requested`]: Receiver::handle_flush_requested
 //! [`poll_shared`]: Receiver::poll_shared
@@ -35,33 +35,34 @@ use log::Level;
 
 pub use self::callouts::{Callout, Purpose};
 use crate::{
-    Buffer, Config, Publisher,
+    Buffer, Publisher, ReceiverConfig,
     admission::Admission,
     clock::Clock,
     counter_report::CounterReport,
     credentials::Chain,
     drain::DrainWatch,
-    flush::Flushes,
+    flush::FlushTracker,
     journal::Journal,
     names::Names,
     notice::Notice,
-    publisher::Parts,
-    self_metrics::{Reading, SelfMetrics},
+    publisher::PublisherContext,
+    self_metrics::{SelfMeasurement, SelfMetrics},
     series_budget::SeriesBudget,
     source::{Data, Publish, Sources},
-    status::StatusBook,
+    status::StatusHistory,
 };
 
-/// Time between two ticks: short enough for the shortest delays, and a small fraction of a percent of a core.
+/// The time between two ticks. It is short enough for the shortest delays, and costs a small fraction of a percent of a
+/// core.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Time between two ticks while there is more work than fits into one.
+/// The time between two ticks while there is more work than fits into one.
 const BUSY_TICK: Duration = Duration::from_millis(20);
 
-/// Bytes of records that are merged in one tick: a few milliseconds of work. Every record also has a wake-up.
+/// The number of bytes of records to merge per tick: a few milliseconds of work. Every record also causes a wake-up.
 const DRAIN_BYTES: usize = 64 * 1024;
 
-/// All state of a receiver.
+/// The state of a receiver.
 #[derive(Debug)]
 pub struct Receiver {
     cluster: String,
@@ -69,43 +70,43 @@ pub struct Receiver {
     clock: Clock,
     journal: Journal,
     credentials: Chain,
-    /// What the clock had learnt when the last call for credentials was signed.
-    learnt_at_call: i64,
+    /// The clock's correction when the last request for credentials was signed.
+    correction_at_call: i64,
     buffer: Buffer,
     publisher: Publisher,
     sources: Sources,
     self_metrics: Option<SelfMetrics>,
     drain_watch: Option<DrainWatch>,
-    flushes: Flushes,
-    status: StatusBook,
+    flushes: FlushTracker,
+    status: StatusHistory,
     admission: Admission,
     counter_report: CounterReport,
     callouts: HashMap<u32, Purpose>,
     queue: QueueState,
 }
 
-/// What is known of the queue.
+/// The state of the queue of records, as far as the receiver knows it.
 #[derive(Clone, Copy, Debug, Default)]
 struct QueueState {
-    /// Bytes of records that may be taken now.
+    /// The number of bytes of records that may be taken now.
     budget: usize,
-    /// Whether records are left.
+    /// True if the queue may have more records.
     has_backlog: bool,
 }
 
-/// Event on which records are taken out of the queue.
+/// The event on which records are taken out of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Envoy has announced a record.
     WakeUp,
-    /// A tick. Records that an earlier VM left in the queue are announced to nobody.
+    /// A tick. Envoy does not announce records that an earlier VM left in the queue.
     Tick,
 }
 
 impl Receiver {
-    /// Creates a receiver that holds nothing. `seed` makes it differ from the others of a fleet.
-    pub fn new(mut config: Config, seed: u64) -> Self {
-        let status = StatusBook::new(&config);
+    /// Creates an empty receiver. `seed` varies its times within a fleet.
+    pub fn new(mut config: ReceiverConfig, seed: u64) -> Self {
+        let status = StatusHistory::new(&config);
         let publisher = Publisher::new(&config, seed);
         let sources = Sources::new(std::mem::take(&mut config.sources));
         let names = Names { namespace: config.namespace, request_count: config.request_count_name };
@@ -115,13 +116,13 @@ impl Receiver {
             clock: Clock::default(),
             journal: Journal::default(),
             credentials: Chain::new(config.credentials, config.region, !seed),
-            learnt_at_call: 0,
+            correction_at_call: 0,
             buffer: Buffer::new(names, config.buffer_limit, SeriesBudget::new(config.max_series)),
             publisher,
             sources,
             self_metrics: config.self_metrics.then(|| SelfMetrics::new(config.publish_interval)),
             drain_watch: config.admin_cluster.map(DrainWatch::new),
-            flushes: Flushes::default(),
+            flushes: FlushTracker::default(),
             status,
             admission: Admission::default(),
             counter_report: CounterReport::default(),
@@ -130,7 +131,7 @@ impl Receiver {
         }
     }
 
-    /// Starts to take records out of the queue: one for its wake-up, or as many as fit into a tick.
+    /// Starts to take records out of the queue: one record on a wake-up, or as many as fit into a tick.
     pub fn begin_drain(&mut self, trigger: Trigger) {
         self.queue.budget = match trigger {
             Trigger::WakeUp => 1,
@@ -138,12 +139,12 @@ impl Receiver {
         };
     }
 
-    /// Returns whether another record is to be taken out of the queue now.
+    /// Returns true if another record should be taken out of the queue now.
     pub fn wants_record(&self) -> bool {
         self.queue.budget > 0
     }
 
-    /// Merges a record, or takes note that the queue is empty. Bytes that are not a record are counted and skipped.
+    /// Merges a record, or handles that the queue is empty. Invalid records are counted and skipped.
     pub fn handle_record(&mut self, record: Option<&[u8]>, now: Now) {
         let Some(bytes) = record else {
             self.queue = QueueState::default();
@@ -153,10 +154,10 @@ impl Receiver {
         self.queue.budget = self.queue.budget.saturating_sub(bytes.len().max(1));
         match Record::decode(bytes) {
             Ok(record) => {
-                self.journal.receive(record.samples());
+                self.journal.count_received(record.samples());
                 let corrected = self.clock.correct(now);
                 self.buffer.merge(&record, self.clock.skew(), now.steady);
-                self.admission.arrive(record.posted_memory());
+                self.admission.count_arrived(record.posted_memory());
                 self.handle_overflow(now.steady);
                 self.keep_within_limit(corrected);
             }
@@ -167,12 +168,12 @@ impl Receiver {
         }
     }
 
-    /// Does what is due by time: reads sources' answers, makes samples of gauges and zeros, drops what is too old, and starts a
-    /// publication.
+    /// Runs the periodic work: parses responses of sources, adds derived values, drops data that is too old, and starts
+    /// a publication if one is due.
     pub fn handle_tick(&mut self, now: Now) {
         let now = self.clock.correct(now);
         for Data { data, publish } in self.sources.poll_data() {
-            self.journal.receive(data.samples());
+            self.journal.count_received(data.samples());
             match publish {
                 Publish::Interval => self.buffer.add(data),
                 Publish::Now => self.buffer.add_due(data),
@@ -182,50 +183,50 @@ impl Receiver {
         while let Some(notice) = self.sources.poll_notice() {
             self.journal.log(&notice, now.steady);
         }
-        self.measure_itself(now);
-        self.buffer.make(now.wall);
-        self.journal.drop_too_old(self.buffer.drop_too_old(now.wall), now.steady);
+        self.add_self_metrics(now);
+        self.buffer.add_derived(now.wall);
+        self.journal.count_too_old(self.buffer.drop_too_old(now.wall), now.steady);
         self.keep_within_limit(now);
         self.credentials.handle_time(now);
         self.log_credentials(now);
-        let (publisher, mut parts) = self.parts(now);
-        publisher.handle_time(&mut parts);
+        let (publisher, mut context) = self.publisher_and_context(now);
+        publisher.handle_time(&mut context);
     }
 
     /// Returns the next line for Envoy's log.
-    pub fn poll_line(&mut self, now: Now) -> Option<(Level, String)> {
-        let (level, line) = self.journal.poll_line()?;
-        self.status.remember(level, &line, now);
+    pub fn poll_log_line(&mut self, now: Now) -> Option<(Level, String)> {
+        let (level, line) = self.journal.poll_log_line()?;
+        self.status.record_line(level, &line, now);
         Some((level, line))
     }
 
-    /// Returns the time between two ticks: shorter while there is more to do than fits into one.
-    pub fn pace(&self) -> Duration {
+    /// Returns the time between two ticks, which is shorter while there is more work than fits into one.
+    pub fn tick_period(&self) -> Duration {
         if self.queue.has_backlog || self.publisher.is_working() { BUSY_TICK } else { TICK }
     }
 
-    fn parts(&mut self, now: Now) -> (&mut Publisher, Parts<'_>) {
+    fn publisher_and_context(&mut self, now: Now) -> (&mut Publisher, PublisherContext<'_>) {
         let Self { publisher, clock, credentials, buffer, journal, .. } = self;
-        (publisher, Parts { now, clock, credentials, buffer, journal })
+        (publisher, PublisherContext { now, clock, credentials, buffer, journal })
     }
 
-    fn measure_itself(&mut self, now: Now) {
-        let reading = Reading {
+    fn add_self_metrics(&mut self, now: Now) {
+        let measurement = SelfMeasurement {
             counts: self.journal.counts,
             held_bytes: self.held_bytes(),
             since_success: self.publisher.since_success(now.steady),
         };
-        let data = self.self_metrics.as_mut().and_then(|metrics| metrics.poll(now.steady, now.wall, reading));
+        let data = self.self_metrics.as_mut().and_then(|metrics| metrics.poll(now.steady, now.wall, measurement));
         if let Some(data) = data {
-            self.journal.receive(data.samples());
+            self.journal.count_received(data.samples());
             self.buffer.add(data);
         }
     }
 
     fn keep_within_limit(&mut self, now: Now) {
         let dropped = self.buffer.keep_within_limit(self.publisher.bytes(), now.wall);
-        self.journal.receive(self.buffer.take_made());
-        self.journal.drop_for_memory(dropped, now.steady);
+        self.journal.count_received(self.buffer.take_derived());
+        self.journal.count_buffer_full(dropped, now.steady);
     }
 
     fn handle_overflow(&mut self, now: Duration) {

@@ -1,4 +1,4 @@
-//! State of the receiver that others read: gateways through shared data, operators through Envoy's statistics.
+//! The state that gateways read in shared data, and operators in Envoy's statistics.
 
 use acpw_metric::Now;
 use acpw_shared_state::{FLUSH_DONE_KEY, FlushNumber, RoomLedger, STATUS_KEY};
@@ -7,51 +7,51 @@ use super::Receiver;
 use crate::{Counts, flush, status::Snapshot};
 
 impl Receiver {
-    /// Handles the number of flushes that gateways have requested, as it is in shared data. A number that another release has
-    /// written is ignored.
+    /// Handles the encoded number of flushes that gateways have requested. A number in the format of another release is
+    /// ignored.
     pub fn handle_flush_requested(&mut self, requested: Option<&[u8]>) {
         if let Ok(requested) = FlushNumber::decode(requested) {
             self.flushes.set_requested(requested);
         }
     }
 
-    /// Returns the shared state to write now, each value with its key.
+    /// Returns the keys and values to write to shared data now.
     pub fn poll_shared(&mut self, now: Now) -> Vec<(&'static str, Vec<u8>)> {
         let mut shared = Vec::new();
         // Records that are still in the queue are part of a flush.
         if !self.queue.has_backlog {
             let corrected = self.clock.correct(now);
             let done = self.flushes.poll(&mut self.publisher, &mut self.buffer, corrected);
-            shared.extend(done.map(|number| (FLUSH_DONE_KEY, flush::done(number, self.held()).encode())));
+            shared.extend(done.map(|number| (FLUSH_DONE_KEY, flush::flush_done(number, self.held()).encode())));
         }
         if self.status.is_due(now) {
-            let (snapshot, biggest) = (self.snapshot(now), self.publisher.cardinality().biggest());
-            shared.push((STATUS_KEY, self.status.write(snapshot, biggest, now).encode()));
+            let (snapshot, biggest_series) = (self.snapshot(now), self.publisher.cardinality().biggest_series());
+            shared.push((STATUS_KEY, self.status.report(snapshot, biggest_series, now).encode()));
         }
         shared
     }
 
-    /// Returns whether gateways should have a new ledger before the next tick.
+    /// Returns true if gateways should get a new ledger before the next tick.
     pub fn is_room_urgent(&self) -> bool {
         self.admission.is_urgent(self.buffer.room_for_posts(self.publisher.bytes()))
     }
 
-    /// Returns the ledger to write in place of the one in shared data, and its encoding. A missing ledger, or one of another
-    /// release, is replaced by a new one. The first is written when the receiver is configured.
+    /// Returns the ledger to write in place of `current`, and its encoding. A missing ledger, or one in the format of
+    /// another release, is replaced. The first ledger is written when the receiver is configured.
     pub fn next_room(&self, current: Option<&[u8]>, now: Now) -> (RoomLedger, Option<Vec<u8>>) {
         let current = current.and_then(|bytes| RoomLedger::decode(bytes).ok()).unwrap_or_default();
         let room = self.buffer.room_for_posts(self.publisher.bytes());
-        let next = self.admission.next(current, room, !self.queue.has_backlog, now.steady);
-        (next, Some(next.encode()))
+        let next_ledger = self.admission.next_ledger(current, room, !self.queue.has_backlog, now.steady);
+        (next_ledger, Some(next_ledger.encode()))
     }
 
-    /// Takes note that a ledger was written.
+    /// Records that a ledger was written.
     pub fn handle_room_written(&mut self, ledger: RoomLedger, now: Now) {
         self.admission.handle_written(ledger, now.steady);
     }
 
-    /// Accounts for values that earlier receivers of the process lost when they failed. Only the first call has an effect.
-    /// `totals` returns the values of Envoy's counters.
+    /// Accounts for values that earlier receivers of the process lost when they failed. Only the first call has an
+    /// effect. `totals` returns the values of Envoy's counters.
     pub fn account_for_earlier_receivers(&mut self, totals: impl FnOnce() -> Counts) {
         self.counter_report.account_for_earlier_receivers(totals);
     }
@@ -61,22 +61,22 @@ impl Receiver {
         self.counter_report.poll(&self.journal.counts)
     }
 
-    /// Returns what has become of values and requests since the start.
+    /// Returns the counters since the start.
     pub fn counts(&self) -> &Counts {
         &self.journal.counts
     }
 
-    /// Returns the number of values that are held: received, and neither published nor dropped.
+    /// Returns the number of held values: those that were received, but neither published nor dropped.
     pub fn held(&self) -> u64 {
         self.buffer.samples().saturating_add(self.publisher.samples())
     }
 
-    /// Returns about how many bytes of memory they take.
+    /// Returns the approximate memory of held data in bytes.
     pub fn held_bytes(&self) -> usize {
         self.buffer.bytes().saturating_add(self.publisher.bytes())
     }
 
-    /// Returns the state of the receiver at this moment.
+    /// Returns the current state of the receiver.
     pub fn snapshot(&self, now: Now) -> Snapshot {
         Snapshot {
             counts: self.journal.counts,
@@ -86,7 +86,7 @@ impl Receiver {
             clock_skew: self.clock.skew(),
             seconds_since_success: self.publisher.since_success(now.steady).as_secs(),
             credentials: self.credentials.in_use(),
-            prediction: self.publisher.prediction(),
+            cost: self.publisher.cost(),
         }
     }
 }

@@ -21,27 +21,27 @@ impl RawSources {
     pub(crate) fn check(
         self,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Vec<(SourceConfig, Reader)> {
         let mut sources = Vec::new();
-        if let Some(raw) = checked(self.ecs_task, "ecs_task", faults) {
-            sources.extend(raw.check("ecs_task", environment, faults));
+        if let Some(raw) = checked(self.ecs_task, "ecs_task", errors) {
+            sources.extend(raw.check("ecs_task", environment, errors));
         }
-        for (index, raw) in self.scrape.optional("scrape", faults).into_iter().flatten().enumerate() {
+        for (index, raw) in self.scrape.optional("scrape", errors).into_iter().flatten().enumerate() {
             let path = format!("scrape[{index}]");
-            if let Some(raw) = checked(raw, &path, faults) {
-                sources.extend(raw.check(&path, environment, faults));
+            if let Some(raw) = checked(raw, &path, errors) {
+                sources.extend(raw.check(&path, environment, errors));
             }
         }
-        if let Some(raw) = checked(self.envoy_stats, "envoy_stats", faults) {
-            sources.extend(raw.check("envoy_stats", environment, faults));
+        if let Some(raw) = checked(self.envoy_stats, "envoy_stats", errors) {
+            sources.extend(raw.check("envoy_stats", environment, errors));
         }
         sources
     }
 }
 
-fn checked<T: Object>(field: Field<T>, path: &str, faults: &mut ValidationErrors) -> Option<T> {
-    let raw = field.optional(path, faults)?;
-    raw.check_keys(path, faults);
+fn checked<T: Object>(field: Field<T>, path: &str, errors: &mut ValidationErrors) -> Option<T> {
+    let raw = field.optional(path, errors)?;
+    raw.check_keys(path, errors);
     Some(raw)
 }

@@ -14,6 +14,8 @@ pub mod envoy;
 pub mod histogram;
 pub mod name_pattern;
 pub mod poll_schedule;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod published_metric;
 pub mod raw_rule;
 pub mod reading;
 pub mod rule;
@@ -127,6 +129,20 @@ pub enum Reader {
 }
 
 impl Reader {
+    /// Returns the metrics that the source publishes, one for each dimension set.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn published(&self) -> Vec<published_metric::PublishedMetric> {
+        let mut published = match self {
+            Self::Ecs(task) => task.published(),
+            Self::Scrape(scrape) => scrape.published(),
+            Self::Envoy(stats) => stats.published(),
+        };
+        for metric in &mut published {
+            metric.dimensions.sort();
+        }
+        published
+    }
+
     /// Returns the path of the next request in this round, or `None` at the end of the round.
     fn next_path(&mut self) -> Option<String> {
         match self {
@@ -201,7 +217,7 @@ impl Sources {
                     source.poll.mark_sent();
                     source.requested_at = now.steady;
                     let SourceConfig { cluster, authority, timeout, .. } = &source.config;
-                    let call = Call { timeout: *timeout, ..Call::near(cluster, "GET", authority, &path) };
+                    let call = Call { timeout: *timeout, ..Call::local(cluster, "GET", authority, &path) };
                     let call = match &source.reader {
                         Reader::Scrape(_) => call.with("accept", scrape::ACCEPT),
                         Reader::Ecs(_) | Reader::Envoy(_) => call,

@@ -62,16 +62,16 @@ pub(super) fn rules(
     fixed: &[(DimensionName, DimensionSource)],
     path: &str,
     environment: Environment<'_>,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<Rule> {
-    let Some(raw) = raw.required(path, faults) else { return Vec::new() };
+    let Some(raw) = raw.required(path, errors) else { return Vec::new() };
     if !(1..=MAX_RULES).contains(&raw.len()) {
-        faults.add(path, format_args!("must have 1 to {MAX_RULES} rules"));
+        errors.add(path, format_args!("must have 1 to {MAX_RULES} rules"));
     }
     let mut rules = Vec::with_capacity(raw.len());
     for (index, raw) in raw.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let rule = raw.required(&path, faults).and_then(|raw| raw.check(fixed, &path, environment, faults));
+        let rule = raw.required(&path, errors).and_then(|raw| raw.check(fixed, &path, environment, errors));
         rules.extend(rule);
     }
     rules
@@ -83,49 +83,49 @@ impl RawRule {
         fixed: &[(DimensionName, DimensionSource)],
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<Rule> {
-        self.check_keys(path, faults);
+        self.check_keys(path, errors);
         let key = |key: &str| [path, ".", key].concat();
-        let metric = self.metric.required(key("metric"), faults);
+        let metric = self.metric.required(key("metric"), errors);
         if metric.as_deref() == Some("") {
-            faults.add(key("metric"), "must not be empty");
+            errors.add(key("metric"), "must not be empty");
         }
-        let name = self.name.optional(key("name"), faults);
-        let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
-        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
+        let name = self.name.optional(key("name"), errors);
+        let name = name.and_then(|name| errors.checked(key("name"), MetricName::new(&name)));
+        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, errors);
         if scale.is_some() && unit.is_none() {
-            faults.add(key("unit"), "is required with scale");
+            errors.add(key("unit"), "is required with scale");
         }
         let resolution =
-            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
-        let combine = match self.combine.optional(key("combine"), faults).as_deref() {
+            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), errors);
+        let combine = match self.combine.optional(key("combine"), errors).as_deref() {
             None | Some("sum") => Combine::Sum,
             Some("samples") => Combine::Samples,
             Some(_) => {
-                faults.add(key("combine"), "must be \"sum\" or \"samples\"");
+                errors.add(key("combine"), "must be \"sum\" or \"samples\"");
                 Combine::Sum
             }
         };
-        let single = match self.metric_type.optional(key("metric_type"), faults).as_deref() {
+        let single = match self.metric_type.optional(key("metric_type"), errors).as_deref() {
             None => None,
             Some("counter") => Some(ValueType::Counter),
             Some("gauge") => Some(ValueType::Gauge),
             Some(_) => {
-                faults.add(key("metric_type"), "must be \"counter\" or \"gauge\"");
+                errors.add(key("metric_type"), "must be \"counter\" or \"gauge\"");
                 None
             }
         };
         let path = key("dimensions");
-        let mut dimensions = dimensions(self.dimensions, &path, environment, faults);
+        let mut dimensions = dimensions(self.dimensions, &path, environment, errors);
         for (name, source) in fixed {
             match dimensions.iter().any(|(known, _)| known == name) {
-                true => faults
+                true => errors
                     .add(&path, format_args!("\"{name}\" is already a dimension of all rules; remove one of the two")),
                 false => dimensions.push((name.clone(), source.clone())),
             }
         }
-        check_dimension_count(dimensions.len(), &path, faults);
+        check_dimension_count(dimensions.len(), &path, errors);
         let metric = NamePattern::new(&metric?);
         let scale = scale.unwrap_or(1.0);
         Some(Rule { metric, name, unit, scale, resolution, dimensions, combine, single })
@@ -137,17 +137,17 @@ pub(super) fn dimensions(
     raw: Field<Members<ShortOr<RawRuleDimension>>>,
     path: &str,
     environment: Environment<'_>,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<(DimensionName, DimensionSource)> {
     let mut dimensions = Vec::new();
-    for (name, raw) in raw.optional(path, faults).unwrap_or_default().0 {
+    for (name, raw) in raw.optional(path, errors).unwrap_or_default().0 {
         let path = format!("{path}.{}", name.escape_default());
-        let name = faults.checked(&path, DimensionName::new(&name));
-        let source = match raw.required(&path, faults) {
+        let name = errors.checked(&path, DimensionName::new(&name));
+        let source = match raw.required(&path, errors) {
             Some(ShortOr::Short(text)) => {
-                faults.checked(&path, DimensionValue::new(&text)).map(DimensionSource::Constant)
+                errors.checked(&path, DimensionValue::new(&text)).map(DimensionSource::Constant)
             }
-            Some(ShortOr::Full(raw)) => raw.check(&path, environment, faults),
+            Some(ShortOr::Full(raw)) => raw.check(&path, environment, errors),
             None => None,
         };
         dimensions.extend(name.zip(source));
@@ -156,21 +156,21 @@ pub(super) fn dimensions(
 }
 
 impl RawRuleDimension {
-    fn check(self, path: &str, environment: Environment<'_>, faults: &mut ValidationErrors) -> Option<DimensionSource> {
-        self.check_keys(path, faults);
+    fn check(self, path: &str, environment: Environment<'_>, errors: &mut ValidationErrors) -> Option<DimensionSource> {
+        self.check_keys(path, errors);
         let key = |key: &str| [path, ".", key].concat();
-        let default = self.default.optional(key("default"), faults);
-        let default = default.and_then(|text| faults.checked(key("default"), DimensionValue::new(&text)));
-        let value = self.value.optional(key("value"), faults);
-        let variable = self.environment.optional(key("environment"), faults);
-        let label = self.label.optional(key("label"), faults);
+        let default = self.default.optional(key("default"), errors);
+        let default = default.and_then(|text| errors.checked(key("default"), DimensionValue::new(&text)));
+        let value = self.value.optional(key("value"), errors);
+        let variable = self.environment.optional(key("environment"), errors);
+        let label = self.label.optional(key("label"), errors);
         match (value, variable, label) {
             (Some(value), None, None) => {
-                faults.checked(key("value"), DimensionValue::new(&value)).map(DimensionSource::Constant)
+                errors.checked(key("value"), DimensionValue::new(&value)).map(DimensionSource::Constant)
             }
             (None, Some(variable), None) => match (environment(&variable), default) {
                 (Some(value), _) => {
-                    faults.checked(key("environment"), DimensionValue::new(&value)).map(DimensionSource::Constant)
+                    errors.checked(key("environment"), DimensionValue::new(&value)).map(DimensionSource::Constant)
                 }
                 (None, Some(default)) => Some(DimensionSource::Constant(default)),
                 (None, None) => {
@@ -178,13 +178,13 @@ impl RawRuleDimension {
                     let message = format!(
                         "\"{name}\" is not set in vm_config.environment_variables; set it there, or set default"
                     );
-                    faults.add(key("environment"), message);
+                    errors.add(key("environment"), message);
                     None
                 }
             },
             (None, None, Some(label)) => Some(DimensionSource::Label(label, default)),
             _ => {
-                faults.add(path, "must have exactly one of value, environment and label");
+                errors.add(path, "must have exactly one of value, environment and label");
                 None
             }
         }
@@ -202,12 +202,12 @@ mod tests {
     };
 
     fn read(document: serde_json::Value) -> (Vec<Rule>, Vec<String>) {
-        let mut faults = ValidationErrors::default();
+        let mut errors = ValidationErrors::default();
         let environment = |name: &str| (name == "SERVICE").then(|| "images".to_owned());
         let fixed =
             [(DimensionName::new("Fixed").unwrap(), DimensionSource::Constant(DimensionValue::new("f").unwrap()))];
-        let rules = rules(Field::from_json(document), &fixed, "rules", &environment, &mut faults);
-        (rules, faults.lines().collect())
+        let rules = rules(Field::from_json(document), &fixed, "rules", &environment, &mut errors);
+        (rules, errors.lines().collect())
     }
 
     fn labels<'a>(labels: &[(&'a str, &'a str)]) -> Vec<Label<'a>> {
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn rules_are_parsed() {
-        let (rules, faults) = read(serde_json::json!([
+        let (rules, errors) = read(serde_json::json!([
             {"metric": "buffer_size_bytes", "name": "BufferSize", "dimensions": {
                 "BufferType": {"label": "type"}, "ServiceName": {"environment": "SERVICE"}, "Stage": "prod",
                 "Zone": {"label": "zone", "default": "none"}, "Of": {"environment": "ABSENT", "default": "d"}
@@ -224,7 +224,7 @@ mod tests {
             {"metric": "x_seconds_total", "scale": 1000, "unit": "Milliseconds", "storage_resolution": 1,
              "combine": "samples", "metric_type": "counter"}
         ]));
-        assert_eq!(faults, Vec::<String>::new());
+        assert_eq!(errors, Vec::<String>::new());
         let metric = rules[0].published("buffer_size_bytes", SeriesKind::Gauge).unwrap();
         assert_eq!((metric.name.as_str(), metric.unit), ("BufferSize", Unit::BYTES));
         let dimensions = rules[0].dimensions_of(&labels(&[("type", "downlo\u{e4}d"), ("other", "o")])).unwrap();
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_with_their_paths() {
-        let (_, faults) = read(serde_json::json!([
+        let (_, errors) = read(serde_json::json!([
             {"name": "", "unit": "Furlongs", "scale": 0, "combine": "max", "metric_type": "info", "storage_resolution": 5,
              "dimensions": {":x": "y", "A": "", "B": {}, "C": {"environment": "NO"}, "D": {"label": 5}, "Fixed": "g"}},
             {"metric": "a", "scale": 2, "nmae": "b"},
@@ -275,15 +275,15 @@ mod tests {
             "rules[1].unit: is required with scale",
             "rules[2]: must be an object",
         ];
-        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-        for (fault, start) in faults.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault} {start}");
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error} {start}");
         }
         assert_eq!(read(serde_json::json!(null)).1, ["rules: is required"]);
         assert_eq!(read(serde_json::json!([])).1, ["rules: must have 1 to 1000 rules"]);
         for (rules, is_good) in [(MAX_RULES - 1, true), (MAX_RULES, true), (MAX_RULES + 1, false)] {
-            let faults = read(vec![serde_json::json!({"metric": "a"}); rules].into()).1;
-            assert_eq!(faults.is_empty(), is_good, "{rules}");
+            let errors = read(vec![serde_json::json!({"metric": "a"}); rules].into()).1;
+            assert_eq!(errors.is_empty(), is_good, "{rules}");
         }
         assert!(f64::from_json(serde_json::json!(1)).is_some());
     }

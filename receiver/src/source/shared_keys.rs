@@ -4,9 +4,9 @@ use acpw_config::{Field, ValidationErrors};
 use acpw_metric::{Namespace, StorageResolution, Unit, quota::MAX_DIMENSIONS};
 
 /// Validates a key `metric_namespace`. Returns `None` if it is absent, in which case the receiver's namespace applies.
-pub(super) fn namespace(field: Field<String>, path: &str, faults: &mut ValidationErrors) -> Option<Namespace> {
-    let name = field.optional(path, faults)?;
-    faults.checked(path, Namespace::new(&name))
+pub(super) fn namespace(field: Field<String>, path: &str, errors: &mut ValidationErrors) -> Option<Namespace> {
+    let name = field.optional(path, errors)?;
+    errors.checked(path, Namespace::new(&name))
 }
 
 /// Validates the keys `unit` and `scale` of the object at `path`.
@@ -14,19 +14,19 @@ pub(super) fn unit_and_scale(
     unit: Field<String>,
     scale: Field<f64>,
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> (Option<Unit>, Option<f64>) {
     let key = |key: &str| [path, ".", key].concat();
-    let unit = unit.optional(key("unit"), faults).and_then(|name| {
+    let unit = unit.optional(key("unit"), errors).and_then(|name| {
         let unit = Unit::from_name(&name);
         if unit.is_none() {
-            faults.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
+            errors.add(key("unit"), format_args!("CloudWatch has no unit \"{}\"", name.escape_default()));
         }
         unit
     });
-    let scale = scale.optional(key("scale"), faults);
+    let scale = scale.optional(key("scale"), errors);
     if scale.is_some_and(|scale| scale.is_nan() || scale <= 0.0) {
-        faults.add(key("scale"), "must be greater than 0");
+        errors.add(key("scale"), "must be greater than 0");
     }
     (unit, scale)
 }
@@ -36,23 +36,23 @@ pub(super) fn resolution(
     field: Field<u64>,
     default: StorageResolution,
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> StorageResolution {
-    match field.optional(path, faults) {
+    match field.optional(path, errors) {
         None => default,
         Some(1) => StorageResolution::High,
         Some(60) => StorageResolution::Standard,
         Some(_) => {
-            faults.add(path, "must be 1 or 60");
+            errors.add(path, "must be 1 or 60");
             default
         }
     }
 }
 
-/// Adds a fault if there are more dimensions than CloudWatch accepts.
-pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut ValidationErrors) {
+/// Adds an error if there are more dimensions than CloudWatch accepts.
+pub(super) fn check_dimension_count(count: usize, path: &str, errors: &mut ValidationErrors) {
     if count > MAX_DIMENSIONS {
-        faults.add(path, format_args!("has {count} dimensions; CloudWatch accepts at most {MAX_DIMENSIONS}"));
+        errors.add(path, format_args!("has {count} dimensions; CloudWatch accepts at most {MAX_DIMENSIONS}"));
     }
 }
 
@@ -60,22 +60,22 @@ pub(super) fn check_dimension_count(count: usize, path: &str, faults: &mut Valid
 mod tests {
     use super::*;
 
-    /// Returns the result of `read` and the faults that it adds.
+    /// Returns the result of `read` and the errors that it adds.
     fn checked<T>(read: impl FnOnce(&mut ValidationErrors) -> T) -> (T, Vec<String>) {
-        let mut faults = ValidationErrors::default();
-        let value = read(&mut faults);
-        (value, faults.lines().collect())
+        let mut errors = ValidationErrors::default();
+        let value = read(&mut errors);
+        (value, errors.lines().collect())
     }
 
     #[test]
     fn units_and_scales_are_validated() {
-        let read = |unit, scale| checked(|faults| unit_and_scale(unit, scale, "a[0]", faults));
+        let read = |unit, scale| checked(|errors| unit_and_scale(unit, scale, "a[0]", errors));
         let text = |text: &str| Field::Valid(text.to_owned());
         assert_eq!(read(Field::Absent, Field::Absent), ((None, None), vec![]));
         assert_eq!(read(text("Percent"), Field::Valid(1e-3)), ((Some(Unit::PERCENT), Some(1e-3)), vec![]));
-        let (values, faults) = read(text("per\"cent"), Field::Valid(0.0));
+        let (values, errors) = read(text("per\"cent"), Field::Valid(0.0));
         assert_eq!(values.0, None);
-        assert_eq!(faults, ["a[0].unit: CloudWatch has no unit \"per\\\"cent\"", "a[0].scale: must be greater than 0"]);
+        assert_eq!(errors, ["a[0].unit: CloudWatch has no unit \"per\\\"cent\"", "a[0].scale: must be greater than 0"]);
         for (scale, is_good) in [(f64::MIN_POSITIVE, true), (-1.0, false), (f64::NAN, false)] {
             assert_eq!(read(Field::Absent, Field::Valid(scale)).1.is_empty(), is_good, "{scale}");
         }
@@ -83,28 +83,28 @@ mod tests {
 
     #[test]
     fn namespaces_and_resolutions_are_validated() {
-        let (shop, faults) = checked(|faults| namespace(Field::Valid("Shop".to_owned()), "n", faults));
-        assert_eq!((shop.unwrap().as_str(), faults), ("Shop", vec![]));
-        assert_eq!(checked(|faults| namespace(Field::Absent, "n", faults)), (None, vec![]));
-        let (none, faults) = checked(|faults| namespace(Field::Valid("AWS/Shop".to_owned()), "n", faults));
-        assert!(none.is_none() && faults.len() == 1 && faults[0].starts_with("n: must not start"), "{faults:?}");
+        let (shop, errors) = checked(|errors| namespace(Field::Valid("Shop".to_owned()), "n", errors));
+        assert_eq!((shop.unwrap().as_str(), errors), ("Shop", vec![]));
+        assert_eq!(checked(|errors| namespace(Field::Absent, "n", errors)), (None, vec![]));
+        let (none, errors) = checked(|errors| namespace(Field::Valid("AWS/Shop".to_owned()), "n", errors));
+        assert!(none.is_none() && errors.len() == 1 && errors[0].starts_with("n: must not start"), "{errors:?}");
 
         let default = StorageResolution::High;
-        for (field, expected, fault) in [
+        for (field, expected, error) in [
             (Field::Absent, default, None),
             (Field::Valid(1), StorageResolution::High, None),
             (Field::Valid(60), StorageResolution::Standard, None),
             (Field::Valid(10), default, Some("r: must be 1 or 60".to_owned())),
         ] {
-            let faults = fault.into_iter().collect::<Vec<_>>();
-            assert_eq!(checked(|faults| resolution(field, default, "r", faults)), (expected, faults));
+            let errors = error.into_iter().collect::<Vec<_>>();
+            assert_eq!(checked(|errors| resolution(field, default, "r", errors)), (expected, errors));
         }
     }
 
     #[test]
     fn more_dimensions_than_cloudwatch_accepts_are_a_fault() {
         for (count, is_good) in [(MAX_DIMENSIONS - 1, true), (MAX_DIMENSIONS, true), (MAX_DIMENSIONS + 1, false)] {
-            assert_eq!(checked(|faults| check_dimension_count(count, "d", faults)).1.is_empty(), is_good, "{count}");
+            assert_eq!(checked(|errors| check_dimension_count(count, "d", errors)).1.is_empty(), is_good, "{count}");
         }
     }
 }

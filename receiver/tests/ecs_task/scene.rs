@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use acpw_metric::{Now, Timestamp};
 use receiver::{
-    Config,
+    ReceiverConfig,
     call::Response,
     notice::Notice,
     source::{Publish, SourceCounts, Sources, ecs::METRICS},
@@ -108,7 +108,7 @@ impl Scene {
         });
         let environment =
             |name: &str| (name == "ECS_CONTAINER_METADATA_URI_V4").then(|| "http://169.254.170.2/v4/0123".to_owned());
-        let config = Config::from_json(document.to_string().as_bytes(), environment).unwrap();
+        let config = ReceiverConfig::from_json(document.to_string().as_bytes(), environment).unwrap();
         Self {
             sources: Sources::new(config.sources),
             // The middle of a second, when rounds begin.
@@ -159,8 +159,8 @@ impl Scene {
 
     /// Returns the seconds in which a metric with these dimensions was published.
     pub(super) fn seconds(&self, metric: &str, dimensions: &str) -> Vec<u64> {
-        let is_it = |(name, of, _): &&(String, String, u64)| name == metric && of == dimensions;
-        self.data.keys().filter(is_it).map(|(_, _, second)| *second).collect()
+        let is_match = |(name, of, _): &&(String, String, u64)| name == metric && of == dimensions;
+        self.data.keys().filter(is_match).map(|(_, _, second)| *second).collect()
     }
 
     pub(super) fn notices(&mut self) -> Vec<String> {

@@ -62,8 +62,8 @@ fn run(containers: &[&str], keys: Value, seconds: u64, mut read: impl FnMut(usiz
 
 /// Returns the values of a metric by second.
 fn values(scene: &Scene, metric: &str, of: &str) -> BTreeMap<u64, f64> {
-    let is_it = |(name, dimensions, _): &&(String, String, u64)| name == metric && dimensions == of;
-    scene.data.keys().filter(is_it).map(|key| (key.2, scene.data[key])).collect()
+    let is_match = |(name, dimensions, _): &&(String, String, u64)| name == metric && dimensions == of;
+    scene.data.keys().filter(is_match).map(|key| (key.2, scene.data[key])).collect()
 }
 
 /// Asserts that a metric of the task has this value in exactly these seconds.

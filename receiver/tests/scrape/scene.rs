@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acpw_metric::{Accumulator, Now, Timestamp};
 use receiver::{
-    Config,
+    ReceiverConfig,
     call::{Call, Response},
     notice::Notice,
     source::{Head, SourceId, Sources},
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 pub(crate) const START: u64 = 1_787_402_160_000;
 
-pub(crate) fn config(scrape: Value) -> Result<Config, Vec<String>> {
+pub(crate) fn config(scrape: Value) -> Result<ReceiverConfig, Vec<String>> {
     let document = json!({
         "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "AKID",
         "aws_secret_access_key": "secret", "scrape": scrape,
     });
-    Config::from_json(document.to_string().as_bytes(), |_| None).map_err(|faults| faults.lines().collect())
+    ReceiverConfig::from_json(document.to_string().as_bytes(), |_| None).map_err(|errors| errors.lines().collect())
 }
 
 /// Polls sources with five ticks per second.

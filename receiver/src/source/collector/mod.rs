@@ -25,6 +25,8 @@ use self::{
     series::{OutputKey, OutputSeries, SeriesKey, SourceSeries},
     unreadable_names::UnreadableNames,
 };
+#[cfg(not(target_arch = "wasm32"))]
+use super::published_metric::PublishedMetric;
 use super::{
     SourceCounts,
     reading::{Label, Part, Reading, SeriesKind, Sink, Skipped, Wanted},
@@ -112,6 +114,12 @@ impl Collector {
             counts: SourceCounts::default(),
             remarks: Remarks::default(),
         }
+    }
+
+    /// Returns the metrics that the rules publish.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn published(&self) -> Vec<PublishedMetric> {
+        self.rules.iter().map(|rule| rule.published_metric(self.namespace.as_ref())).collect()
     }
 
     /// Begins a round with a response that arrived at `now`, `waited` after it was requested.

@@ -6,8 +6,8 @@ use super::super::{
     similar_names::is_similar,
 };
 
-/// The maximum number of faults in a remark.
-const MAX_FAULTS: usize = 3;
+/// The maximum number of problems in a remark.
+const MAX_PROBLEMS: usize = 3;
 
 /// The matches of a rule in the first response.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ impl RuleUse {
 
     /// Returns a sentence about a label that no series has. A label with a default may be absent, unless a similar
     /// label exists.
-    fn fault(&self, index: usize, rule: &Rule) -> Option<String> {
+    fn problem(&self, index: usize, rule: &Rule) -> Option<String> {
         let (name, labels) = self.example.as_ref()?;
         let (dimension, label, similar) =
             (0..u32::BITS).zip(&rule.dimensions).find_map(|(bit, (dimension, source))| {
@@ -68,10 +68,10 @@ impl RuleUse {
 
 /// Returns a remark about labels that no series has, if there are any.
 pub(super) fn missing_labels(rules: &[Rule], uses: &[RuleUse]) -> Option<String> {
-    let faults = (0..).zip(rules).zip(uses).filter_map(|((index, rule), used)| used.fault(index, rule));
-    let mut faults: Vec<_> = faults.take(MAX_FAULTS.saturating_add(1)).collect();
-    let has_more = faults.len() > MAX_FAULTS;
-    faults.truncate(MAX_FAULTS);
+    let problems = (0..).zip(rules).zip(uses).filter_map(|((index, rule), used)| used.problem(index, rule));
+    let mut problems: Vec<_> = problems.take(MAX_PROBLEMS.saturating_add(1)).collect();
+    let has_more = problems.len() > MAX_PROBLEMS;
+    problems.truncate(MAX_PROBLEMS);
     let more = if has_more { "; and others" } else { "" };
-    (!faults.is_empty()).then(|| faults.join("; ") + more)
+    (!problems.is_empty()).then(|| problems.join("; ") + more)
 }

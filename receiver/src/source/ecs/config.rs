@@ -87,34 +87,34 @@ impl RawEcsTask {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let at = |key: &str| format!("{path}.{key}");
-        let cluster = self.cluster_name.required(at("cluster_name"), faults);
-        let endpoint = endpoint(self.metadata_uri, &at("metadata_uri"), environment, faults);
-        let interval = self.interval_millisecond.within(&at("interval_millisecond"), 1_000..=60_000, 1_000, faults);
-        let container = self.container_name.optional(at("container_name"), faults);
-        let metrics = metrics(self.metrics, &at("metrics"), faults);
-        let sets = sets(self.dimension_sets, &at("dimension_sets"), faults);
-        let service = self.service_name.optional(at("service_name"), faults);
-        let service = service.and_then(|name| faults.checked(at("service_name"), DimensionValue::new(&name)));
+        let cluster = self.cluster_name.required(at("cluster_name"), errors);
+        let endpoint = endpoint(self.metadata_uri, &at("metadata_uri"), environment, errors);
+        let interval = self.interval_millisecond.within(&at("interval_millisecond"), 1_000..=60_000, 1_000, errors);
+        let container = self.container_name.optional(at("container_name"), errors);
+        let metrics = metrics(self.metrics, &at("metrics"), errors);
+        let sets = sets(self.dimension_sets, &at("dimension_sets"), errors);
+        let service = self.service_name.optional(at("service_name"), errors);
+        let service = service.and_then(|name| errors.checked(at("service_name"), DimensionValue::new(&name)));
         let has_set = |dimension| sets.iter().any(|set| set.contains(&dimension));
         if service.is_some() && !has_set(EcsDimension::ServiceName) {
             let message =
                 "has no effect because no dimension set contains ServiceName; add it to one or remove the key";
-            faults.add(at("service_name"), message);
+            errors.add(at("service_name"), message);
         }
         let is_container_used =
             has_set(EcsDimension::ContainerName) || metrics.iter().any(|(metric, _)| *metric == EcsMetric::CpuUsage);
         if container.is_some() && !is_container_used {
             let message = "has no effect without the metric CPUUsage or a dimension set with ContainerName; add one of \
                            them or remove the key";
-            faults.add(at("container_name"), message);
+            errors.add(at("container_name"), message);
         }
-        let namespace = namespace(self.metric_namespace, &at("metric_namespace"), faults);
+        let namespace = namespace(self.metric_namespace, &at("metric_namespace"), errors);
         let resolution =
-            resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), faults);
-        let is_immediate = self.publish_immediately.optional(at("publish_immediately"), faults).unwrap_or(false);
+            resolution(self.storage_resolution, StorageResolution::High, &at("storage_resolution"), errors);
+        let is_immediate = self.publish_immediately.optional(at("publish_immediately"), errors).unwrap_or(false);
         let (cluster, (authority, base)) = (cluster?, endpoint?);
         let config = SourceConfig {
             name: path.to_owned(),
@@ -136,15 +136,15 @@ fn endpoint(
     uri: Field<String>,
     path: &str,
     environment: Environment<'_>,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Option<(String, String)> {
     let uri = match uri {
         Field::Absent => environment(URI_VARIABLE).filter(|uri| !uri.is_empty()),
-        field => Some(field.optional(path, faults)?),
+        field => Some(field.optional(path, errors)?),
     };
     let Some(uri) = uri else {
         let message = format!("is required unless vm_config.environment_variables passes {URI_VARIABLE} to the VM");
-        faults.add(path, message);
+        errors.add(path, message);
         return None;
     };
     let split = uri.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| rest.split_at(at)));
@@ -153,7 +153,7 @@ fn endpoint(
             Some((authority.to_owned(), base.trim_end_matches('/').to_owned()))
         }
         _ => {
-            faults.add(path, "must be a URI such as http://169.254.170.2/v4/ID, without spaces");
+            errors.add(path, "must be a URI such as http://169.254.170.2/v4/ID, without spaces");
             None
         }
     }
@@ -163,14 +163,14 @@ fn endpoint(
 fn metrics(
     names: Field<Vec<Field<String>>>,
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<(EcsMetric, MetricName)> {
-    let indexes = match names.optional(path, faults) {
-        Some(names) => known_indexes(names, "metric", &METRICS.map(|(name, _, _)| name), path, faults),
+    let indexes = match names.optional(path, errors) {
+        Some(names) => known_indexes(names, "metric", &METRICS.map(|(name, _, _)| name), path, errors),
         None => vec![0, 1, 2],
     };
     if indexes.is_empty() {
-        faults.add(path, "must have at least one metric");
+        errors.add(path, "must have at least one metric");
     }
     let mut metrics = Vec::new();
     for index in indexes {
@@ -186,19 +186,19 @@ fn metrics(
 fn sets(
     sets: Field<Vec<Field<Vec<Field<String>>>>>,
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<Vec<EcsDimension>> {
-    let Some(raw_sets) = sets.optional(path, faults) else {
+    let Some(raw_sets) = sets.optional(path, errors) else {
         return vec![vec![EcsDimension::ClusterName, EcsDimension::ServiceName]];
     };
     if raw_sets.is_empty() || raw_sets.len() > MAX_SETS {
-        faults.add(path, format_args!("must have 1 to {MAX_SETS} sets"));
+        errors.add(path, format_args!("must have 1 to {MAX_SETS} sets"));
     }
     let mut sets: Vec<Vec<EcsDimension>> = Vec::new();
     for (index, names) in raw_sets.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let names = names.required(&path, faults).unwrap_or_default();
-        let indexes = known_indexes(names, "dimension", &EcsDimension::ALL.map(EcsDimension::name), &path, faults);
+        let names = names.required(&path, errors).unwrap_or_default();
+        let indexes = known_indexes(names, "dimension", &EcsDimension::ALL.map(EcsDimension::name), &path, errors);
         let mut set = Vec::new();
         for (index, dimension) in EcsDimension::ALL.into_iter().enumerate() {
             if indexes.contains(&index) {
@@ -208,7 +208,7 @@ fn sets(
         match sets.iter().position(|known| *known == set) {
             // A repeated set would count each value twice.
             Some(other) => {
-                faults.add(path, format_args!("is the same set as dimension_sets[{other}]; remove one of them"));
+                errors.add(path, format_args!("is the same set as dimension_sets[{other}]; remove one of them"));
             }
             None => sets.push(set),
         }
@@ -216,26 +216,26 @@ fn sets(
     sets
 }
 
-/// Returns the indexes of names in `known`. Adds a fault for each unknown or repeated name.
+/// Returns the indexes of names in `known`. Adds an error for each unknown or repeated name.
 fn known_indexes(
     names: Vec<Field<String>>,
     what: &str,
     known: &[&str],
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<usize> {
     let mut indexes = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let Some(name) = name.required(&path, faults) else { continue };
+        let Some(name) = name.required(&path, errors) else { continue };
         match known.iter().position(|known| *known == name) {
             Some(known) if indexes.contains(&known) => {
-                faults.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
+                errors.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
             }
             Some(known) => indexes.push(known),
             None => {
                 let (name, known) = (name.escape_default(), comma_separated(&mut known.iter().copied()));
-                faults.add(path, format_args!("unknown {what} \"{name}\"; use one of {known}"));
+                errors.add(path, format_args!("unknown {what} \"{name}\"; use one of {known}"));
             }
         }
     }
@@ -253,11 +253,11 @@ mod tests {
 
     fn check(document: Value, uri: Option<&str>) -> Result<(SourceConfig, Settings), Vec<String>> {
         let raw = RawEcsTask::from_json(document).unwrap();
-        let mut faults = ValidationErrors::default();
-        raw.check_keys("ecs_task", &mut faults);
+        let mut errors = ValidationErrors::default();
+        raw.check_keys("ecs_task", &mut errors);
         let environment = |name: &str| uri.filter(|_| name == URI_VARIABLE).map(str::to_owned);
-        let checked = raw.check("ecs_task", &environment, &mut faults);
-        let lines: Vec<_> = faults.lines().collect();
+        let checked = raw.check("ecs_task", &environment, &mut errors);
+        let lines: Vec<_> = errors.lines().collect();
         match checked {
             Some((config, Reader::Ecs(reader))) if lines.is_empty() => Ok((config, reader.settings)),
             _ => Err(lines),
@@ -305,7 +305,7 @@ mod tests {
             "service_name": "", "metric_namespace": "AWS/ECS", "storage_resolution": 10, "publish_immediately": "yes",
             "interval": 5,
         });
-        let faults = check(document, None).unwrap_err();
+        let errors = check(document, None).unwrap_err();
         let starts = [
             "ecs_task.interval: unknown key; known keys are cluster_name, ",
             "ecs_task.cluster_name: is required",
@@ -323,9 +323,9 @@ mod tests {
             "ecs_task.storage_resolution: must be 1 or 60",
             "ecs_task.publish_immediately: must be true or false",
         ];
-        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
-        for (fault, start) in faults.iter().zip(starts) {
-            assert!(fault.starts_with(start), "{fault}");
+        assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+        for (error, start) in errors.iter().zip(starts) {
+            assert!(error.starts_with(start), "{error}");
         }
         let empty = json!({ "cluster_name": "ecs", "metrics": [], "dimension_sets": [] });
         let expected =
@@ -339,8 +339,8 @@ mod tests {
             ["", "https://h/v4", "169.254.170.2/v4", "http://h", "http:///v4", "http://h/a b", "http://h/\r\nx: y"]
         {
             let document = json!({ "cluster_name": "ecs", "metadata_uri": uri });
-            let faults = check(document, Some(URI)).unwrap_err();
-            assert!(faults[0].starts_with("ecs_task.metadata_uri: must be a URI such as http://"), "{faults:?}");
+            let errors = check(document, Some(URI)).unwrap_err();
+            assert!(errors[0].starts_with("ecs_task.metadata_uri: must be a URI such as http://"), "{errors:?}");
         }
         assert!(check(json!({ "cluster_name": "ecs" }), Some("http://h/\n")).is_err());
         let missing = check(json!({ "cluster_name": "ecs" }), Some("")).unwrap_err();

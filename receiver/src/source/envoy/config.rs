@@ -95,47 +95,47 @@ impl RawEnvoyStats {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let key = |key: &str| [path, ".", key].concat();
-        let cluster = self.cluster_name.required(key("cluster_name"), faults);
+        let cluster = self.cluster_name.required(key("cluster_name"), errors);
         let interval =
-            self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
-        let namespace = namespace(self.metric_namespace, &key("metric_namespace"), faults);
-        let limit = self.max_stats.within(&key("max_stats"), 1..=20_000, 2_000, faults);
+            self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, errors);
+        let namespace = namespace(self.metric_namespace, &key("metric_namespace"), errors);
+        let limit = self.max_stats.within(&key("max_stats"), 1..=20_000, 2_000, errors);
         let answer_limit =
-            self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 4 << 20, faults);
-        let defined = dimensions(self.dimensions, &key("dimensions"), environment, faults);
+            self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 4 << 20, errors);
+        let defined = dimensions(self.dimensions, &key("dimensions"), environment, errors);
         let mut rules = Vec::new();
-        for (index, group) in self.groups.optional(key("groups"), faults).into_iter().flatten().enumerate() {
+        for (index, group) in self.groups.optional(key("groups"), errors).into_iter().flatten().enumerate() {
             let path = key(&format!("groups[{index}]"));
-            let Some(name) = group.required(&path, faults) else { continue };
+            let Some(name) = group.required(&path, errors) else { continue };
             match GROUPS.iter().find(|group| group.name == name) {
                 Some(group) => {
                     for metric in group.metrics {
-                        rules.extend(preset_rule(group, metric, &defined, &path, faults));
+                        rules.extend(preset_rule(group, metric, &defined, &path, errors));
                     }
                 }
                 None => {
                     let known = comma_separated(&mut GROUPS.iter().map(|group| group.name));
                     let name = name.escape_default();
-                    faults.add(path, format_args!("unknown group \"{name}\"; use one of {known}"));
+                    errors.add(path, format_args!("unknown group \"{name}\"; use one of {known}"));
                 }
             }
         }
-        let raw_rules = self.rules.optional(key("rules"), faults).unwrap_or_default();
+        let raw_rules = self.rules.optional(key("rules"), errors).unwrap_or_default();
         if raw_rules.len() > MAX_RULES {
-            faults.add(key("rules"), format_args!("must have at most {MAX_RULES} rules"));
-        } else if raw_rules.is_empty() && rules.is_empty() && faults.is_empty() {
-            faults.add(path, "must have groups or rules");
+            errors.add(key("rules"), format_args!("must have at most {MAX_RULES} rules"));
+        } else if raw_rules.is_empty() && rules.is_empty() && errors.is_empty() {
+            errors.add(path, "must have groups or rules");
         }
         for (index, rule) in raw_rules.into_iter().enumerate() {
             let path = key(&format!("rules[{index}]"));
-            rules.extend(rule.required(&path, faults).and_then(|rule| rule.check(&defined, &path, faults)));
+            rules.extend(rule.required(&path, errors).and_then(|rule| rule.check(&defined, &path, errors)));
         }
-        // Not after other faults: if a set misspells a dimension, the intended one only seems unused.
-        if faults.is_empty() {
-            check_use(&defined, &rules, &key("dimensions"), faults);
+        // Not after other errors: if a set misspells a dimension, the intended one only seems unused.
+        if errors.is_empty() {
+            check_use(&defined, &rules, &key("dimensions"), errors);
         }
         let cluster = cluster?;
         let config = SourceConfig {
@@ -152,17 +152,17 @@ impl RawEnvoyStats {
     }
 }
 
-/// Adds a fault for each defined dimension that no dimension set contains.
+/// Adds an error for each defined dimension that no dimension set contains.
 fn check_use(
     defined: &[(DimensionName, DimensionSource)],
     rules: &[StatsRule],
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) {
     let used = || rules.iter().flat_map(|rule| &rule.sets).flatten();
     for (name, _) in defined.iter().filter(|(name, _)| !used().any(|(known, _)| known == name)) {
         let path = format_args!("{path}.{}", name.as_str());
-        faults.add(path, "has no effect because no dimension set contains it; add it to one, or remove it");
+        errors.add(path, "has no effect because no dimension set contains it; add it to one, or remove it");
     }
 }
 
@@ -172,13 +172,13 @@ fn preset_rule(
     metric: &PresetMetric,
     defined: &[(DimensionName, DimensionSource)],
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Option<StatsRule> {
     let (pattern, name) = group.names(metric);
     let (kind, _, _, unit) = *metric;
     let pattern = StatPattern::new(&pattern).ok()?;
     let metric = Metric { name: MetricName::new(&name).ok()?, unit, resolution: StorageResolution::Standard };
-    let sets = vec![default_set(&pattern, defined, path, faults)];
+    let sets = vec![default_set(&pattern, defined, path, errors)];
     let metrics = vec![StatsRuleMetric { metric, scale: 1.0, only: Conditions::default(), ones: None }];
     Some(StatsRule { kind, pattern, metrics, sets })
 }
@@ -188,9 +188,9 @@ impl RawStatsRule {
         self,
         defined: &[(DimensionName, DimensionSource)],
         path: &str,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<StatsRule> {
-        self.check_keys(path, faults);
+        self.check_keys(path, errors);
         let key = |key: &str| [path, ".", key].concat();
         let keys = [
             (StatType::Counter, "counter", self.counter),
@@ -199,36 +199,36 @@ impl RawStatsRule {
         ];
         let mut given = keys.into_iter().filter(|(_, _, field)| !matches!(field, Field::Absent));
         let (Some((kind, name, field)), None) = (given.next(), given.next()) else {
-            faults.add(path, "must have exactly one of counter, gauge and histogram");
+            errors.add(path, "must have exactly one of counter, gauge and histogram");
             return None;
         };
-        let pattern = field.required(key(name), faults)?;
-        let pattern = faults.checked(key(name), StatPattern::new(&pattern))?;
-        let raw_metrics = self.metrics.required(key("metrics"), faults).unwrap_or_default();
-        if raw_metrics.is_empty() && faults.is_empty() {
-            faults.add(key("metrics"), "must have at least one metric");
+        let pattern = field.required(key(name), errors)?;
+        let pattern = errors.checked(key(name), StatPattern::new(&pattern))?;
+        let raw_metrics = self.metrics.required(key("metrics"), errors).unwrap_or_default();
+        if raw_metrics.is_empty() && errors.is_empty() {
+            errors.add(key("metrics"), "must have at least one metric");
         }
         let mut metrics = Vec::with_capacity(raw_metrics.len());
         for (index, metric) in raw_metrics.into_iter().enumerate() {
             let path = key(&format!("metrics[{index}]"));
-            let raw = match metric.required(&path, faults) {
+            let raw = match metric.required(&path, errors) {
                 Some(ShortOr::Short(name)) => RawStatsMetric { name: Field::Valid(name), ..RawStatsMetric::default() },
                 Some(ShortOr::Full(raw)) => raw,
                 None => continue,
             };
-            metrics.extend(raw.check(kind, &pattern, &path, faults));
+            metrics.extend(raw.check(kind, &pattern, &path, errors));
         }
         let path = key("dimension_sets");
         let mut sets = Vec::new();
-        match self.dimension_sets.optional(&path, faults) {
+        match self.dimension_sets.optional(&path, errors) {
             Some(raw) => {
                 for (index, set) in raw.into_iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    let names = set.required(&path, faults).unwrap_or_default();
-                    sets.push(checked_set(names, &pattern, defined, &path, faults));
+                    let names = set.required(&path, errors).unwrap_or_default();
+                    sets.push(checked_set(names, &pattern, defined, &path, errors));
                 }
             }
-            None => sets.push(default_set(&pattern, defined, &path, faults)),
+            None => sets.push(default_set(&pattern, defined, &path, errors)),
         }
         Some(StatsRule { kind, pattern, metrics, sets })
     }
@@ -240,20 +240,20 @@ impl RawStatsMetric {
         kind: StatType,
         pattern: &StatPattern,
         path: &str,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<StatsRuleMetric> {
-        self.check_keys(path, faults);
+        self.check_keys(path, errors);
         let key = |key: &str| [path, ".", key].concat();
-        let name = self.name.required(key("name"), faults);
-        let name = name.and_then(|name| faults.checked(key("name"), MetricName::new(&name)));
-        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, faults);
+        let name = self.name.required(key("name"), errors);
+        let name = name.and_then(|name| errors.checked(key("name"), MetricName::new(&name)));
+        let (unit, scale) = unit_and_scale(self.unit, self.scale, path, errors);
         let unit = unit.unwrap_or(if kind == StatType::Histogram { Unit::MILLISECONDS } else { Unit::COUNT });
         let resolution =
-            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), faults);
-        let only = conditions(self.only, pattern, &key("only"), faults).unwrap_or_default();
-        let ones = conditions(self.ones, pattern, &key("ones"), faults);
+            resolution(self.storage_resolution, StorageResolution::Standard, &key("storage_resolution"), errors);
+        let only = conditions(self.only, pattern, &key("only"), errors).unwrap_or_default();
+        let ones = conditions(self.ones, pattern, &key("ones"), errors);
         if ones.is_some() && kind != StatType::Counter {
-            faults.add(key("ones"), "is only valid for counters");
+            errors.add(key("ones"), "is only valid for counters");
         }
         Some(StatsRuleMetric {
             metric: Metric { name: name?, unit, resolution },
@@ -268,15 +268,15 @@ fn conditions(
     raw: Field<Members<String>>,
     pattern: &StatPattern,
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Option<Conditions> {
     let mut conditions = Vec::new();
-    for (name, text) in raw.optional(path, faults)?.0 {
+    for (name, text) in raw.optional(path, errors)?.0 {
         let path = format!("{path}.{}", name.escape_default());
-        let text = text.required(&path, faults);
+        let text = text.required(&path, errors);
         match pattern.placeholder(&name) {
             Some(index) => conditions.extend(text.map(|text| (index, Condition::new(&text)))),
-            None => faults.add(path, "the pattern has no placeholder of this name"),
+            None => errors.add(path, "the pattern has no placeholder of this name"),
         }
     }
     Some(Conditions(Rc::from(conditions)))
@@ -287,7 +287,7 @@ fn default_set(
     pattern: &StatPattern,
     defined: &[(DimensionName, DimensionSource)],
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<(DimensionName, DimensionSource)> {
     let mut names = Vec::new();
     for placeholder in pattern.placeholders() {
@@ -298,7 +298,7 @@ fn default_set(
             names.push(Field::Valid(name.as_str().to_owned()));
         }
     }
-    checked_set(names, pattern, defined, path, faults)
+    checked_set(names, pattern, defined, path, errors)
 }
 
 /// Validates the names of a dimension set and returns the source of each dimension.
@@ -307,13 +307,13 @@ fn checked_set(
     pattern: &StatPattern,
     defined: &[(DimensionName, DimensionSource)],
     path: &str,
-    faults: &mut ValidationErrors,
+    errors: &mut ValidationErrors,
 ) -> Vec<(DimensionName, DimensionSource)> {
-    check_dimension_count(names.len(), path, faults);
+    check_dimension_count(names.len(), path, errors);
     let mut set: Vec<(DimensionName, DimensionSource)> = Vec::with_capacity(names.len());
     for (index, name) in names.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let Some(name) = name.required(&path, faults) else { continue };
+        let Some(name) = name.required(&path, errors) else { continue };
         let source = match defined.iter().find(|(known, _)| known.as_str() == name) {
             Some((_, source)) => source.clone(),
             None => DimensionSource::Label(name.clone(), None),
@@ -324,12 +324,12 @@ fn checked_set(
             let placeholder = placeholder.escape_default();
             let message =
                 format_args!("neither a placeholder of the pattern nor a key of dimensions is named \"{placeholder}\"");
-            faults.add(path, message);
+            errors.add(path, message);
             continue;
         }
-        let Some(name) = faults.checked(&path, DimensionName::new(&name)) else { continue };
+        let Some(name) = errors.checked(&path, DimensionName::new(&name)) else { continue };
         if set.iter().any(|(known, _)| *known == name) {
-            faults.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
+            errors.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
         } else {
             set.push((name, source));
         }

@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn invalid_patterns_are_refused() {
-        for (text, fault) in [
+        for (text, error) in [
             ("", "must be 1 to 256"),
             ("a b", "must be 1 to 256"),
             ("{a", "has a { without"),
@@ -269,7 +269,7 @@ mod tests {
             ("{a}.{a}", "the same name"),
             ("{a}{b}", "without text between"),
         ] {
-            assert!(StatPattern::new(text).unwrap_err().contains(fault), "{text}");
+            assert!(StatPattern::new(text).unwrap_err().contains(error), "{text}");
         }
         for (length, is_valid) in [(255, true), (256, true), (257, false)] {
             assert_eq!(StatPattern::new(&"x".repeat(length)).is_ok(), is_valid);

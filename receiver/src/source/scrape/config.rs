@@ -56,26 +56,26 @@ impl RawScrape {
         self,
         path: &str,
         environment: Environment<'_>,
-        faults: &mut ValidationErrors,
+        errors: &mut ValidationErrors,
     ) -> Option<(SourceConfig, Reader)> {
         let key = |key: &str| [path, ".", key].concat();
-        let cluster = self.cluster_name.required(key("cluster_name"), faults);
-        let target = self.path.optional(key("path"), faults).unwrap_or_else(|| "/metrics".to_owned());
+        let cluster = self.cluster_name.required(key("cluster_name"), errors);
+        let target = self.path.optional(key("path"), errors).unwrap_or_else(|| "/metrics".to_owned());
         if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            faults.add(key("path"), "must start with \"/\" and must not contain spaces or non-ASCII characters");
+            errors.add(key("path"), "must start with \"/\" and must not contain spaces or non-ASCII characters");
         }
-        let host = self.host.optional(key("host"), faults);
+        let host = self.host.optional(key("host"), errors);
         if host.as_deref().is_some_and(|host| !is_host(host)) {
-            faults.add(key("host"), "must be a host name or address, optionally with a port");
+            errors.add(key("host"), "must be a host name or address, optionally with a port");
         }
         let interval =
-            self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, faults);
+            self.interval_millisecond.within(&key("interval_millisecond"), 1_000..=3_600_000, 10_000, errors);
         let interval = Duration::from_millis(interval);
-        let limit = self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 1 << 20, faults);
-        let max_series = self.max_series.within(&key("max_series"), 1..=20_000, 1_000, faults);
-        let namespace = namespace(self.metric_namespace, &key("metric_namespace"), faults);
-        let fixed = dimensions(self.dimensions, &key("dimensions"), environment, faults);
-        let rules = rules(self.rules, &fixed, &key("rules"), environment, faults);
+        let limit = self.answer_limit_bytes.within(&key("answer_limit_bytes"), 1 << 10..=1 << 24, 1 << 20, errors);
+        let max_series = self.max_series.within(&key("max_series"), 1..=20_000, 1_000, errors);
+        let namespace = namespace(self.metric_namespace, &key("metric_namespace"), errors);
+        let fixed = dimensions(self.dimensions, &key("dimensions"), environment, errors);
+        let rules = rules(self.rules, &fixed, &key("rules"), environment, errors);
         let cluster = cluster?;
         let authority = host.unwrap_or_else(|| default_host(&cluster));
         let answer_limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -17,6 +17,8 @@ use acpw_metric::{Accumulator, Now};
 pub use config::RawScrape;
 
 use self::{response::ScrapeResponse, unused::UnusedRules};
+#[cfg(not(target_arch = "wasm32"))]
+use super::published_metric::PublishedMetric;
 use super::{SourceCounts, collector::Collector, failure::tls_hint, head::Head};
 use crate::call::Response;
 
@@ -64,6 +66,12 @@ impl Scrape {
             unused: None,
             is_finishing: false,
         }
+    }
+
+    /// Returns the metrics that the endpoint's rules publish.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn published(&self) -> Vec<PublishedMetric> {
+        self.collector.published()
     }
 
     pub(super) fn next_path(&mut self) -> Option<String> {
