@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_doubles_the_interval_and_success_reduces_it() {
+    fn throttling_doubles_the_interval_and_success_halves_it() {
         let mut schedule = PublishSchedule::new(INTERVAL, &mut Random::new(1));
         let mut intervals = Vec::new();
         for _ in 0..4 {
@@ -151,15 +151,28 @@ mod tests {
             intervals.push(schedule.interval().as_secs());
         }
         assert_eq!(intervals, [120, 240, 300, 300]);
-        let mut steps = 0;
-        while schedule.interval() > INTERVAL {
+        intervals.clear();
+        for _ in 0..4 {
             schedule.record_delivered();
-            steps += 1;
+            intervals.push(schedule.interval().as_secs());
         }
-        assert_eq!(steps, 7);
+        assert_eq!(intervals, [240, 120, 60, 60]);
         let mut slow = PublishSchedule::new(MAX_STRETCHED_INTERVAL * 2, &mut Random::new(1));
         slow.record_throttled();
         assert_eq!(slow.interval(), MAX_STRETCHED_INTERVAL * 2);
+    }
+
+    /// With an offset in seconds, all receivers would publish in the first minute of a throttled interval.
+    #[test]
+    fn a_throttled_fleet_stays_spread_over_the_whole_interval() {
+        let mut late = 0;
+        for seed in 0..100 {
+            let mut schedule = PublishSchedule::new(INTERVAL, &mut Random::new(seed));
+            (0..4).for_each(|_| schedule.record_throttled());
+            let slot = schedule.slot_after(MAX_STRETCHED_INTERVAL * 10);
+            late += u32::from(slot >= MAX_STRETCHED_INTERVAL * 10 + MAX_STRETCHED_INTERVAL / 2);
+        }
+        assert!((35..=65).contains(&late), "{late} of 100 publish in the second half");
     }
 
     #[test]
