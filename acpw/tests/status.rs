@@ -31,7 +31,7 @@ fn receiver_status() -> Vec<u8> {
         "cloud_watch_region": "eu-central-1", "cloud_watch_cluster_name": "cloud_watch",
         "metric_namespace": "Shop", "aws_access_key_id": "AKID", "aws_secret_access_key": "secret"
     }"#;
-    let mut driver = Driver::new(Config::from_json(config.as_bytes(), |_| None).unwrap(), 1);
+    let mut driver = Driver::new(ReceiverConfig::from_json(config.as_bytes(), |_| None).unwrap(), 1);
     let config = br#"{ "receiver_vm_id": "receiver", "metrics": ["RequestCount", "Latency"] }"#;
     let mut sender = Sender::new(SenderConfig::from_json(config, |_| None).unwrap(), now(0));
     for second in 1..400 {
@@ -54,9 +54,9 @@ fn receiver_status() -> Vec<u8> {
                     ..Reply::default()
                 },
             };
-            driver.handle_answer(transmit.id, &Answer::Complete(reply), now(second));
+            driver.handle_answer(transmit.id, &PublishAnswer::Complete(reply), now(second));
         }
-        while driver.poll_line().is_some() {}
+        while driver.poll_log_line().is_some() {}
     }
     driver.status().unwrap().to_vec()
 }
