@@ -78,6 +78,10 @@ test-page: build-all $(VENV)/done ## look at the pages of the gateway and of the
 test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporter, which must be there (NODE_EXPORTER names another)
 	cargo test --quiet -p e2e --features node-exporter --test node_exporter
 
+.PHONY: fleet
+fleet: ## play a fleet that starts at once, is throttled and sees an outage; RECEIVERS sets its size (1000)
+	RECEIVERS=$(or $(RECEIVERS),1000) cargo test --quiet --release -p simulation --test fleet -- --nocapture
+
 .PHONY: soak
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
 	cargo test --quiet -p e2e --features soak --test soak --test ecs_task -- --test-threads 1 --nocapture

@@ -6,6 +6,7 @@
 //! was stored unless it was dropped. The world drives the modules in the same order as their `context.rs`.
 
 mod cloud_watch;
+mod fleet;
 mod local_services;
 mod mutation;
 mod post_client;
@@ -13,6 +14,7 @@ mod schedule;
 mod world;
 
 pub use cloud_watch::SimulatedCloudWatch;
+pub use fleet::{Fleet, FleetReport, Phase, Second};
 pub use mutation::Mutation;
 pub use schedule::{Fault, RefusalKind, Schedule};
 pub use world::{Report, World};
