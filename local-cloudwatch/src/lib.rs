@@ -1,8 +1,8 @@
 //! A CloudWatch server for one machine, used by the demo, docker compose and the tests.
 //!
 //! The server accepts PutMetricData in all three of CloudWatch's protocols, verifies every signature, enforces every
-//! quota, aggregates as CloudWatch does, and implements ListMetrics, GetMetricStatistics and GetMetricData. It issues
-//! short-lived credentials as ECS, EKS, EC2 and STS do, and rejects them once they have expired. It shares no code with
+//! quota, aggregates as CloudWatch does, and implements ListMetrics, GetMetricStatistics and GetMetricData. It accepts
+//! metrics in OTLP, too. It issues short-lived credentials as ECS, EKS, EC2 and STS do, and rejects them once they have expired. It shares no code with
 //! the modules, because the tests use it as their oracle.
 //!
 //! ```
@@ -24,6 +24,7 @@ mod api;
 mod authorization;
 mod body;
 mod call;
+mod call_protocol;
 mod clock;
 mod connection;
 mod control;
@@ -35,6 +36,7 @@ mod fault;
 mod issuer;
 mod metric;
 mod operation;
+mod otlp;
 mod overview;
 mod page;
 mod panel;
@@ -56,8 +58,14 @@ mod wire_value;
 
 pub use access_key::AccessKey;
 pub use call::ApiCall;
-pub use fault::{DropPoint, Failure};
+pub use call_protocol::CallProtocol;
+pub use fault::{DropPoint, Failure, WriteOperation};
 pub use issuer::{CredentialCall, CredentialEndpoint, SECRET_MARK};
-pub use protocol::ApiProtocol;
+pub use otlp::access::OtlpAccess;
+pub use otlp::explicit_buckets::ExplicitBuckets;
+pub use otlp::exponential_buckets::ExponentialBuckets;
+pub use otlp::limits::OtlpLimits;
+pub use otlp::series_id::{OtlpKind, OtlpScope, OtlpTemporality};
+pub use otlp::total::{OtlpPointTotal, OtlpSeriesTotal};
 pub use server::{DEFAULT_KEY, LocalCloudWatch, ServerOptions};
 pub use total::{BucketTotal, SeriesTotal};

@@ -12,8 +12,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::access_key::AccessKey;
 use crate::call::ApiCall;
 use crate::connection;
-use crate::fault::{DropPoint, Failure, Fault};
+use crate::fault::{DropPoint, Failure, Fault, WriteOperation};
 use crate::issuer::CredentialCall;
+use crate::otlp::access::OtlpAccess;
+use crate::otlp::limits::OtlpLimits;
+use crate::otlp::total::OtlpSeriesTotal;
 use crate::router::router;
 use crate::state::Shared;
 use crate::terminal::Terminal;
@@ -36,6 +39,10 @@ pub struct ServerOptions {
     pub keys: Vec<AccessKey>,
     /// Suppresses the line printed for each call. True by default.
     pub is_quiet: bool,
+    /// The authentication that OTLP requests must have. A signature by default.
+    pub otlp_access: OtlpAccess,
+    /// The limits of OTLP requests.
+    pub otlp_limits: OtlpLimits,
 }
 
 impl Default for ServerOptions {
@@ -45,14 +52,16 @@ impl Default for ServerOptions {
             region: None,
             keys: vec![AccessKey::new(DEFAULT_KEY.0, DEFAULT_KEY.1)],
             is_quiet: true,
+            otlp_access: OtlpAccess::default(),
+            otlp_limits: OtlpLimits::default(),
         }
     }
 }
 
 /// A CloudWatch server that runs on the current tokio runtime until it is shut down or dropped.
 ///
-/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to PutMetricData calls with a
-/// valid signature, one fault per call, in the order of injection.
+/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to calls of PutMetricData and to
+/// OTLP requests, both with a valid signature, one fault per call, in the order of injection.
 #[derive(Debug)]
 pub struct LocalCloudWatch {
     address: SocketAddr,
@@ -74,8 +83,9 @@ impl LocalCloudWatch {
     /// Fails if it cannot listen on the address.
     pub async fn start(options: ServerOptions) -> io::Result<Self> {
         let terminal = if options.is_quiet { Terminal::Silent } else { Terminal::Shown };
-        let shared = Arc::new(Shared::new(options.keys, options.region, terminal));
-        let listener = TcpListener::bind(options.listen).await?;
+        let listen = options.listen;
+        let shared = Arc::new(Shared::new(options, terminal));
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let listening = Mutex::new(Some(Listening::new(listener, Arc::clone(&shared))));
         Ok(Self { address, shared, listening })
@@ -98,19 +108,36 @@ impl LocalCloudWatch {
         series.map(|(id, series)| SeriesTotal::new(id, series)).collect()
     }
 
-    /// Returns the latest 50,000 API calls in order of arrival, including failed calls, dropped calls and queries.
+    /// Returns the stored totals of all OTLP series.
+    pub fn otlp_totals(&self) -> Vec<OtlpSeriesTotal> {
+        self.shared.lock().otlp.iter().map(|(id, series)| OtlpSeriesTotal::new(id, series)).collect()
+    }
+
+    /// Returns the latest 50,000 API calls in order of arrival, including failed calls, dropped calls and
+    /// queries. Queries in PromQL are not recorded.
     pub fn calls(&self) -> Vec<ApiCall> {
         self.shared.lock().calls.iter().cloned().collect()
     }
 
-    /// Makes the next `calls` PutMetricData calls store nothing and return `failure`.
+    /// Makes the next `calls` PutMetricData or OTLP calls store nothing and return `failure`.
     pub fn fail_next(&self, calls: usize, failure: Failure) {
         self.shared.lock().faults.push(calls, Fault::Fail(failure));
     }
 
-    /// Resets the connections of the next `calls` PutMetricData calls without a response.
+    /// Resets the connections of the next `calls` PutMetricData or OTLP calls without a response.
     pub fn drop_next(&self, calls: usize, point: DropPoint) {
-        self.shared.lock().faults.push(calls, Fault::Drop(point));
+        self.shared.lock().faults.push(calls, Fault::Drop { point, operation: None });
+    }
+
+    /// Resets the connections of the next `calls` calls of one operation without a response. `usize::MAX` calls are an
+    /// outage of that operation, until [`clear_faults`](Self::clear_faults) ends it.
+    pub fn drop_next_of(&self, operation: WriteOperation, calls: usize, point: DropPoint) {
+        self.shared.lock().faults.push(calls, Fault::Drop { point, operation: Some(operation) });
+    }
+
+    /// Discards the injected faults that have not been used up.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
     }
 
     /// Delays every API response from now on. Calls are still executed on arrival.

@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use crate::call::ApiCall;
 use crate::clock;
+use crate::fault::WriteOperation;
 use crate::metric::DimensionMap;
 use crate::operation::put_metric_data::PutMetricDataRequest;
 use crate::statistics::StatisticSet;
@@ -34,7 +35,8 @@ impl Terminal {
 
     /// Prints a call, followed by `details`. Ignores write errors, for example when the terminal was closed.
     pub(crate) fn print(self, call: &ApiCall, details: &str) {
-        let is_printed = call.operation == "PutMetricData" || call.code.is_some();
+        let writes = [WriteOperation::PutMetricData, WriteOperation::ExportMetrics];
+        let is_printed = writes.iter().any(|write| call.operation == write.name()) || call.code.is_some();
         if self == Self::Shown && is_printed {
             let _ = write!(std::io::stdout().lock(), "{}{details}", call_line(call));
         }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use local_cloudwatch::{ApiProtocol, LocalCloudWatch, ServerOptions};
+use local_cloudwatch::{CallProtocol, LocalCloudWatch, ServerOptions};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -51,7 +51,7 @@ fn stdout_of(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-async fn boto_round_trip(protocol: ApiProtocol, name: &str) {
+async fn boto_round_trip(protocol: CallProtocol, name: &str) {
     let cloudwatch = LocalCloudWatch::start(ServerOptions::default()).await.unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/boto.py");
     let arguments = [script, &cloudwatch.url(), name, "Boto"].map(str::to_owned).to_vec();
@@ -70,17 +70,17 @@ async fn boto_round_trip(protocol: ApiProtocol, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_works_with_json() {
-    boto_round_trip(ApiProtocol::Json, "json").await;
+    boto_round_trip(CallProtocol::Json, "json").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_works_with_cbor() {
-    boto_round_trip(ApiProtocol::Cbor, "smithy-rpc-v2-cbor").await;
+    boto_round_trip(CallProtocol::Cbor, "smithy-rpc-v2-cbor").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_works_with_query() {
-    boto_round_trip(ApiProtocol::Query, "query").await;
+    boto_round_trip(CallProtocol::Query, "query").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
