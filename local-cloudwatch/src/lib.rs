@@ -2,7 +2,7 @@
 //!
 //! The server accepts PutMetricData in all three of CloudWatch's protocols, verifies every signature, enforces every
 //! quota, aggregates as CloudWatch does, and implements ListMetrics, GetMetricStatistics and GetMetricData. It accepts
-//! metrics in OTLP, too. It issues short-lived credentials as ECS, EKS, EC2 and STS do, and rejects them once they have expired. It shares no code with
+//! metrics in OTLP, too, and answers queries of them in PromQL. It issues short-lived credentials as ECS, EKS, EC2 and STS do, and rejects them once they have expired. It shares no code with
 //! the modules, because the tests use it as their oracle.
 //!
 //! ```
@@ -40,6 +40,7 @@ mod otlp;
 mod overview;
 mod page;
 mod panel;
+mod promql;
 mod protocol;
 pub mod quota;
 mod request_fields;

@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 
 use crate::otlp::export;
 use crate::state::Shared;
-use crate::{api, clock, control, credential_endpoint, page};
+use crate::{api, clock, control, credential_endpoint, page, promql};
 
 /// Returns all routes. The API and the page share `/`, credential endpoints have the same paths as in AWS, and the
 /// controls are under `/_local/`.
@@ -19,6 +19,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(page::html).post(api::handle))
         .route("/service/{service}/operation/{operation}", post(api::handle))
         .route("/v1/metrics", post(export::handle))
+        .nest("/api/v1", promql::http::router())
         .merge(credential_endpoint::router())
         .nest("/_local", control::router().merge(page::router()))
         .layer(middleware::map_response_with_state(Arc::clone(&shared), add_date))

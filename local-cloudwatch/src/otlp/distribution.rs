@@ -23,13 +23,6 @@ pub(crate) struct Distribution {
 pub(crate) struct DifferentBuckets;
 
 impl Distribution {
-    /// Returns the histogram with no values that has the same bounds.
-    pub(crate) fn cleared(&self) -> Self {
-        let mut cleared = self.clone();
-        cleared.multiply(0.0);
-        cleared
-    }
-
     /// Returns the number of buckets.
     pub(crate) fn bucket_count(&self) -> usize {
         match &self.buckets {
