@@ -19,7 +19,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(page::html).post(api::handle))
         .route("/service/{service}/operation/{operation}", post(api::handle))
         .route("/v1/metrics", post(export::handle))
-        .nest("/api/v1", promql::http::router())
+        .merge(promql::http::router())
         .merge(credential_endpoint::router())
         .nest("/_local", control::router().merge(page::router()))
         .layer(middleware::map_response_with_state(Arc::clone(&shared), add_date))

@@ -25,14 +25,14 @@ use crate::signature::{Service, SignatureVerifier};
 use crate::state::Shared;
 use crate::{api, body};
 
-/// Returns the routes below `/api/v1`.
+/// Returns the routes. They are not nested, because that would hide the path that is signed.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/query", get(query).post(query))
-        .route("/query_range", get(query_range).post(query_range))
-        .route("/labels", get(labels).post(labels))
-        .route("/label/{name}/values", get(label_values))
-        .route("/series", get(series).post(series))
+        .route("/api/v1/query", get(query).post(query))
+        .route("/api/v1/query_range", get(query_range).post(query_range))
+        .route("/api/v1/labels", get(labels).post(labels))
+        .route("/api/v1/label/{name}/values", get(label_values))
+        .route("/api/v1/series", get(series).post(series))
 }
 
 async fn query(State(shared): State<Arc<Shared>>, request: Request) -> Response {
