@@ -137,8 +137,8 @@ impl FaultQueue {
         self.pending.clear();
     }
 
-    /// Consumes and returns the first fault that applies to a call of this operation with this namespace, which is empty
-    /// for OTLP.
+    /// Consumes and returns the first fault that applies to a call of this operation with this namespace, which is
+    /// empty for OTLP.
     pub(crate) fn next(&mut self, operation: WriteOperation, namespace: &str) -> Option<Fault> {
         let index = self.pending.iter().position(|(_, fault)| fault.applies_to(operation, namespace))?;
         let (left, fault) = self.pending.get_mut(index)?;

@@ -2,8 +2,9 @@
 //!
 //! The server accepts PutMetricData in all three of CloudWatch's protocols, verifies every signature, enforces every
 //! quota, aggregates as CloudWatch does, and implements ListMetrics, GetMetricStatistics and GetMetricData. It accepts
-//! metrics in OTLP, too, and answers queries of them in PromQL. It issues short-lived credentials as ECS, EKS, EC2 and STS do, and rejects them once they have expired. It shares no code with
-//! the modules, because the tests use it as their oracle.
+//! metrics in OTLP, too, and answers queries of them in PromQL. It issues short-lived credentials as ECS, EKS, EC2 and
+//! STS do, and rejects them once they have expired. It shares no code with the modules, because the tests use it as
+//! their oracle.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new()?.block_on(async {

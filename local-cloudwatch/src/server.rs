@@ -60,8 +60,8 @@ impl Default for ServerOptions {
 
 /// A CloudWatch server that runs on the current tokio runtime until it is shut down or dropped.
 ///
-/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to calls of PutMetricData and to
-/// OTLP requests, both with a valid signature, one fault per call, in the order of injection.
+/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to calls of PutMetricData and
+/// to OTLP requests, both with a valid signature, one fault per call, in the order of injection.
 #[derive(Debug)]
 pub struct LocalCloudWatch {
     address: SocketAddr,

@@ -49,7 +49,9 @@ fn call_line(call: &ApiCall) -> String {
     let status = call.status.map_or("no response".to_owned(), |status| status.to_string());
     let mut line = format!("{time} {operation} {} {status}", call.protocol.name());
     if call.data > 0 {
-        let _ = write!(line, " {} · {} data · {} B", printable(&call.namespace), call.data, call.body_bytes);
+        let namespace = printable(&call.namespace);
+        let separator = if namespace.is_empty() { "" } else { " " };
+        let _ = write!(line, "{separator}{namespace} · {} data · {} B", call.data, call.body_bytes);
     }
     if call.raw_bytes > call.body_bytes {
         let _ = write!(line, " ({} B raw)", call.raw_bytes);
@@ -57,6 +59,9 @@ fn call_line(call: &ApiCall) -> String {
     if let Some(code) = &call.code {
         let message = call.message.as_deref().unwrap_or_default();
         let _ = write!(line, " {}: {}", printable(code), printable(message));
+    } else if call.rejected_data > 0 {
+        let message = call.message.as_deref().unwrap_or_default();
+        let _ = write!(line, " {} rejected: {}", call.rejected_data, printable(message));
     }
     line.push('\n');
     line
@@ -129,6 +134,16 @@ mod tests {
     fn a_long_text_is_shortened() {
         let of = |n: usize| printable(&"x".repeat(n)).chars().count();
         assert_eq!([239, 240, 241, 1_000].map(of), [239, 240, 241, 241]);
+    }
+
+    #[test]
+    fn rejected_data_points_are_printed() {
+        let message = Some("a point has no value".to_owned());
+        let call = ApiCall { namespace: String::new(), rejected_data: 1, message, ..call(Some(200), true) };
+        assert_eq!(
+            call_line(&call),
+            "00:00:00 PutMetricData json 200 · 3 data · 10 B 1 rejected: a point has no value\n"
+        );
     }
 
     #[test]

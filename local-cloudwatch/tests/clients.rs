@@ -1,6 +1,6 @@
 //! boto3, the AWS CLI and OpenTelemetry's SDK publish to the server and query it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,6 +1,11 @@
 //! Prometheus' HTTP API, read as its clients do: plain HTTP, GET or a POST form, and numbers as texts.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod support;
 

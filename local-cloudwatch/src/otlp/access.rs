@@ -5,8 +5,8 @@ use subtle::ConstantTimeEq;
 
 use crate::error::{ApiError, ErrorKind};
 
-/// The authentication that `/v1/metrics` requires. AWS requires a signature; the other variants stand in for a Collector
-/// or a vendor.
+/// The authentication that `/v1/metrics` requires. AWS requires a signature; the other variants stand in for a
+/// Collector or a vendor.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum OtlpAccess {
     /// Signature Version 4 for the service `monitoring`, as for PutMetricData.

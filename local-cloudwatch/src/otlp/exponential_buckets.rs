@@ -1,7 +1,7 @@
 //! The buckets of an exponential histogram.
 //!
-//! At scale `s`, the bucket with index `i` contains the values in (b^i, b^(i+1)], where b = 2^(2^-s). OpenTelemetry's data
-//! model defines them; this implementation is independent of the modules.
+//! At scale `s`, the bucket with index `i` contains the values in (b^i, b^(i+1)], where b = 2^(2^-s). OpenTelemetry's
+//! data model defines them; this implementation is independent of the modules.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,8 @@ pub struct ExponentialBuckets {
 }
 
 impl ExponentialBuckets {
-    /// Returns the upper bound of the bucket `index` of the positive values at `scale`. It is the lower bound of the next
-    /// one.
+    /// Returns the upper bound of the bucket `index` of the positive values at `scale`. It is the lower bound of the
+    /// next one.
     pub(crate) fn upper_bound(scale: i32, index: i32) -> f64 {
         ((f64::from(index) + 1.0) * (-f64::from(scale)).exp2()).exp2()
     }
@@ -43,7 +43,8 @@ impl ExponentialBuckets {
         }
     }
 
-    /// Adds the counts of `other`, times `factor`. The result has the lower scale and the larger zero threshold of both.
+    /// Adds the counts of `other`, times `factor`. The result has the lower scale and the larger zero threshold of
+    /// both.
     pub(crate) fn add(&mut self, other: &Self, factor: f64) {
         let mut other = other.clone();
         let scale = self.scale.min(other.scale);

@@ -52,8 +52,8 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     api::finish(&shared, &head, call, response, "").await
 }
 
-/// Checks and executes a request. Faults that a test injected apply after the check of the signature, so that they never
-/// hide a badly signed call.
+/// Checks and executes a request. Faults that a test injected apply after the check of the signature, so that they
+/// never hide a badly signed call.
 fn execute(
     shared: &Shared,
     encoding: Option<OtlpEncoding>,

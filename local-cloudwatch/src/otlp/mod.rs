@@ -14,4 +14,5 @@ pub(crate) mod request_reader;
 pub(crate) mod series_id;
 pub(crate) mod store;
 pub(crate) mod stored_point;
+pub(crate) mod summary;
 pub(crate) mod total;

@@ -41,9 +41,13 @@ impl ReadRequest {
                     let path = format!(
                         "resource_metrics[{resource_index}].scope_metrics[{scope_index}].metrics[{metric_index}]"
                     );
-                    let names = (metric.name.as_str().into(), metric.unit.as_str().into());
-                    let labels = (resource.clone(), scope.clone());
-                    MetricReader { read: &mut read, limits, now_nanos, path, metric, names, labels }.read_points();
+                    let shared = SharedLabels {
+                        metric: metric.name.as_str().into(),
+                        unit: metric.unit.as_str().into(),
+                        resource: resource.clone(),
+                        scope: scope.clone(),
+                    };
+                    MetricReader { read: &mut read, limits, now_nanos, path, metric, shared }.read_points();
                 }
             }
         }
@@ -95,6 +99,15 @@ fn scope_of(scope: &InstrumentationScope) -> Result<OtlpScope, String> {
 
 type LabelResult<T> = Result<T, String>;
 
+/// The parts of the identity that all points of a metric have in common.
+#[derive(Debug, Clone)]
+struct SharedLabels {
+    metric: Arc<str>,
+    unit: Arc<str>,
+    resource: LabelResult<Arc<BTreeMap<String, String>>>,
+    scope: LabelResult<Arc<OtlpScope>>,
+}
+
 /// Reads the points of one metric.
 struct MetricReader<'a> {
     read: &'a mut ReadRequest,
@@ -102,10 +115,7 @@ struct MetricReader<'a> {
     now_nanos: u64,
     path: String,
     metric: &'a Metric,
-    /// The metric's name and unit.
-    names: (Arc<str>, Arc<str>),
-    /// The attributes of the resource, and the scope.
-    labels: (LabelResult<Arc<BTreeMap<String, String>>>, LabelResult<Arc<OtlpScope>>),
+    shared: SharedLabels,
 }
 
 /// The parts of a data point that all kinds have.
@@ -186,7 +196,7 @@ impl MetricReader<'_> {
         head: &PointHead<'_>,
         value: ReadValue,
     ) -> LabelResult<Option<(OtlpSeriesId, StoredPoint)>> {
-        let (metric, unit) = self.names.clone();
+        let SharedLabels { metric, unit, resource, scope } = self.shared.clone();
         if metric.is_empty() {
             return Err("belongs to a metric without a name".to_owned());
         }
@@ -197,8 +207,8 @@ impl MetricReader<'_> {
             kind,
             temporality,
             is_monotonic: matches!(&self.metric.data, Some(Data::Sum(sum)) if sum.is_monotonic),
-            resource: self.labels.0.clone()?,
-            scope: self.labels.1.clone()?,
+            resource: resource?,
+            scope: scope?,
             attributes: attribute::labels(head.attributes)?,
         };
         let (labels, max) = (id.label_count(), self.limits.max_labels);

@@ -156,8 +156,8 @@ fn delta_sums_are_summed_over_the_window() {
 
 #[test]
 fn cumulative_sums_are_extrapolated_over_resets_as_in_prometheus() {
-    // Samples from 50 to 0 seconds ago increase by 100, 100, 50 (from zero), 100 and 100: 450 in 50 seconds. The first one
-    // is 10 seconds after the start of the window, which is not more than 1.1 intervals, so its gap counts.
+    // Samples from 50 to 0 seconds ago increase by 100, 100, 50 (from zero), 100 and 100: 450 in 50 seconds. The first
+    // one is 10 seconds after the start of the window, which is not more than 1.1 intervals, so its gap counts.
     expect("increase(total[1m])", &[("", 450.0 * 60.0 / 50.0)]);
     expect("rate(total[1m])", &[("", 450.0 / 50.0)]);
     // 70 seconds before the first sample are too many: half an interval counts.

@@ -1,5 +1,7 @@
 //! Export requests, built with OpenTelemetry's own messages.
 
+#![allow(clippy::indexing_slicing, reason = "a test fails by panicking, in its helpers too")]
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
