@@ -1,7 +1,7 @@
 //! The handle of a running server.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,49 +14,15 @@ use crate::call::ApiCall;
 use crate::connection;
 use crate::fault::{DropPoint, Failure, Fault, WriteOperation};
 use crate::issuer::CredentialCall;
-use crate::otlp::access::OtlpAccess;
-use crate::otlp::limits::OtlpLimits;
+use crate::options::ServerOptions;
 use crate::otlp::total::OtlpSeriesTotal;
 use crate::router::router;
 use crate::state::Shared;
 use crate::terminal::Terminal;
 use crate::total::SeriesTotal;
 
-/// ID and secret of the default access key.
-pub const DEFAULT_KEY: (&str, &str) = ("local", "local");
-
 /// Pause after a failed accept, for example when file descriptors are exhausted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-
-/// Configuration of a server.
-#[derive(Debug, Clone)]
-pub struct ServerOptions {
-    /// Address to listen on; port 0 picks a free port. `127.0.0.1:0` by default.
-    pub listen: SocketAddr,
-    /// The only accepted region of signatures. `None` accepts every region and is the default.
-    pub region: Option<String>,
-    /// The accepted access keys. Only [`DEFAULT_KEY`] by default.
-    pub keys: Vec<AccessKey>,
-    /// Suppresses the line printed for each call. True by default.
-    pub is_quiet: bool,
-    /// The authentication that OTLP requests must have. A signature by default.
-    pub otlp_access: OtlpAccess,
-    /// The limits of OTLP requests.
-    pub otlp_limits: OtlpLimits,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            region: None,
-            keys: vec![AccessKey::new(DEFAULT_KEY.0, DEFAULT_KEY.1)],
-            is_quiet: true,
-            otlp_access: OtlpAccess::default(),
-            otlp_limits: OtlpLimits::default(),
-        }
-    }
-}
 
 /// A CloudWatch server that runs on the current tokio runtime until it is shut down or dropped.
 ///

@@ -8,10 +8,10 @@ use crate::call::CallLog;
 use crate::clock::ShiftableClock;
 use crate::fault::FaultQueue;
 use crate::issuer::{CredentialEndpoint, CredentialIssuer, TemporaryCredentials};
+use crate::options::ServerOptions;
 use crate::otlp::access::OtlpAccess;
 use crate::otlp::limits::OtlpLimits;
 use crate::otlp::store::OtlpStore;
-use crate::server::ServerOptions;
 use crate::store::MetricStore;
 use crate::terminal::Terminal;
 

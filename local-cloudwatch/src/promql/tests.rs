@@ -297,3 +297,31 @@ fn a_query_that_reads_too_much_is_refused() {
     let error = evaluate_range(&plan, NOW, NOW + 5_000, 1, LOOKBACK_MILLIS).unwrap_err();
     assert!(error.message.contains("more than 5000000 data points"), "{error}");
 }
+
+#[test]
+fn the_readme_lists_functions_that_are_supported() {
+    let readme = include_str!("../../README.md");
+    let list = readme.split_once("Supported are").unwrap().1.split_once("Everything else").unwrap().0;
+    let names: Vec<_> = list.split('`').skip(1).step_by(2).collect();
+    let is_function = |name: &&&str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let keywords = ["by", "without", "on", "ignoring", "bool", "offset", "and", "or", "unless"];
+    let functions: Vec<_> = names.iter().filter(is_function).filter(|name| !keywords.contains(name)).collect();
+    assert_eq!(functions.len(), 20, "{functions:?}");
+    for name in functions {
+        let argument = match *name {
+            "histogram_quantile" => "0.5, duration",
+            "time" => "",
+            "vector" => "1",
+            range if range.ends_with("_over_time") || ["rate", "increase"].contains(&range) => "total[1m]",
+            _ => "duration",
+        };
+        if let Err(error) = run(&format!("{name}({argument})")) {
+            panic!("{name}: {error}");
+        }
+    }
+    for operator in
+        ["and", "or", "unless", "+", "-", "*", "/", "%", "^", "==", "> bool", "+ on (host)", "+ ignoring (missing)"]
+    {
+        assert!(run(&format!("in_flight {operator} in_flight")).is_ok(), "{operator}");
+    }
+}
