@@ -13,16 +13,16 @@ const MAX_DELAY: Duration = Duration::from_secs(20);
 /// The base of delays after throttling, as in AWS's SDKs.
 pub const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
-/// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of 500
-/// calls a second on their own.
+/// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of
+/// 500 calls a second on their own.
 const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
 
 /// Exponential back-off with jitter, for the account as a whole or for one lane.
 ///
-/// The delay after a failure is a random part of base × 2^(failures − 1), at most 20 s or, after throttling, a minute; or
-/// the delay that CloudWatch asks for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in flight
-/// halves with every failure and grows by one with every success (AIMD), so a throttled fleet converges to a rate that
-/// CloudWatch accepts.
+/// The delay after a failure is a random part of base × 2^(failures − 1), at most 20 s or, after throttling, a minute;
+/// or the delay that CloudWatch asks for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in
+/// flight halves with every failure and grows by one with every success (AIMD), so a throttled fleet converges to a
+/// rate that CloudWatch accepts.
 #[derive(Debug)]
 pub struct Backoff {
     /// The number of consecutive failures with the same base.

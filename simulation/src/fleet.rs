@@ -34,7 +34,7 @@ const START: u64 = 1_787_402_160_000;
 /// The access key of all receivers.
 const KEYS: &str = r#""aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMI""#;
 
-/// What CloudWatch does for some time.
+/// The behaviour of CloudWatch during a phase.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Phase {
     /// Accepts this number of calls a second.
@@ -43,7 +43,7 @@ pub enum Phase {
     Outage,
 }
 
-/// What happened in one second.
+/// The calls in one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Second {
     /// Calls that arrived at CloudWatch.
@@ -57,7 +57,7 @@ pub struct Second {
 /// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FleetReport {
-    /// What happened in each second.
+    /// The calls in each second.
     pub seconds: Vec<Second>,
     /// Values that the receivers got.
     pub received: u64,

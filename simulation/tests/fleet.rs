@@ -1,8 +1,8 @@
-//! A fleet starts at once, is throttled to half of what it asks for, and sees an outage. Its calls stay under the account's
-//! quota after two intervals, nobody stays behind, and no value is lost.
+//! A fleet starts at once, is throttled to half of what it asks for, and sees an outage. Its calls stay under the
+//! account's quota after two intervals, nobody stays behind, and no value is lost.
 //!
-//! `RECEIVERS=10000 cargo test --release -p simulation --test fleet -- --nocapture` plays a larger one, and prints a table
-//! of each minute.
+//! `RECEIVERS=10000 cargo test --release -p simulation --test fleet -- --nocapture` simulates a larger one, and prints
+//! a table of each minute.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -38,7 +38,8 @@ fn print(report: &FleetReport) {
     println!("{received} values received, {stored} stored, {held} held, {dropped} dropped");
 }
 
-/// Returns the number of calls a second in the busiest minute. A small fleet exceeds its mean in single seconds by chance.
+/// Returns the number of calls a second in the busiest minute. A small fleet exceeds its mean in single seconds by
+/// chance.
 fn busiest_minute(seconds: &[Second]) -> u64 {
     seconds.chunks(60).map(|minute| minute.iter().map(|second| second.calls).sum::<u64>() / 60).max().unwrap()
 }
