@@ -16,13 +16,14 @@ use syn::{Item, UseTree, visit::Visit};
 type Module = Vec<String>;
 
 /// The directories of crates.
-const CRATES: [&str; 15] = [
+const CRATES: [&str; 16] = [
     "acpw",
     "bench",
     "bench/scenes",
     "crates/config",
     "crates/host",
     "crates/metric",
+    "crates/otlp",
     "crates/shared-state",
     "crates/sigv4",
     "e2e",

@@ -7,11 +7,12 @@ use std::{collections::BTreeSet, process::Command};
 use serde_json::Value;
 
 /// The crates of this project that each crate of the modules may depend on.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("acpw-metric", &[]),
     ("acpw-sigv4", &[]),
     ("acpw-config", &[]),
     ("acpw-shared-state", &[]),
+    ("acpw-otlp", &[]),
     ("acpw-host", &["acpw-metric"]),
     ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
     ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
