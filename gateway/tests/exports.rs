@@ -443,6 +443,9 @@ fn an_undone_export_can_be_sent_again() {
     assert_eq!(sums(&send(12, -540, &mut Some(undone))), sums(&first));
 }
 
+/// A refused export: the gateway, the headers, the body, the status and the gRPC code.
+type Refused<'a> = (&'a Gateway, &'a [(&'a str, &'a str)], &'a [u8], u16, i32);
+
 #[test]
 fn refusals_are_a_status_in_the_encoding_of_the_request() {
     let good = request(each_kind()).encode_to_vec();
@@ -456,7 +459,7 @@ fn refusals_are_a_status_in_the_encoding_of_the_request() {
     let heavy = b"\x0a\x00".repeat(1 << 18);
     let zip = ("content-encoding", "gzip");
     let bomb = gzip(&vec![0; 100 << 20]);
-    let cases: [(&Gateway, &[(&str, &str)], &[u8], u16, i32); 14] = [
+    let cases: [Refused<'_>; 14] = [
         (&open, &[PROTOBUF], b"\x0a\x05", 400, 3),
         (&open, &[PROTOBUF], &good[..good.len() - 1], 400, 3),
         (&open, &[PROTOBUF, zip], &good, 400, 3),

@@ -16,8 +16,7 @@ pub enum Encoding {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonResponse<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    partial_success: Option<JsonPartialSuccess<'a>>,
+    partial_success: JsonPartialSuccess<'a>,
 }
 
 #[derive(Serialize)]
@@ -49,7 +48,7 @@ impl Encoding {
     }
 
     /// Encodes the response to an accepted export. `message` explains the rejected data points, or is a warning if
-    /// there are none.
+    /// all were accepted.
     pub fn response(self, rejected: u64, message: &str) -> Vec<u8> {
         let is_partial = rejected > 0 || !message.is_empty();
         match self {
@@ -60,9 +59,10 @@ impl Encoding {
                 });
                 ExportMetricsServiceResponse { partial_success }.encode_to_vec()
             }
+            Self::Json if !is_partial => b"{}".to_vec(),
             Self::Json => {
-                let partial_success = is_partial
-                    .then(|| JsonPartialSuccess { rejected_data_points: rejected.to_string(), error_message: message });
+                let partial_success =
+                    JsonPartialSuccess { rejected_data_points: rejected.to_string(), error_message: message };
                 // Serializing this type to memory cannot fail.
                 serde_json::to_vec(&JsonResponse { partial_success }).unwrap_or_default()
             }
