@@ -156,7 +156,7 @@ build-bench: build-all $(VENV)/done
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
-FUZZ_TARGETS := answer configuration credentials ecs_task envoy_stats exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
+FUZZ_TARGETS := answer configuration credentials ecs_task envoy_stats exposition gateway_cbor gateway_json gateway_otlp gateway_plain gateway_query headers record
 FUZZ_SECONDS := 60
 
 .PHONY: fuzz

@@ -5,6 +5,8 @@
 //! of the sender, and a dimension value from an untrusted request.
 
 pub mod accumulator;
+pub mod buckets;
+pub mod bytes;
 pub mod datetime;
 pub mod dimension;
 pub mod distribution;
@@ -16,7 +18,6 @@ pub mod series;
 pub mod time;
 pub mod unit;
 
-mod bytes;
 mod exact;
 mod histogram;
 mod memory;
@@ -25,7 +26,7 @@ pub mod text;
 
 pub use accumulator::{Accumulator, DataKind, Group, Keep, MergeRule, PeriodKey, Shrunk, TimeBasis};
 pub use dimension::{DimensionName, DimensionValue, Dimensions};
-pub use distribution::Distribution;
+pub use distribution::{Distribution, ExponentialBuckets};
 pub use map::{Map, RandomState, Set};
 pub use origin::{Entity, EntityText, Origin};
 pub use record::{Record, RecordError, RecordGroup};

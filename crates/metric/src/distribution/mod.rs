@@ -1,7 +1,10 @@
 //! The distribution of the values of one series in one period.
 
 mod encoding;
+mod exponential;
 mod values;
+
+pub use exponential::ExponentialBuckets;
 
 use crate::{
     exact::ExactValues,
