@@ -78,6 +78,10 @@ test-page: build-all $(VENV)/done ## look at the pages of the gateway and of the
 test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporter, which must be there (NODE_EXPORTER names another)
 	cargo test --quiet -p e2e --features node-exporter --test node_exporter
 
+.PHONY: fleet
+fleet: ## play a fleet that starts at once, is throttled and sees an outage; RECEIVERS sets its size (1000)
+	RECEIVERS=$(or $(RECEIVERS),1000) cargo test --quiet --release -p simulation --test fleet -- --nocapture
+
 .PHONY: soak
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
 	cargo test --quiet -p e2e --features soak --test soak --test ecs_task -- --test-threads 1 --nocapture
@@ -152,7 +156,7 @@ build-bench: build-all $(VENV)/done
 schema: ## write the JSON Schemas of the configurations anew
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
-FUZZ_TARGETS := answer configuration credentials ecs_task envoy_stats exposition gateway_cbor gateway_json gateway_plain gateway_query headers record
+FUZZ_TARGETS := answer configuration credentials ecs_task envoy_stats exposition gateway_cbor gateway_json gateway_otlp gateway_plain gateway_query headers record
 FUZZ_SECONDS := 60
 
 .PHONY: fuzz

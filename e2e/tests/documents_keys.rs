@@ -27,6 +27,7 @@ struct Reference {
 
 fn references() -> Vec<Reference> {
     let receiver = serde_json::to_value(schemars::schema_for!(receiver::config::RawReceiverConfig)).unwrap();
+    let gateway = serde_json::to_value(schemars::schema_for!(gateway::config::RawConfig)).unwrap();
     let rule = || json!([{ "metric": "orders_total" }]);
     vec![
         Reference {
@@ -46,14 +47,24 @@ fn references() -> Vec<Reference> {
         Reference {
             document: "docs/configuration.md",
             headings: "| gateway key |",
-            schema: serde_json::to_value(schemars::schema_for!(gateway::config::RawConfig)).unwrap(),
+            schema: gateway.clone(),
             smallest: json!({ "receiver_vm_id": "receiver" }),
             read: |object| described(gateway::Config::from_json(object.to_string().as_bytes(), |_| None)),
         },
         Reference {
-            document: "docs/otlp.md",
+            document: "docs/configuration.md",
             headings: "| key of otlp |",
-            schema: receiver["$defs"]["RawOtlp"].clone(),
+            schema: gateway["$defs"]["RawOtlp"].clone(),
+            smallest: json!({}),
+            read: |object| {
+                let configuration = json!({ "receiver_vm_id": "receiver", "otlp": object }).to_string();
+                described(gateway::Config::from_json(configuration.as_bytes(), |_| None))
+            },
+        },
+        Reference {
+            document: "docs/otlp.md",
+            headings: "| key of the receiver's otlp |",
+            schema: receiver["$defs"]["RawOtlpEndpoint"].clone(),
             smallest: json!({ "cluster_name": "otlp" }),
             read: |object| receiver_with(json!({ "otlp": object }).as_object().unwrap()),
         },

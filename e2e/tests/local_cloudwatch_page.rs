@@ -10,6 +10,7 @@
 use std::{env, fs, path::Path, time::Duration};
 
 use e2e::{Browser, GatewaySetup, GatewayStack, eventually};
+use local_cloudwatch::{LocalCloudWatch, OtlpAccess, ServerOptions};
 use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -197,4 +198,65 @@ async fn labels_of_any_magnitude_fit_on_any_screen() {
         }
         assert_eq!(browser.errors(), Vec::<Value>::new(), "{name}");
     }
+}
+
+/// Exports three minutes of two metrics from the page, whose policy allows only its own server.
+const EXPORT: &str = r#"
+    (async () => {
+        const minute = Math.floor(Date.now() / 60000) * 60000;
+        const times = [0, 1, 2].map((ago) => minute - ago * 60000);
+        const point = (millis, more) => ({ timeUnixNano: `${millis}000000`, startTimeUnixNano: `${millis - 60000}000000`, ...more });
+        const histogram = { count: "4", sum: 12, scale: 0, zeroCount: "0", positive: { offset: 1, bucketCounts: ["4"] }, min: 2.5, max: 4 };
+        const metrics = [
+            { name: "a \"quoted\" <b>name</b>", sum: { aggregationTemporality: 1, isMonotonic: true, dataPoints: times.map((at, n) => point(at, { asInt: String(7 - n) })) } },
+            { name: "http.server.request.duration", unit: "s", exponentialHistogram: { aggregationTemporality: 1, dataPoints: times.map((at) => point(at, histogram)) } },
+        ];
+        const body = JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] });
+        return (await fetch("/v1/metrics", { method: "POST", headers: { "content-type": "application/json" }, body })).text();
+    })()
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn otlp_metrics_are_listed_and_drawn_from_queries() {
+    let options = ServerOptions { otlp_access: OtlpAccess::Open, ..ServerOptions::default() };
+    let cloudwatch = LocalCloudWatch::start(options).await.unwrap();
+    let mut browser = Browser::start();
+    browser.prepare(RECORD_TEXTS);
+    browser.set_screen(1280, 1000, false);
+    browser.open(&cloudwatch.url());
+    assert_eq!(browser.evaluate("byId('otlp').hidden"), true);
+    assert_eq!(browser.evaluate(EXPORT), "{}");
+    wait_for(&mut browser, "the metric is drawn", "otlpChart.data?.lines.length === 1").await;
+    assert_eq!(browser.evaluate("[byId('empty').hidden, byId('board').hidden]"), json!([true, true]));
+    assert_eq!(
+        browser.evaluate("byId('otlp-list').innerText"),
+        "a \"quoted\" <b>name</b>\nsum · delta · 1 series\nhttp.server.request.duration\n\
+         exponential histogram · delta · s · 1 series"
+    );
+    let values = "otlpChart.data.lines.map((line) => [line.name, line.values.filter((value) => value !== null)])";
+    // A query covers the minute before its time, so the latest points are in the last period or the one before.
+    assert_eq!(browser.evaluate(values), json!([["increase", [5, 6, 7]]]));
+    assert_eq!(browser.evaluate("byId('otlp-query').innerText"), r#"sum(increase({"a \"quoted\" <b>name</b>"}[60s]))"#);
+
+    browser.evaluate("byId('otlp-list').children[1].click()");
+    wait_for(&mut browser, "percentiles are drawn", "otlpChart.data.lines.length === 2").await;
+    assert_eq!(browser.evaluate("location.hash"), "#window=15m&otlp=http.server.request.duration");
+    let found = browser.evaluate(values);
+    // All values are in the bucket from 2 to 4.
+    let expected = json!([["p99", vec![2_f64.powf(1.99); 3]], ["p50", vec![2_f64.sqrt() * 2.0; 3]]]);
+    for (found, expected) in found.as_array().unwrap().iter().zip(expected.as_array().unwrap()) {
+        assert_eq!(found[0], expected[0]);
+        for (found, expected) in found[1].as_array().unwrap().iter().zip(expected[1].as_array().unwrap()) {
+            assert!((found.as_f64().unwrap() - expected.as_f64().unwrap()).abs() < 1e-9, "{found} {expected}");
+        }
+        assert_eq!(found[1].as_array().unwrap().len(), 3);
+    }
+    assert_eq!(browser.evaluate("byId('otlp-legend').innerText"), "p99 · p50 · s");
+    let drawn = browser.evaluate("drawnTexts");
+    assert_eq!(clipped(drawn.as_array().unwrap()), Vec::<&Value>::new());
+    for (width, height) in [(412, 915), (1280, 1000)] {
+        browser.set_screen(width, height, true);
+        assert_eq!(browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), true, "{width}");
+    }
+    assert_eq!(browser.errors(), Vec::<Value>::new());
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::{
+    otlp::encoding::Encoding,
     protocol::{Protocol, cbor, query},
     refusal::Refusal,
 };
@@ -107,6 +108,7 @@ impl Responder {
             Protocol::Json => Answer::new(200, "application/x-amz-json-1.0", b"{}".as_slice()),
             Protocol::Cbor => Answer::new(200, "application/cbor", cbor::encode(&[])),
             Protocol::Query => Answer::new(200, "text/xml", query::encode(&self.request_id).into_bytes()),
+            Protocol::Otlp(encoding) => return exported(encoding, 0, ""),
         };
         let answer = self.with_protocol_headers(answer);
         match entity_failure {
@@ -130,6 +132,9 @@ impl Responder {
                 let body = cbor::encode(&[("__type", &shape(refusal)), ("message", &message)]);
                 self.with_protocol_headers(Answer::new(status, "application/cbor", body))
             }
+            Protocol::Otlp(encoding) => {
+                Answer::new(status, encoding.media_type(), encoding.status(refusal.grpc_code(), &message))
+            }
             Protocol::Query => {
                 let body = query::encode_error(refusal.fault(), code, &message, &self.request_id);
                 self.with_protocol_headers(Answer::new(status, "text/xml", body.into_bytes()))
@@ -142,7 +147,9 @@ impl Responder {
         match (refusal, protocol) {
             (Refusal::MethodNotAllowed(allowed), _) => answer.header("allow", *allowed),
             (Refusal::FormNotPosted, _) => answer.header("allow", "POST"),
-            (Refusal::Unauthorized(denial), Protocol::Plain) => answer.header("www-authenticate", denial.challenge),
+            (Refusal::Unauthorized(denial), Protocol::Plain | Protocol::Otlp(_)) => {
+                answer.header("www-authenticate", denial.challenge)
+            }
             (_, Protocol::Json | Protocol::Cbor) if self.is_query_mode => {
                 answer.header("x-amzn-query-error", format!("{};{}", refusal.query_code(), refusal.fault()))
             }
@@ -155,6 +162,11 @@ impl Responder {
         let answer = answer.header("x-amzn-requestid", self.request_id.clone());
         if self.protocol == Protocol::Cbor { answer.header("smithy-protocol", "rpc-v2-cbor") } else { answer }
     }
+}
+
+/// Returns the answer to an OTLP export of which `rejected` data points were left out. `message` explains it to people.
+pub(crate) fn exported(encoding: Encoding, rejected: u64, message: &str) -> Answer {
+    Answer::new(200, encoding.media_type(), encoding.response(rejected, message))
 }
 
 fn plain_error(status: u16, code: &str, message: &str, refusal: &Refusal) -> Answer {

@@ -1,10 +1,11 @@
 //! Parses and validates the gateway's configuration.
 
 use acpw_config::{Field, Object as _, Secret, ValidationErrors, object, read};
-use acpw_metric::{DimensionName, DimensionValue, Dimensions, Namespace};
+use acpw_metric::{DimensionName, DimensionValue, Dimensions, Namespace, quota::MAX_DIMENSIONS};
 
 use crate::{
     authorization::{AccessKey, Authorization},
+    otlp::rules::OtlpRules,
     rules::Rules,
 };
 
@@ -29,8 +30,24 @@ object! {
         /// Access keys, one of which must have signed each request. The gateway and its clients share them; they need
         /// not exist in AWS. Default: signatures are not checked.
         access_keys: Vec<Field<RawAccessKey>>,
+        /// The treatment of OTLP metrics, which `POST /v1/metrics` accepts.
+        otlp: RawOtlp,
         /// Origins whose web pages may use the gateway, such as `https://example.com`. Default: none.
         cors_allow_origins: Vec<Field<String>>,
+    }
+}
+
+object! {
+    /// The treatment of OTLP metrics.
+    pub struct RawOtlp {
+        /// The namespace of the metrics. Default: the receiver's.
+        namespace: String,
+        /// Attributes of the resource that become dimensions, like all attributes of a data point. Default:
+        /// `["service.name"]`.
+        resource_attributes: Vec<Field<String>>,
+        /// The number of cumulative streams whose last reading is kept to take differences, 1 to 100,000. The least
+        /// recently exported ones are dropped first. Default: 5000.
+        max_streams: u64,
     }
 }
 
@@ -61,6 +78,8 @@ pub struct Config {
     pub receiver_vm_id: String,
     /// The rules for data, besides CloudWatch's own.
     pub rules: Rules,
+    /// The rules for OTLP metrics.
+    pub otlp: OtlpRules,
     /// The credentials that requests must have.
     pub authorization: Authorization,
     /// The origins whose web pages may use the gateway, in lower case.
@@ -80,6 +99,7 @@ impl Config {
         if let Err(error) = Dimensions::new(default_dimensions.clone()) {
             faults.add("default_dimensions", error);
         }
+        let otlp = otlp(raw.otlp, &namespaces, &mut faults);
         let max_exact_values = raw.max_exact_values.within("max_exact_values", 1..=10_000, 1_500, &mut faults);
         let token = bearer_token(raw.bearer_token, environment(TOKEN_VARIABLE), &mut faults);
         let access_keys = access_keys(raw.access_keys, &mut faults);
@@ -91,6 +111,7 @@ impl Config {
                 default_dimensions,
                 max_exact_values: u32::try_from(max_exact_values).unwrap_or(u32::MAX),
             },
+            otlp,
             authorization: Authorization { bearer_token: token, access_keys },
             origins,
         })
@@ -129,6 +150,42 @@ fn namespaces(list: Field<Vec<Field<String>>>, faults: &mut ValidationErrors) ->
         }
         faults.checked(path, Namespace::new(&name))
     })
+}
+
+/// Returns the rules for OTLP metrics. `namespaces` are the accepted ones; an empty list accepts all.
+fn otlp(key: Field<RawOtlp>, namespaces: &[Namespace], faults: &mut ValidationErrors) -> OtlpRules {
+    const NAMESPACE: &str = "otlp.namespace";
+    const ATTRIBUTES: &str = "otlp.resource_attributes";
+    let raw = key.optional("otlp", faults).unwrap_or_default();
+    raw.check_keys("otlp", faults);
+    let namespace = raw.namespace.optional(NAMESPACE, faults);
+    let namespace = namespace.and_then(|name| faults.checked(NAMESPACE, Namespace::new(&name)));
+    if let Some(namespace) = namespace.as_ref().filter(|name| !namespaces.is_empty() && !namespaces.contains(name)) {
+        let message = format_args!("\"{namespace}\" is not one of the accepted namespaces; add it to namespaces");
+        faults.add(NAMESPACE, message);
+    }
+    let is_default = matches!(raw.resource_attributes, Field::Absent);
+    let mut names: Vec<String> = Vec::new();
+    let listed = items(raw.resource_attributes, ATTRIBUTES, faults, |name, path, faults| {
+        faults.checked(path, DimensionName::new(&name))?;
+        Some((name, path.to_owned()))
+    });
+    for (name, path) in listed {
+        if names.contains(&name) {
+            faults.add(path, format_args!("\"{name}\" is listed twice; remove one entry"));
+        }
+        names.push(name);
+    }
+    if names.len() > MAX_DIMENSIONS {
+        let count = names.len();
+        let message = format_args!("has {count} entries; CloudWatch accepts at most {MAX_DIMENSIONS} dimensions");
+        faults.add(ATTRIBUTES, message);
+    }
+    if is_default {
+        names.push("service.name".to_owned());
+    }
+    let max_streams = raw.max_streams.within("otlp.max_streams", 1..=100_000, 5_000, faults);
+    OtlpRules { namespace, resource_attributes: names, max_streams: usize::try_from(max_streams).unwrap_or(usize::MAX) }
 }
 
 /// Returns the bearer token, if one is configured. An empty token is an error, because it would open the gateway to

@@ -21,6 +21,7 @@ use crate::{
     answer::Answer,
     body::MAX_BODY_BYTES,
     gateway::{NextStep, PendingRequest, PostOutcome},
+    otlp::{self, Export, STREAMS_KEY},
     put_metric_data::AcceptedPost,
     receiver_state::Readiness,
     request::Request,
@@ -229,13 +230,12 @@ impl Worker {
         let body = body.ok().flatten().unwrap_or_default();
         match self.gateway.finish(call, &body, now()) {
             PostOutcome::Refused(answer) => Some(answer),
+            PostOutcome::Exported(export) => Some(self.accept_export(call, &export)),
             PostOutcome::Accepted(post, _) if !update_room(|ledger| Gateway::take_room(&post, ledger)) => {
                 Some(Gateway::no_room(call))
             }
             PostOutcome::Accepted(post, answer) if self.enqueue(&post) => {
-                self.stats.accepted.add(1);
-                self.stats.data.add(post.data as u64);
-                self.stats.values.add(post.values);
+                self.stats.add_post(&post);
                 Some(answer)
             }
             PostOutcome::Accepted(post, _) => {
@@ -251,6 +251,64 @@ impl Worker {
                 None => Some(Gateway::not_enqueued(call)),
             },
         }
+    }
+
+    /// Accepts an export and returns the answer.
+    ///
+    /// Takes the room of its records, then stores the readings of its cumulative streams, then enqueues the records. An
+    /// earlier step is undone if a later one fails.
+    fn accept_export(&mut self, call: &PendingRequest, export: &Export) -> Answer {
+        let mut taken: Option<AcceptedPost> = None;
+        let mut before = None;
+        let gateway = &self.gateway;
+        let mut settle = |streams: Option<&[u8]>| {
+            if let Some(post) = taken.take() {
+                // Another worker has stored streams first.
+                update_room(|ledger| Gateway::give_room_back(&post, ledger));
+            }
+            let (settled, answer) = gateway.settle(call, export, streams, now())?;
+            if !update_room(|ledger| Gateway::take_room(&settled.post, ledger)) {
+                return Err(Gateway::no_room(call));
+            }
+            taken = Some(settled.post.clone());
+            before = streams.map(<[u8]>::to_vec);
+            Ok((settled, answer))
+        };
+        let settled = if export.is_cumulative() {
+            let written = update_shared_data(STREAMS_KEY, |streams| {
+                let settled = settle(streams);
+                let streams = settled.as_ref().ok().and_then(|(settled, _)| settled.streams.clone());
+                (settled, streams)
+            });
+            written.unwrap_or_else(|_| Err(Gateway::not_enqueued(call)))
+        } else {
+            settle(None)
+        };
+        let (settled, answer) = match settled {
+            Ok(settled) => settled,
+            Err(answer) => {
+                if let Some(post) = taken {
+                    update_room(|ledger| Gateway::give_room_back(&post, ledger));
+                }
+                return answer;
+            }
+        };
+        if !self.enqueue(&settled.post) {
+            update_room(|ledger| Gateway::give_room_back(&settled.post, ledger));
+            if let Some(written) = &settled.streams {
+                let undone = update_shared_data(STREAMS_KEY, |current| {
+                    let (lost, streams) = otlp::undo(before.as_deref(), written, current);
+                    (lost, Some(streams))
+                });
+                self.stats.gaps.add(undone.unwrap_or_default());
+            }
+            return Gateway::not_enqueued(call);
+        }
+        self.stats.add_post(&settled.post);
+        self.stats.rejected.add(settled.rejected);
+        self.stats.gaps.add(settled.gaps);
+        self.stats.forgotten.add(settled.forgotten);
+        answer
     }
 
     /// Enqueues all records of a post. Returns false if the queue does not exist. This is Envoy's only reason to reject
@@ -309,6 +367,9 @@ struct Stats {
     accepted: Counter,
     data: Counter,
     values: Counter,
+    rejected: Counter,
+    gaps: Counter,
+    forgotten: Counter,
     refused: Counter,
     unauthorized: Counter,
     full: Counter,
@@ -322,11 +383,21 @@ impl Stats {
             accepted: counter("accepted")?,
             data: counter("accepted_data")?,
             values: counter("enqueued")?,
+            rejected: counter("otlp.rejected_data_points")?,
+            gaps: counter("otlp.gaps")?,
+            forgotten: counter("otlp.dropped_streams")?,
             refused: counter("refused.invalid")?,
             unauthorized: counter("refused.unauthorized")?,
             full: counter("refused.buffer_full")?,
             no_receiver: counter("refused.no_receiver")?,
         })
+    }
+
+    /// Counts an accepted post.
+    fn add_post(&self, post: &AcceptedPost) {
+        self.accepted.add(1);
+        self.data.add(post.data as u64);
+        self.values.add(post.values);
     }
 
     /// Counts a refused request.
@@ -345,6 +416,9 @@ impl Stats {
             accepted: self.accepted.value(),
             accepted_data: self.data.value(),
             enqueued: self.values.value(),
+            otlp_rejected: self.rejected.value(),
+            otlp_gaps: self.gaps.value(),
+            otlp_dropped_streams: self.forgotten.value(),
             refused_invalid: self.refused.value(),
             refused_unauthorized: self.unauthorized.value(),
             refused_buffer_full: self.full.value(),

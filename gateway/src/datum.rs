@@ -3,8 +3,7 @@
 use acpw_config::comma_separated;
 use acpw_metric::{
     DimensionName, DimensionValue, Dimensions, Distribution, Entity, Metric, MetricName, StorageResolution, Timestamp,
-    Unit,
-    quota::{MAX_AGE_SECONDS, MAX_DIMENSIONS},
+    Unit, quota::MAX_DIMENSIONS,
 };
 
 use crate::{
@@ -13,14 +12,8 @@ use crate::{
     measurement,
     node::Node,
     rules::ReadContext,
+    timestamp::{TimestampError, check_timestamp},
 };
-
-/// CloudWatch's limit on how far in the future a timestamp may be.
-const MAX_LEAD_SECONDS: f64 = 2.0 * 60.0 * 60.0;
-
-/// The time to reserve for publishing. Data that gets older than CloudWatch's limit before it is published would be
-/// lost after the gateway has accepted it.
-const PUBLISHING_SECONDS: f64 = 10.0 * 60.0;
 
 const FIELDS: [&str; 9] = [
     "MetricName",
@@ -176,19 +169,15 @@ fn read_timestamp(
         return Some(None);
     }
     let seconds = fields.seconds("Timestamp", faults)?;
-    let now = context.now.as_millis() as f64 / 1_000.0;
-    let path = Path::Field(fields.path(), "Timestamp");
-    if seconds.is_nan() || seconds < now - (MAX_AGE_SECONDS as f64 - PUBLISHING_SECONDS) {
-        let message = "must be no more than two weeks in the past, minus ten minutes reserved for publishing";
-        faults.add_kind(ValidationErrorKind::Value, path, message);
-        return None;
-    }
-    if seconds > now + MAX_LEAD_SECONDS {
-        let message = "must be no more than two hours in the future; send seconds, not milliseconds";
-        faults.add_kind(ValidationErrorKind::Value, path, message);
-        return None;
-    }
-    Some(Some(Timestamp::from_secs(seconds.max(0.0).floor() as u64)))
+    let message = match check_timestamp(seconds, context.now) {
+        Ok(()) => return Some(Some(Timestamp::from_secs(seconds.max(0.0).floor() as u64))),
+        Err(TimestampError::TooOld) => {
+            "must be no more than two weeks in the past, minus ten minutes reserved for publishing"
+        }
+        Err(TimestampError::TooEarly) => "must be no more than two hours in the future; send seconds, not milliseconds",
+    };
+    faults.add_kind(ValidationErrorKind::Value, Path::Field(fields.path(), "Timestamp"), message);
+    None
 }
 
 fn read_resolution(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> Option<StorageResolution> {

@@ -7,12 +7,13 @@ use acpw_shared_state::RoomLedger;
 
 use crate::{
     Config,
-    answer::{Answer, Responder},
+    answer::{Answer, Responder, exported},
     body::{Coding, MAX_BODY_BYTES},
     fault::{Path, ValidationErrorKind, ValidationErrors},
     fields::UnknownFields,
     node::Node,
-    operation::{Operation, check_json, check_operation, is_cbor},
+    operation::{Operation, check_json, check_operation, export_encoding, is_cbor},
+    otlp::{Export, ExportContext, SettledExport, decode::decode, encoding::Encoding},
     page,
     protocol::{Protocol, cbor, json, query},
     put_metric_data::{AcceptedPost, PutMetricData, encode_records},
@@ -27,6 +28,9 @@ use crate::{
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 /// The maximum time limit of a flush.
 const MAX_FLUSH_LIMIT: Duration = Duration::from_secs(300);
+
+/// The path that OpenTelemetry SDKs export metrics to.
+const EXPORT_PATH: &str = "/v1/metrics";
 
 /// The gateway of one plugin configuration.
 ///
@@ -63,6 +67,8 @@ pub struct PendingRequest {
 pub enum PostOutcome {
     /// Enqueue the records of the post, then send the answer.
     Accepted(AcceptedPost, Answer),
+    /// Settle the export with the streams in shared data: see [`Gateway::settle`].
+    Exported(Box<Export>),
     /// No data is accepted.
     Refused(Answer),
     /// Publish all held data within this time limit.
@@ -118,6 +124,30 @@ impl Gateway {
         }
     }
 
+    /// Settles an export with the streams in shared data. Store the new streams, then enqueue the records, then send
+    /// the answer. If another worker replaces the streams first, settle the export again.
+    ///
+    /// # Errors
+    /// Returns the answer if the export is refused.
+    pub fn settle(
+        &self,
+        call: &PendingRequest,
+        export: &Export,
+        streams: Option<&[u8]>,
+        now: Now,
+    ) -> Result<(SettledExport, Answer), Answer> {
+        let settled = export.settle(streams, now.wall);
+        let (needed, capacity) = (settled.post.memory, self.receiver.capacity());
+        if needed > capacity {
+            return Err(call.responder.refused(&Refusal::ExceedsBuffer { needed, capacity }));
+        }
+        let answer = match call.responder.protocol {
+            Protocol::Otlp(encoding) => exported(encoding, settled.rejected, &settled.message),
+            _ => call.responder.accepted(settled.post.data, None),
+        };
+        Ok((settled, answer))
+    }
+
     /// Returns the headers that allow a page of a configured origin to read the answer.
     pub fn cors(&self, request: &Request) -> Vec<(&'static str, String)> {
         match request.text("origin").filter(|origin| self.is_allowed(origin)) {
@@ -161,14 +191,16 @@ impl Gateway {
             "/metrics" if is_post => Operation::Metrics,
             "/batch" if is_post => Operation::Batch,
             "/flush" if is_post => Operation::Flush,
+            EXPORT_PATH if is_post => Operation::Export(export_encoding(&request)?),
             "/" if is_post => Operation::from_api(&request)?,
             path if is_cbor(path) && is_post => Operation::from_api(&request)?,
             "/" => return Err(Refusal::MethodNotAllowed("GET, POST")),
             "/status" | "/healthcheck" => return Err(Refusal::MethodNotAllowed("GET")),
-            "/metrics" | "/batch" | "/flush" => return Err(Refusal::MethodNotAllowed("POST")),
+            "/metrics" | "/batch" | "/flush" | EXPORT_PATH => return Err(Refusal::MethodNotAllowed("POST")),
             path if is_cbor(path) => return Err(Refusal::MethodNotAllowed("POST")),
             _ => {
-                let paths = "/metrics, /batch, /flush, /healthcheck, /status, / or a path of CloudWatch's API";
+                let paths =
+                    "/metrics, /batch, /v1/metrics, /flush, /healthcheck, /status, / or a path of CloudWatch's API";
                 return Err(Refusal::NotFound(format!("This path does not exist; use {paths}.")));
             }
         };
@@ -197,10 +229,13 @@ impl Gateway {
             return Ok(PostOutcome::Flush(flush_limit(&call.request)?));
         }
         let body = call.coding.decode(body)?;
+        if let Operation::Export(encoding) = call.operation {
+            return self.read_export(encoding, &body, now).map(|export| PostOutcome::Exported(Box::new(export)));
+        }
         let malformed = |reason: String| Refusal::Malformed(reason);
         let body = match call.responder.protocol {
             Protocol::Cbor => &body,
-            Protocol::Plain | Protocol::Json | Protocol::Query => {
+            Protocol::Plain | Protocol::Json | Protocol::Query | Protocol::Otlp(_) => {
                 text::strip_byte_order_mark(&body).map_err(malformed)?
             }
         };
@@ -208,7 +243,8 @@ impl Gateway {
             (Operation::Batch, _) => {
                 self.read(call, now, &json::decode(body).map_err(malformed)?, PutMetricData::read_batch)
             }
-            (Operation::Metrics | Operation::Flush, _) | (_, Protocol::Plain) => {
+            (Operation::Metrics | Operation::Flush | Operation::Export(_), _)
+            | (_, Protocol::Plain | Protocol::Otlp(_)) => {
                 self.read_one(call, now, &json::decode(body).map_err(malformed)?)
             }
             (Operation::Api(operation), Protocol::Json) => {
@@ -236,6 +272,18 @@ impl Gateway {
         Ok(PostOutcome::Accepted(post, answer))
     }
 
+    fn read_export(&self, encoding: Encoding, body: &[u8], now: Now) -> Result<Export, Refusal> {
+        let body = match encoding {
+            Encoding::Protobuf => body,
+            Encoding::Json => text::strip_byte_order_mark(body).map_err(Refusal::Malformed)?,
+        };
+        let request = decode(encoding, body)?;
+        self.check_receiver(now)?;
+        let context =
+            ExportContext { rules: &self.config.rules, otlp: &self.config.otlp, now: self.receiver.corrected(now) };
+        Ok(Export::read(&request, &context))
+    }
+
     fn read_one(
         &self,
         call: &PendingRequest,
@@ -258,7 +306,7 @@ impl Gateway {
         let mut faults = ValidationErrors::new(protocol.path_style());
         let unknown = match protocol {
             Protocol::Plain => UnknownFields::Refused,
-            Protocol::Json | Protocol::Cbor | Protocol::Query => UnknownFields::Ignored,
+            Protocol::Json | Protocol::Cbor | Protocol::Query | Protocol::Otlp(_) => UnknownFields::Ignored,
         };
         let now = self.receiver.corrected(now);
         let read = read(node, &ReadContext { rules: &self.config.rules, now, unknown }, &mut faults);
@@ -300,6 +348,8 @@ impl Gateway {
 /// Returns the responder for a request. `id` becomes part of the request ID.
 fn responder(request: &Request, id: u64) -> Responder {
     let protocol = match request.path() {
+        // An export whose content type is not supported gets an answer that people can read.
+        EXPORT_PATH => Protocol::Otlp(export_encoding(request).unwrap_or(Encoding::Json)),
         path if is_cbor(path) => Protocol::Cbor,
         "/" if request.method() == "POST" => match request.header("x-amz-target") {
             Some(_) => Protocol::Json,
@@ -339,6 +389,7 @@ pub fn read_any(protocol: Protocol, body: &[u8], context: &ReadContext<'_>) -> O
         Protocol::Json => vec![PutMetricData::read(&json::decode(body).ok()?, context, &mut faults)?],
         Protocol::Cbor => vec![PutMetricData::read(&cbor::decode(body).ok()?, context, &mut faults)?],
         Protocol::Query => vec![PutMetricData::read(&query::decode(body).ok()?.fields, context, &mut faults)?],
+        Protocol::Otlp(_) => return None,
     };
     Some(encode_records(requests, context.now))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::{refusal::Refusal, request::Request};
+use crate::{otlp::encoding::Encoding, refusal::Refusal, request::Request};
 
 const SERVICE: &str = "GraniteServiceVersion20100801";
 const OPERATION: &str = "PutMetricData";
@@ -13,6 +13,8 @@ pub(crate) enum Operation {
     Metrics,
     Batch,
     Flush,
+    /// An export of OTLP metrics.
+    Export(Encoding),
     /// An operation of CloudWatch's API, if the head contains its name.
     Api(Option<String>),
 }
@@ -60,6 +62,14 @@ pub(crate) fn check_operation(operation: &str) -> Result<(), Refusal> {
 fn unknown_operation(name: impl Display) -> Refusal {
     let name: String = name.to_string().chars().filter(char::is_ascii_graphic).take(100).collect();
     Refusal::NotFound(format!("The gateway does not support \"{name}\"; it supports only {OPERATION} of CloudWatch."))
+}
+
+/// Returns the encoding of an OTLP export.
+pub(crate) fn export_encoding(request: &Request) -> Result<Encoding, Refusal> {
+    request.media_type().as_deref().and_then(Encoding::from_media_type).ok_or_else(|| {
+        let message = "The content-type must be application/x-protobuf or application/json.";
+        Refusal::UnsupportedMediaType(message.to_owned())
+    })
 }
 
 /// Checks that the content type is JSON. Browsers let any page send forms and plain text to other origins.

@@ -42,6 +42,14 @@ pub struct AcceptedPost {
     pub entity_failure: Option<String>,
 }
 
+impl AcceptedPost {
+    /// Encodes `data` metric data, which `held` has merged.
+    pub(crate) fn new(held: Accumulator, data: usize) -> Self {
+        let (values, memory) = (held.samples(), held.bytes() as u64);
+        Self { data, values, memory, records: held.into_records(RECORD_LIMIT), entity_failure: None }
+    }
+}
+
 impl PutMetricData {
     /// Reads one request. Adds all of its faults to `faults`; if there are any, the request must not be used.
     pub fn read(node: &Node<'_>, context: &ReadContext<'_>, faults: &mut ValidationErrors) -> Option<Self> {
@@ -102,11 +110,11 @@ impl PutMetricData {
 /// Merges the data of requests into records for the receiver. `arrival` is the time of arrival by this host's clock; it
 /// is the timestamp of data that has none.
 pub fn encode_records(requests: Vec<PutMetricData>, arrival: Timestamp) -> AcceptedPost {
-    let mut post = AcceptedPost::default();
+    let (mut count, mut failure) = (0usize, None);
     let mut held = Accumulator::default();
     for PutMetricData { namespace, data, entity_failure } in requests {
-        post.data = post.data.saturating_add(data.len());
-        post.entity_failure = post.entity_failure.or(entity_failure);
+        count = count.saturating_add(data.len());
+        failure = failure.or(entity_failure);
         for Datum { metric, dimensions, timestamp, distribution, entity } in data {
             let (time, kind) = match timestamp {
                 Some(time) => (time, DataKind::STATED),
@@ -116,10 +124,7 @@ pub fn encode_records(requests: Vec<PutMetricData>, arrival: Timestamp) -> Accep
             held.file(PeriodKey::new(time, kind, origin, &metric), &dimensions, &metric, &distribution);
         }
     }
-    post.values = held.samples();
-    post.memory = held.bytes() as u64;
-    post.records = held.into_records(RECORD_LIMIT);
-    post
+    AcceptedPost { entity_failure: failure, ..AcceptedPost::new(held, count) }
 }
 
 /// Returns the namespace if the gateway accepts it; otherwise adds a fault.

@@ -4,6 +4,7 @@ use crate::{
     authorization::Denial,
     body::{BodyError, MAX_BODY_BYTES},
     fault::{self, ValidationErrorKind, ValidationErrors},
+    otlp::decode::DecodeError,
     protocol::Protocol,
 };
 
@@ -20,6 +21,8 @@ pub enum Refusal {
     MethodNotAllowed(&'static str),
     /// The body is larger than [`MAX_BODY_BYTES`].
     TooLarge,
+    /// The metrics of an OTLP export take too much memory when they are decoded.
+    DecodedTooLarge,
     /// The content type or the encoding of the body is not supported.
     UnsupportedMediaType(String),
     /// The credentials are missing or wrong.
@@ -52,9 +55,9 @@ impl Refusal {
             (Self::NotFound(_), Protocol::Query) => 400,
             (Self::NotFound(_), _) => 404,
             (Self::MethodNotAllowed(_) | Self::FormNotPosted, _) => 405,
-            (Self::TooLarge | Self::ExceedsBuffer { .. }, _) => 413,
+            (Self::TooLarge | Self::DecodedTooLarge | Self::ExceedsBuffer { .. }, _) => 413,
             (Self::UnsupportedMediaType(_), _) => 415,
-            (Self::Unauthorized(_), Protocol::Plain) => 401,
+            (Self::Unauthorized(_), Protocol::Plain | Protocol::Otlp(_)) => 401,
             (Self::Unauthorized(_) | Self::OriginNotAllowed, _) => 403,
             (Self::BufferFull, _) => 429,
             (Self::NoReceiver | Self::OtherRelease, _) => 503,
@@ -76,7 +79,9 @@ impl Refusal {
             Self::NotFound(_) | Self::MethodNotAllowed(_) | Self::FormNotPosted => {
                 ("UnknownOperationException", "InvalidAction")
             }
-            Self::TooLarge | Self::ExceedsBuffer { .. } => ("RequestEntityTooLarge", "RequestEntityTooLarge"),
+            Self::TooLarge | Self::DecodedTooLarge | Self::ExceedsBuffer { .. } => {
+                ("RequestEntityTooLarge", "RequestEntityTooLarge")
+            }
             Self::Unauthorized(_) | Self::OriginNotAllowed => ("AccessDeniedException", "AccessDenied"),
             Self::BufferFull => ("ThrottlingException", "Throttling"),
             Self::NoReceiver | Self::OtherRelease => ("ServiceUnavailableException", "ServiceUnavailable"),
@@ -92,6 +97,18 @@ impl Refusal {
     /// Returns the party at fault, `Sender` or `Receiver`, as the Query protocol calls them.
     pub fn fault(&self) -> &'static str {
         if self.status(Protocol::Query) >= 500 { "Receiver" } else { "Sender" }
+    }
+
+    /// Returns the gRPC code, which answers to OTLP exports have.
+    pub fn grpc_code(&self) -> i32 {
+        match self {
+            Self::Invalid(_) | Self::Malformed(_) | Self::UnsupportedMediaType(_) => 3,
+            Self::OriginNotAllowed => 7,
+            Self::TooLarge | Self::DecodedTooLarge | Self::ExceedsBuffer { .. } | Self::BufferFull => 8,
+            Self::NotFound(_) | Self::MethodNotAllowed(_) | Self::FormNotPosted => 12,
+            Self::NoReceiver | Self::OtherRelease => 14,
+            Self::Unauthorized(_) => 16,
+        }
     }
 
     /// Returns the number of seconds after which the client should retry, if retrying can help.
@@ -115,6 +132,9 @@ impl Refusal {
                     "The body must have at most {MAX_BODY_BYTES} bytes, compressed and decompressed; send the data in \
                      several requests."
                 )
+            }
+            Self::DecodedTooLarge => {
+                "The metrics take too much memory when they are decoded; send fewer data points in an export.".to_owned()
             }
             Self::UnsupportedMediaType(what) => what.clone(),
             Self::Unauthorized(denial) => denial.message.clone(),
@@ -142,6 +162,16 @@ impl Refusal {
             Self::OtherRelease => {
                 "The receiver and the gateway are from different releases; use receiver.wasm and gateway.wasm of the same release.".to_owned()
             }
+        }
+    }
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::TooLarge => Self::DecodedTooLarge,
+            DecodeError::Malformed(what) => Self::Malformed(what),
+            DecodeError::Invalid(faults) => Self::Invalid(faults),
         }
     }
 }

@@ -14,6 +14,12 @@ pub struct GatewayCounters {
     pub accepted_data: u64,
     /// Values of accepted data, all of which were enqueued.
     pub enqueued: u64,
+    /// Data points of accepted OTLP exports that were rejected.
+    pub otlp_rejected: u64,
+    /// Cumulative data points of OTLP whose increase is unknown.
+    pub otlp_gaps: u64,
+    /// Cumulative streams of OTLP that were dropped because there are too many.
+    pub otlp_dropped_streams: u64,
     /// Requests that were invalid.
     pub refused_invalid: u64,
     /// Requests with missing or wrong credentials, or from an origin that is not allowed.

@@ -1,10 +1,38 @@
 //! Parses timestamps in the formats that clients use.
 
-use acpw_metric::datetime::parse_iso_8601;
+use acpw_metric::{Timestamp, datetime::parse_iso_8601, quota::MAX_AGE_SECONDS};
+
+/// CloudWatch's limit on how far in the future a timestamp may be.
+const MAX_LEAD_SECONDS: f64 = 2.0 * 60.0 * 60.0;
+
+/// The time to reserve for publishing. Data that gets older than CloudWatch's limit before it is published would be
+/// lost after the gateway has accepted it.
+const PUBLISHING_SECONDS: f64 = 10.0 * 60.0;
 
 /// The formats that [`parse_seconds`] supports, for messages.
 pub const FORMATS: &str = "seconds since 1970 or ISO 8601, such as 2026-11-20T09:30:00Z, 2026-11-20T09:30+01:00, \
                            20261120T093000Z or 2026-11-20; without an offset it is UTC";
+
+/// The reason why CloudWatch would refuse a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestampError {
+    /// The timestamp is more than two weeks in the past, minus ten minutes reserved for publishing.
+    TooOld,
+    /// The timestamp is more than two hours in the future.
+    TooEarly,
+}
+
+/// Checks that CloudWatch accepts data of this time, in seconds since the epoch, also when they are published later.
+///
+/// # Errors
+/// See [`TimestampError`].
+pub fn check_timestamp(seconds: f64, now: Timestamp) -> Result<(), TimestampError> {
+    let now = now.as_millis() as f64 / 1_000.0;
+    if seconds.is_nan() || seconds < now - (MAX_AGE_SECONDS as f64 - PUBLISHING_SECONDS) {
+        return Err(TimestampError::TooOld);
+    }
+    if seconds > now + MAX_LEAD_SECONDS { Err(TimestampError::TooEarly) } else { Ok(()) }
+}
 
 /// Parses a number of seconds since the epoch or an ISO 8601 date. Returns `None` for any other text.
 ///

@@ -22,6 +22,7 @@ use gateway::{
     gateway::{NextStep, PostOutcome},
     request::Request,
 };
+use prost::Message as _;
 
 /// 2026-11-28T09:30:00Z.
 const NOW: Now = Now { wall: Timestamp::from_secs(1_795_858_200), steady: Duration::from_secs(60) };
@@ -43,7 +44,7 @@ const EXCEPTIONS: [&str; 4] = [
     "a name must be a string",
 ];
 
-const CONFIGURATIONS: [&str; 16] = [
+const CONFIGURATIONS: [&str; 19] = [
     "",
     "[]",
     "{",
@@ -56,6 +57,12 @@ const CONFIGURATIONS: [&str; 16] = [
     r#"{"receiver_vm_id": "r", "default_dimensions": [{}, {"name": ":a", "value": ""}, {"nam": "a", "name": "a", "value": 1}]}"#,
     r#"{"receiver_vm_id": "r", "default_dimensions": [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]}"#,
     r#"{"receiver_vm_id": "r", "max_exact_values": 0}"#,
+    r#"{"receiver_vm_id": "r", "otlp": []}"#,
+    r#"{"receiver_vm_id": "r", "otlp": {"namespace": "AWS/S", "resource_attributes": [":a", "b", "b", 1], "max_streams": 0,
+        "resource_attribute": []}}"#,
+    r#"{"receiver_vm_id": "r", "namespaces": ["N"], "otlp": {"namespace": "Other", "resource_attributes": ["a00", "a01",
+        "a02", "a03", "a04", "a05", "a06", "a07", "a08", "a09", "a10", "a11", "a12", "a13", "a14", "a15", "a16", "a17",
+        "a18", "a19", "a20", "a21", "a22", "a23", "a24", "a25", "a26", "a27", "a28", "a29", "a30"]}}"#,
     r#"{"receiver_vm_id": "r", "bearer_token": ""}"#,
     r#"{"receiver_vm_id": "r", "bearer_token": "two words"}"#,
     r#"{"receiver_vm_id": "r", "access_keys": []}"#,
@@ -180,6 +187,10 @@ fn refusal(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &[u8])
         NextStep::Status => panic!("{path} returns the status"),
         NextStep::Read(call) => match gateway.finish(&call, body, NOW) {
             PostOutcome::Accepted(_, answer) | PostOutcome::Refused(answer) => answer,
+            PostOutcome::Exported(export) => {
+                let (Ok((_, answer)) | Err(answer)) = gateway.settle(&call, &export, None, NOW);
+                answer
+            }
             PostOutcome::Flush(_) => panic!("{path} starts a flush"),
         },
     };
@@ -197,6 +208,14 @@ fn lines(answer: &Answer) -> Vec<String> {
     let (code, messages) = match header(answer, "content-type").unwrap_or_default() {
         "application/json" => {
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            // The answers to OTLP exports: a status, or a partial success.
+            let partial = &body["partialSuccess"];
+            let rejected = partial["rejectedDataPoints"].as_str().map(|count| format!("{count} rejected"));
+            let code = body["code"].as_i64().map(|code| format!("gRPC code {code}"));
+            if let Some(code) = rejected.or(code) {
+                let message = partial["errorMessage"].as_str().or(body["message"].as_str()).unwrap();
+                return vec![format!("{} {code}", answer.status), message.to_owned()];
+            }
             let faults = body["faults"].as_array().cloned().unwrap_or_default();
             let faults = faults.iter().map(|fault| {
                 let (path, message) = (fault["path"].as_str().unwrap(), fault["message"].as_str().unwrap());
@@ -213,6 +232,10 @@ fn lines(answer: &Answer) -> Vec<String> {
         "application/cbor" => {
             let body: std::collections::BTreeMap<String, String> = ciborium::from_reader(&*answer.body).unwrap();
             (body["__type"].clone(), vec![body["message"].clone()])
+        }
+        "application/x-protobuf" => {
+            let status = acpw_otlp::RpcStatus::decode(&*answer.body).unwrap();
+            (format!("gRPC code {}", status.code), vec![status.message])
         }
         "text/xml" => {
             let message = between("<Message>", "</Message>").unwrap();
@@ -373,6 +396,77 @@ fn list_refusals(messages: &mut Messages) {
     }
 }
 
+/// Data points with errors, as `metrics` of an export in JSON.
+const METRICS: [&str; 26] = [
+    r#"{"name": "é", "gauge": {"dataPoints": [{"asInt": 1}]}}"#,
+    r#"{"name": "m", "sum": {"isMonotonic": true, "dataPoints": [{"asInt": 1}]}}"#,
+    r#"{"name": "m", "sum": {"isMonotonic": true, "aggregationTemporality": 1, "dataPoints": [{"asInt": -1}]}}"#,
+    r#"{"name": "m", "sum": {"isMonotonic": true, "aggregationTemporality": 2, "dataPoints": [{"asInt": 1}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asDouble": "NaN"}, {"asDouble": "Infinity"}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1, "timeUnixNano": 1}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1, "timeUnixNano": "1895858200000000000"}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1, "attributes": [{"key": ":a", "value": {"stringValue": "v"}}]}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1, "attributes": [{"key": "a", "value": {"arrayValue": {}}}]}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1, "attributes": [{"key": "a", "value": {"intValue": 1}},
+        {"key": "a", "value": {"intValue": 2}}]}]}}"#,
+    r#"{"name": "m", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"bucketCounts": [1], "explicitBounds": [1]}]}}"#,
+    r#"{"name": "m", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"bucketCounts": [1, 1, 1], "explicitBounds": [1, 1]}]}}"#,
+    r#"{"name": "m", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"count": 1}]}}"#,
+    r#"{"name": "m", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"count": 1, "sum": 1, "bucketCounts": [2]}]}}"#,
+    r#"{"name": "m", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"count": "9007199254740993", "sum": 1, "bucketCounts": ["9007199254740993"]}]}}"#,
+    r#"{"name": "m", "histogram": {"aggregationTemporality": 1, "dataPoints": [{"count": 1, "sum": 1, "bucketCounts": [1], "min": 2, "max": 1}]}}"#,
+    r#"{"name": "m", "exponentialHistogram": {"aggregationTemporality": 1, "dataPoints": [{"count": 1, "scale": -11, "zeroCount": 1}]}}"#,
+    r#"{"name": "m", "summary": {"dataPoints": [{"count": 1, "sum": "NaN"}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1.5}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": "x"}]}}"#,
+    r#"{"name": "m", "gauge": {"dataPoints": [{"asDouble": "x"}]}}"#,
+    r#"{"name": "m", "histogram": {"dataPoints": [{"count": -1}]}}"#,
+    r#"{"name": "m", "sum": {"aggregationTemporality": "DELTA"}}"#,
+    r#"{"name": "m", "exponentialHistogram": {"dataPoints": [{"scale": 4294967296}]}}"#,
+    r#"{"name": "m", "gauge": 1}"#,
+];
+
+fn list_exports(messages: &mut Messages) {
+    messages.section("Exports of OTLP metrics");
+    let ready = gateway("", Receiver::Ready);
+    let mut send = |gateway: &Gateway, shown: &str, method: &str, headers: &[(&str, &[u8])], body: &[u8]| {
+        messages.case(shown, &refusal(gateway, method, "/v1/metrics", headers, body));
+    };
+    let document =
+        |metrics: &str| format!(r#"{{"resourceMetrics": [{{"scopeMetrics": [{{"metrics": [{metrics}]}}]}}]}}"#);
+    for metrics in METRICS {
+        send(&ready, metrics, "POST", &[JSON], document(metrics).as_bytes());
+    }
+    let invalid: Vec<_> =
+        (0..12).map(|n| format!(r#"{{"name": "{n}é", "gauge": {{"dataPoints": [{{"asInt": 1}}]}}}}"#)).collect();
+    send(&ready, "12 invalid names", "POST", &[JSON], document(&invalid.join(",")).as_bytes());
+    let attributes: Vec<_> = (0..31).map(|n| format!(r#"{{"key": "a{n}", "value": {{"boolValue": true}}}}"#)).collect();
+    let wide = format!(
+        r#"{{"name": "m", "gauge": {{"dataPoints": [{{"asInt": 1, "attributes": [{}]}}]}}}}"#,
+        attributes.join(",")
+    );
+    send(&ready, "31 attributes", "POST", &[JSON], document(&wide).as_bytes());
+    send(&ready, "GET", "GET", &[], b"");
+    send(&ready, "content-type: text/plain", "POST", &[("content-type", b"text/plain")], b"");
+    send(&ready, "{", "POST", &[JSON], b"{");
+    send(&ready, "300,000 values", "POST", &[JSON], &b"{},".repeat(150_000));
+    send(&ready, "content-length: 1048577", "POST", &[JSON, ("content-length", b"1048577")], b"");
+    send(&gateway(r#", "bearer_token": "t0k3n""#, Receiver::Ready), "without a token", "POST", &[JSON], b"{}");
+    let body = document(r#"{"name": "m", "gauge": {"dataPoints": [{"asInt": 1}]}}"#);
+    for (receiver, state) in [
+        (Receiver::Small, "a small buffer"),
+        (Receiver::Full, "a full buffer"),
+        (Receiver::Absent, "no receiver"),
+        (Receiver::OtherRelease, "a receiver of another release"),
+    ] {
+        send(&gateway("", receiver), state, "POST", &[JSON], body.as_bytes());
+    }
+    let protobuf = ("content-type", &b"application/x-protobuf"[..]);
+    let answer = refusal(&ready, "POST", "/v1/metrics", &[protobuf], b"\x0a\x05");
+    messages.case("0a 05 in protobuf", &answer);
+}
+
 fn list_denials(messages: &mut Messages) {
     messages.section("Authorization");
     let token = gateway(r#", "bearer_token": "t0k3n""#, Receiver::Ready);
@@ -427,6 +521,7 @@ fn every_message_is_provoked_and_reviewed() {
     list_configuration_errors(&mut messages);
     list_faults_of_data(&mut messages);
     list_refusals(&mut messages);
+    list_exports(&mut messages);
     list_denials(&mut messages);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     golden::compare(&root.join("tests/messages.txt"), &messages.text);
@@ -434,7 +529,7 @@ fn every_message_is_provoked_and_reviewed() {
     // The glue, the page and the answers to a status or flush have no messages that a request provokes.
     let other = ["context.rs", "page.rs", "receiver_state.rs", "status.rs"];
     let text = messages.text + &EXCEPTIONS.concat();
-    for folder in ["src", "src/protocol"] {
+    for folder in ["src", "src/otlp", "src/protocol"] {
         for file in fs::read_dir(root.join(folder)).unwrap() {
             let path = file.unwrap().path();
             let is_other = other.iter().any(|name| path.ends_with(name));

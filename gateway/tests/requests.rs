@@ -56,6 +56,7 @@ fn sent(
         NextStep::Read(call) => match gateway.finish(&call, body, NOW) {
             PostOutcome::Accepted(posting, _) => Ok(posting),
             PostOutcome::Refused(answer) => Err(answer),
+            PostOutcome::Exported(_) => panic!("{path} is an export"),
             PostOutcome::Flush(_) => panic!("{path} is a flush"),
         },
     }

@@ -11,14 +11,16 @@ use uuid::Uuid;
 use crate::authorization::AuthorizationHeader;
 use crate::body;
 use crate::call::ApiCall;
+use crate::call_protocol::CallProtocol;
 use crate::connection::HangUp;
 use crate::error::{ApiError, ErrorKind};
-use crate::fault::{DropPoint, Fault};
+use crate::fault::{DropPoint, Fault, WriteOperation};
 use crate::operation::get_metric_data::get_metric_data;
 use crate::operation::get_metric_statistics::get_metric_statistics;
 use crate::operation::list_metrics::list_metrics;
 use crate::operation::put_metric_data::PutMetricDataRequest;
 use crate::protocol::{ApiProtocol, Envelope};
+use crate::quota::MAX_REQUEST_BYTES;
 use crate::request_fields::RequestFields;
 use crate::signature::{Service, SignatureVerifier};
 use crate::state::Shared;
@@ -40,18 +42,31 @@ enum OperationOutcome {
 pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     set_host(&mut head);
-    let received = body::receive(body).await;
+    let received = body::receive(body, MAX_REQUEST_BYTES).await;
     let envelope = Envelope::from_head(&head);
     if let (ApiProtocol::Query, Some(form)) = (envelope.protocol, received.as_deref())
         && let Some(call) = sts::StsCall::parse(form)
     {
         return call.respond(&shared, &head, form, &Uuid::new_v4().to_string());
     }
-    let mut call = new_call(&shared, &head, &envelope, received.as_deref());
+    let mut call = new_call(&shared, &head, envelope.protocol.into(), received.as_deref());
+    call.operation = envelope.operation().unwrap_or_default().to_owned();
     let outcome = execute(&shared, &envelope, &head, received, &mut call);
     let request_id = Uuid::new_v4().to_string();
     let (response, details) = respond(&envelope, &request_id, outcome, &mut call);
-    shared.terminal.print(&call, &details);
+    finish(&shared, &head, call, response, &details).await
+}
+
+/// Records and prints a call, and returns its response after the delay that a test has set. Without a response, resets
+/// the connection.
+pub(crate) async fn finish(
+    shared: &Shared,
+    head: &Parts,
+    call: ApiCall,
+    response: Option<Response<Body>>,
+    details: &str,
+) -> Response<Body> {
+    shared.terminal.print(&call, details);
     let delay = {
         let mut state = shared.lock();
         state.calls.push(call);
@@ -67,18 +82,20 @@ pub(crate) async fn handle(State(shared): State<Arc<Shared>>, request: Request) 
     }
 }
 
-fn new_call(shared: &Shared, head: &Parts, envelope: &Envelope, body: Option<&[u8]>) -> ApiCall {
+/// Creates the record of a call that has just arrived, without an operation.
+pub(crate) fn new_call(shared: &Shared, head: &Parts, protocol: CallProtocol, body: Option<&[u8]>) -> ApiCall {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     ApiCall {
         number: 0,
         time_millis: shared.clock.now_millis(),
-        operation: envelope.operation().unwrap_or_default().to_owned(),
-        protocol: envelope.protocol,
+        operation: String::new(),
+        protocol,
         access_key_id: AuthorizationHeader::access_key_id(&head.headers).unwrap_or_default().to_owned(),
         namespace: String::new(),
         body_bytes: body.map_or(0, <[u8]>::len),
         raw_bytes: 0,
         data: 0,
+        rejected_data: 0,
         is_stored: false,
         status: None,
         code: None,
@@ -96,13 +113,14 @@ fn execute(
     body: Option<Vec<u8>>,
     call: &mut ApiCall,
 ) -> Result<OperationOutcome, ApiError> {
-    let body = body.filter(|body| body.len() <= crate::quota::MAX_REQUEST_BYTES).ok_or_else(body::too_large)?;
+    let body = body.filter(|body| body.len() <= MAX_REQUEST_BYTES);
+    let body = body.ok_or_else(|| body::too_large(MAX_REQUEST_BYTES))?;
     let keys = shared.lock().keys.clone();
     let now_millis = call.time_millis;
     let verifier =
         SignatureVerifier { keys: &keys, region: shared.region.as_deref(), service: Service::CloudWatch, now_millis };
     verifier.verify(head, &body)?;
-    let body = body::decompress(&head.headers, body)?;
+    let body = body::decompress(&head.headers, body, MAX_REQUEST_BYTES)?;
     call.raw_bytes = body.len();
     let (operation, request) = envelope.decode(&body)?;
     call.operation.clone_from(&operation);
@@ -127,11 +145,11 @@ fn put_metric_data(
 ) -> Result<OperationOutcome, ApiError> {
     call.data = PutMetricDataRequest::count(fields);
     call.namespace = fields.text("Namespace").ok().flatten().unwrap_or_default().to_owned();
-    let fault = shared.lock().faults.next(&call.namespace);
+    let fault = shared.lock().faults.next(WriteOperation::PutMetricData, &call.namespace);
     match fault {
         Some(Fault::Fail(failure)) => Err(failure.to_error()),
-        Some(Fault::Drop(DropPoint::BeforeStoring)) => Ok(OperationOutcome::Dropped),
-        Some(Fault::Drop(DropPoint::AfterStoring)) => {
+        Some(Fault::Drop { point: DropPoint::BeforeStoring, .. }) => Ok(OperationOutcome::Dropped),
+        Some(Fault::Drop { point: DropPoint::AfterStoring, .. }) => {
             let _lost = store(shared, fields, call);
             Ok(OperationOutcome::Dropped)
         }
@@ -177,7 +195,7 @@ fn respond(
 }
 
 /// Adds the `host` header to an HTTP/2 request, which carries the host as `:authority`. SigV4 signs it as `host`.
-fn set_host(head: &mut Parts) {
+pub(crate) fn set_host(head: &mut Parts) {
     let authority = head.uri.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
     if let (false, Some(authority)) = (head.headers.contains_key(header::HOST), authority) {
         head.headers.insert(header::HOST, authority);

@@ -7,46 +7,47 @@ use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{ApiError, ErrorKind};
-use crate::quota::MAX_REQUEST_BYTES;
 
-/// A body above the quota is still read up to this length, so that its sender sees the response and not a reset.
-const MAX_RECEIVED_BYTES: usize = 8 * MAX_REQUEST_BYTES;
+/// A body above its limit is still read up to this multiple, so that its sender sees the response and not a reset.
+const RECEIVED_MULTIPLE: usize = 8;
 
-/// Reads a body as sent. Returns `None` if it exceeds `MAX_RECEIVED_BYTES` or its sender disconnected.
-pub(crate) async fn receive(body: Body) -> Option<Vec<u8>> {
-    to_bytes(body, MAX_RECEIVED_BYTES).await.ok().map(Vec::from)
+/// Reads a body as sent, whose limit is `max` bytes. Returns `None` if it is much longer or its sender disconnected.
+pub(crate) async fn receive(body: Body, max: usize) -> Option<Vec<u8>> {
+    to_bytes(body, max.saturating_mul(RECEIVED_MULTIPLE)).await.ok().map(Vec::from)
 }
 
-/// Removes the `content-encoding`. Only gzip is supported.
-pub(crate) fn decompress(headers: &HeaderMap, body: Vec<u8>) -> Result<Vec<u8>, ApiError> {
-    check_size(body.len())?;
+/// Removes the `content-encoding` of a body with at most `max` bytes, both compressed and uncompressed. Only gzip is
+/// supported.
+pub(crate) fn decompress(headers: &HeaderMap, body: Vec<u8>, max: usize) -> Result<Vec<u8>, ApiError> {
+    check_size(body.len(), max)?;
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim());
     match encoding {
         None | Some("" | "identity") => Ok(body),
-        Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => gunzip(&body),
+        Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => gunzip(&body, max),
         Some(encoding) => {
-            Err(malformed(format!("The content-encoding {encoding} is not supported; use gzip or none.")))
+            let message = format!("The content-encoding {encoding} is not supported; use gzip or none.");
+            Err(ApiError::new(ErrorKind::UnsupportedEncoding, message))
         }
     }
 }
 
-fn gunzip(body: &[u8]) -> Result<Vec<u8>, ApiError> {
+fn gunzip(body: &[u8], max: usize) -> Result<Vec<u8>, ApiError> {
     let mut raw = Vec::new();
     MultiGzDecoder::new(body)
-        .take(MAX_REQUEST_BYTES as u64 + 1)
+        .take((max as u64).saturating_add(1))
         .read_to_end(&mut raw)
         .map_err(|error| malformed(format!("The request body is not valid gzip: {error}.")))?;
-    check_size(raw.len())?;
+    check_size(raw.len(), max)?;
     Ok(raw)
 }
 
-fn check_size(bytes: usize) -> Result<(), ApiError> {
-    if bytes > MAX_REQUEST_BYTES { Err(too_large()) } else { Ok(()) }
+fn check_size(bytes: usize, max: usize) -> Result<(), ApiError> {
+    if bytes > max { Err(too_large(max)) } else { Ok(()) }
 }
 
-/// Returns the error for a body above the quota.
-pub(crate) fn too_large() -> ApiError {
-    let message = format!("The request body must not be longer than {MAX_REQUEST_BYTES} bytes, uncompressed.");
+/// Returns the error for a body above its limit.
+pub(crate) fn too_large(max: usize) -> ApiError {
+    let message = format!("The request body must not be longer than {max} bytes, uncompressed.");
     ApiError::new(ErrorKind::RequestEntityTooLarge, message)
 }
 
@@ -61,6 +62,7 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+    use crate::quota::MAX_REQUEST_BYTES;
 
     fn gzip(raw: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -77,22 +79,25 @@ mod tests {
         let most = MAX_REQUEST_BYTES;
         for (n, good) in [(most - 1, true), (most, true), (most + 1, false)] {
             let raw = vec![b'x'; n];
-            assert_eq!(decompress(&HeaderMap::new(), raw.clone()).is_ok(), good, "{n}");
-            assert_eq!(decompress(&encoding("gzip"), gzip(&raw)).is_ok(), good, "{n}");
+            assert_eq!(decompress(&HeaderMap::new(), raw.clone(), most).is_ok(), good, "{n}");
+            assert_eq!(decompress(&encoding("gzip"), gzip(&raw), most).is_ok(), good, "{n}");
         }
     }
 
     #[test]
     fn a_decompression_bomb_is_rejected_as_too_large() {
-        let error = decompress(&encoding("gzip"), gzip(&vec![0; 100 * MAX_REQUEST_BYTES])).unwrap_err();
+        let error =
+            decompress(&encoding("gzip"), gzip(&vec![0; 100 * MAX_REQUEST_BYTES]), MAX_REQUEST_BYTES).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::RequestEntityTooLarge);
     }
 
     #[test]
     fn invalid_gzip_and_unknown_encodings_are_rejected() {
-        for (name, body) in [("gzip", b"abc".to_vec()), ("br", Vec::new()), ("gzip", gzip(b"abc")[..12].to_vec())] {
-            assert_eq!(decompress(&encoding(name), body).unwrap_err().kind(), &ErrorKind::Serialization);
+        let decompress = |name, body| super::decompress(&encoding(name), body, 1_000);
+        for body in [b"abc".to_vec(), gzip(b"abc")[..12].to_vec()] {
+            assert_eq!(decompress("gzip", body).unwrap_err().kind(), &ErrorKind::Serialization);
         }
-        assert_eq!(decompress(&encoding("identity"), b"abc".to_vec()).unwrap(), b"abc");
+        assert_eq!(decompress("br", Vec::new()).unwrap_err().kind(), &ErrorKind::UnsupportedEncoding);
+        assert_eq!(decompress("identity", b"abc".to_vec()).unwrap(), b"abc");
     }
 }

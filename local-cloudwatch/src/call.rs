@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::protocol::ApiProtocol;
+use crate::call_protocol::CallProtocol;
 
 /// Number of calls that are kept; older ones are discarded.
 pub(crate) const MAX_CALLS: usize = 50_000;
@@ -19,10 +19,10 @@ pub struct ApiCall {
     pub number: u64,
     /// Time of arrival on the server's clock, in milliseconds since the epoch.
     pub time_millis: i64,
-    /// `PutMetricData`, `ListMetrics`, …; empty if unknown.
+    /// `PutMetricData`, `ListMetrics`, …; `ExportMetrics` for OTLP; empty if unknown.
     pub operation: String,
     /// The protocol of the call.
-    pub protocol: ApiProtocol,
+    pub protocol: CallProtocol,
     /// The access key in the `Authorization` header; empty if absent.
     pub access_key_id: String,
     /// The `Namespace` of PutMetricData; empty if unknown.
@@ -31,15 +31,17 @@ pub struct ApiCall {
     pub body_bytes: usize,
     /// Bytes of the body after decompression; 0 if the call failed before.
     pub raw_bytes: usize,
-    /// Number of data in PutMetricData, including `EntityMetricData`.
+    /// Number of data in PutMetricData, including `EntityMetricData`, or of data points in ExportMetrics.
     pub data: usize,
+    /// Number of data points that a successful ExportMetrics call rejected.
+    pub rejected_data: usize,
     /// True if the data was stored.
     pub is_stored: bool,
     /// The HTTP status; `None` if the connection was dropped without a response.
     pub status: Option<u16>,
     /// The error code, as the protocol of the call names it.
     pub code: Option<String>,
-    /// The error message, cut after 4,000 characters.
+    /// The error message, or why data points were rejected, cut after 4,000 characters.
     pub message: Option<String>,
     /// The `User-Agent` header; empty if absent.
     pub user_agent: String,
@@ -62,7 +64,7 @@ impl ApiCall {
 pub(crate) struct CallLog {
     calls: VecDeque<ApiCall>,
     received: u64,
-    /// Number of PutMetricData calls whose data was stored.
+    /// Number of PutMetricData and ExportMetrics calls whose data was stored.
     pub(crate) accepted: u64,
     /// Number of calls that failed or were dropped before their data was stored.
     pub(crate) rejected: u64,
@@ -78,7 +80,7 @@ impl CallLog {
         call.truncate_texts();
         if call.is_stored {
             self.accepted += 1;
-            self.data += call.data as u64;
+            self.data += call.data.saturating_sub(call.rejected_data) as u64;
         } else if call.status != Some(200) {
             self.rejected += 1;
         }
@@ -103,12 +105,13 @@ pub(crate) mod tests {
             number: 0,
             time_millis: 0,
             operation: "PutMetricData".into(),
-            protocol: ApiProtocol::Json,
+            protocol: CallProtocol::Json,
             access_key_id: "local".into(),
             namespace: "n".into(),
             body_bytes: 10,
             raw_bytes: 10,
             data: 3,
+            rejected_data: 0,
             is_stored,
             status,
             code: None,
@@ -134,11 +137,12 @@ pub(crate) mod tests {
         log.push(call(Some(400), false));
         log.push(call(None, true));
         log.push(call(None, false));
-        assert_eq!((log.accepted, log.rejected, log.data), (2, 2, 6));
+        log.push(ApiCall { rejected_data: 1, ..call(Some(200), true) });
+        assert_eq!((log.accepted, log.rejected, log.data), (3, 2, 8));
         for _ in 0..MAX_CALLS {
             log.push(call(Some(200), true));
         }
         assert_eq!(log.iter().count(), MAX_CALLS);
-        assert_eq!(log.iter().next().unwrap().number, 5);
+        assert_eq!(log.iter().next().unwrap().number, 6);
     }
 }

@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use crate::access_key::AccessKey;
 use crate::call::ApiCall;
-use crate::fault::{DropPoint, Failure, Fault};
+use crate::fault::{DropPoint, Failure, Fault, WriteOperation};
 use crate::issuer::CredentialCall;
+use crate::otlp::total::OtlpSeriesTotal;
 use crate::state::Shared;
 use crate::total::SeriesTotal;
 
@@ -21,6 +22,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/health", get(async || "ok\n"))
         .route("/fail", post(fail))
+        .route("/faults", delete(clear_faults))
         .route("/drop", post(drop_next))
         .route("/delay", post(delay))
         .route("/clock", post(shift_clock))
@@ -30,6 +32,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/reset", post(reset))
         .route("/calls", get(calls))
         .route("/totals", get(totals))
+        .route("/otlp/totals", get(otlp_totals))
 }
 
 #[derive(Deserialize)]
@@ -45,6 +48,8 @@ struct FailRequest {
     headers: Vec<(String, String)>,
     /// Restricts the failure to calls with this namespace.
     namespace: Option<String>,
+    /// Restricts the failure to calls of this operation.
+    operation: Option<WriteOperation>,
     /// Body of a response from a server other than CloudWatch; it has no request ID.
     body: Option<String>,
 }
@@ -57,6 +62,9 @@ async fn fail(State(shared): State<Arc<Shared>>, Json(request): Json<FailRequest
     };
     if let Some(namespace) = request.namespace {
         failure = failure.for_namespace(namespace);
+    }
+    if let Some(operation) = request.operation {
+        failure = failure.for_operation(operation);
     }
     if let Some(message) = request.message {
         failure = failure.with_message(message);
@@ -73,10 +81,18 @@ async fn fail(State(shared): State<Arc<Shared>>, Json(request): Json<FailRequest
 struct DropRequest {
     calls: usize,
     when: DropPoint,
+    /// Restricts the fault to calls of this operation.
+    operation: Option<WriteOperation>,
 }
 
 async fn drop_next(State(shared): State<Arc<Shared>>, Json(request): Json<DropRequest>) -> StatusCode {
-    shared.lock().faults.push(request.calls, Fault::Drop(request.when));
+    let fault = Fault::Drop { point: request.when, operation: request.operation };
+    shared.lock().faults.push(request.calls, fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.lock().faults.clear();
     StatusCode::NO_CONTENT
 }
 
@@ -211,4 +227,19 @@ async fn totals(State(shared): State<Arc<Shared>>, Query(query): Query<TotalsQue
     let matches = |namespace: &str| query.namespace.as_deref().is_none_or(|filter| filter == namespace);
     let series = state.store.iter().filter(|(id, _)| matches(&id.metric.namespace));
     Json(series.map(|(id, series)| SeriesTotal::new(id, series)).collect())
+}
+
+#[derive(Deserialize)]
+struct OtlpTotalsQuery {
+    metric: Option<String>,
+}
+
+async fn otlp_totals(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<OtlpTotalsQuery>,
+) -> Json<Vec<OtlpSeriesTotal>> {
+    let state = shared.lock();
+    let matches = |metric: &str| query.metric.as_deref().is_none_or(|filter| filter == metric);
+    let series = state.otlp.iter().filter(|(id, _)| matches(&id.metric));
+    Json(series.map(|(id, series)| OtlpSeriesTotal::new(id, series)).collect())
 }

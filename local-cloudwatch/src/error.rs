@@ -14,6 +14,8 @@ pub(crate) enum ErrorKind {
     ValidationError,
     /// The body cannot be decoded, or a field has the wrong type.
     Serialization,
+    /// The `content-encoding` or, in OTLP, the `content-type` is not supported.
+    UnsupportedEncoding,
     UnknownOperation,
     RequestEntityTooLarge,
     MissingAuthenticationToken,
@@ -84,7 +86,7 @@ impl ApiError {
             ErrorKind::MissingParameter => "MissingRequiredParameterException",
             ErrorKind::InvalidNextToken => "InvalidNextToken",
             ErrorKind::ValidationError => "ValidationError",
-            ErrorKind::Serialization => "SerializationException",
+            ErrorKind::Serialization | ErrorKind::UnsupportedEncoding => "SerializationException",
             ErrorKind::UnknownOperation => "UnknownOperationException",
             ErrorKind::RequestEntityTooLarge => "RequestEntityTooLarge",
             ErrorKind::MissingAuthenticationToken => "MissingAuthenticationTokenException",
@@ -104,7 +106,7 @@ impl ApiError {
             ErrorKind::MissingParameter => "MissingParameter",
             ErrorKind::InvalidNextToken => "InvalidNextToken",
             ErrorKind::ValidationError => "ValidationError",
-            ErrorKind::Serialization => "MalformedInput",
+            ErrorKind::Serialization | ErrorKind::UnsupportedEncoding => "MalformedInput",
             ErrorKind::UnknownOperation => "InvalidAction",
             ErrorKind::RequestEntityTooLarge => "RequestEntityTooLarge",
             ErrorKind::MissingAuthenticationToken => "MissingAuthenticationToken",

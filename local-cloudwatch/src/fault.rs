@@ -1,4 +1,4 @@
-//! Injected faults: the next PutMetricData calls fail or get no response.
+//! Injected faults: the next PutMetricData or OTLP calls fail or get no response.
 
 use std::collections::VecDeque;
 
@@ -14,6 +14,7 @@ pub struct Failure {
     message: String,
     headers: Vec<(String, String)>,
     namespace: Option<String>,
+    operation: Option<WriteOperation>,
     foreign_body: Option<String>,
 }
 
@@ -27,6 +28,7 @@ impl Failure {
             message: "A test injected this failure.".into(),
             headers: Vec::new(),
             namespace: None,
+            operation: None,
             foreign_body: None,
         }
     }
@@ -41,6 +43,13 @@ impl Failure {
     #[must_use]
     pub fn for_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Restricts the failure to calls of this operation. Other calls neither get nor consume it.
+    #[must_use]
+    pub fn for_operation(mut self, operation: WriteOperation) -> Self {
+        self.operation = Some(operation);
         self
     }
 
@@ -69,6 +78,25 @@ impl Failure {
     }
 }
 
+/// An operation that writes metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub enum WriteOperation {
+    /// PutMetricData.
+    PutMetricData,
+    /// `POST /v1/metrics`, OTLP's export of metrics.
+    ExportMetrics,
+}
+
+impl WriteOperation {
+    /// Returns the name of the operation in calls.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PutMetricData => "PutMetricData",
+            Self::ExportMetrics => "ExportMetrics",
+        }
+    }
+}
+
 /// The point at which a connection is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,7 +111,11 @@ pub enum DropPoint {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     Fail(Failure),
-    Drop(DropPoint),
+    Drop {
+        point: DropPoint,
+        /// `None` applies to all.
+        operation: Option<WriteOperation>,
+    },
 }
 
 /// Pending faults, in the order in which they were injected.
@@ -100,9 +132,15 @@ impl FaultQueue {
         }
     }
 
-    /// Consumes and returns the first fault that applies to a call with this namespace.
-    pub(crate) fn next(&mut self, namespace: &str) -> Option<Fault> {
-        let index = self.pending.iter().position(|(_, fault)| fault.applies_to(namespace))?;
+    /// Discards all faults.
+    pub(crate) fn clear(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Consumes and returns the first fault that applies to a call of this operation with this namespace, which is
+    /// empty for OTLP.
+    pub(crate) fn next(&mut self, operation: WriteOperation, namespace: &str) -> Option<Fault> {
+        let index = self.pending.iter().position(|(_, fault)| fault.applies_to(operation, namespace))?;
         let (left, fault) = self.pending.get_mut(index)?;
         *left -= 1;
         if *left > 0 { Some(fault.clone()) } else { self.pending.remove(index).map(|(_, fault)| fault) }
@@ -110,11 +148,12 @@ impl FaultQueue {
 }
 
 impl Fault {
-    fn applies_to(&self, namespace: &str) -> bool {
-        match self {
-            Self::Fail(failure) => failure.namespace.as_deref().is_none_or(|only| only == namespace),
-            Self::Drop(_) => true,
-        }
+    fn applies_to(&self, operation: WriteOperation, namespace: &str) -> bool {
+        let (only_operation, only_namespace) = match self {
+            Self::Fail(failure) => (failure.operation, failure.namespace.as_deref()),
+            Self::Drop { operation, .. } => (*operation, None),
+        };
+        only_operation.is_none_or(|only| only == operation) && only_namespace.is_none_or(|only| only == namespace)
     }
 }
 
@@ -125,21 +164,40 @@ mod tests {
     #[test]
     fn faults_apply_in_the_order_they_were_injected() {
         let mut faults = FaultQueue::default();
-        faults.push(2, Fault::Drop(DropPoint::BeforeStoring));
-        faults.push(0, Fault::Drop(DropPoint::BeforeStoring));
-        faults.push(1, Fault::Drop(DropPoint::AfterStoring));
-        let next: Vec<_> = (0..4).map(|_| faults.next("N")).collect();
-        let drop = |when| Some(Fault::Drop(when));
-        let before = drop(DropPoint::BeforeStoring);
-        assert_eq!(next, [before.clone(), before, drop(DropPoint::AfterStoring), None]);
+        let drop = |point| Fault::Drop { point, operation: None };
+        let (before, after) = (drop(DropPoint::BeforeStoring), drop(DropPoint::AfterStoring));
+        faults.push(2, before.clone());
+        faults.push(0, before.clone());
+        faults.push(1, after.clone());
+        let next: Vec<_> = (0..4).map(|_| faults.next(WriteOperation::PutMetricData, "N")).collect();
+        assert_eq!(next, [Some(before.clone()), Some(before), Some(after), None]);
     }
 
     #[test]
     fn a_fault_for_a_namespace_waits_for_its_calls() {
         let mut faults = FaultQueue::default();
         faults.push(2, Fault::Fail(Failure::new(403, "AccessDenied").for_namespace("B")));
-        let fails = ["A", "B", "A", "B", "B"].map(|namespace| faults.next(namespace).is_some());
+        let fails =
+            ["A", "B", "A", "B", "B"].map(|namespace| faults.next(WriteOperation::PutMetricData, namespace).is_some());
         assert_eq!(fails, [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_fault_for_an_operation_waits_for_its_calls() {
+        use WriteOperation::{ExportMetrics, PutMetricData};
+        let mut faults = FaultQueue::default();
+        faults.push(1, Fault::Fail(Failure::new(429, "Throttling").for_operation(ExportMetrics)));
+        faults.push(1, Fault::Drop { point: DropPoint::BeforeStoring, operation: Some(PutMetricData) });
+        faults.push(1, Fault::Fail(Failure::new(500, "InternalFailure")));
+        let next = |faults: &mut FaultQueue, operation| {
+            faults.next(operation, "").map(|fault| matches!(fault, Fault::Drop { .. }))
+        };
+        assert_eq!(next(&mut faults, PutMetricData), Some(true));
+        assert_eq!(next(&mut faults, PutMetricData), Some(false));
+        assert_eq!((next(&mut faults, ExportMetrics), next(&mut faults, ExportMetrics)), (Some(false), None));
+        faults.push(9, Fault::Fail(Failure::new(500, "InternalFailure")));
+        faults.clear();
+        assert_eq!(next(&mut faults, PutMetricData), None);
     }
 
     #[test]

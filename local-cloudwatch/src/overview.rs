@@ -9,6 +9,7 @@ use crate::call::{ApiCall, CallLog};
 use crate::datum::StorageResolution;
 use crate::metric::DimensionMap;
 use crate::operation::period::Statistic;
+use crate::otlp::summary::{OtlpMetricSummary, summaries};
 use crate::panel::{self, Panel};
 use crate::state::Shared;
 use crate::statistics::SampleBucket;
@@ -44,6 +45,7 @@ pub(crate) struct Overview {
     /// Empty if a metric is selected.
     panels: Vec<Panel>,
     detail: Option<MetricDetail>,
+    otlp: Vec<OtlpMetricSummary>,
     calls: Vec<ApiCall>,
 }
 
@@ -114,12 +116,13 @@ impl Overview {
             accepted: state.calls.accepted,
             rejected: state.calls.rejected,
             data: state.calls.data,
-            series: state.store.iter().count(),
+            series: state.store.iter().count() + state.otlp.iter().count(),
             traffic: Traffic::new(&state.calls, selection.window, now),
             panels,
             detail: selected
                 .and_then(|metric| Some(MetricDetail::new(metric, all.get(&metric)?, selection.window, now))),
             metrics: all.iter().take(SHOWN_METRICS).map(MetricSummary::new).collect(),
+            otlp: summaries(&state.otlp),
             calls: state.calls.iter().rev().take(SHOWN_CALLS).cloned().collect(),
         }
     }

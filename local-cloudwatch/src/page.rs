@@ -47,6 +47,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/page.css", get(async || file(CSS, Caching::None, include_str!("page/page.css"))))
         .route("/page.js", get(async || file(SCRIPT, Caching::None, include_str!("page/page.js"))))
         .route("/labels.js", get(async || file(SCRIPT, Caching::None, include_str!("page/labels.js"))))
+        .route("/otlp.js", get(async || file(SCRIPT, Caching::None, include_str!("page/otlp.js"))))
         .route("/chart.js", get(async || file(SCRIPT, Caching::None, include_str!("page/chart.js"))))
         .nest(LIBRARY, uplot())
         .route("/overview", get(overview))

@@ -8,8 +8,9 @@ use axum::http::{HeaderValue, Response, header};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
+use crate::otlp::export;
 use crate::state::Shared;
-use crate::{api, clock, control, credential_endpoint, page};
+use crate::{api, clock, control, credential_endpoint, page, promql};
 
 /// Returns all routes. The API and the page share `/`, credential endpoints have the same paths as in AWS, and the
 /// controls are under `/_local/`.
@@ -17,6 +18,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(page::html).post(api::handle))
         .route("/service/{service}/operation/{operation}", post(api::handle))
+        .route("/v1/metrics", post(export::handle))
+        .merge(promql::http::router())
         .merge(credential_endpoint::router())
         .nest("/_local", control::router().merge(page::router()))
         .layer(middleware::map_response_with_state(Arc::clone(&shared), add_date))

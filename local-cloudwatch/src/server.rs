@@ -1,7 +1,7 @@
 //! The handle of a running server.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,47 +12,22 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::access_key::AccessKey;
 use crate::call::ApiCall;
 use crate::connection;
-use crate::fault::{DropPoint, Failure, Fault};
+use crate::fault::{DropPoint, Failure, Fault, WriteOperation};
 use crate::issuer::CredentialCall;
+use crate::options::ServerOptions;
+use crate::otlp::total::OtlpSeriesTotal;
 use crate::router::router;
 use crate::state::Shared;
 use crate::terminal::Terminal;
 use crate::total::SeriesTotal;
 
-/// ID and secret of the default access key.
-pub const DEFAULT_KEY: (&str, &str) = ("local", "local");
-
 /// Pause after a failed accept, for example when file descriptors are exhausted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Configuration of a server.
-#[derive(Debug, Clone)]
-pub struct ServerOptions {
-    /// Address to listen on; port 0 picks a free port. `127.0.0.1:0` by default.
-    pub listen: SocketAddr,
-    /// The only accepted region of signatures. `None` accepts every region and is the default.
-    pub region: Option<String>,
-    /// The accepted access keys. Only [`DEFAULT_KEY`] by default.
-    pub keys: Vec<AccessKey>,
-    /// Suppresses the line printed for each call. True by default.
-    pub is_quiet: bool,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            region: None,
-            keys: vec![AccessKey::new(DEFAULT_KEY.0, DEFAULT_KEY.1)],
-            is_quiet: true,
-        }
-    }
-}
-
 /// A CloudWatch server that runs on the current tokio runtime until it is shut down or dropped.
 ///
-/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to PutMetricData calls with a
-/// valid signature, one fault per call, in the order of injection.
+/// Injected faults ([`fail_next`](Self::fail_next), [`drop_next`](Self::drop_next)) apply to calls of PutMetricData and
+/// to OTLP requests, both with a valid signature, one fault per call, in the order of injection.
 #[derive(Debug)]
 pub struct LocalCloudWatch {
     address: SocketAddr,
@@ -74,8 +49,9 @@ impl LocalCloudWatch {
     /// Fails if it cannot listen on the address.
     pub async fn start(options: ServerOptions) -> io::Result<Self> {
         let terminal = if options.is_quiet { Terminal::Silent } else { Terminal::Shown };
-        let shared = Arc::new(Shared::new(options.keys, options.region, terminal));
-        let listener = TcpListener::bind(options.listen).await?;
+        let listen = options.listen;
+        let shared = Arc::new(Shared::new(options, terminal));
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let listening = Mutex::new(Some(Listening::new(listener, Arc::clone(&shared))));
         Ok(Self { address, shared, listening })
@@ -98,19 +74,36 @@ impl LocalCloudWatch {
         series.map(|(id, series)| SeriesTotal::new(id, series)).collect()
     }
 
-    /// Returns the latest 50,000 API calls in order of arrival, including failed calls, dropped calls and queries.
+    /// Returns the stored totals of all OTLP series.
+    pub fn otlp_totals(&self) -> Vec<OtlpSeriesTotal> {
+        self.shared.lock().otlp.iter().map(|(id, series)| OtlpSeriesTotal::new(id, series)).collect()
+    }
+
+    /// Returns the latest 50,000 API calls in order of arrival, including failed calls, dropped calls and
+    /// queries. Queries in PromQL are not recorded.
     pub fn calls(&self) -> Vec<ApiCall> {
         self.shared.lock().calls.iter().cloned().collect()
     }
 
-    /// Makes the next `calls` PutMetricData calls store nothing and return `failure`.
+    /// Makes the next `calls` PutMetricData or OTLP calls store nothing and return `failure`.
     pub fn fail_next(&self, calls: usize, failure: Failure) {
         self.shared.lock().faults.push(calls, Fault::Fail(failure));
     }
 
-    /// Resets the connections of the next `calls` PutMetricData calls without a response.
+    /// Resets the connections of the next `calls` PutMetricData or OTLP calls without a response.
     pub fn drop_next(&self, calls: usize, point: DropPoint) {
-        self.shared.lock().faults.push(calls, Fault::Drop(point));
+        self.shared.lock().faults.push(calls, Fault::Drop { point, operation: None });
+    }
+
+    /// Resets the connections of the next `calls` calls of one operation without a response. `usize::MAX` calls are an
+    /// outage of that operation, until [`clear_faults`](Self::clear_faults) ends it.
+    pub fn drop_next_of(&self, operation: WriteOperation, calls: usize, point: DropPoint) {
+        self.shared.lock().faults.push(calls, Fault::Drop { point, operation: Some(operation) });
+    }
+
+    /// Discards the injected faults that have not been used up.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
     }
 
     /// Delays every API response from now on. Calls are still executed on arrival.

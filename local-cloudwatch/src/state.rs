@@ -8,6 +8,10 @@ use crate::call::CallLog;
 use crate::clock::ShiftableClock;
 use crate::fault::FaultQueue;
 use crate::issuer::{CredentialEndpoint, CredentialIssuer, TemporaryCredentials};
+use crate::options::ServerOptions;
+use crate::otlp::access::OtlpAccess;
+use crate::otlp::limits::OtlpLimits;
+use crate::otlp::store::OtlpStore;
 use crate::store::MetricStore;
 use crate::terminal::Terminal;
 
@@ -17,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) clock: ShiftableClock,
     pub(crate) region: Option<String>,
     pub(crate) terminal: Terminal,
+    pub(crate) otlp_access: OtlpAccess,
+    pub(crate) otlp_limits: OtlpLimits,
     initial_keys: Vec<AccessKey>,
     state: Mutex<ServerState>,
 }
@@ -25,6 +31,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) store: MetricStore,
+    pub(crate) otlp: OtlpStore,
     pub(crate) calls: CallLog,
     pub(crate) faults: FaultQueue,
     pub(crate) delay: Duration,
@@ -33,9 +40,11 @@ pub(crate) struct ServerState {
 }
 
 impl Shared {
-    pub(crate) fn new(keys: Vec<AccessKey>, region: Option<String>, terminal: Terminal) -> Self {
+    pub(crate) fn new(options: ServerOptions, terminal: Terminal) -> Self {
+        let ServerOptions { keys, region, otlp_access, otlp_limits, .. } = options;
         let state = Mutex::new(ServerState::new(keys.clone()));
-        Self { clock: ShiftableClock::default(), region, terminal, initial_keys: keys, state }
+        let clock = ShiftableClock::default();
+        Self { clock, region, terminal, otlp_access, otlp_limits, initial_keys: keys, state }
     }
 
     /// Locks the state. Ignores poisoning, because no caller leaves the state inconsistent when it panics.
@@ -62,6 +71,7 @@ impl ServerState {
     fn new(keys: Vec<AccessKey>) -> Self {
         Self {
             store: MetricStore::default(),
+            otlp: OtlpStore::default(),
             calls: CallLog::default(),
             faults: FaultQueue::default(),
             delay: Duration::ZERO,

@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use crate::call::ApiCall;
 use crate::clock;
+use crate::fault::WriteOperation;
 use crate::metric::DimensionMap;
 use crate::operation::put_metric_data::PutMetricDataRequest;
 use crate::statistics::StatisticSet;
@@ -34,7 +35,8 @@ impl Terminal {
 
     /// Prints a call, followed by `details`. Ignores write errors, for example when the terminal was closed.
     pub(crate) fn print(self, call: &ApiCall, details: &str) {
-        let is_printed = call.operation == "PutMetricData" || call.code.is_some();
+        let writes = [WriteOperation::PutMetricData, WriteOperation::ExportMetrics];
+        let is_printed = writes.iter().any(|write| call.operation == write.name()) || call.code.is_some();
         if self == Self::Shown && is_printed {
             let _ = write!(std::io::stdout().lock(), "{}{details}", call_line(call));
         }
@@ -47,7 +49,9 @@ fn call_line(call: &ApiCall) -> String {
     let status = call.status.map_or("no response".to_owned(), |status| status.to_string());
     let mut line = format!("{time} {operation} {} {status}", call.protocol.name());
     if call.data > 0 {
-        let _ = write!(line, " {} · {} data · {} B", printable(&call.namespace), call.data, call.body_bytes);
+        let namespace = printable(&call.namespace);
+        let separator = if namespace.is_empty() { "" } else { " " };
+        let _ = write!(line, "{separator}{namespace} · {} data · {} B", call.data, call.body_bytes);
     }
     if call.raw_bytes > call.body_bytes {
         let _ = write!(line, " ({} B raw)", call.raw_bytes);
@@ -55,6 +59,9 @@ fn call_line(call: &ApiCall) -> String {
     if let Some(code) = &call.code {
         let message = call.message.as_deref().unwrap_or_default();
         let _ = write!(line, " {}: {}", printable(code), printable(message));
+    } else if call.rejected_data > 0 {
+        let message = call.message.as_deref().unwrap_or_default();
+        let _ = write!(line, " {} rejected: {}", call.rejected_data, printable(message));
     }
     line.push('\n');
     line
@@ -127,6 +134,16 @@ mod tests {
     fn a_long_text_is_shortened() {
         let of = |n: usize| printable(&"x".repeat(n)).chars().count();
         assert_eq!([239, 240, 241, 1_000].map(of), [239, 240, 241, 241]);
+    }
+
+    #[test]
+    fn rejected_data_points_are_printed() {
+        let message = Some("a point has no value".to_owned());
+        let call = ApiCall { namespace: String::new(), rejected_data: 1, message, ..call(Some(200), true) };
+        assert_eq!(
+            call_line(&call),
+            "00:00:00 PutMetricData json 200 · 3 data · 10 B 1 rejected: a point has no value\n"
+        );
     }
 
     #[test]

@@ -10,22 +10,31 @@ pub const MAX_IN_FLIGHT: usize = 4;
 /// The maximum time between two attempts, unless CloudWatch asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
+/// The base of delays after throttling, as in AWS's SDKs.
+pub const THROTTLED_BASE: Duration = Duration::from_secs(1);
+
+/// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of
+/// 500 calls a second on their own.
+const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
+
 /// Exponential back-off with jitter, for the account as a whole or for one lane.
 ///
-/// The delay after a failure is a random part of base × 2^(failures − 1), at most 20 s, or the delay that CloudWatch
-/// asks for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in flight halves with every
-/// failure and grows by one with every success (AIMD), so a throttled fleet converges to a rate that CloudWatch
-/// accepts.
+/// The delay after a failure is a random part of base × 2^(failures − 1), at most 20 s or, after throttling, a minute;
+/// or the delay that CloudWatch asks for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in
+/// flight halves with every failure and grows by one with every success (AIMD), so a throttled fleet converges to a
+/// rate that CloudWatch accepts.
 #[derive(Debug)]
 pub struct Backoff {
+    /// The number of consecutive failures with the same base.
     failures: u32,
+    base: Duration,
     not_before: Duration,
     in_flight_limit: usize,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { failures: 0, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
+        Self { failures: 0, base: Duration::ZERO, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
     }
 }
 
@@ -55,7 +64,12 @@ impl Backoff {
     /// for.
     pub fn fail(&mut self, now: Duration, base: Duration, after: Option<Duration>, random: &mut Random) -> Duration {
         self.in_flight_limit = (self.in_flight_limit / 2).max(1);
-        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(MAX_DELAY);
+        // A request that is throttled right after an outage is the first throttled one, so its delay is short.
+        if std::mem::replace(&mut self.base, base) != base {
+            self.failures = 0;
+        }
+        let max_delay = if base == THROTTLED_BASE { MAX_THROTTLED_DELAY } else { MAX_DELAY };
+        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(max_delay);
         self.failures = self.failures.saturating_add(1);
         let delay = after.map_or_else(|| random.below(limit), |after| after.min(retry_after::MAX_RETRY_AFTER));
         // Answers to concurrent callouts do not shorten each other's delays.

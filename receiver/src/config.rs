@@ -8,7 +8,7 @@ use acpw_metric::{MetricName, Namespace, PublishTo, REQUEST_METRICS};
 use crate::{
     credentials::{LegacyKeys, Provider, RawProviders, RegionSource},
     endpoint::{Region, is_host, region_of_host},
-    otlp::{Authentication, OtlpConfig, RawOtlp},
+    otlp::{Authentication, OtlpConfig, RawOtlpEndpoint},
     source::{RawSources, Reader, SourceConfig, ecs::RawEcsTask, envoy::RawEnvoyStats, scrape::RawScrape, shared_keys},
 };
 
@@ -45,7 +45,7 @@ object! {
         publish_to: Vec<Field<String>>,
         /// An OTLP endpoint: CloudWatch's, an OpenTelemetry Collector, or another one. Required if `publish_to` has
         /// `otlp`.
-        otlp: RawOtlp,
+        otlp: RawOtlpEndpoint,
         /// The namespace of the metrics. Default: `AWSCloudWatchProxyWasm`.
         metric_namespace: String,
         /// The name under which RequestCount is published. Default: `RequestCount`.

@@ -13,6 +13,9 @@ const MAX_FACTOR: u32 = 8;
 /// The maximum interval under throttling, unless the configured one is longer.
 const MAX_STRETCHED_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
+/// The denominator of offsets.
+const WHOLE: Duration = Duration::from_secs(3_600);
+
 /// The interval while Envoy is being drained.
 const DRAINING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -20,13 +23,15 @@ const DRAINING_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// Under steady traffic there is one publication per interval. Its offset within the interval is random, so that a
 /// fleet does not publish at the same moment. If the last publication was an interval or more ago, new data is
-/// published after half a second. The interval doubles with each throttled request, and is reduced by the configured
-/// interval with each accepted one.
+/// published after half a second. The interval doubles with each throttled request, and halves with each accepted
+/// one.
 #[derive(Debug)]
 pub struct PublishSchedule {
     configured: Duration,
     factor: u32,
     is_draining: bool,
+    /// The position of publications within an interval, in parts of [`WHOLE`]. It is a fraction, so that a fleet stays
+    /// spread over an interval that throttling has made longer.
     offset: Duration,
     last: Option<Duration>,
     waiting_since: Option<Duration>,
@@ -35,7 +40,7 @@ pub struct PublishSchedule {
 impl PublishSchedule {
     /// Creates a schedule with this interval.
     pub fn new(interval: Duration, random: &mut Random) -> Self {
-        let offset = random.below(interval);
+        let offset = random.below(WHOLE);
         Self { configured: interval, factor: 1, is_draining: false, offset, last: None, waiting_since: None }
     }
 
@@ -49,12 +54,14 @@ impl PublishSchedule {
 
     /// Records that CloudWatch has throttled a request.
     pub fn record_throttled(&mut self) {
-        self.factor = self.factor.saturating_mul(2).min(MAX_FACTOR);
+        if self.interval() < MAX_STRETCHED_INTERVAL {
+            self.factor = self.factor.saturating_mul(2).min(MAX_FACTOR);
+        }
     }
 
     /// Records that CloudWatch has accepted a request.
     pub fn record_delivered(&mut self) {
-        self.factor = self.factor.saturating_sub(1).max(1);
+        self.factor = (self.factor / 2).max(1);
     }
 
     /// Records if Envoy is being drained.
@@ -85,7 +92,7 @@ impl PublishSchedule {
     /// Returns the first time after `time` that is a multiple of the interval plus the offset.
     fn slot_after(&self, time: Duration) -> Duration {
         let interval = self.interval().as_millis().max(1);
-        let offset = self.offset.as_millis().checked_rem(interval).unwrap_or(0);
+        let offset = interval.saturating_mul(self.offset.as_millis()).checked_div(WHOLE.as_millis()).unwrap_or(0);
         let passed = (time.as_millis().saturating_add(interval).saturating_sub(offset)).checked_div(interval);
         let slot = passed.unwrap_or(0).saturating_mul(interval).saturating_add(offset);
         Duration::from_millis(u64::try_from(slot).unwrap_or(u64::MAX))
@@ -136,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_doubles_the_interval_and_success_reduces_it() {
+    fn throttling_doubles_the_interval_and_success_halves_it() {
         let mut schedule = PublishSchedule::new(INTERVAL, &mut Random::new(1));
         let mut intervals = Vec::new();
         for _ in 0..4 {
@@ -144,15 +151,28 @@ mod tests {
             intervals.push(schedule.interval().as_secs());
         }
         assert_eq!(intervals, [120, 240, 300, 300]);
-        let mut steps = 0;
-        while schedule.interval() > INTERVAL {
+        intervals.clear();
+        for _ in 0..4 {
             schedule.record_delivered();
-            steps += 1;
+            intervals.push(schedule.interval().as_secs());
         }
-        assert_eq!(steps, 7);
+        assert_eq!(intervals, [240, 120, 60, 60]);
         let mut slow = PublishSchedule::new(MAX_STRETCHED_INTERVAL * 2, &mut Random::new(1));
         slow.record_throttled();
         assert_eq!(slow.interval(), MAX_STRETCHED_INTERVAL * 2);
+    }
+
+    /// With an offset in seconds, all receivers would publish in the first minute of a throttled interval.
+    #[test]
+    fn a_throttled_fleet_stays_spread_over_the_whole_interval() {
+        let mut late = 0;
+        for seed in 0..100 {
+            let mut schedule = PublishSchedule::new(INTERVAL, &mut Random::new(seed));
+            (0..4).for_each(|_| schedule.record_throttled());
+            let slot = schedule.slot_after(MAX_STRETCHED_INTERVAL * 10);
+            late += u32::from(slot >= MAX_STRETCHED_INTERVAL * 10 + MAX_STRETCHED_INTERVAL / 2);
+        }
+        assert!((35..=65).contains(&late), "{late} of 100 publish in the second half");
     }
 
     #[test]

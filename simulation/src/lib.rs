@@ -7,6 +7,7 @@
 
 mod cloud_watch;
 mod endpoint;
+mod fleet;
 mod local_services;
 mod mutation;
 mod post_client;
@@ -15,6 +16,7 @@ mod world;
 
 pub use cloud_watch::SimulatedCloudWatch;
 pub use endpoint::{ExportResult, SimulatedEndpoint};
+pub use fleet::{Fleet, FleetReport, Phase, Second};
 pub use mutation::Mutation;
 pub use schedule::{Fault, RefusalKind, Schedule};
 pub use world::{Report, World};

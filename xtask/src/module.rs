@@ -49,8 +49,8 @@ pub(crate) const MODULES: [Module; 3] = [
         profile: "small",
         rustflags: "",
         events: &["proxy_on_log", "proxy_on_request_body", "proxy_on_request_headers", "proxy_on_tick"],
-        // The same, plus three protocols, inflate and the web page.
-        max_bytes: 520 * KIB,
+        // The same, plus three protocols, OTLP in two encodings, inflate and the web page.
+        max_bytes: 660 * KIB,
     },
 ];
 

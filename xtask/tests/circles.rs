@@ -113,7 +113,7 @@ impl Crate {
             rest = &rest[1..];
         }
         while let Some(name) = rest.first() {
-            let next = [found.as_slice(), &[name.clone()]].concat();
+            let next = [found.as_slice(), std::slice::from_ref(name)].concat();
             if !self.0.contains_key(&next) {
                 break;
             }

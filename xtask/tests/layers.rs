@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("acpw-otlp", &[]),
     ("acpw-host", &["acpw-metric"]),
     ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
-    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
+    ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-otlp", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
     ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
 ];
 

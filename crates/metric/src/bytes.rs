@@ -2,9 +2,10 @@
 
 /// The bytes end early or contain an invalid number or text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+/// Appends an unsigned number in LEB128.
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     loop {
         let low = (value & 0x7f) as u8;
         value >>= 7;
@@ -17,40 +18,53 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends a signed number in zigzag encoding, in which numbers of small magnitude take few bytes.
-pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
+pub fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, (value.wrapping_shl(1) ^ (value >> 63)) as u64);
 }
 
-pub(crate) fn put_f64(out: &mut Vec<u8>, value: f64) {
+/// Appends a double in little-endian order.
+pub fn put_f64(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
+/// Appends a text, preceded by its length in bytes.
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
     put_varint(out, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
 }
 
 /// A cursor over untrusted bytes.
-pub(crate) struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Creates a reader at the start of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether all bytes have been read.
+    pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
+    /// Reads a byte.
+    ///
+    /// # Errors
+    /// No byte is left.
+    pub fn byte(&mut self) -> Result<u8, Malformed> {
         let (first, rest) = self.rest.split_first().ok_or(Malformed)?;
         self.rest = rest;
         Ok(*first)
     }
 
-    pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+    /// Reads an unsigned number in LEB128.
+    ///
+    /// # Errors
+    /// The bytes end early, or the number exceeds 64 bits.
+    pub fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -67,29 +81,52 @@ impl<'a> Reader<'a> {
         Err(Malformed)
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, Malformed> {
+    /// Reads a signed number in zigzag encoding.
+    ///
+    /// # Errors
+    /// The bytes end early, or the number exceeds 64 bits.
+    pub fn signed(&mut self) -> Result<i64, Malformed> {
         let coded = self.varint()?;
         Ok((coded >> 1) as i64 ^ -((coded & 1) as i64))
     }
 
     /// Reads the number of items that follow. Each item takes at least one byte, so a number larger than the remaining
     /// bytes is refused before memory is allocated for the items.
-    pub(crate) fn length(&mut self) -> Result<usize, Malformed> {
+    ///
+    /// # Errors
+    /// The bytes end early, or the number is larger than that of the remaining bytes.
+    pub fn length(&mut self) -> Result<usize, Malformed> {
         let length = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
         if length > self.rest.len() { Err(Malformed) } else { Ok(length) }
     }
 
-    pub(crate) fn f64(&mut self) -> Result<f64, Malformed> {
-        let (bytes, rest) = self.rest.split_first_chunk::<8>().ok_or(Malformed)?;
-        self.rest = rest;
-        Ok(f64::from_le_bytes(*bytes))
+    /// Reads a double.
+    ///
+    /// # Errors
+    /// Fewer than eight bytes are left.
+    pub fn f64(&mut self) -> Result<f64, Malformed> {
+        self.array().map(f64::from_le_bytes)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// Reads a text that is preceded by its length.
+    ///
+    /// # Errors
+    /// The bytes end early, or are not UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = self.length()?;
         let (bytes, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
         self.rest = rest;
         std::str::from_utf8(bytes).map_err(|_| Malformed)
+    }
+
+    /// Reads `N` bytes.
+    ///
+    /// # Errors
+    /// Fewer bytes are left.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(*bytes)
     }
 }
 

@@ -7,8 +7,9 @@ use crate::{
 
 /// The finest scale: 32 buckets per doubling, which gives a relative error of at most 1.1 %.
 pub(crate) const MAX_SCALE: i32 = 5;
-/// The coarsest scale, at which all doubles together need fewer buckets than a datum may have values.
-const MIN_SCALE: i32 = -6;
+/// The coarsest scale of OpenTelemetry's histograms. At scale -6, all doubles together need fewer buckets than a datum
+/// may have values, so merging buckets never leads to a coarser one.
+const MIN_SCALE: i32 = -10;
 /// The offset between index and key of a bucket. At every scale, it makes the keys of positive values positive and the
 /// keys of negative values negative.
 pub(crate) const OFFSET: i32 = 1 << 16;
@@ -116,6 +117,90 @@ impl Histogram {
         may_downscale
     }
 
+    /// Creates a histogram from OpenTelemetry's buckets: the number of zeros, and for positive and negative values the
+    /// index of the first bucket with the counts of consecutive buckets. Returns it with the number of its values.
+    ///
+    /// Values below 2^-360 become zeros, as CloudWatch does not accept them. Returns `None` if the scale is below -10,
+    /// if a bucket has only values above 2^360, or if there are more values than 64 bits can count.
+    pub(crate) fn from_buckets(
+        scale: i32,
+        zeros: u64,
+        positive: (i32, &[u64]),
+        negative: (i32, &[u64]),
+    ) -> Option<(Self, u64)> {
+        let shift = scale.saturating_sub(MAX_SCALE).max(0);
+        let mut histogram = Self { scale: scale.min(MAX_SCALE), buckets: Vec::new() };
+        if histogram.scale < MIN_SCALE {
+            return None;
+        }
+        // A bucket of a finer scale lies within one bucket of the finest scale that is supported.
+        let key = |offset: i32, position: usize| {
+            let index = i64::from(offset).checked_add(i64::try_from(position).ok()?)?;
+            i32::try_from(index.checked_shr(shift.unsigned_abs()).unwrap_or(index >> 63)).ok()
+        };
+        let least = first_in_range(histogram.scale);
+        let (mut total, mut zeros) = (zeros, zeros);
+        let mut add = |sign: i32, (offset, counts): (i32, &[u64]), kept: &mut Vec<Bucket>| {
+            for (position, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+                total = total.checked_add(*count)?;
+                let index = key(offset, position)?;
+                match index {
+                    index if index < least => zeros = zeros.checked_add(*count)?,
+                    index if index >= least.saturating_neg() => return None,
+                    index => {
+                        let key = sign.saturating_mul(index.saturating_add(OFFSET));
+                        match kept.last_mut().filter(|last| last.key == key) {
+                            Some(last) => last.count = last.count.checked_add(*count)?,
+                            None => kept.push(Bucket { key, count: *count }),
+                        }
+                    }
+                }
+            }
+            Some(())
+        };
+        let mut above = Vec::new();
+        add(-1, negative, &mut histogram.buckets)?;
+        add(1, positive, &mut above)?;
+        histogram.buckets.reverse();
+        if zeros > 0 {
+            histogram.buckets.push(Bucket { key: 0, count: zeros });
+        }
+        histogram.buckets.append(&mut above);
+        histogram.fit();
+        Some((histogram, total))
+    }
+
+    /// Returns the values that were added since an earlier state of this histogram, with their number. Returns `None`
+    /// if a bucket has lost values.
+    pub(crate) fn since(&self, before: &Self) -> Option<(Self, u64)> {
+        let mut added = self.clone();
+        let mut before = before.clone();
+        while added.scale > before.scale {
+            added.downscale();
+        }
+        while before.scale > added.scale {
+            before.downscale();
+        }
+        let mut total = 0u64;
+        for bucket in &before.buckets {
+            let index = added.buckets.binary_search_by_key(&bucket.key, |known| known.key).ok()?;
+            let known = added.buckets.get_mut(index)?;
+            known.count = known.count.checked_sub(bucket.count)?;
+        }
+        added.buckets.retain(|bucket| bucket.count > 0);
+        for bucket in &added.buckets {
+            total = total.checked_add(bucket.count)?;
+        }
+        Some((added, total))
+    }
+
+    /// Returns whether this is the histogram of recording only this value. Buckets that OpenTelemetry has counted may
+    /// be coarser.
+    pub(crate) fn is_recorded(&self, value: f64) -> bool {
+        let key = key(value, MAX_SCALE);
+        self.scale == MAX_SCALE && matches!(self.buckets.as_slice(), [only] if only.key == key)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.buckets.len()
     }
@@ -199,6 +284,13 @@ pub(crate) fn key(value: f64, scale: i32) -> i32 {
     let index = (exponent * (1 << MAX_SCALE) + below - 1) >> (MAX_SCALE - scale);
     let magnitude = index + OFFSET;
     if value < 0.0 { -magnitude } else { magnitude }
+}
+
+/// Returns the index of the first bucket that contains values above 2^-360, at a scale between -10 and 5. The bucket
+/// with the negated index is the first whose values are all above 2^360.
+fn first_in_range(scale: i32) -> i32 {
+    const EXPONENT: i32 = -360;
+    if scale < 0 { EXPONENT >> -scale } else { EXPONENT << scale }
 }
 
 /// Returns the key of the bucket that contains the bucket `key` at a scale that is lower by `shift`.

@@ -5,6 +5,8 @@
 //! of the sender, and a dimension value from an untrusted request.
 
 pub mod accumulator;
+pub mod buckets;
+pub mod bytes;
 pub mod datetime;
 pub mod dimension;
 pub mod distribution;
@@ -17,7 +19,6 @@ pub mod series;
 pub mod time;
 pub mod unit;
 
-mod bytes;
 mod exact;
 mod histogram;
 mod memory;
@@ -26,7 +27,7 @@ pub mod text;
 
 pub use accumulator::{Accumulator, DataKind, Group, Keep, MergeRule, PeriodKey, Shrunk, TimeBasis};
 pub use dimension::{DimensionName, DimensionValue, Dimensions};
-pub use distribution::{BucketRange, Distribution, ExponentialBuckets};
+pub use distribution::{BucketRange, DenseBuckets, Distribution, ExponentialBuckets};
 pub use map::{Map, RandomState, Set};
 pub use origin::{Entity, EntityText, Origin};
 pub use publish_to::PublishTo;

@@ -1,5 +1,5 @@
-//! The messages of OTLP metrics, version 1: `opentelemetry/proto/collector/metrics/v1/metrics_service.proto` and what it
-//! refers to.
+//! The messages of OTLP metrics, version 1: `opentelemetry/proto/collector/metrics/v1/metrics_service.proto` and what
+//! it refers to.
 //!
 //! The field numbers and types are those of OpenTelemetry's definitions. Fields that ACPW neither reads nor writes are
 //! left out: exemplars, schema URLs, dropped attribute counts, metadata and entity references. Readers skip them.

@@ -13,7 +13,7 @@ pub struct ExportMetricsServiceRequest {
 #[derive(Clone, PartialEq, prost::Message)]
 #[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExportMetricsServiceResponse {
-    /// What was not accepted, if anything.
+    /// The data points that were not accepted, if any.
     #[prost(message, optional, tag = "1")]
     pub partial_success: Option<ExportMetricsPartialSuccess>,
 }
@@ -55,7 +55,7 @@ pub struct ResourceMetrics {
     pub scope_metrics: Vec<ScopeMetrics>,
 }
 
-/// What the metrics describe, such as a service.
+/// The origin of metrics, such as a service.
 #[derive(Clone, PartialEq, prost::Message)]
 #[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Resource {
@@ -166,7 +166,7 @@ pub struct Sum {
     #[prost(enumeration = "Temporality", tag = "2")]
     #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::i32_or_name"))]
     pub aggregation_temporality: i32,
-    /// Whether the sum never falls.
+    /// True if the sum never falls.
     #[prost(bool, tag = "3")]
     pub is_monotonic: bool,
 }
@@ -291,7 +291,8 @@ pub struct HistogramDataPoint {
     pub max: Option<f64>,
 }
 
-/// A distribution in buckets with exponential bounds: bucket i of a scale holds values in (base^i, base^(i + 1)], where base is 2^(2^-scale).
+/// A distribution in buckets with exponential bounds: bucket i holds the values in (base^i, base^(i + 1)], where base
+/// is 2^(2^-scale).
 #[derive(Clone, PartialEq, prost::Message)]
 #[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExponentialHistogramDataPoint {

@@ -1,10 +1,10 @@
-//! The protocols of requests: the gateway's own and the three of CloudWatch's API.
+//! The protocols of requests: the gateway's own, the three of CloudWatch's API, and OTLP.
 
 pub mod cbor;
 pub mod json;
 pub mod query;
 
-use crate::fault::PathStyle;
+use crate::{fault::PathStyle, otlp::encoding::Encoding};
 
 /// The protocol of a request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +17,15 @@ pub enum Protocol {
     Cbor,
     /// AWS Query.
     Query,
+    /// OTLP metrics over HTTP.
+    Otlp(Encoding),
 }
 
 impl Protocol {
     /// Returns the style of paths in answers.
     pub fn path_style(self) -> PathStyle {
         match self {
-            Self::Plain => PathStyle::Plain,
+            Self::Plain | Self::Otlp(_) => PathStyle::Plain,
             Self::Json | Self::Cbor | Self::Query => PathStyle::Aws,
         }
     }

@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const COLOURS = 6;
 const ERROR_COLOURS = ["s2", "bad", "s3", "s4"];
 const WINDOWS = ["5m", "15m", "1h", "3h"];
-const state = { namespace: null, metric: null, window: "15m", statistic: null, series: null };
+const state = { namespace: null, metric: null, window: "15m", statistic: null, series: null, otlp: null };
 
 const charts = {
   main: new Chart(byId("chart"), "No data in this time range"),
@@ -21,6 +21,7 @@ function readAddress() {
   const parameters = new URLSearchParams(location.hash.slice(1));
   state.namespace = parameters.get("namespace");
   state.metric = parameters.get("metric");
+  state.otlp = parameters.get("otlp");
   if (WINDOWS.includes(parameters.get("window"))) state.window = parameters.get("window");
 }
 
@@ -28,6 +29,7 @@ function writeAddress() {
   const parameters = new URLSearchParams({ window: state.window });
   if (state.namespace !== null) parameters.set("namespace", state.namespace);
   if (state.metric !== null) parameters.set("metric", state.metric);
+  if (state.otlp !== null) parameters.set("otlp", state.otlp);
   history.replaceState(null, "", `#${parameters}`);
 }
 
@@ -74,7 +76,7 @@ function show(overview) {
   setText("data", formatCount(overview.data));
   setText("series", formatCount(overview.series));
   byId("rejected").className = overview.rejected > 0 ? "bad" : "";
-  byId("empty").hidden = overview.detail !== null;
+  byId("empty").hidden = overview.detail !== null || overview.otlp.length > 0;
   byId("board").hidden = overview.detail === null;
   if (overview.detail) {
     const isChosen = state.namespace === overview.detail.namespace && state.metric === overview.detail.name;
@@ -92,6 +94,7 @@ function show(overview) {
     { name: "stored", className: "accent", values: filled(accepted) },
     { name: "rejected", className: "bad", values: filled(rejected) },
   ] });
+  showOtlp(overview.otlp, overview.now_millis);
   showCalls(overview.calls);
 }
 
@@ -295,6 +298,7 @@ function showCalls(calls) {
     element("span", "only-wide", `${uncompressed} · ${call.protocol}`, sizes);
     if (isLost) element("p", "error lost", call.is_stored ? "Connection dropped after storing" : "Connection dropped before storing", row);
     else if (call.code) element("p", "error", `${call.code}: ${call.message}`, row);
+    else if (call.rejected_data > 0) element("p", "error lost", `${formatCount(call.rejected_data)} rejected: ${call.message}`, row);
   }
 }
 
@@ -329,6 +333,9 @@ byId("show-all").onclick = () => select({ series: null });
 addEventListener("hashchange", () => { readAddress(); refresh(); });
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
-readAddress();
-refresh();
-setInterval(() => document.hidden || refresh(), 1000);
+// After all scripts have run.
+addEventListener("load", () => {
+  readAddress();
+  refresh();
+  setInterval(() => document.hidden || refresh(), 1000);
+});

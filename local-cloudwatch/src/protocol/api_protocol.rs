@@ -1,9 +1,8 @@
 //! The protocols of CloudWatch's API.
 
 /// A protocol of CloudWatch's API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ApiProtocol {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApiProtocol {
     /// AWS JSON 1.0.
     Json,
     /// Smithy RPC v2 CBOR.

@@ -5,7 +5,7 @@ mod cbor;
 mod json;
 mod query;
 
-pub use api_protocol::ApiProtocol;
+pub(crate) use api_protocol::ApiProtocol;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -132,15 +132,6 @@ impl ApiProtocol {
             Self::Json => TimeForm::Number,
             Self::Cbor => TimeForm::Tagged,
             Self::Query => TimeForm::Iso8601,
-        }
-    }
-
-    /// Returns a short name to display.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Cbor => "cbor",
-            Self::Query => "query",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod export;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -17,7 +19,9 @@ use tokio::net::TcpStream;
 pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     head: String,
+    /// The body as text, and as received.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl HttpResponse {
@@ -119,8 +123,10 @@ pub(crate) async fn exchange(
     stream.write_all(body).await?;
     let mut received = Vec::new();
     stream.read_to_end(&mut received).await?;
-    let text = String::from_utf8_lossy(&received).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let head_end = received.windows(4).position(|window| window == b"\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let bytes = received.split_off(head_end + 4);
+    let head = String::from_utf8_lossy(&received).into_owned();
+    let body = String::from_utf8_lossy(&bytes).into_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-    Ok(HttpResponse { status, head: head.to_owned(), body: body.to_owned() })
+    Ok(HttpResponse { status, head, body, bytes })
 }

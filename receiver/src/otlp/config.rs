@@ -33,7 +33,7 @@ const RESERVED_HEADERS: [&str; 13] = [
 
 object! {
     /// An OTLP endpoint.
-    pub struct RawOtlp {
+    pub struct RawOtlpEndpoint {
         /// The name of the Envoy cluster that leads to the endpoint. Required.
         cluster_name: String,
         /// The host of the endpoint. Default: `monitoring.REGION.amazonaws.com`, or as the region's partition has it.
@@ -107,7 +107,7 @@ pub enum Authentication {
     None,
 }
 
-impl RawOtlp {
+impl RawOtlpEndpoint {
     /// Validates the object at the path `otlp`.
     pub(crate) fn check(self, environment: Environment<'_>, errors: &mut ValidationErrors) -> Option<OtlpConfig> {
         self.check_keys("otlp", errors);
@@ -266,7 +266,7 @@ mod tests {
             "ACPW_OTLP_BEARER_TOKEN" if document.contains("from_environment") => Some("TOPSECRET-token".to_owned()),
             _ => None,
         };
-        let (raw, mut errors) = read::<RawOtlp>(document.replace("from_environment", "").as_bytes()).unwrap();
+        let (raw, mut errors) = read::<RawOtlpEndpoint>(document.replace("from_environment", "").as_bytes()).unwrap();
         let config = raw.check(&environment, &mut errors);
         (config, errors.lines().collect())
     }

@@ -117,7 +117,7 @@ impl PointData<'_> {
     }
 
     fn exponential_histogram(&self) -> Data {
-        let (Some(buckets), (start, end)) = (self.distribution.exponential_buckets(self.divisor), self.times) else {
+        let (Some(buckets), (start, end)) = (self.distribution.dense_buckets(self.divisor), self.times) else {
             return self.histogram();
         };
         let range = |range: BucketRange| {

@@ -21,7 +21,7 @@ mod transmit;
 mod window;
 
 pub use answer::{ExportAnswer, PartialSuccess};
-pub use config::{Authentication, OtlpConfig, RawOtlp};
+pub use config::{Authentication, OtlpConfig, RawOtlpEndpoint};
 pub use exporter::{ExportContext, Exporter, ExporterSettings};
 pub use naming::{CONVENTION_ATTRIBUTES, CONVENTION_METRICS, MetricMapping, NAMESPACE_ATTRIBUTE, Naming, PointForm};
 pub use transmit::ExportId;

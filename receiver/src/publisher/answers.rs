@@ -6,6 +6,7 @@ use super::{DENIED_DELAY, Publisher, PublisherContext, in_flight::Sent, push_fro
 use crate::{
     Disposition, Payload, PublishAnswer, TransmitId,
     answer::Reply,
+    backoff::THROTTLED_BASE,
     clock::Clock,
     config::OnUnknownOutcome,
     disposition::RetryCause,
@@ -19,7 +20,6 @@ use crate::{
 
 /// The base of delays after transient errors and after throttling, as in AWS's SDKs.
 const TRANSIENT_BASE: Duration = Duration::from_millis(50);
-const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 impl Publisher {
     /// Handles a request that could not be dispatched, so it was not sent.

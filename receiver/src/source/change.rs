@@ -1,10 +1,11 @@
 //! Computes the change of a series from one reading to the next.
 
-use super::{
-    histogram::{BucketDelta, distribution},
-    reading::{CumulativeBucket, Value},
+use acpw_metric::{
+    Distribution,
+    buckets::{BucketDelta, distribution},
 };
-use acpw_metric::Distribution;
+
+use super::reading::{CumulativeBucket, Value};
 
 /// The largest count: an `f64` represents whole numbers exactly up to 2^53.
 const MAX_COUNT: f64 = 9_007_199_254_740_992.0;

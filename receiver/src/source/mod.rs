@@ -11,7 +11,6 @@ pub mod change;
 pub mod collector;
 pub mod ecs;
 pub mod envoy;
-pub mod histogram;
 pub mod name_pattern;
 pub mod poll_schedule;
 #[cfg(not(target_arch = "wasm32"))]

@@ -14,13 +14,14 @@ impl Distribution {
     const EXACT_CONSTANT: u8 = 3;
     const SET: u8 = 4;
 
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the distribution to a record or another encoded value.
+    pub fn encode(&self, out: &mut Vec<u8>) {
         // Most series count requests, so all of their values are 1.
         let is_constant = self.min.to_bits() == self.max.to_bits()
             && self.sum == self.min * self.count as f64
             && self.bucket_count() == 1;
         match &self.shape {
-            Shape::Histogram(_) if is_constant => {
+            Shape::Histogram(histogram) if is_constant && histogram.is_recorded(self.min) => {
                 out.push(Self::CONSTANT);
                 put_varint(out, self.count);
                 put_f64(out, self.min);
@@ -54,7 +55,11 @@ impl Distribution {
         put_f64(out, self.max);
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+    /// Decodes a distribution.
+    ///
+    /// # Errors
+    /// The bytes are not a valid distribution.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         match reader.byte()? {
             Self::CONSTANT => Self::new().decode_constant(reader),
             Self::EXACT_CONSTANT => {

@@ -1,75 +1,66 @@
-//! The values of a distribution as the dense buckets of OTLP's exponential histogram.
+//! Distributions from OpenTelemetry's exponential histograms.
 
 use super::{Distribution, Shape};
 use crate::histogram::Histogram;
 
-/// The buckets of an exponential histogram. At scale s, bucket i holds the values in (2^(i/2^s), 2^((i+1)/2^s)].
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExponentialBuckets {
-    /// The scale.
-    pub scale: i32,
-    /// The number of zeros.
-    pub zero_count: u64,
-    /// The buckets of positive values.
-    pub positive: BucketRange,
-    /// The buckets of the magnitudes of negative values.
-    pub negative: BucketRange,
-}
-
-/// Adjacent buckets. The first and the last one hold values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BucketRange {
-    /// The index of the first bucket.
+/// Consecutive buckets of one sign in an OpenTelemetry exponential histogram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExponentialBuckets<'a> {
+    /// The index of the first bucket. Bucket i at scale s has magnitudes in (2^(i/2^s), 2^((i+1)/2^s)].
     pub offset: i32,
     /// The number of values in each bucket.
-    pub counts: Vec<u64>,
+    pub counts: &'a [u64],
 }
 
 impl Distribution {
-    /// The maximum number of buckets of either sign that [`exponential_buckets`](Self::exponential_buckets) returns. It
-    /// suffices for values that span a factor of 1,024 at scale 5, and of 1,048,576 at scale 4.
-    pub const MAX_EXPONENTIAL_BUCKETS: usize = 320;
-
-    /// Returns the buckets of all values, each divided by `divisor`, or `None` for a statistic set, which has no values.
+    /// Creates a histogram from the buckets of an OpenTelemetry exponential histogram.
     ///
-    /// The counts add up to [`count`](Self::count). Each value lies in the bucket of the value by which
-    /// [`values`](Self::values) represents it. With the divisor 1, the buckets are the distribution's own, or unions of
-    /// them.
-    pub fn exponential_buckets(&self, divisor: f64) -> Option<ExponentialBuckets> {
-        match &self.shape {
-            Shape::Set(_) => None,
-            Shape::Histogram(histogram) if divisor == 1.0 => Some(dense(histogram.clone())),
-            Shape::Histogram(_) | Shape::Exact(_) => {
-                let mut divided = Histogram::new();
-                self.values().for_each(|(value, count)| divided.record_n(value / divisor, count));
-                Some(dense(divided))
-            }
-        }
+    /// Scales above 5 are converted by merging buckets, so no count is lost and no value moves by more than 1.1 %. Sum,
+    /// minimum and maximum are estimated from the buckets; [`with_statistics`](Self::with_statistics) replaces them.
+    ///
+    /// Returns `None` if CloudWatch would refuse a value, if the scale is below -10, OpenTelemetry's minimum, or if
+    /// there are more values than 64 bits can count.
+    pub fn exponential(
+        scale: i32,
+        zeros: u64,
+        positive: ExponentialBuckets<'_>,
+        negative: ExponentialBuckets<'_>,
+    ) -> Option<Self> {
+        let sides = [positive, negative].map(|buckets| (buckets.offset, buckets.counts));
+        let [positive, negative] = sides;
+        let (histogram, count) = Histogram::from_buckets(scale, zeros, positive, negative)?;
+        Some(if count == 0 { Self::new() } else { Self::estimated(histogram, count) })
     }
-}
 
-/// Merges neighbouring buckets until the dense form has few enough, and returns it.
-fn dense(mut histogram: Histogram) -> ExponentialBuckets {
-    let limit = Distribution::MAX_EXPONENTIAL_BUCKETS;
-    while histogram.widest_range() > limit && histogram.downscale_once() {}
-    let mut dense = ExponentialBuckets {
-        scale: histogram.scale(),
-        zero_count: histogram.zero_count(),
-        positive: BucketRange::default(),
-        negative: BucketRange::default(),
-    };
-    for (range, is_negative) in [(&mut dense.positive, false), (&mut dense.negative, true)] {
-        let Some((first, last)) = histogram.indices(is_negative) else { continue };
-        range.offset = first;
-        range.counts = vec![0; usize::try_from(last.saturating_sub(first)).unwrap_or_default().saturating_add(1)];
-        for (index, count) in histogram.buckets(is_negative) {
-            let slot = usize::try_from(index.saturating_sub(first)).ok().and_then(|at| range.counts.get_mut(at));
-            if let Some(slot) = slot {
-                *slot = slot.saturating_add(count);
-            }
+    /// Returns the values that were added since an earlier state of this histogram.
+    ///
+    /// The count is exact, and the sum is exact up to the rounding of doubles. Minimum and maximum are estimated from
+    /// the buckets, within those of this histogram. Returns `None` if a bucket has lost values, or if one of the two
+    /// distributions is not a histogram.
+    pub fn since(&self, before: &Self) -> Option<Self> {
+        let (Shape::Histogram(now), Shape::Histogram(then)) = (&self.shape, &before.shape) else { return None };
+        let (histogram, count) = now.since(then)?;
+        let mut added = Self::estimated(histogram, count);
+        if count > 0 {
+            added.sum = self.sum - before.sum;
+            // `f64::clamp` can panic.
+            let within = |value: f64| value.max(self.min).min(self.max);
+            (added.min, added.max) = (within(added.min), within(added.max));
         }
+        Some(added)
     }
-    dense
+
+    /// Creates a histogram whose statistics are estimated from its buckets.
+    fn estimated(histogram: Histogram, count: u64) -> Self {
+        let mut distribution = Self { count, ..Self::new() };
+        for (value, count) in histogram.values() {
+            distribution.sum += value * count as f64;
+            distribution.min = distribution.min.min(value);
+            distribution.max = distribution.max.max(value);
+        }
+        distribution.shape = Shape::Histogram(histogram);
+        distribution
+    }
 }
 
 #[cfg(test)]
@@ -77,72 +68,99 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::distribution::tests::{histogram, values};
+    use crate::{
+        distribution::tests::histogram,
+        quota::{MAX_VALUE, MAX_VALUES_PER_DATUM},
+    };
 
-    fn total(buckets: &ExponentialBuckets) -> u64 {
-        let sum = |range: &BucketRange| range.counts.iter().sum::<u64>();
-        buckets.zero_count + sum(&buckets.positive) + sum(&buckets.negative)
+    const NOTHING: ExponentialBuckets<'_> = ExponentialBuckets { offset: 0, counts: &[] };
+
+    fn positive(scale: i32, offset: i32, counts: &[u64]) -> Option<Distribution> {
+        Distribution::exponential(scale, 0, ExponentialBuckets { offset, counts }, NOTHING)
     }
 
-    /// Returns the largest ratio between the two bounds of a bucket.
-    fn width(buckets: &ExponentialBuckets) -> f64 {
-        f64::exp2(f64::exp2(f64::from(-buckets.scale)))
+    /// Returns the buckets of values at a scale, with the index of the first bucket.
+    fn buckets(values: &[f64], scale: i32) -> (i32, Vec<u64>) {
+        let index = |value: f64| (value.log2() * f64::exp2(f64::from(scale))).ceil() as i32 - 1;
+        let indexes: Vec<_> = values.iter().map(|value| index(*value)).collect();
+        let (least, most) = (indexes.iter().min().unwrap(), indexes.iter().max().unwrap());
+        let mut counts = vec![0; (most - least + 1) as usize];
+        indexes.iter().for_each(|index| counts[(index - least) as usize] += 1);
+        (*least, counts)
     }
 
     proptest! {
         #[test]
-        fn no_value_is_lost_and_the_number_of_buckets_is_bounded(values in values(), is_exact: bool, divide: bool) {
-            let mut distribution = if is_exact { Distribution::exact(1_000) } else { Distribution::new() };
-            values.iter().for_each(|value| assert!(distribution.record(*value)));
-            let divisor = if divide { 1_000.0 } else { 1.0 };
-            let buckets = distribution.exponential_buckets(divisor).unwrap();
-            prop_assert_eq!(total(&buckets), distribution.count());
-            for range in [&buckets.positive, &buckets.negative] {
-                prop_assert!(range.counts.len() <= Distribution::MAX_EXPONENTIAL_BUCKETS);
-                prop_assert!(range.counts.first() != Some(&0) && range.counts.last() != Some(&0));
+        fn a_histogram_of_any_scale_has_the_counts_of_its_values(
+            values in prop::collection::vec(0.001f64..50.0, 1..200),
+            scale in -10i32..12,
+            zeros in 0u64..5,
+        ) {
+            let (offset, counts) = buckets(&values, scale);
+            let side = ExponentialBuckets { offset, counts: &counts };
+            let both = Distribution::exponential(scale, zeros, side, side).unwrap();
+            prop_assert_eq!(both.count(), zeros + 2 * values.len() as u64);
+            prop_assert_eq!(both.values().map(|(_, count)| count).sum::<u64>(), both.count());
+            prop_assert!(both.bucket_count() <= MAX_VALUES_PER_DATUM);
+            if scale >= 5 {
+                // At the finest scale the buckets are those of recording the values.
+                let recorded = histogram(&values);
+                let read = positive(scale, offset, &counts).unwrap();
+                let read = read.with_statistics(recorded.sum(), recorded.min(), recorded.max()).unwrap();
+                let counts = |distribution: &Distribution| distribution.values().collect::<Vec<_>>();
+                prop_assert_eq!(counts(&read), counts(&recorded));
             }
-            prop_assert_eq!(buckets.zero_count, values.iter().filter(|value| **value == 0.0).count() as u64);
         }
 
         #[test]
-        fn percentiles_in_other_units_lie_within_the_documented_error(
-            values in prop::collection::vec(1.0f64..650.0, 1..2_000)
+        fn a_difference_has_the_values_that_were_added(
+            before in prop::collection::vec(1u32..100_000, 0..300),
+            added in prop::collection::vec(1u32..100_000, 0..300),
         ) {
-            let mut sorted = values.clone();
-            sorted.sort_by(f64::total_cmp);
-            for (divisor, error) in [(1.0, 1.022), (1_000.0, 1.034)] {
-                let buckets = histogram(&values).exponential_buckets(divisor).unwrap();
-                let base = f64::exp2(f64::exp2(f64::from(-buckets.scale)));
-                let mut rank = 0;
-                for (index, count) in (buckets.positive.offset..).zip(&buckets.positive.counts) {
-                    let middle = f64::exp2((f64::from(index) + 0.5) * f64::exp2(f64::from(-buckets.scale)));
-                    for value in &sorted[rank..rank + *count as usize] {
-                        let ratio = middle / (value / divisor);
-                        prop_assert!(ratio.max(1.0 / ratio) <= error, "{} {} {}", ratio, base, buckets.scale);
-                    }
-                    rank += *count as usize;
+            let [then, more] = [&before, &added].map(|values| values.iter().copied().map(f64::from).collect::<Vec<_>>());
+            let (earlier, mut all) = (histogram(&then), histogram(&then));
+            all.merge(&histogram(&more));
+            let difference = all.since(&earlier).unwrap();
+            prop_assert_eq!(difference.count(), more.len() as u64);
+            prop_assert_eq!(difference.sum(), more.iter().sum::<f64>());
+            if !more.is_empty() {
+                prop_assert!(all.min() <= difference.min() && difference.max() <= all.max());
+                prop_assert_eq!(earlier.since(&all), None);
+            }
+        }
+
+        #[test]
+        fn arbitrary_buckets_are_refused_or_have_values_in_range(
+            scale: i32, zeros: u64, offsets: (i32, i32), counts: Vec<u64>, few in prop::collection::vec(0u64..3, 0..50),
+        ) {
+            for scale in [scale, scale.rem_euclid(32) - 11] {
+                let side = ExponentialBuckets { offset: offsets.0, counts: &counts };
+                let other = ExponentialBuckets { offset: offsets.1 >> 20, counts: &few };
+                if let Some(read) = Distribution::exponential(scale, zeros, side, other) {
+                    prop_assert_eq!(read.values().map(|(_, count)| count).sum::<u64>(), read.count());
                 }
-                prop_assert_eq!(rank, values.len());
             }
         }
     }
 
     #[test]
-    fn few_buckets_hold_the_largest_range_of_values() {
-        let extremes = histogram(&[1e-100, 1.0, 1e100, -1e-50, -1e50, 0.0]);
-        let buckets = extremes.exponential_buckets(1.0).unwrap();
-        assert_eq!((total(&buckets), buckets.zero_count), (6, 1));
-        assert!(width(&buckets) > 2.0);
-        assert!(buckets.positive.counts.len() <= Distribution::MAX_EXPONENTIAL_BUCKETS);
-        let set = Distribution::statistic_set(3.0, 6.0, 1.0, 3.0).unwrap();
-        assert_eq!(set.exponential_buckets(1.0), None);
+    fn the_coarsest_scale_has_one_bucket_for_all_values_above_one() {
+        let read = positive(-10, -1, &[2, 3]).unwrap().with_statistics(8.0, 0.5, 3.0).unwrap();
+        assert_eq!((read.count(), read.sum(), read.min(), read.max()), (5, 8.0, 0.5, 3.0));
+        assert_eq!(positive(-11, 0, &[1]), None);
+        assert!(positive(i32::MIN, 0, &[1]).is_none() && positive(i32::MAX, i32::MAX, &[1]).is_some());
     }
 
     #[test]
-    fn a_power_of_two_is_the_upper_bound_of_its_bucket() {
-        let buckets = histogram(&[8.0]).exponential_buckets(1.0).unwrap();
-        assert_eq!((buckets.scale, buckets.positive.offset, buckets.positive.counts), (5, 3 * 32 - 1, vec![1]));
-        let buckets = histogram(&[-8_000.0]).exponential_buckets(1_000.0).unwrap();
-        assert_eq!((buckets.negative.offset, buckets.negative.counts), (3 * 32 - 1, vec![1]));
+    fn values_outside_of_cloudwatchs_range_are_refused_or_zero() {
+        for scale in [0, 3, 20] {
+            let bound = 360i32 << scale;
+            assert!(positive(scale, bound - 1, &[1]).is_some_and(|read| read.max() <= MAX_VALUE), "{scale}");
+            assert_eq!(positive(scale, bound, &[1]), None, "{scale}");
+            let small = positive(scale, -bound - 1, &[4]).unwrap();
+            assert_eq!(small.values().collect::<Vec<_>>(), [(0.0, 4)], "{scale}");
+            assert!(positive(scale, -bound, &[4]).unwrap().min() > 0.0, "{scale}");
+        }
+        assert_eq!(positive(0, 0, &[u64::MAX, 1]), None);
     }
 }

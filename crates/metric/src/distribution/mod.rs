@@ -1,10 +1,12 @@
 //! The distribution of the values of one series in one period.
 
+mod dense;
 mod encoding;
 mod exponential;
 mod values;
 
-pub use exponential::{BucketRange, ExponentialBuckets};
+pub use dense::{BucketRange, DenseBuckets};
+pub use exponential::ExponentialBuckets;
 
 use crate::{
     exact::ExactValues,

@@ -1,6 +1,6 @@
 //! Converts histogram buckets with arbitrary bounds into a distribution.
 
-use acpw_metric::{Distribution, quota::MAX_VALUES_PER_DATUM};
+use crate::{Distribution, quota::MAX_VALUES_PER_DATUM};
 
 /// The relative difference of two sums that differ only by rounding.
 const ROUNDING: f64 = 1e-9;
