@@ -61,7 +61,7 @@ pub const GATEWAY: Feature =
 
 /// TLS as configured in the examples.
 pub const TLS: Feature =
-    Feature { name: "the examples' TLS", first: OLDEST, examples: &["aws", "ec2", "ecs", "envoy-signing"] };
+    Feature { name: "the examples' TLS", first: OLDEST, examples: &["aws", "ec2", "ecs", "envoy-signing", "otlp"] };
 
 /// Files that the receiver reads through a Lua filter.
 pub const LUA_FILES: Feature = Feature { name: "files by Lua", first: OLDEST, examples: &["lua-files"] };

@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("acpw-host", &["acpw-metric"]),
     ("acpw-sender", &["acpw-config", "acpw-metric", "acpw-host"]),
     ("acpw-gateway", &["acpw-config", "acpw-metric", "acpw-otlp", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
-    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
+    ("acpw-receiver", &["acpw-config", "acpw-metric", "acpw-otlp", "acpw-sigv4", "acpw-host", "acpw-shared-state"]),
 ];
 
 /// The crates that talk to Envoy. Only `context.rs` can use them, because it is compiled for Wasm only.
