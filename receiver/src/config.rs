@@ -40,8 +40,8 @@ object! {
         aws_session_token: Secret,
         /// The timeout of requests to CloudWatch, 100 to 60,000. Default: 5000.
         http_request_timeout_millisecond: u64,
-        /// The services to which data are published: `cloudwatch`, `otlp`, or both. A sender and a source may name others
-        /// for their metrics. Default: `["cloudwatch"]`.
+        /// The services to which data are published: `cloudwatch`, `otlp`, or both. A sender and a source may name
+        /// others for their metrics. Default: `["cloudwatch"]`.
         publish_to: Vec<Field<String>>,
         /// An OTLP endpoint: CloudWatch's, an OpenTelemetry Collector, or another one. Required if `publish_to` has
         /// `otlp`.

@@ -1,4 +1,5 @@
-//! The driver against an OTLP endpoint and a CloudWatch, in virtual time. OpenTelemetry's own messages decode the requests.
+//! The driver against an OTLP endpoint and a CloudWatch, in virtual time. OpenTelemetry's own messages decode the
+//! requests.
 
 #![allow(
     clippy::unwrap_used,
@@ -167,7 +168,7 @@ fn decode_metric(
     }
 }
 
-/// What the endpoint answers to a request with these data points, whose size before compression is given.
+/// Returns the response of the endpoint to a request with these data points, whose size before compression is given.
 type Endpoint = fn(&[Stored], usize, &World) -> ExportAnswer;
 
 fn accept(_: &[Stored], _: usize, _: &World) -> ExportAnswer {
@@ -201,7 +202,7 @@ struct World {
     /// Counts and sums that CloudWatch has stored, by metric.
     cloudwatch: HashMap<String, (f64, f64)>,
     calls: VecDeque<(ExportId, Call)>,
-    /// Whether responses of the endpoint wait.
+    /// True if responses of the endpoint wait.
     is_slow: bool,
 }
 

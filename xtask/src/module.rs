@@ -40,7 +40,8 @@ pub(crate) const MODULES: [Module; 3] = [
         profile: "small",
         rustflags: "",
         events: &["proxy_on_http_call_response", "proxy_on_queue_ready", "proxy_on_tick"],
-        // The same, plus deflate, SHA-256, serde_json, eight credentials providers, three sources, and OTLP with protobuf.
+        // The same, plus deflate, SHA-256, serde_json, eight credentials providers, three sources, and OTLP with
+        // protobuf.
         max_bytes: 940 * KIB,
     },
     Module {

@@ -72,8 +72,8 @@ impl ExportAnswer {
         Self { answer: PublishAnswer::Missing { may_be_stored: false, reason }, partial: None }
     }
 
-    /// Returns the meaning of the response. `skew` is the number of milliseconds by which the endpoint's clock is ahead,
-    /// if the response is AWS's.
+    /// Returns the meaning of the response. `skew` is the number of milliseconds by which the endpoint's clock is
+    /// ahead, if the response is AWS's.
     pub(super) fn outcome(&self, skew: Option<i64>) -> ExportOutcome {
         let reply = match &self.answer {
             PublishAnswer::Missing { may_be_stored, .. } => {

@@ -75,7 +75,8 @@ impl Chunk {
     }
 }
 
-/// Adds the data points of a metric to those of another one with the same name. Returns it if they have different forms.
+/// Adds the data points of a metric to those of another one with the same name. Returns it if they have different
+/// forms.
 fn join(known: &mut Metric, more: Metric) -> Option<Metric> {
     match (&mut known.data, more.data) {
         (Some(Data::Sum(known)), Some(Data::Sum(more))) => known.data_points.extend(more.data_points),

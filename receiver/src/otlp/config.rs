@@ -40,7 +40,7 @@ object! {
         host: String,
         /// The path of the endpoint. Default: `/v1/metrics`.
         path: String,
-        /// How requests are authenticated: `sigv4` signs them with the receiver's credentials for CloudWatch, `bearer`
+        /// The authentication of requests: `sigv4` signs them with the receiver's credentials for CloudWatch, `bearer`
         /// adds `bearer_token`, and `none` adds nothing. Default: `sigv4`.
         signing: String,
         /// The token of `"signing": "bearer"`. Default: the environment variable `ACPW_OTLP_BEARER_TOKEN`.
@@ -48,8 +48,8 @@ object! {
         /// Headers of each request by name. A value is a text, or an object with the name of an environment variable.
         /// Default: none.
         headers: Members<ShortOr<RawOtlpHeader>>,
-        /// The names of metrics and attributes: `opentelemetry` uses those of OpenTelemetry's semantic conventions where
-        /// they have one, and `cloudwatch` those of CloudWatch. Default: `opentelemetry`.
+        /// The names of metrics and attributes: `opentelemetry` uses those of OpenTelemetry's semantic conventions
+        /// where they have one, and `cloudwatch` those of CloudWatch. Default: `opentelemetry`.
         naming: String,
         /// The maximum size in bytes of a request before compression, 65,536 to 16,777,216. Default: 1000000.
         max_request_bytes: u64,
@@ -58,7 +58,8 @@ object! {
         /// Resource attributes by name. They replace those of the environment. Default: none.
         resource_attributes: Members<String>,
         /// The maximum number of bytes of memory for data that the endpoint has not accepted, 65,536 to 268,435,456.
-        /// Beyond, old data are merged into longer periods, and then the oldest are dropped and counted. Default: 8388608.
+        /// Beyond, old data are merged into longer periods, and then the oldest are dropped and counted. Default:
+        /// 8388608.
         buffer_limit_bytes: u64,
     }
 }
@@ -80,7 +81,7 @@ pub struct OtlpConfig {
     pub host: Option<String>,
     /// The path.
     pub path: String,
-    /// How requests are authenticated.
+    /// The authentication of requests.
     pub authentication: Authentication,
     /// Additional headers, with lower-case names.
     pub headers: Vec<(String, Secret)>,
@@ -96,7 +97,7 @@ pub struct OtlpConfig {
     pub buffer_limit: usize,
 }
 
-/// How requests to the endpoint are authenticated.
+/// The authentication of requests to the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {
     /// With AWS Signature Version 4, as requests to CloudWatch are.

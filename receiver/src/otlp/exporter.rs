@@ -37,8 +37,8 @@ pub(super) const DENIED_DELAY: Duration = Duration::from_secs(30);
 /// The number of single data points in a row whose refusal shows that the data are not the cause.
 pub(super) const REFUSED_IN_A_ROW: u32 = 3;
 
-/// The maximum number of requests that wait while the endpoint refuses all data points. New data show whether it refuses
-/// those, too.
+/// The maximum number of requests that wait while the endpoint refuses all data points. New data show whether it
+/// refuses those, too.
 const MAX_REFUSED: usize = 16;
 
 /// Divisor of the buffer's limit for the size of a request before compression, so that requests fit into the buffer.
@@ -55,14 +55,14 @@ pub struct ExporterSettings {
     pub timeout: Duration,
     /// The maximum number of series of all senders.
     pub max_series: Option<usize>,
-    /// What to do with data without a response.
+    /// The treatment of data without a response.
     pub on_unknown_outcome: OnUnknownOutcome,
 }
 
 /// Publishes data to an OTLP endpoint.
 ///
-/// A request is sent with the same data until the endpoint accepts or refuses it, so what was accepted is not sent twice.
-/// Only a request without a response leaves that open; those are counted.
+/// A request is sent with the same data until the endpoint accepts or refuses it, so what was accepted is not sent
+/// twice. Only a request without a response leaves that open; those are counted.
 #[derive(Debug)]
 pub struct Exporter {
     pub(super) endpoint: Endpoint,
@@ -105,7 +105,7 @@ pub struct ExportContext<'a> {
 struct ExportFlush {
     /// The time by the steady clock from which senders have passed on what they observed before the flush.
     settled: Duration,
-    /// Whether that time has passed, so that later data are not part of the flush.
+    /// True if that time has passed, so that later data are not part of the flush.
     is_gathered: bool,
 }
 
@@ -266,8 +266,8 @@ impl Exporter {
         now.saturating_sub(self.last_success.unwrap_or_default())
     }
 
-    /// Publishes everything as soon as possible, until [`is_flushed`](Self::is_flushed) returns true. `settle` is the time
-    /// within which senders pass on what they have observed.
+    /// Publishes everything as soon as possible, until [`is_flushed`](Self::is_flushed) returns true. `settle` is the
+    /// time within which senders pass on what they have observed.
     pub fn flush(&mut self, settle: Duration, now: Now) {
         self.backoff.retry_now();
         self.flush = Some(ExportFlush { settled: now.steady.saturating_add(settle), is_gathered: false });
@@ -325,8 +325,8 @@ impl Exporter {
         }
     }
 
-    /// Returns the next request: one that waits, or one with data that are due. Returns `None` while it is not completely
-    /// encoded and compressed.
+    /// Returns the next request: one that waits, or one with data that are due. Returns `None` while it is not
+    /// completely encoded and compressed.
     fn next_request(&mut self, region: Option<&str>) -> Option<EncodedRequest> {
         let encoder = RequestSettings {
             names: PointNames { naming: self.naming, names: &self.names },

@@ -21,8 +21,8 @@ const TRANSIENT_BASE: Duration = Duration::from_millis(50);
 const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 impl Exporter {
-    /// Returns by how many milliseconds the clock of AWS is ahead according to a response, and the correction of the clock
-    /// when the request was signed. Returns `None` if the response is not AWS's.
+    /// Returns by how many milliseconds the clock of AWS is ahead according to a response, and the correction of the
+    /// clock when the request was signed. Returns `None` if the response is not AWS's.
     pub fn clock_difference(
         &self,
         id: ExportId,
@@ -57,7 +57,8 @@ impl Exporter {
             }
             ExportOutcome::Retry { cause, retry_after } => self.retry(sent, cause, retry_after, answer, parts),
             ExportOutcome::CorrectClock => {
-                // Should the response of the next request still not agree, the requests do not follow each other at once.
+                // Should the response of the next request still not agree, the requests do not follow each other at
+                // once.
                 self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
                 self.send_again(sent, parts);
             }

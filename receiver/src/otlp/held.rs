@@ -12,8 +12,8 @@ use crate::{gauge_settler::GaugeSettler, series_budget::SeriesBudget};
 /// The time after its end until which senders report data of a period. Each worker passes its data on once a second.
 const SETTLING_MILLIS: i64 = 5_000;
 
-/// The distance from which a period is ahead of the time. A correction of the clock moves data by whole periods, so it may
-/// move them ahead by half a minute.
+/// The distance from which a period is ahead of the time. A correction of the clock moves data by whole periods, so it
+/// may move them ahead by half a minute.
 const AHEAD_MILLIS: i64 = 60_000;
 
 /// The number of bytes whose encoding takes as long as merging a group.
@@ -50,9 +50,9 @@ pub(super) struct HeldData {
 struct Release {
     at: Timestamp,
     interval: Duration,
-    /// Whether it takes everything.
+    /// True if it takes everything.
     takes_all: bool,
-    /// Whether it has taken periods that had not ended.
+    /// True if it has taken periods that had not ended.
     has_cut: bool,
 }
 
@@ -186,10 +186,11 @@ impl HeldData {
         }
     }
 
-    /// Keeps the data, together with `others` bytes of requests, within the limit. Returns the number of dropped values.
+    /// Keeps the data, together with `others` bytes of requests, within the limit. Returns the number of dropped
+    /// values.
     ///
-    /// From five eighths of the limit on, old data are merged into longer periods. At the limit, the oldest are dropped,
-    /// those that were posted to a gateway last.
+    /// From five eighths of the limit on, old data are merged into longer periods. At the limit, the oldest are
+    /// dropped, those that were posted to a gateway last.
     pub(super) fn keep_within_limit(&mut self, others: usize, now: Timestamp, steady: Duration) -> u64 {
         let bytes = self.bytes().saturating_add(others);
         if bytes <= self.limit / 8 * 5 {
@@ -255,7 +256,8 @@ impl Release {
         let since = cut.filter(|cut| key.start < *cut && *cut < end).unwrap_or(key.start);
         let interval = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX);
         let is_part_long_enough = interval < end.millis_since(key.start) && self.at.millis_since(since) >= interval;
-        // Posts may state a later time, and the host's clock may have been wrong. Such data are not held until that time.
+        // Posts may state a later time, and the host's clock may have been wrong. Such data are not held until that
+        // time.
         let is_ahead = key.start.millis_since(self.at) > AHEAD_MILLIS;
         self.takes_all || self.at.millis_since(end) >= SETTLING_MILLIS || is_part_long_enough || is_ahead
     }

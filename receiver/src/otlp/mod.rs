@@ -1,9 +1,9 @@
 //! Publishes data to an OTLP endpoint: CloudWatch's, an OpenTelemetry Collector, or any other.
 //!
-//! The way of the data: record → pending → due, when their period has ended → a request, encoded and compressed in steps
-//! → Envoy's callout → [`ExportAnswer`] → what it means. [`Exporter`] has its own data, schedule, back-off and bounds, so
-//! that trouble of one service does not affect the other. It shares the clock, the credentials and the log with the
-//! publisher of CloudWatch.
+//! The way of the data: record → pending → due, when their period has ended → a request, encoded and compressed in
+//! steps → Envoy's callout → [`ExportAnswer`] → what it means. [`Exporter`] has its own data, schedule, back-off and
+//! bounds, so that trouble of one service does not affect the other. It shares the clock, the credentials and the log
+//! with the publisher of CloudWatch.
 
 mod answer;
 mod chunk;

@@ -98,8 +98,8 @@ impl RequestQueue {
         self.fresh.is_some() || !self.waiting.is_empty()
     }
 
-    /// Corrects the times of all requests that wait by `millis`, and encodes them again. New data go back to `due`, which
-    /// is corrected afterwards.
+    /// Corrects the times of all requests that wait by `millis`, and encodes them again. New data go back to `due`,
+    /// which is corrected afterwards.
     pub(super) fn shift(&mut self, millis: i64, due: &mut Accumulator) {
         if let Some(fresh) = self.fresh.take() {
             fresh.into_data().move_to(due);

@@ -163,8 +163,8 @@ impl RequestDraft {
         self.data
     }
 
-    /// Encodes and compresses about as many bytes as `budget` has, and takes them from it. New data are taken from `due`.
-    /// Returns the request when it is complete, with the draft of a second one if the data did not fit into one.
+    /// Encodes and compresses about as many bytes as `budget` has, and takes them from it. New data are taken from
+    /// `due`. Returns the request when it is complete, with the draft of a second one if the data did not fit into one.
     ///
     /// # Errors
     /// Returns the draft if it is not complete.

@@ -57,8 +57,9 @@ pub(super) fn attribute(name: &str, value: Value) -> KeyValue {
     KeyValue { key: name.to_owned(), value: Some(AnyValue { value: Some(value) }) }
 }
 
-/// Validates `otlp.resource_attributes` and returns them with those of the environment. The first of two attributes with
-/// the same name is used: the configuration's, then `OTEL_SERVICE_NAME`, then `OTEL_RESOURCE_ATTRIBUTES`, then `HOSTNAME`.
+/// Validates `otlp.resource_attributes` and returns them with those of the environment. The first of two attributes
+/// with the same name is used: the configuration's, then `OTEL_SERVICE_NAME`, then `OTEL_RESOURCE_ATTRIBUTES`, then
+/// `HOSTNAME`.
 pub(super) fn configured(
     raw: Field<Members<String>>,
     environment: Environment<'_>,

@@ -4,8 +4,8 @@ use acpw_metric::{Metric, PeriodKey, Timestamp};
 
 /// The time of a release, by which the periods of its data begin and end.
 ///
-/// The data points of a series must not overlap. A period that has not ended is released up to this moment, and its rest
-/// begins there.
+/// The data points of a series must not overlap. A period that has not ended is released up to this moment, and its
+/// rest begins there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
     /// The time of the last release before this one that took periods which had not ended.
