@@ -357,7 +357,7 @@ impl Exporter {
                 if !has_fresh {
                     return None;
                 }
-                let draft = self.queue.fresh.take().unwrap_or_else(|| RequestDraft::new(window));
+                let draft = self.queue.fresh.take().unwrap_or_else(|| Box::new(RequestDraft::new(window)));
                 match draft.encode(due, encoder, budget) {
                     Ok((request, _)) => Some(request),
                     Err(draft) => {

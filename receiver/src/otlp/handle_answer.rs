@@ -154,7 +154,7 @@ impl Exporter {
     fn corrected(&self, sent: SentRequest) -> WaitingRequest {
         match self.correction.saturating_sub(sent.correction) {
             0 => WaitingRequest::Encoded(sent.request),
-            millis => WaitingRequest::Draft(RequestDraft::again(sent.request.data.shifted(millis))),
+            millis => WaitingRequest::Draft(Box::new(RequestDraft::again(sent.request.data.shifted(millis)))),
         }
     }
 
@@ -179,7 +179,7 @@ impl Exporter {
             count_retry(parts);
             let (first, second) = self.corrected(sent).into_data().split();
             for half in [second, first] {
-                self.queue.waiting.push_front(WaitingRequest::Draft(RequestDraft::again(half)));
+                self.queue.waiting.push_front(WaitingRequest::Draft(Box::new(RequestDraft::again(half))));
             }
         }
     }

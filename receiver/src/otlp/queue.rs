@@ -13,7 +13,7 @@ use crate::credentials::SetId;
 /// A request that waits.
 #[derive(Debug)]
 pub(super) enum WaitingRequest {
-    Draft(RequestDraft),
+    Draft(Box<RequestDraft>),
     Encoded(EncodedRequest),
 }
 
@@ -34,7 +34,7 @@ pub(super) struct SentRequest {
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
     /// New data that are being encoded.
-    pub(super) fresh: Option<RequestDraft>,
+    pub(super) fresh: Option<Box<RequestDraft>>,
     pub(super) waiting: VecDeque<WaitingRequest>,
     sent: Vec<SentRequest>,
     next_id: u64,
@@ -106,7 +106,7 @@ impl RequestQueue {
         }
         for request in std::mem::take(&mut self.waiting) {
             let draft = RequestDraft::again(request.into_data().shifted(millis));
-            self.waiting.push_back(WaitingRequest::Draft(draft));
+            self.waiting.push_back(WaitingRequest::Draft(Box::new(draft)));
         }
     }
 
@@ -117,7 +117,7 @@ impl RequestQueue {
 
     /// Returns the number of values in all requests.
     pub(super) fn samples(&self) -> u64 {
-        let fresh = self.fresh.iter().map(RequestDraft::samples);
+        let fresh = self.fresh.iter().map(|draft| draft.samples());
         let waiting = self.waiting.iter().map(WaitingRequest::samples);
         let sent = self.sent.iter().map(|sent| sent.request.data.samples());
         fresh.chain(waiting).chain(sent).fold(0, u64::saturating_add)
@@ -125,7 +125,7 @@ impl RequestQueue {
 
     /// Returns the approximate memory size of all requests in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let fresh = self.fresh.iter().map(RequestDraft::bytes);
+        let fresh = self.fresh.iter().map(|draft| draft.bytes());
         let waiting = self.waiting.iter().map(WaitingRequest::bytes);
         let sent = self.sent.iter().map(|sent| sent.request.bytes());
         fresh.chain(waiting).chain(sent).fold(0, usize::saturating_add)

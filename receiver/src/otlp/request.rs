@@ -169,11 +169,11 @@ impl RequestDraft {
     /// # Errors
     /// Returns the draft if it is not complete.
     pub(super) fn encode(
-        mut self,
+        mut self: Box<Self>,
         due: &mut Accumulator,
         encoder: RequestSettings<'_>,
         budget: &mut usize,
-    ) -> Result<(EncodedRequest, Option<Self>), Self> {
+    ) -> Result<(EncodedRequest, Option<Box<Self>>), Box<Self>> {
         loop {
             if self.chunk.bound() >= CHUNK_BYTES {
                 self.compress(budget);
@@ -207,7 +207,7 @@ impl RequestDraft {
         }
         self.compress(budget);
         let rest = self.source.take().filter(|source| !source.is_empty()).map(|source| {
-            let mut rest = Self::new(self.data.window);
+            let mut rest = Box::new(Self::new(self.data.window));
             rest.source = Some(source);
             rest
         });
