@@ -168,7 +168,7 @@ fn decode_metric(
     }
 }
 
-/// The endpoint's response to a request with these data points, whose size before compression is given.
+/// Returns the response of the endpoint to a request with these data points, whose size before compression is given.
 type Endpoint = fn(&[Stored], usize, &World) -> ExportAnswer;
 
 fn accept(_: &[Stored], _: usize, _: &World) -> ExportAnswer {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use acpw_metric::Timestamp;
+use acpw_metric::{PublishTo, Timestamp};
 use acpw_sigv4::Credentials;
 use flate2::read::GzDecoder;
 use receiver::{
@@ -89,6 +89,9 @@ fn offline(config: &ReceiverConfig) -> Option<ReceiverConfig> {
         admin_cluster: None,
         self_metrics: false,
         sources: Vec::new(),
+        // This shows the request to CloudWatch.
+        publish_to: PublishTo::CLOUDWATCH,
+        otlp: None,
     })
 }
 

@@ -30,7 +30,8 @@ impl Distribution {
     /// suffices for values that span a factor of 1,024 at scale 5, and of 1,048,576 at scale 4.
     pub const MAX_DENSE_BUCKETS: usize = 320;
 
-    /// Returns the buckets of all values, each divided by `divisor`, or `None` for a statistic set.
+    /// Returns the buckets of all values, each divided by `divisor`, or `None` for a statistic set, which has no
+    /// values.
     ///
     /// The counts add up to [`count`](Self::count). Each value lies in the bucket of the value by which
     /// [`values`](Self::values) represents it. With the divisor 1, the buckets are the distribution's own, or unions of
