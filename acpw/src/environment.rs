@@ -29,7 +29,7 @@ impl Environment {
     }
 }
 
-/// Returns a value of the form that AWS sets for a variable.
+/// Returns a value of the form that AWS or OpenTelemetry defines for a variable.
 fn example(name: &str) -> String {
     let value = match name {
         "AWS_REGION" | "AWS_DEFAULT_REGION" => "us-east-1",
@@ -41,6 +41,7 @@ fn example(name: &str) -> String {
             "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"
         }
         "ECS_CONTAINER_METADATA_URI_V4" => "http://169.254.170.2/v4/example",
+        "OTEL_RESOURCE_ATTRIBUTES" => "deployment.environment.name=example",
         _ if name.ends_with("ACCESS_KEY_ID") => "AKIDEXAMPLE",
         _ => return format!("${{{name}}}"),
     };

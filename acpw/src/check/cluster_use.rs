@@ -11,7 +11,7 @@ use crate::{
 const KEYS: [&str; 5] = ["cloud_watch_cluster_name", "admin_cluster_name", "cluster_name", "cluster", "file_cluster"];
 
 /// The keys whose members have names that the user chooses, such as a dimension `cluster`.
-const CHOSEN: [&str; 3] = ["dimensions", "labels", "rules"];
+const CHOSEN: [&str; 5] = ["dimensions", "headers", "labels", "resource_attributes", "rules"];
 
 impl<'i> Check<'i> {
     pub(super) fn clusters(&mut self) {
