@@ -8,6 +8,7 @@ use super::{
     answer::ExportAnswer,
     config::{Authentication, OtlpConfig},
     data_point::PointNames,
+    flush::ExportFlush,
     held::HeldData,
     naming::Naming,
     notice::ExportNotice,
@@ -81,7 +82,7 @@ pub struct Exporter {
     budget: Budget,
     /// The correction of the clock by which the data were last corrected.
     pub(super) correction: i64,
-    flush: Option<ExportFlush>,
+    pub(super) flush: Option<ExportFlush>,
     pub(super) last_success: Option<Duration>,
     /// The number of single data points that were refused since the endpoint last accepted a request.
     pub(super) refused: u32,
@@ -98,15 +99,6 @@ pub struct ExportContext<'a> {
     pub credentials: &'a mut Chain,
     /// The counters and the log.
     pub journal: &'a mut Journal,
-}
-
-/// A flush under way.
-#[derive(Clone, Copy, Debug)]
-struct ExportFlush {
-    /// The time by the steady clock from which senders have passed on what they observed before the flush.
-    settled: Duration,
-    /// True if that time has passed, so that later data are not part of the flush.
-    is_gathered: bool,
 }
 
 impl ExportContext<'_> {
@@ -264,33 +256,6 @@ impl Exporter {
     /// Returns the time since the endpoint last accepted a request, or since the start if it never has.
     pub fn since_success(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last_success.unwrap_or_default())
-    }
-
-    /// Publishes everything as soon as possible, until [`is_flushed`](Self::is_flushed) returns true. `settle` is the
-    /// time within which senders pass on what they have observed.
-    pub fn flush(&mut self, settle: Duration, now: Now) {
-        self.backoff.retry_now();
-        self.flush = Some(ExportFlush { settled: now.steady.saturating_add(settle), is_gathered: false });
-    }
-
-    /// Returns whether a flush has ended, so that only later data are held. True if no flush is under way.
-    pub fn is_flushed(&self) -> bool {
-        self.flush.is_none_or(|flush| flush.is_gathered)
-            && !self.held.has_due()
-            && !self.queue.has_waiting()
-            && self.queue.in_flight() == 0
-    }
-
-    /// Ends a flush.
-    pub fn end_flush(&mut self) {
-        self.flush = None;
-    }
-
-    /// Returns whether all that a flush still has to publish waits after a failure.
-    pub fn is_flush_blocked(&self, now: Now) -> bool {
-        let is_gathered = self.flush.is_some_and(|flush| flush.is_gathered);
-        let is_backing_off = self.queue.in_flight() == 0 && !self.backoff.allows(now.steady, 0);
-        is_gathered && (self.held.has_due() || self.queue.has_waiting()) && is_backing_off
     }
 
     fn is_signed(&self) -> bool {

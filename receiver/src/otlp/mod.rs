@@ -10,6 +10,7 @@ mod chunk;
 mod config;
 mod data_point;
 mod exporter;
+mod flush;
 mod handle_answer;
 mod held;
 mod naming;

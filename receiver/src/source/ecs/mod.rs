@@ -14,6 +14,8 @@ mod container_stats;
 mod dimension;
 mod latest_stats;
 mod metric;
+#[cfg(not(target_arch = "wasm32"))]
+mod published;
 mod task;
 mod usage;
 
@@ -32,8 +34,6 @@ pub use metric::{EcsMetric, METRICS};
 use task::{Container, ContainerState, Limits, Task};
 use usage::{Bounds, Usage};
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::published_metric::{PublishedMetric, PublishedName, ValueKind};
 use super::{SourceCounts, remark::Remarks};
 use crate::call::Response;
 
@@ -127,36 +127,6 @@ impl EcsTask {
             unlisted: Vec::new(),
             foreign: Vec::new(),
         }
-    }
-
-    /// Returns the metrics that the task publishes, one for each dimension set.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn published(&self) -> Vec<PublishedMetric> {
-        let Settings { metrics, sets, container, namespace, resolution, .. } = &self.settings;
-        let value = |dimension: &EcsDimension| match dimension {
-            EcsDimension::ContainerName => container.as_deref().and_then(|name| DimensionValue::new(name).ok()),
-            // `service_name` applies only if the endpoint reports no service.
-            EcsDimension::ClusterName | EcsDimension::ServiceName | EcsDimension::TaskDefinitionFamily => None,
-        };
-        let mut published = Vec::new();
-        for set in sets {
-            let dimensions = set.iter().filter_map(|one| Some((DimensionName::new(one.name()).ok()?, value(one))));
-            let dimensions: Vec<_> = dimensions.collect();
-            for (metric, name) in metrics {
-                published.push(PublishedMetric {
-                    namespace: namespace.clone(),
-                    name: PublishedName::Exact(name.clone()),
-                    unit: Some(metric.unit()),
-                    resolution: *resolution,
-                    dimensions: dimensions.clone(),
-                    values: match metric {
-                        EcsMetric::StorageReadBytes | EcsMetric::StorageWriteBytes => ValueKind::Increase,
-                        _ => ValueKind::Level,
-                    },
-                });
-            }
-        }
-        published
     }
 
     pub(super) fn next_path(&mut self) -> Option<String> {
