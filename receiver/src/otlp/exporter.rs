@@ -8,7 +8,6 @@ use super::{
     answer::ExportAnswer,
     config::{Authentication, OtlpConfig},
     data_point::PointNames,
-    flush::ExportFlush,
     held::HeldData,
     naming::Naming,
     notice::ExportNotice,
@@ -99,6 +98,15 @@ pub struct ExportContext<'a> {
     pub credentials: &'a mut Chain,
     /// The counters and the log.
     pub journal: &'a mut Journal,
+}
+
+/// A flush under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExportFlush {
+    /// The time by the steady clock from which senders have passed on what they observed before the flush.
+    pub(super) settled: Duration,
+    /// True if that time has passed, so that later data are not part of the flush.
+    pub(super) is_gathered: bool,
 }
 
 impl ExportContext<'_> {

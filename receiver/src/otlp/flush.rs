@@ -4,16 +4,7 @@ use std::time::Duration;
 
 use acpw_metric::Now;
 
-use super::exporter::Exporter;
-
-/// A flush under way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ExportFlush {
-    /// The time by the steady clock from which senders have passed on what they observed before the flush.
-    pub(super) settled: Duration,
-    /// True if that time has passed, so that later data are not part of the flush.
-    pub(super) is_gathered: bool,
-}
+use super::exporter::{ExportFlush, Exporter};
 
 impl Exporter {
     /// Publishes everything as soon as possible, until [`is_flushed`](Self::is_flushed) returns true. `settle` is the
