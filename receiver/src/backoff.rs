@@ -7,15 +7,43 @@ use crate::{random::Random, retry_after};
 /// The maximum number of callouts in flight.
 pub const MAX_IN_FLIGHT: usize = 4;
 
+/// The delay after CloudWatch has refused the credentials or a namespace.
+pub const DENIED_DELAY: Duration = Duration::from_secs(30);
+
 /// The maximum time between two attempts, unless CloudWatch asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(20);
-
-/// The base of delays after throttling, as in AWS's SDKs.
-pub const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 /// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of
 /// 500 calls a second on their own.
 const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
+
+/// The kinds of failed attempts, which differ in their delays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The next attempt may succeed. The first delay is that of AWS's SDKs, 50 ms.
+    Transient,
+    /// There were too many requests. The first delay is that of AWS's SDKs, a second.
+    Throttled,
+    /// The data or the server must change before an attempt can succeed.
+    Refused,
+    /// An operator must act. Callers ask for [`DENIED_DELAY`].
+    Denied,
+}
+
+/// The number of kinds of failures.
+const KINDS: usize = 4;
+
+impl FailureKind {
+    /// Returns the base and the maximum of the delays.
+    fn delays(self) -> (Duration, Duration) {
+        match self {
+            Self::Transient => (Duration::from_millis(50), MAX_DELAY),
+            Self::Throttled => (Duration::from_secs(1), MAX_THROTTLED_DELAY),
+            Self::Refused => (Duration::from_secs(1), MAX_DELAY),
+            Self::Denied => (MAX_DELAY, MAX_DELAY),
+        }
+    }
+}
 
 /// Exponential back-off with jitter, for the account as a whole or for one lane.
 ///
@@ -25,16 +53,16 @@ const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
 /// rate that CloudWatch accepts.
 #[derive(Debug)]
 pub struct Backoff {
-    /// The number of consecutive failures with the same base.
-    failures: u32,
-    base: Duration,
+    /// The number of failures of each kind since the last success. Kinds are counted apart, because an outage says
+    /// nothing about the rate that CloudWatch accepts after it.
+    failures: [u32; KINDS],
     not_before: Duration,
     in_flight_limit: usize,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { failures: 0, base: Duration::ZERO, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
+        Self { failures: [0; KINDS], not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
     }
 }
 
@@ -46,7 +74,7 @@ impl Backoff {
 
     /// Returns true if the last attempt has failed.
     pub fn is_failing(&self) -> bool {
-        self.failures > 0
+        self.failures.iter().any(|failures| *failures > 0)
     }
 
     /// Allows the next attempt immediately.
@@ -56,21 +84,20 @@ impl Backoff {
 
     /// Records that CloudWatch has accepted a payload.
     pub fn succeed(&mut self) {
-        self.failures = 0;
+        self.failures = [0; KINDS];
         self.in_flight_limit = self.in_flight_limit.saturating_add(1).min(MAX_IN_FLIGHT);
     }
 
     /// Records a failed attempt, and returns the delay until the next one. `after` is the delay that CloudWatch asks
     /// for.
-    pub fn fail(&mut self, now: Duration, base: Duration, after: Option<Duration>, random: &mut Random) -> Duration {
+    pub fn fail(&mut self, now: Duration, kind: FailureKind, after: Option<Duration>, random: &mut Random) -> Duration {
         self.in_flight_limit = (self.in_flight_limit / 2).max(1);
-        // A request that is throttled right after an outage is the first throttled one, so its delay is short.
-        if std::mem::replace(&mut self.base, base) != base {
-            self.failures = 0;
+        let (base, max_delay) = kind.delays();
+        let mut limit = max_delay;
+        if let Some(failures) = self.failures.get_mut(kind as usize) {
+            limit = base.saturating_mul(1u32.checked_shl(*failures).unwrap_or(u32::MAX)).min(max_delay);
+            *failures = failures.saturating_add(1);
         }
-        let max_delay = if base == THROTTLED_BASE { MAX_THROTTLED_DELAY } else { MAX_DELAY };
-        let limit = base.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(max_delay);
-        self.failures = self.failures.saturating_add(1);
         let delay = after.map_or_else(|| random.below(limit), |after| after.min(retry_after::MAX_RETRY_AFTER));
         // Answers to concurrent callouts do not shorten each other's delays.
         self.not_before = self.not_before.max(now.saturating_add(delay));
@@ -83,6 +110,7 @@ mod tests {
     use super::*;
 
     const BASE: Duration = Duration::from_millis(50);
+    const TRANSIENT: FailureKind = FailureKind::Transient;
 
     #[test]
     fn delays_grow_exponentially_with_full_jitter_up_to_the_limit() {
@@ -91,7 +119,7 @@ mod tests {
             let mut random = Random::new(seed);
             let mut backoff = Backoff::default();
             for longest in &mut longest {
-                *longest = backoff.fail(Duration::ZERO, BASE, None, &mut random).max(*longest);
+                *longest = backoff.fail(Duration::ZERO, TRANSIENT, None, &mut random).max(*longest);
             }
         }
         for (failures, longest) in (0..).zip(longest) {
@@ -104,8 +132,8 @@ mod tests {
     fn the_delay_that_cloudwatch_asks_for_has_precedence() {
         let mut backoff = Backoff::default();
         let asked = Duration::from_secs(90);
-        assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), asked);
-        backoff.fail(Duration::ZERO, BASE, Some(Duration::ZERO), &mut Random::new(0));
+        assert_eq!(backoff.fail(Duration::ZERO, TRANSIENT, Some(asked), &mut Random::new(0)), asked);
+        backoff.fail(Duration::ZERO, TRANSIENT, Some(Duration::ZERO), &mut Random::new(0));
         assert!(!backoff.allows(asked - BASE, 0));
         assert!(backoff.allows(asked, 0));
     }
@@ -114,7 +142,10 @@ mod tests {
     fn the_delay_that_cloudwatch_asks_for_is_capped_and_a_flush_may_retry_at_once() {
         let mut backoff = Backoff::default();
         let asked = Duration::from_secs(99_999_999_999);
-        assert_eq!(backoff.fail(Duration::ZERO, BASE, Some(asked), &mut Random::new(0)), retry_after::MAX_RETRY_AFTER);
+        assert_eq!(
+            backoff.fail(Duration::ZERO, TRANSIENT, Some(asked), &mut Random::new(0)),
+            retry_after::MAX_RETRY_AFTER
+        );
         assert!(
             !backoff.allows(retry_after::MAX_RETRY_AFTER - BASE, 0) && backoff.allows(retry_after::MAX_RETRY_AFTER, 0)
         );
@@ -129,12 +160,37 @@ mod tests {
         let allowed = |backoff: &Backoff| (0..10).take_while(|n| backoff.allows(MAX_DELAY * 9, *n)).count();
         assert_eq!(allowed(&backoff), 4);
         for expected in [2, 1, 1] {
-            backoff.fail(Duration::ZERO, BASE, None, &mut random);
+            backoff.fail(Duration::ZERO, TRANSIENT, None, &mut random);
             assert_eq!(allowed(&backoff), expected);
         }
         for expected in [2, 3, 4, 4] {
             backoff.succeed();
             assert_eq!(allowed(&backoff), expected);
+        }
+    }
+
+    /// After an outage, the first throttled request is tried again soon, and other failures do not wait for a minute.
+    #[test]
+    fn delays_grow_for_each_kind_of_failure() {
+        let longest = |earlier: &[FailureKind], kind: FailureKind| {
+            let delay = |seed| {
+                let (mut random, mut backoff) = (Random::new(seed), Backoff::default());
+                for kind in earlier {
+                    backoff.fail(Duration::ZERO, *kind, None, &mut random);
+                }
+                backoff.fail(Duration::ZERO, kind, None, &mut random)
+            };
+            (0..500).map(delay).max().unwrap().as_secs_f64()
+        };
+        for (earlier, kind, limit) in [
+            ([TRANSIENT; 12], FailureKind::Throttled, 1.0),
+            ([FailureKind::Throttled; 12], FailureKind::Throttled, 60.0),
+            ([FailureKind::Throttled; 12], TRANSIENT, 0.05),
+            ([FailureKind::Refused; 12], FailureKind::Refused, 20.0),
+            ([FailureKind::Denied; 12], FailureKind::Denied, 20.0),
+        ] {
+            let longest = longest(&earlier, kind);
+            assert!(longest < limit && longest > 0.9 * limit, "{kind:?} after {earlier:?}: {longest}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use acpw_metric::{Accumulator, Keep, Timestamp};
 
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, FailureKind},
     lane_key::LaneKey,
     lane_queue::{EncodingContext, LaneQueue},
     payload::Draft,
@@ -272,11 +272,11 @@ impl Lane {
     pub fn record_failure(
         &mut self,
         now: Duration,
-        base: Duration,
+        kind: FailureKind,
         after: Option<Duration>,
         random: &mut Random,
     ) -> Duration {
-        self.backoff.fail(now, base, after, random)
+        self.backoff.fail(now, kind, after, random)
     }
 
     /// Records that CloudWatch has refused a payload of one datum. Returns true if the datum is invalid: CloudWatch had

@@ -145,6 +145,7 @@ mod tests {
     use acpw_metric::{Accumulator, Dimensions, Distribution, Metric, MetricName, StorageResolution, Timestamp, Unit};
 
     use super::*;
+    use crate::backoff::FailureKind;
     use crate::random::Random;
 
     const BASE: Duration = Duration::from_secs(1);
@@ -189,7 +190,7 @@ mod tests {
         (0..5).for_each(|n| assert!(add(&mut lanes, n)));
         for n in 0..4 {
             let lane = lanes.get_or_create(&namespace(n), None).unwrap();
-            lane.record_failure(Duration::ZERO, BASE, Some(BASE), &mut Random::new(0));
+            lane.record_failure(Duration::ZERO, FailureKind::Transient, Some(BASE), &mut Random::new(0));
         }
         assert_eq!(lanes.next(Duration::ZERO), Some(LaneId(5)));
         // After the back-off, at most two failing lanes send at once.

@@ -17,7 +17,7 @@ use super::{
     transmit::{Endpoint, ExportId},
 };
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, FailureKind},
     call::Call,
     clock::Clock,
     config::OnUnknownOutcome,
@@ -30,9 +30,6 @@ use crate::{
     publisher::budget::Budget,
     random::Random,
 };
-
-/// The time for which nothing is sent after the endpoint has refused the credentials or the path.
-pub(super) const DENIED_DELAY: Duration = Duration::from_secs(30);
 
 /// The number of single data points in a row whose refusal shows that the data are not the cause.
 pub(super) const REFUSED_IN_A_ROW: u32 = 3;
@@ -228,7 +225,7 @@ impl Exporter {
             }
             Err(error) => {
                 self.queue.waiting.push_front(WaitingRequest::Encoded(request));
-                self.backoff.fail(steady, DENIED_DELAY, None, &mut self.random);
+                self.backoff.fail(steady, FailureKind::Denied, None, &mut self.random);
                 parts.log(ExportNotice::Undispatched(error));
                 None
             }

@@ -1,24 +1,24 @@
 //! Handles the responses of the endpoint.
 
-use std::time::Duration;
-
 use super::{
     answer::{ExportAnswer, ExportOutcome, PartialSuccess},
     config::Authentication,
-    exporter::{DENIED_DELAY, ExportContext, Exporter, REFUSED_IN_A_ROW},
+    exporter::{ExportContext, Exporter, REFUSED_IN_A_ROW},
     notice::ExportNotice,
     queue::{SentRequest, WaitingRequest},
     request::RequestDraft,
     transmit::ExportId,
 };
 use crate::{
-    PublishAnswer, answer::Reply, clock::Clock, config::OnUnknownOutcome, disposition::RetryCause, publisher::reason,
+    PublishAnswer,
+    answer::Reply,
+    backoff::{DENIED_DELAY, FailureKind},
+    clock::Clock,
+    config::OnUnknownOutcome,
+    disposition::RetryCause,
+    publisher::reason,
     retry_after::RetryAfter,
 };
-
-/// The first delays after failures, as in AWS's SDKs.
-const TRANSIENT_BASE: Duration = Duration::from_millis(50);
-const THROTTLED_BASE: Duration = Duration::from_secs(1);
 
 impl Exporter {
     /// Returns by how many milliseconds the clock of AWS is ahead according to a response, and the correction of the
@@ -52,14 +52,14 @@ impl Exporter {
                 let counts = &mut parts.journal.counts;
                 counts.otlp_unknown_outcome = counts.otlp_unknown_outcome.saturating_add(1);
                 counts.otlp_dropped_unknown_outcome = counts.otlp_dropped_unknown_outcome.saturating_add(samples);
-                self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
+                self.backoff.fail(parts.now.steady, FailureKind::Transient, None, &mut self.random);
                 parts.log(ExportNotice::Dropped { reason: "unknown_outcome", samples, detail: detail() });
             }
             ExportOutcome::Retry { cause, retry_after } => self.retry(sent, cause, retry_after, answer, parts),
             ExportOutcome::CorrectClock => {
                 // Should the response of the next request still not agree, the requests do not follow each other at
                 // once.
-                self.backoff.fail(parts.now.steady, TRANSIENT_BASE, None, &mut self.random);
+                self.backoff.fail(parts.now.steady, FailureKind::Transient, None, &mut self.random);
                 self.send_again(sent, parts);
             }
             ExportOutcome::RefreshCredentials => {
@@ -114,24 +114,24 @@ impl Exporter {
         parts: &mut ExportContext<'_>,
     ) {
         let counts = &mut parts.journal.counts;
-        let base = match cause {
+        let kind = match cause {
             RetryCause::Throttled => {
                 counts.otlp_throttled = counts.otlp_throttled.saturating_add(1);
                 self.schedule.record_throttled();
-                THROTTLED_BASE
+                FailureKind::Throttled
             }
             RetryCause::UnknownOutcome => {
                 counts.otlp_unknown_outcome = counts.otlp_unknown_outcome.saturating_add(1);
-                TRANSIENT_BASE
+                FailureKind::Transient
             }
-            RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => TRANSIENT_BASE,
+            RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => FailureKind::Transient,
         };
         let date = match &answer.answer {
             PublishAnswer::Complete(Reply { date, .. }) => *date,
             PublishAnswer::Missing { .. } => None,
         };
         let after = wish.map(|wish| wish.remaining(date.unwrap_or(parts.now.wall)));
-        let delay = self.backoff.fail(parts.now.steady, base, after, &mut self.random);
+        let delay = self.backoff.fail(parts.now.steady, kind, after, &mut self.random);
         parts.log(ExportNotice::Retrying { cause, reason: reason(&answer.answer), delay });
         self.send_again(sent, parts);
     }
@@ -139,7 +139,7 @@ impl Exporter {
     /// Sends nothing for a while, because an operator has to act.
     fn hold(&mut self, notice: ExportNotice, parts: &mut ExportContext<'_>) {
         parts.journal.counts.otlp_denied = parts.journal.counts.otlp_denied.saturating_add(1);
-        self.backoff.fail(parts.now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
+        self.backoff.fail(parts.now.steady, FailureKind::Denied, Some(DENIED_DELAY), &mut self.random);
         parts.log(notice);
     }
 
@@ -164,7 +164,7 @@ impl Exporter {
         let samples = sent.request.data.samples();
         let is_single = sent.request.data.distributions() <= 1;
         if self.refused >= REFUSED_IN_A_ROW {
-            self.backoff.fail(parts.now.steady, THROTTLED_BASE, None, &mut self.random);
+            self.backoff.fail(parts.now.steady, FailureKind::Refused, None, &mut self.random);
             parts.log(ExportNotice::AllRefused { reason: reason(&answer.answer) });
             count_retry(parts);
             // Another request shows whether it is refused, too.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{DENIED_DELAY, Publisher, PublisherContext, in_flight::Sent, push_front};
+use super::{Publisher, PublisherContext, in_flight::Sent, push_front};
 use crate::{
     Disposition, Payload, PublishAnswer, TransmitId,
     answer::Reply,
-    backoff::THROTTLED_BASE,
+    backoff::{DENIED_DELAY, FailureKind},
     clock::Clock,
     config::OnUnknownOutcome,
     disposition::RetryCause,
@@ -17,9 +17,6 @@ use crate::{
     retry_after::{self, RetryAfter},
     waiting::{WaitingBody, WaitingPayload},
 };
-
-/// The base of delays after transient errors and after throttling, as in AWS's SDKs.
-const TRANSIENT_BASE: Duration = Duration::from_millis(50);
 
 impl Publisher {
     /// Handles a request that could not be dispatched, so it was not sent.
@@ -54,7 +51,7 @@ impl Publisher {
                 count_retry(context);
                 if context.clock.correction() == correction {
                     // Another answer must confirm the difference. Back off in case that never happens.
-                    self.backoff.fail(context.now.steady, TRANSIENT_BASE, None, &mut self.random);
+                    self.backoff.fail(context.now.steady, FailureKind::Transient, None, &mut self.random);
                 }
                 send_again(sent, context);
             }
@@ -65,7 +62,7 @@ impl Publisher {
             Disposition::RefreshCredentials => {
                 context.journal.counts.denied = context.journal.counts.denied.saturating_add(1);
                 context.log(&Notice::Denied { reason: reason(answer) });
-                self.backoff.fail(context.now.steady, DENIED_DELAY, Some(DENIED_DELAY), &mut self.random);
+                self.backoff.fail(context.now.steady, FailureKind::Denied, Some(DENIED_DELAY), &mut self.random);
                 send_again(sent, context);
             }
             Disposition::Denied => self.deny(sent, answer, context),
@@ -120,26 +117,26 @@ impl Publisher {
         context: &mut PublisherContext<'_>,
     ) {
         count_retry(context);
-        let base = match cause {
+        let kind = match cause {
             RetryCause::Throttled => {
                 context.journal.counts.throttled = context.journal.counts.throttled.saturating_add(1);
                 self.schedule.record_throttled();
-                THROTTLED_BASE
+                FailureKind::Throttled
             }
             RetryCause::UnknownOutcome => {
                 context.journal.counts.unknown_outcome = context.journal.counts.unknown_outcome.saturating_add(1);
-                TRANSIENT_BASE
+                FailureKind::Transient
             }
-            RetryCause::Foreign if answer.status() < 500 => THROTTLED_BASE,
-            RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => TRANSIENT_BASE,
+            RetryCause::Foreign if answer.status() < 500 => FailureKind::Refused,
+            RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => FailureKind::Transient,
         };
         let min_delay = remaining_retry_after(retry_after, answer, context);
         let delay = if cause.affects_all_lanes() {
-            let delay = self.backoff.fail(context.now.steady, base, min_delay, &mut self.random);
+            let delay = self.backoff.fail(context.now.steady, kind, min_delay, &mut self.random);
             send_again(sent, context);
             delay
         } else {
-            self.hold_lane(sent, base, min_delay, context)
+            self.hold_lane(sent, kind, min_delay, context)
         };
         if cause != RetryCause::Foreign {
             context.log(&Notice::Retrying { cause, reason: reason(answer), delay });
@@ -150,7 +147,7 @@ impl Publisher {
     pub(super) fn hold_lane(
         &mut self,
         sent: Sent,
-        base: Duration,
+        kind: FailureKind,
         min_delay: Option<Duration>,
         context: &mut PublisherContext<'_>,
     ) -> Duration {
@@ -164,7 +161,7 @@ impl Publisher {
         } else {
             lane.push_front(waiting)
         }
-        lane.record_failure(context.now.steady, base, min_delay, &mut self.random)
+        lane.record_failure(context.now.steady, kind, min_delay, &mut self.random)
     }
 
     /// Holds a payload that the account, its permissions or the configuration do not allow. Other lanes continue,
@@ -179,7 +176,7 @@ impl Publisher {
         };
         let namespace = sent.payload.key().namespace.to_string();
         log_lane(sent.lane, &Notice::Refused { namespace, reason: reason(answer), is_permission }, context);
-        self.hold_lane(sent, DENIED_DELAY, Some(DENIED_DELAY), context);
+        self.hold_lane(sent, FailureKind::Denied, Some(DENIED_DELAY), context);
     }
 
     fn drop_unknown(&mut self, sent: &Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
@@ -188,7 +185,7 @@ impl Publisher {
         context.journal.counts.dropped_unknown_outcome =
             context.journal.counts.dropped_unknown_outcome.saturating_add(samples);
         if let Some(lane) = context.buffer.lanes_mut().get_mut(sent.lane) {
-            lane.record_failure(context.now.steady, TRANSIENT_BASE, None, &mut self.random);
+            lane.record_failure(context.now.steady, FailureKind::Transient, None, &mut self.random);
         }
         dropped("unknown_outcome", samples, answer, context);
     }

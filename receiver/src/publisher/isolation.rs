@@ -1,7 +1,5 @@
 //! Finds the data or entity that CloudWatch refuses in a payload, and sends the rest.
 
-use std::time::Duration;
-
 use super::{
     Publisher, PublisherContext,
     answers::{count_retry, lane_mut, log_entity, log_lane, reason},
@@ -9,12 +7,10 @@ use super::{
 };
 use crate::{
     PublishAnswer,
+    backoff::FailureKind,
     notice::Notice,
     waiting::{WaitingBody, WaitingPayload},
 };
-
-/// The base of delays for a lane of which CloudWatch refuses all data.
-const REFUSED_BASE: Duration = Duration::from_secs(1);
 
 impl Publisher {
     /// Drops the data at these indices and sends the rest. If the list is empty, splits the payload until CloudWatch
@@ -45,7 +41,7 @@ impl Publisher {
         // Without other data to send, no answer can show that only this datum is invalid.
         let is_alone = count == 1 && !lane.has_due();
         if is_all_refused || is_alone {
-            lane.record_failure(context.now.steady, REFUSED_BASE, None, &mut self.random);
+            lane.record_failure(context.now.steady, FailureKind::Refused, None, &mut self.random);
             let namespace = sent.payload.key().namespace.to_string();
             log_lane(id, &Notice::AllRefused { namespace, reason: reason(answer) }, context);
         }

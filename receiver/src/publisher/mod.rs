@@ -19,7 +19,7 @@ use self::{
 };
 use crate::{
     Buffer, Payload, ReceiverConfig, Transmit,
-    backoff::Backoff,
+    backoff::{Backoff, FailureKind},
     buffer::EncodingBudget,
     cardinality::Cardinality,
     clock::Clock,
@@ -34,9 +34,6 @@ use crate::{
     random::Random,
     waiting::{PayloadHistory, WaitingBody, WaitingPayload},
 };
-
-/// The delay after CloudWatch has refused the credentials or a namespace.
-const DENIED_DELAY: Duration = Duration::from_secs(30);
 
 /// Publishes the data of a buffer.
 ///
@@ -165,7 +162,7 @@ impl Publisher {
             }
             Err(error) => {
                 push_front(context.buffer, lane, WaitingBody::Payload(payload), history);
-                self.backoff.fail(steady, DENIED_DELAY, None, &mut self.random);
+                self.backoff.fail(steady, FailureKind::Denied, None, &mut self.random);
                 context.log(&Notice::Undispatched(error));
                 None
             }

@@ -22,6 +22,8 @@ pub mod stat_pattern;
 pub mod stats_response;
 
 mod config;
+#[cfg(not(target_arch = "wasm32"))]
+mod published;
 
 use acpw_metric::{Accumulator, Namespace, Now, Timestamp};
 use percent_encoding::utf8_percent_encode;
@@ -33,8 +35,6 @@ use rule::{StatType, StatsRule};
 use stat_pattern::AmbiguousStat;
 use stats_response::{Stat, StatBucket, StatsResponse};
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::published_metric::{PublishedMetric, PublishedName, ValueKind, constants};
 use super::{SourceCounts, remark::Remarks};
 use crate::{call::Response, percent::RESERVED};
 
@@ -97,31 +97,6 @@ impl EnvoyStats {
             unknown: Default::default(),
             remarks: Remarks::default(),
         }
-    }
-
-    /// Returns the metrics that the rules publish, one for each dimension set.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn published(&self) -> Vec<PublishedMetric> {
-        let mut published = Vec::new();
-        for rule in &self.rules {
-            for (one, set) in rule.metrics.iter().flat_map(|one| rule.sets.iter().map(move |set| (one, set))) {
-                let values = match rule.kind {
-                    StatType::Counter if one.metric.unit == acpw_metric::Unit::COUNT => ValueKind::Events,
-                    StatType::Counter => ValueKind::Increase,
-                    StatType::Gauge => ValueKind::Level,
-                    StatType::Histogram => ValueKind::Distribution,
-                };
-                published.push(PublishedMetric {
-                    namespace: self.namespace.clone(),
-                    name: PublishedName::Exact(one.metric.name.clone()),
-                    unit: Some(one.metric.unit),
-                    resolution: one.metric.resolution,
-                    dimensions: constants(set),
-                    values,
-                });
-            }
-        }
-        published
     }
 
     pub(super) fn next_path(&mut self) -> Option<String> {
