@@ -231,7 +231,7 @@ impl Worker {
         match self.gateway.finish(call, &body, now()) {
             PostOutcome::Refused(answer) => Some(answer),
             PostOutcome::Exported(export) => Some(self.accept_export(call, &export)),
-            PostOutcome::Accepted(post, _) if !update_room(|ledger| Gateway::take_room(&post, ledger)) => {
+            PostOutcome::Accepted(post, _) if !update_room(|ledger| Gateway::take_room(post.memory, ledger)) => {
                 Some(Gateway::no_room(call))
             }
             PostOutcome::Accepted(post, answer) if self.enqueue(&post) => {
@@ -239,7 +239,7 @@ impl Worker {
                 Some(answer)
             }
             PostOutcome::Accepted(post, _) => {
-                update_room(|ledger| Gateway::give_room_back(&post, ledger));
+                update_room(|ledger| Gateway::give_room_back(post.memory, ledger));
                 Some(Gateway::not_enqueued(call))
             }
             PostOutcome::Flush(limit) => match request_flush() {
@@ -258,19 +258,19 @@ impl Worker {
     /// Takes the room of its records, then stores the readings of its cumulative streams, then enqueues the records. An
     /// earlier step is undone if a later one fails.
     fn accept_export(&mut self, call: &PendingRequest, export: &Export) -> Answer {
-        let mut taken: Option<AcceptedPost> = None;
+        let mut taken: Option<u64> = None;
         let mut before = None;
         let gateway = &self.gateway;
         let mut settle = |streams: Option<&[u8]>| {
-            if let Some(post) = taken.take() {
+            if let Some(memory) = taken.take() {
                 // Another worker has stored streams first.
-                update_room(|ledger| Gateway::give_room_back(&post, ledger));
+                update_room(|ledger| Gateway::give_room_back(memory, ledger));
             }
             let (settled, answer) = gateway.settle(call, export, streams, now())?;
-            if !update_room(|ledger| Gateway::take_room(&settled.post, ledger)) {
+            if !update_room(|ledger| Gateway::take_room(settled.post.memory, ledger)) {
                 return Err(Gateway::no_room(call));
             }
-            taken = Some(settled.post.clone());
+            taken = Some(settled.post.memory);
             before = streams.map(<[u8]>::to_vec);
             Ok((settled, answer))
         };
@@ -287,14 +287,14 @@ impl Worker {
         let (settled, answer) = match settled {
             Ok(settled) => settled,
             Err(answer) => {
-                if let Some(post) = taken {
-                    update_room(|ledger| Gateway::give_room_back(&post, ledger));
+                if let Some(memory) = taken {
+                    update_room(|ledger| Gateway::give_room_back(memory, ledger));
                 }
                 return answer;
             }
         };
         if !self.enqueue(&settled.post) {
-            update_room(|ledger| Gateway::give_room_back(&settled.post, ledger));
+            update_room(|ledger| Gateway::give_room_back(settled.post.memory, ledger));
             if let Some(written) = &settled.streams {
                 let undone = update_shared_data(STREAMS_KEY, |current| {
                     let (lost, streams) = otlp::undo(before.as_deref(), written, current);

@@ -96,15 +96,15 @@ impl Gateway {
         self.receiver.readiness(now)
     }
 
-    /// Takes the room of a post from the ledger in shared data. Returns the ledger to write instead, or `None` if there
+    /// Takes the room of a post, in bytes of memory, from the ledger in shared data. Returns the ledger to write instead, or `None` if there
     /// is not enough room. Send a success answer only after that ledger is written.
-    pub fn take_room(post: &AcceptedPost, ledger: Option<&[u8]>) -> Option<RoomLedger> {
-        RoomLedger::decode(ledger?).ok()?.take(post.memory)
+    pub fn take_room(memory: u64, ledger: Option<&[u8]>) -> Option<RoomLedger> {
+        RoomLedger::decode(ledger?).ok()?.take(memory)
     }
 
-    /// Gives back the room of a post that was not enqueued. Returns the ledger to write.
-    pub fn give_room_back(post: &AcceptedPost, ledger: Option<&[u8]>) -> Option<RoomLedger> {
-        Some(RoomLedger::decode(ledger?).ok()?.give_back(post.memory))
+    /// Gives back the room, in bytes of memory, of a post that was not enqueued. Returns the ledger to write.
+    pub fn give_room_back(memory: u64, ledger: Option<&[u8]>) -> Option<RoomLedger> {
+        Some(RoomLedger::decode(ledger?).ok()?.give_back(memory))
     }
 
     /// Handles the head of a request. `id` becomes part of the request ID.

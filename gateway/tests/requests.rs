@@ -284,11 +284,11 @@ fn a_post_takes_its_room_from_the_ledger_or_is_answered_429() {
     let body = br#"{"Namespace": "N", "MetricData": [{"MetricName": "M", "Value": 1}]}"#;
     let posting = sent(&gateway, "POST", "/metrics", &[JSON], body).unwrap();
     let ledger = RoomLedger { granted: posting.memory * 2 - 1, taken: 0, arrived: 0 };
-    let after = Gateway::take_room(&posting, Some(&ledger.encode())).unwrap();
+    let after = Gateway::take_room(posting.memory, Some(&ledger.encode())).unwrap();
     assert_eq!(after.taken, posting.memory);
-    assert_eq!(Gateway::take_room(&posting, Some(&after.encode())), None);
-    assert_eq!(Gateway::take_room(&posting, None), None, "without a ledger nothing was granted");
-    assert_eq!(Gateway::give_room_back(&posting, Some(&after.encode())), Some(ledger));
+    assert_eq!(Gateway::take_room(posting.memory, Some(&after.encode())), None);
+    assert_eq!(Gateway::take_room(posting.memory, None), None, "without a ledger nothing was granted");
+    assert_eq!(Gateway::give_room_back(posting.memory, Some(&after.encode())), Some(ledger));
 }
 
 #[test]

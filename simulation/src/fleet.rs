@@ -22,11 +22,11 @@ const INTERVAL: u64 = 60;
 /// The time between two records of a receiver in seconds.
 const RECORD_INTERVAL: u64 = 10;
 
-/// The values in a record.
-const VALUES: u64 = SERIES * 10;
-
 /// The series of each receiver.
 const SERIES: u64 = 4;
+
+/// The values of each series in a record.
+const VALUES: u64 = 10;
 
 /// The start of the virtual time, in milliseconds since the Unix epoch.
 const START: u64 = 1_787_402_160_000;
@@ -206,14 +206,14 @@ impl Member {
     }
 }
 
-/// Returns a record of [`VALUES`] values in [`SERIES`] series.
+/// Returns a record of all series.
 fn record(time: Timestamp) -> Option<Vec<u8>> {
     let mut data = Accumulator::default();
     let name = MetricName::new("RequestCount").ok()?;
     let metric = Metric { name, unit: Unit::COUNT, resolution: StorageResolution::Standard };
     for series in 0..SERIES {
         let mut values = Distribution::new();
-        for _ in 0..VALUES / SERIES {
+        for _ in 0..VALUES {
             values.record(1.0);
         }
         let value = DimensionValue::new(&format!("/{series}")).ok()?;

@@ -7,7 +7,6 @@ use fastrand::Rng;
 use gateway::{
     Config, Gateway,
     gateway::{NextStep, PostOutcome},
-    put_metric_data::AcceptedPost,
     request::Request,
 };
 use serde_json::json;
@@ -69,7 +68,7 @@ impl PostClient {
         let PostOutcome::Accepted(post, _) = self.gateway.finish(&call, body.as_bytes(), now) else {
             return Vec::new();
         };
-        if !is_room_ignored && !take_room(&post, ledger) {
+        if !is_room_ignored && !take_room(post.memory, ledger) {
             self.refused_posts += 1;
             return Vec::new();
         }
@@ -79,8 +78,8 @@ impl PostClient {
     }
 }
 
-fn take_room(post: &AcceptedPost, ledger: &mut Option<Vec<u8>>) -> bool {
-    let next = Gateway::take_room(post, ledger.as_deref());
+fn take_room(memory: u64, ledger: &mut Option<Vec<u8>>) -> bool {
+    let next = Gateway::take_room(memory, ledger.as_deref());
     if let Some(next) = &next {
         *ledger = Some(next.encode());
     }

@@ -87,7 +87,7 @@ impl World {
             _ => panic!("the gateway does not read the body"),
         };
         let room = match &outcome {
-            PostOutcome::Accepted(post, _) => Gateway::take_room(post, self.ledger.as_deref()),
+            PostOutcome::Accepted(post, _) => Gateway::take_room(post.memory, self.ledger.as_deref()),
             _ => None,
         };
         match (outcome, room) {

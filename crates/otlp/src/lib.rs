@@ -4,12 +4,9 @@
 //! The field numbers and types are those of OpenTelemetry's definitions. Fields that ACPW neither reads nor writes are
 //! left out: exemplars, schema URLs, dropped attribute counts, metadata and entity references. Readers skip them.
 //!
-//! The derive macros of `prost` read and write the protobuf encoding. With the feature `json`, `serde` reads the JSON
-//! encoding of the OTLP specification: names in lowerCamelCase, 64-bit integers as numbers or texts, and unknown names
-//! skipped.
+//! The derive macros of `prost` read and write the protobuf encoding. The gateway reads the JSON encoding with its own
+//! reader of JSON.
 
-#[cfg(feature = "json")]
-mod json;
 mod message;
 
 pub use message::{
@@ -156,30 +153,5 @@ mod tests {
             nested = value;
         }
         assert!(AnyValue::decode(nested.as_slice()).is_err());
-    }
-
-    #[cfg(feature = "json")]
-    #[test]
-    fn json_is_read_with_numbers_as_texts_and_unknown_names() {
-        let document = r#"{"resourceMetrics": [{"resource": {"attributes": [
-            {"key": "service.name", "value": {"stringValue": "shop"}}]}, "schemaUrl": "x", "scopeMetrics": [{
-            "scope": {"name": "s"}, "metrics": [
-                {"name": "a", "unit": "1", "sum": {"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [
-                    {"asInt": "7", "timeUnixNano": "1787402220000000000", "exemplars": [],
-                     "attributes": [{"key": "n", "value": {"intValue": "3"}}]}]}},
-                {"name": "b", "gauge": {"dataPoints": [{"asDouble": 1.5, "timeUnixNano": 1787402220000000000}]}},
-                {"name": "c", "histogram": {"aggregationTemporality": "AGGREGATION_TEMPORALITY_DELTA", "dataPoints": [
-                    {"count": "3", "sum": 6, "bucketCounts": ["1", 2], "explicitBounds": [2]}]}}]}]}]}"#;
-        let request: ExportMetricsServiceRequest = serde_json::from_str(document).unwrap();
-        let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
-        let Some(metric::Data::Sum(sum)) = &metrics[0].data else { panic!("{metrics:?}") };
-        assert_eq!((sum.aggregation_temporality, sum.is_monotonic), (2, true));
-        assert_eq!(sum.data_points[0].value, Some(number_data_point::Value::AsInt(7)));
-        assert_eq!(sum.data_points[0].time_unix_nano, 1_787_402_220_000_000_000);
-        let Some(metric::Data::Gauge(gauge)) = &metrics[1].data else { panic!("{metrics:?}") };
-        assert_eq!(gauge.data_points[0].value, Some(number_data_point::Value::AsDouble(1.5)));
-        let Some(metric::Data::Histogram(histogram)) = &metrics[2].data else { panic!("{metrics:?}") };
-        assert_eq!(histogram.data_points[0].bucket_counts, [1, 2]);
-        assert_eq!((histogram.aggregation_temporality, histogram.data_points[0].sum), (1, Some(6.0)));
     }
 }

@@ -2,7 +2,6 @@
 
 /// The body of an export.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExportMetricsServiceRequest {
     /// The metrics by resource.
     #[prost(message, repeated, tag = "1")]
@@ -11,7 +10,6 @@ pub struct ExportMetricsServiceRequest {
 
 /// The body of a successful response.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExportMetricsServiceResponse {
     /// The data points that were not accepted, if any.
     #[prost(message, optional, tag = "1")]
@@ -20,11 +18,9 @@ pub struct ExportMetricsServiceResponse {
 
 /// The data points that were not accepted.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExportMetricsPartialSuccess {
     /// The number of data points that were rejected.
     #[prost(int64, tag = "1")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::i64_or_text"))]
     pub rejected_data_points: i64,
     /// The reason, for people.
     #[prost(string, tag = "2")]
@@ -33,7 +29,6 @@ pub struct ExportMetricsPartialSuccess {
 
 /// The body of a failed response: `google.rpc.Status` without details.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct RpcStatus {
     /// The gRPC code.
     #[prost(int32, tag = "1")]
@@ -45,7 +40,6 @@ pub struct RpcStatus {
 
 /// The metrics of one resource.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ResourceMetrics {
     /// The resource.
     #[prost(message, optional, tag = "1")]
@@ -57,7 +51,6 @@ pub struct ResourceMetrics {
 
 /// The origin of metrics, such as a service.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Resource {
     /// The attributes.
     #[prost(message, repeated, tag = "1")]
@@ -66,7 +59,6 @@ pub struct Resource {
 
 /// The metrics of one instrumentation scope.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ScopeMetrics {
     /// The scope.
     #[prost(message, optional, tag = "1")]
@@ -78,7 +70,6 @@ pub struct ScopeMetrics {
 
 /// The library that measured.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct InstrumentationScope {
     /// The name.
     #[prost(string, tag = "1")]
@@ -93,7 +84,6 @@ pub struct InstrumentationScope {
 
 /// A metric with its data points.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Metric {
     /// The name.
     #[prost(string, tag = "1")]
@@ -106,7 +96,6 @@ pub struct Metric {
     pub unit: String,
     /// The data points.
     #[prost(oneof = "metric::Data", tags = "5, 7, 9, 10, 11")]
-    #[cfg_attr(feature = "json", serde(flatten))]
     pub data: Option<metric::Data>,
 }
 
@@ -114,7 +103,6 @@ pub struct Metric {
 pub mod metric {
     /// The data points of a metric.
     #[derive(Clone, PartialEq, prost::Oneof)]
-    #[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase"))]
     pub enum Data {
         /// Values at a time.
         #[prost(message, tag = "5")]
@@ -148,7 +136,6 @@ pub enum Temporality {
 
 /// Values at a time.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Gauge {
     /// The data points.
     #[prost(message, repeated, tag = "1")]
@@ -157,14 +144,12 @@ pub struct Gauge {
 
 /// Sums of increments.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Sum {
     /// The data points.
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<NumberDataPoint>,
     /// The period that each value covers.
     #[prost(enumeration = "Temporality", tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::i32_or_name"))]
     pub aggregation_temporality: i32,
     /// True if the sum never falls.
     #[prost(bool, tag = "3")]
@@ -173,33 +158,28 @@ pub struct Sum {
 
 /// Distributions in buckets with explicit bounds.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Histogram {
     /// The data points.
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<HistogramDataPoint>,
     /// The period that each distribution covers.
     #[prost(enumeration = "Temporality", tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::i32_or_name"))]
     pub aggregation_temporality: i32,
 }
 
 /// Distributions in buckets with exponential bounds.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExponentialHistogram {
     /// The data points.
     #[prost(message, repeated, tag = "1")]
     pub data_points: Vec<ExponentialHistogramDataPoint>,
     /// The period that each distribution covers.
     #[prost(enumeration = "Temporality", tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::i32_or_name"))]
     pub aggregation_temporality: i32,
 }
 
 /// Quantiles that the client has calculated.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Summary {
     /// The data points.
     #[prost(message, repeated, tag = "1")]
@@ -208,22 +188,18 @@ pub struct Summary {
 
 /// A single value.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct NumberDataPoint {
     /// The attributes.
     #[prost(message, repeated, tag = "7")]
     pub attributes: Vec<KeyValue>,
     /// The start of the period, in nanoseconds since the Unix epoch; 0 if unknown.
     #[prost(fixed64, tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub start_time_unix_nano: u64,
     /// The time of the value, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "3")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub time_unix_nano: u64,
     /// The value.
     #[prost(oneof = "number_data_point::Value", tags = "4, 6")]
-    #[cfg_attr(feature = "json", serde(flatten))]
     pub value: Option<number_data_point::Value>,
     /// Bit 0: there is no value for this time.
     #[prost(uint32, tag = "8")]
@@ -234,93 +210,75 @@ pub struct NumberDataPoint {
 pub mod number_data_point {
     /// A number.
     #[derive(Clone, Copy, PartialEq, prost::Oneof)]
-    #[cfg_attr(feature = "json", derive(serde::Deserialize))]
     pub enum Value {
         /// A floating-point number.
         #[prost(double, tag = "4")]
-        #[cfg_attr(feature = "json", serde(rename = "asDouble", deserialize_with = "crate::json::f64_or_text"))]
         AsDouble(f64),
         /// A whole number.
         #[prost(sfixed64, tag = "6")]
-        #[cfg_attr(feature = "json", serde(rename = "asInt", deserialize_with = "crate::json::i64_or_text"))]
         AsInt(i64),
     }
 }
 
 /// A distribution in buckets with explicit bounds.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct HistogramDataPoint {
     /// The attributes.
     #[prost(message, repeated, tag = "9")]
     pub attributes: Vec<KeyValue>,
     /// The start of the period, in nanoseconds since the Unix epoch; 0 if unknown.
     #[prost(fixed64, tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub start_time_unix_nano: u64,
     /// The time of the value, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "3")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub time_unix_nano: u64,
     /// The number of values.
     #[prost(fixed64, tag = "4")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub count: u64,
     /// The sum of the values.
     #[prost(double, optional, tag = "5")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::optional_f64_or_text"))]
     pub sum: Option<f64>,
     /// The number of values in each bucket: one more than bounds, or none.
     #[prost(fixed64, repeated, tag = "6")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64s_or_texts"))]
     pub bucket_counts: Vec<u64>,
     /// The upper bound of each bucket but the last, inclusive.
     #[prost(double, repeated, tag = "7")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::f64s_or_texts"))]
     pub explicit_bounds: Vec<f64>,
     /// Bit 0: there is no value for this time.
     #[prost(uint32, tag = "10")]
     pub flags: u32,
     /// The least value.
     #[prost(double, optional, tag = "11")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::optional_f64_or_text"))]
     pub min: Option<f64>,
     /// The greatest value.
     #[prost(double, optional, tag = "12")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::optional_f64_or_text"))]
     pub max: Option<f64>,
 }
 
 /// A distribution in buckets with exponential bounds: bucket i holds the values in (base^i, base^(i + 1)], where base
 /// is 2^(2^-scale).
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ExponentialHistogramDataPoint {
     /// The attributes.
     #[prost(message, repeated, tag = "1")]
     pub attributes: Vec<KeyValue>,
     /// The start of the period, in nanoseconds since the Unix epoch; 0 if unknown.
     #[prost(fixed64, tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub start_time_unix_nano: u64,
     /// The time of the value, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "3")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub time_unix_nano: u64,
     /// The number of values.
     #[prost(fixed64, tag = "4")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub count: u64,
     /// The sum of the values.
     #[prost(double, optional, tag = "5")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::optional_f64_or_text"))]
     pub sum: Option<f64>,
     /// The scale.
     #[prost(sint32, tag = "6")]
     pub scale: i32,
     /// The number of values that are zero, or at most `zero_threshold` from it.
     #[prost(fixed64, tag = "7")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub zero_count: u64,
     /// The buckets of positive values.
     #[prost(message, optional, tag = "8")]
@@ -333,53 +291,43 @@ pub struct ExponentialHistogramDataPoint {
     pub flags: u32,
     /// The least value.
     #[prost(double, optional, tag = "12")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::optional_f64_or_text"))]
     pub min: Option<f64>,
     /// The greatest value.
     #[prost(double, optional, tag = "13")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::optional_f64_or_text"))]
     pub max: Option<f64>,
     /// The greatest distance from zero of a value that counts as zero.
     #[prost(double, tag = "14")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::f64_or_text"))]
     pub zero_threshold: f64,
 }
 
 /// Consecutive buckets.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Buckets {
     /// The index of the first bucket.
     #[prost(sint32, tag = "1")]
     pub offset: i32,
     /// The number of values in each bucket.
     #[prost(uint64, repeated, tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64s_or_texts"))]
     pub bucket_counts: Vec<u64>,
 }
 
 /// Quantiles that the client has calculated.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct SummaryDataPoint {
     /// The attributes.
     #[prost(message, repeated, tag = "7")]
     pub attributes: Vec<KeyValue>,
     /// The start of the period, in nanoseconds since the Unix epoch; 0 if unknown.
     #[prost(fixed64, tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub start_time_unix_nano: u64,
     /// The time of the value, in nanoseconds since the Unix epoch.
     #[prost(fixed64, tag = "3")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub time_unix_nano: u64,
     /// The number of values.
     #[prost(fixed64, tag = "4")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::u64_or_text"))]
     pub count: u64,
     /// The sum of the values.
     #[prost(double, tag = "5")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::f64_or_text"))]
     pub sum: f64,
     /// The quantiles.
     #[prost(message, repeated, tag = "6")]
@@ -391,21 +339,17 @@ pub struct SummaryDataPoint {
 
 /// A quantile.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ValueAtQuantile {
     /// The quantile, from 0 to 1.
     #[prost(double, tag = "1")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::f64_or_text"))]
     pub quantile: f64,
     /// The value.
     #[prost(double, tag = "2")]
-    #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::f64_or_text"))]
     pub value: f64,
 }
 
 /// An attribute.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct KeyValue {
     /// The name.
     #[prost(string, tag = "1")]
@@ -417,11 +361,9 @@ pub struct KeyValue {
 
 /// The value of an attribute.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize))]
 pub struct AnyValue {
     /// The value.
     #[prost(oneof = "any_value::Value", tags = "1, 2, 3, 4, 5, 6, 7")]
-    #[cfg_attr(feature = "json", serde(flatten))]
     pub value: Option<any_value::Value>,
 }
 
@@ -429,7 +371,6 @@ pub struct AnyValue {
 pub mod any_value {
     /// A value of one of the types of attributes.
     #[derive(Clone, PartialEq, prost::Oneof)]
-    #[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase"))]
     pub enum Value {
         /// A text.
         #[prost(string, tag = "1")]
@@ -439,11 +380,9 @@ pub mod any_value {
         BoolValue(bool),
         /// A whole number.
         #[prost(int64, tag = "3")]
-        #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::i64_or_text"))]
         IntValue(i64),
         /// A floating-point number.
         #[prost(double, tag = "4")]
-        #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::f64_or_text"))]
         DoubleValue(f64),
         /// A list.
         #[prost(message, tag = "5")]
@@ -453,14 +392,12 @@ pub mod any_value {
         KvlistValue(super::KeyValueList),
         /// Bytes.
         #[prost(bytes, tag = "7")]
-        #[cfg_attr(feature = "json", serde(deserialize_with = "crate::json::skipped_bytes"))]
         BytesValue(Vec<u8>),
     }
 }
 
 /// A list of values.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ArrayValue {
     /// The values.
     #[prost(message, repeated, tag = "1")]
@@ -469,7 +406,6 @@ pub struct ArrayValue {
 
 /// A list of attributes.
 #[derive(Clone, PartialEq, prost::Message)]
-#[cfg_attr(feature = "json", derive(serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct KeyValueList {
     /// The attributes.
     #[prost(message, repeated, tag = "1")]

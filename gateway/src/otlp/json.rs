@@ -299,6 +299,9 @@ fn temporality(fields: &Fields<'_, '_>, faults: &mut ValidationErrors) -> i32 {
 #[cfg(test)]
 mod tests {
     use acpw_config::PathStyle;
+    use acpw_otlp::{metric::Data, number_data_point::Value as Number};
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest as OfficialRequest;
+    use prost::Message;
 
     use super::*;
     use crate::protocol::json::decode;
@@ -310,10 +313,10 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_read_as_the_derived_reader_reads_it() {
+    fn every_field_is_read_as_opentelemetry_reads_it() {
         let attributes = r#""attributes": [{"key": "t", "value": {"stringValue": "v"}},
             {"key": "b", "value": {"boolValue": false}}, {"key": "i", "value": {"intValue": "-7"}},
-            {"key": "d", "value": {"doubleValue": 0.5}}, {"key": "x", "value": {"bytesValue": "AAA="}},
+            {"key": "d", "value": {"doubleValue": 0.5}},
             {"key": "a", "value": {"arrayValue": {"values": [{"intValue": 1}, {}]}}},
             {"key": "k", "value": {"kvlistValue": {"values": [{"key": "n", "value": {}}]}}}, {"key": "none"}]"#;
         let times = r#""startTimeUnixNano": "1787402220000000001", "timeUnixNano": "1787402220000000002", "flags": 1"#;
@@ -322,8 +325,8 @@ mod tests {
             "scope": {{"name": "s", "version": "1", {attributes}}}, "metrics": [
             {{"name": "a", "unit": "1", "description": "d", "sum": {{"aggregationTemporality": 2, "isMonotonic": true,
                 "dataPoints": [{{"asInt": "9223372036854775807", "exemplars": [], {times}, {attributes}}}]}}}},
-            {{"name": "b", "gauge": {{"dataPoints": [{{"asDouble": "-Infinity", {times}}}, {{"asInt": 3}}, {{}}]}}}},
-            {{"name": "c", "histogram": {{"aggregationTemporality": "AGGREGATION_TEMPORALITY_DELTA", "dataPoints": [
+            {{"name": "b", "gauge": {{"dataPoints": [{{"asDouble": -0.5, {times}}}, {{"asInt": 3}}, {{}}]}}}},
+            {{"name": "c", "histogram": {{"aggregationTemporality": 1, "dataPoints": [
                 {{"count": "3", "sum": 6.5, "bucketCounts": ["1", 2], "explicitBounds": [2], "min": 1, "max": 4, {times}}}]}}}},
             {{"name": "e", "exponentialHistogram": {{"aggregationTemporality": 1, "dataPoints": [
                 {{"count": 5, "scale": -2, "zeroCount": "1", "zeroThreshold": 0.5, "sum": 1, "min": -1, "max": 2, {times},
@@ -332,7 +335,27 @@ mod tests {
         );
         let (request, faults) = read_text(&document);
         assert_eq!(faults, [""; 0]);
-        assert_eq!(request, serde_json::from_str(&document).unwrap());
+        let official: OfficialRequest = serde_json::from_str(&document).unwrap();
+        assert_eq!(request, ExportMetricsServiceRequest::decode(official.encode_to_vec().as_slice()).unwrap());
+    }
+
+    #[test]
+    fn other_forms_of_values_are_read() {
+        let document = r#"{"resourceMetrics": [{"resource": {"attributes": [{"key": "x", "value": {"bytesValue": "AAA="}}]},
+            "scopeMetrics": [{"metrics": [
+            {"name": "a", "gauge": {"dataPoints": [{"asDouble": "-Infinity"}, {"asDouble": "NaN"}, {"asInt": "3"}]}},
+            {"name": "b", "histogram": {"aggregationTemporality": "AGGREGATION_TEMPORALITY_DELTA"}}]}]}]}"#;
+        let (request, faults) = read_text(document);
+        assert_eq!(faults, [""; 0]);
+        let resource = &request.resource_metrics[0];
+        assert_eq!(resource.resource.as_ref().unwrap().attributes[0].key, "x");
+        let [gauge, histogram] = &resource.scope_metrics[0].metrics[..] else { panic!("{request:?}") };
+        let Some(Data::Gauge(gauge)) = &gauge.data else { panic!("{gauge:?}") };
+        let values: Vec<_> = gauge.data_points.iter().map(|point| point.value).collect();
+        assert_eq!((values[0], values[2]), (Some(Number::AsDouble(f64::NEG_INFINITY)), Some(Number::AsInt(3))));
+        assert!(matches!(values[1], Some(Number::AsDouble(value)) if value.is_nan()));
+        let Some(Data::Histogram(histogram)) = &histogram.data else { panic!("{histogram:?}") };
+        assert_eq!(histogram.aggregation_temporality, 1);
     }
 
     #[test]
