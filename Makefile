@@ -153,7 +153,7 @@ build-bench: build-all $(VENV)/done
 	@cargo build --quiet -p bench
 
 .PHONY: schema
-schema: ## write the JSON Schemas of the configurations anew
+schema: ## rewrite the JSON Schemas of the configurations
 	UPDATE_SCHEMAS=1 cargo test --quiet -p e2e --test documents schemas
 
 FUZZ_TARGETS := answer configuration credentials ecs_task envoy_stats exposition gateway_cbor gateway_json gateway_otlp gateway_plain gateway_query headers record

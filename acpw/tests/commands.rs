@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use acpw::inventory::FEATURES;
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -169,4 +170,39 @@ fn completions_know_all_commands() {
 #[test]
 fn output_that_is_not_a_terminal_has_no_colours() {
     assert!(!transcript(&["check", "acpw/tests/broken/two-receivers.yaml"]).contains('\u{1b}'));
+}
+
+#[test]
+fn explain_says_that_requests_to_an_otlp_endpoint_are_not_shown() {
+    let text = within_repository("envoy/otlp.yaml");
+    let only_otlp = text.replace(r#""publish_to": ["cloudwatch", "otlp"]"#, r#""publish_to": ["otlp"]"#);
+    assert_ne!(only_otlp, text);
+    let file = std::env::temp_dir().join(format!("acpw-otlp-{}.yaml", std::process::id()));
+    std::fs::write(&file, only_otlp).unwrap();
+    let output = run(&["explain", file.to_str().unwrap()]);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.out.contains("RequestCount {host=example.com, method=GET}"), "{}", output.out);
+    assert!(
+        output.out.ends_with("publishes it to its OTLP endpoint, whose requests are not shown.\n"),
+        "{}",
+        output.out
+    );
+}
+
+/// Tests on each version of Envoy hold up the table in the document.
+#[test]
+fn features_and_their_first_versions_are_those_of_the_document() {
+    let document = within_repository("docs/deployment.md");
+    let (_, table) = document.split_once("| feature | first Envoy |").unwrap();
+    let mut documented = BTreeSet::new();
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        // "1.36, and 1.33 by its API": the configuration exists since the later one that is named.
+        let since = cells[2].rsplit("1.").next().unwrap().split(' ').next().unwrap();
+        let names = cells[3].split('`').skip(1).step_by(2);
+        documented.extend(names.map(|name| (name.to_owned(), since.parse::<u32>().unwrap())));
+    }
+    let known = FEATURES.iter().map(|feature| (feature.name.to_owned(), u32::from(feature.since)));
+    assert_eq!(known.collect::<BTreeSet<_>>(), documented);
 }

@@ -171,7 +171,7 @@ async fn the_example_of_the_specification_is_accepted() {
     }));
     let body = json!({ "resourceMetrics": [{
         "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": "my.service" } }] },
-        "scopeMetrics": [{ "scope": { "name": "my.library", "version": "1.0.0" }, "metrics": [
+        "scopeMetrics": [{ "scope": { "name": "my.scope", "version": "1.0.0" }, "metrics": [
             { "name": "my.counter", "unit": "1", "sum": { "aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [counter] } },
             { "name": "my.gauge", "unit": "1", "gauge": { "dataPoints": [gauge] } },
             { "name": "my.histogram", "unit": "1", "histogram": { "aggregationTemporality": 1, "dataPoints": [histogram] } },

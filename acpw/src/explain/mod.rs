@@ -76,7 +76,10 @@ fn explain<'d>(
         deployment.receivers.iter().filter(|receiver| receiver.vm_id == sender.config.receiver_vm_id).collect();
     receivers.sort_by_key(|receiver| receiver.file != sender.file);
     let receiver = match receivers.first() {
-        Some(receiver) if measured.series.is_empty() => Some((*receiver, Vec::new())),
+        // `publish` shows requests to CloudWatch.
+        Some(receiver) if measured.series.is_empty() || !receiver.config.publish_to.cloudwatch => {
+            Some((*receiver, Vec::new()))
+        }
         Some(receiver) => Some((*receiver, publish(&receiver.config, &measured.records)?)),
         None => None,
     };
@@ -88,6 +91,13 @@ fn describe(explained: &Explained<'_>) -> String {
     let Explained { sender, measured, receiver } = explained;
     let mut text = String::new();
     let written = write_sender(&mut text, sender, measured).and_then(|()| match receiver {
+        Some((receiver, _)) if !receiver.config.publish_to.cloudwatch && !measured.series.is_empty() => {
+            let position = format!("{}:{}", receiver.file.display(), receiver.line);
+            writeln!(
+                text,
+                "\nThe receiver in {position} publishes it to its OTLP endpoint, whose requests are not shown."
+            )
+        }
         Some((receiver, published)) => {
             published.iter().try_for_each(|published| write_receiver(&mut text, receiver, published))
         }
