@@ -96,8 +96,8 @@ impl Gateway {
         self.receiver.readiness(now)
     }
 
-    /// Takes the room of a post, in bytes of memory, from the ledger in shared data. Returns the ledger to write instead, or `None` if there
-    /// is not enough room. Send a success answer only after that ledger is written.
+    /// Takes the room of a post, in bytes of memory, from the ledger in shared data. Returns the ledger to write
+    /// instead, or `None` if there is not enough room. Send a success answer only after that ledger is written.
     pub fn take_room(memory: u64, ledger: Option<&[u8]>) -> Option<RoomLedger> {
         RoomLedger::decode(ledger?).ok()?.take(memory)
     }
