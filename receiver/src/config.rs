@@ -19,7 +19,8 @@ object! {
     /// Configuration of receiver.wasm.
     pub struct RawReceiverConfig {
         /// The region of CloudWatch, such as `us-east-1`. Default: the environment variable `AWS_REGION`, else
-        /// `AWS_DEFAULT_REGION`, else the region of the EC2 instance where `credentials` have the provider `imds`.
+        /// `AWS_DEFAULT_REGION`, else the region of the EC2 instance where `credentials` have the provider `imds`. Not
+        /// required if data are published to an OTLP endpoint only, and `otlp.signing` is not `sigv4`.
         cloud_watch_region: String,
         /// The name of Envoy's cluster for CloudWatch. Required unless `publish_to` is `["otlp"]`.
         cloud_watch_cluster_name: String,
@@ -128,11 +129,18 @@ pub enum OnUnknownOutcome {
 impl ReceiverConfig {
     /// Describes the configuration in one line for the log. `release` is the version and commit of the module.
     pub fn summary(&self, release: &str) -> String {
+        let host = self.host();
+        let host = host.as_deref().unwrap_or("CloudWatch");
+        let target = match (&self.region, &self.otlp) {
+            (RegionSource::Known(region), _) => format!("{host} of {}", region.as_str()),
+            (RegionSource::Imds(_), _) => format!("{host} of the instance's region"),
+            (RegionSource::NotNeeded, otlp) => {
+                otlp.as_ref().and_then(|otlp| otlp.host.clone()).unwrap_or_else(|| host.to_owned())
+            }
+        };
         format!(
-            "{release} publishes {} to {} of {} every {} ms with credentials from {}",
+            "{release} publishes {} to {target} every {} ms with credentials from {}",
             self.namespace,
-            self.host().as_deref().unwrap_or("CloudWatch"),
-            self.region.region().map_or("the instance's region", Region::as_str),
             self.publish_interval.as_millis(),
             comma_separated(&mut self.credentials.iter().map(Provider::name))
         )
@@ -167,18 +175,21 @@ impl ReceiverConfig {
             session_token: raw.aws_session_token.optional("aws_session_token", &mut errors),
         };
         let is_signed = |otlp: &OtlpConfig| otlp.authentication == Authentication::SigV4;
-        let needs_credentials = cluster.as_deref() != Some("") || otlp.as_ref().is_none_or(is_signed);
+        let is_aws_needed = cluster.as_deref() != Some("") || otlp.as_ref().is_none_or(is_signed);
         let credentials = match raw.credentials.optional("credentials", &mut errors) {
             Some(providers) => {
                 keys.refuse(&mut errors);
                 providers.check(environment, &mut errors)
             }
             // Neither CloudWatch nor a signed endpoint needs credentials.
-            None if !needs_credentials => Some(vec![Provider::Envoy]),
+            None if !is_aws_needed => Some(vec![Provider::Envoy]),
             None => keys.provider(environment, &mut errors).map(|provider| vec![provider]),
         };
         let imds_cluster = credentials.iter().flatten().find_map(Provider::imds_cluster);
-        let region = RegionSource::new(region, environment, imds_cluster, &mut errors);
+        let region = RegionSource::new(region, is_aws_needed, environment, imds_cluster, &mut errors);
+        if matches!(region, Some(RegionSource::NotNeeded)) && otlp.as_ref().is_some_and(|otlp| otlp.host.is_none()) {
+            errors.add("otlp.host", "is required without cloud_watch_region; set it, or set cloud_watch_region");
+        }
         if let Some(host) = &host {
             check_host(host, region.as_ref().and_then(RegionSource::region), &mut errors);
         }
@@ -422,6 +433,30 @@ mod tests {
         for name in ["RequestCount", "Requests", "latency"] {
             assert!(config(&document(name)).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn no_region_is_needed_if_nothing_is_published_to_aws() {
+        let document = |otlp: &str| format!(r#"{{"publish_to": ["otlp"], "otlp": {{"cluster_name": "c" {otlp}}}}}"#);
+        let collector = document(r#", "host": "collector:4318", "signing": "none""#);
+        let valid = config(&collector).unwrap();
+        assert!(valid.region.region().is_none());
+        assert_eq!(
+            valid.summary("v1"),
+            "v1 publishes AWSCloudWatchProxyWasm to collector:4318 every 60000 ms with credentials from envoy"
+        );
+        assert_eq!(
+            errors(&document(r#", "signing": "none""#)),
+            ["otlp.host: is required without cloud_watch_region; set it, or set cloud_watch_region"]
+        );
+        let is_required = "cloud_watch_region: is required: set it here";
+        assert!(errors(&document(r#", "host": "collector:4318""#))[0].starts_with(is_required));
+        let both = collector.replacen('{', r#"{"cloud_watch_cluster_name": "c", "#, 1);
+        assert!(errors(&both)[0].starts_with(is_required));
+        // With a region, the host has a default.
+        let with_region =
+            document(r#", "signing": "none""#).replacen('{', r#"{"cloud_watch_region": "us-east-1", "#, 1);
+        assert!(config(&with_region).is_ok());
     }
 
     #[test]

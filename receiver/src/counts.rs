@@ -112,6 +112,8 @@ counts! {
     otlp_dropped_partial_success = "otlp.dropped.partial_success",
     /// Values dropped because their request had no response, if the configuration says so.
     otlp_dropped_unknown_outcome = "otlp.dropped.unknown_outcome",
+    /// Values dropped because `otlp.max_series` totals are kept, and their series is not one of them.
+    otlp_dropped_too_many_series = "otlp.dropped.too_many_series",
     /// Values that an earlier receiver of the process held for the endpoint when it failed.
     otlp_dropped_restart = "otlp.dropped.restart",
 }

@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub otlp_held_bytes: usize,
     /// The number of seconds since the endpoint last accepted a request, or since the start. 0 without an endpoint.
     pub otlp_seconds_since_success: u64,
+    /// The number of series whose totals are kept for the endpoint.
+    pub otlp_series: usize,
     /// The provider of the credentials in use, and their expiry.
     pub credentials: Option<(&'static str, Option<Timestamp>)>,
     /// The estimated cost.
@@ -67,6 +69,7 @@ impl Snapshot {
         "otlp.held",
         "otlp.held_bytes",
         "otlp.seconds_since_success",
+        "otlp.series",
     ];
 
     /// Returns the gauges, in the order of [`GAUGES`](Self::GAUGES).
@@ -82,6 +85,7 @@ impl Snapshot {
             self.otlp_held,
             self.otlp_held_bytes as u64,
             self.otlp_seconds_since_success,
+            self.otlp_series as u64,
         ];
         gauges.into_iter()
     }

@@ -218,6 +218,7 @@ impl Chain {
             RegionSource::Known(_) if self.has_unreachable => Lookup::Provider(0),
             RegionSource::Known(_) => Lookup::Provider(self.chosen.unwrap_or(0)),
             RegionSource::Imds(_) => Lookup::Region,
+            RegionSource::NotNeeded => Lookup::Provider(0),
         }
     }
 
@@ -226,6 +227,10 @@ impl Chain {
         loop {
             let answer = answer.take();
             lookup = match (lookup, &mut self.region) {
+                // Without AWS nothing is signed.
+                (Lookup::Provider(index), RegionSource::NotNeeded) => {
+                    return self.install(index, None, None, Refresh::Never, now);
+                }
                 (Lookup::Region, RegionSource::Imds(region_lookup)) => match region_lookup.step(answer) {
                     RegionStep::Call(call) => return self.callout = Callout::Pending(lookup, call),
                     RegionStep::Failed(reason) => {
@@ -268,7 +273,8 @@ impl Chain {
                         }
                     }
                 }
-                (Lookup::Region, RegionSource::Known(_)) | (Lookup::Provider(_), RegionSource::Imds(_)) => self.first(),
+                (Lookup::Region, RegionSource::Known(_) | RegionSource::NotNeeded)
+                | (Lookup::Provider(_), RegionSource::Imds(_)) => self.first(),
             };
         }
     }

@@ -13,6 +13,8 @@ pub enum RegionSource {
     Known(Region),
     /// The region must be looked up in the EC2 metadata service.
     Imds(RegionLookup),
+    /// No region is needed, because nothing is published to AWS.
+    NotNeeded,
 }
 
 /// A lookup of the region in the EC2 metadata service.
@@ -31,10 +33,11 @@ pub(crate) enum RegionStep {
 
 impl RegionSource {
     /// Returns the configured region, or that of `AWS_REGION`, or that of `AWS_DEFAULT_REGION`, or a lookup of the
-    /// instance's region if a provider uses the EC2 metadata service. Without any of these it is an error, because a
-    /// guess would publish to the wrong region.
+    /// instance's region if a provider uses the EC2 metadata service. Without any of these it is an error if the region
+    /// is needed, because a guess would publish to the wrong region.
     pub(crate) fn new(
         configured: Option<String>,
+        is_needed: bool,
         environment: Environment<'_>,
         imds_cluster: Option<&str>,
         errors: &mut ValidationErrors,
@@ -53,6 +56,7 @@ impl RegionSource {
                     None
                 }
             },
+            (None, _) if !is_needed => Some(Self::NotNeeded),
             (None, Some(cluster)) => {
                 Some(Self::Imds(RegionLookup { session: ImdsSession::new(cluster), has_token: false }))
             }
@@ -71,7 +75,7 @@ impl RegionSource {
     pub fn region(&self) -> Option<&Region> {
         match self {
             Self::Known(region) => Some(region),
-            Self::Imds(_) => None,
+            Self::Imds(_) | Self::NotNeeded => None,
         }
     }
 }

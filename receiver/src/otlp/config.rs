@@ -51,6 +51,12 @@ object! {
         /// The names of metrics and attributes: `opentelemetry` uses those of OpenTelemetry's semantic conventions
         /// where they have one, and `cloudwatch` those of CloudWatch. Default: `opentelemetry`.
         naming: String,
+        /// The meaning of sums and histograms: `delta` publishes what was measured in a period, and `cumulative` what was
+        /// measured since the start of the series. Default: `delta`.
+        temporality: String,
+        /// The maximum number of series whose totals are kept for `"temporality": "cumulative"`, 1 to 1,000,000. Data of
+        /// further series are dropped and counted. A series without data for an hour makes room. Default: 10000.
+        max_series: u64,
         /// The maximum size in bytes of a request before compression, 65,536 to 16,777,216. Default: 1000000.
         max_request_bytes: u64,
         /// The maximum number of data points in a request, 2 to 100,000. Default: 1000.
@@ -87,6 +93,8 @@ pub struct OtlpConfig {
     pub headers: Vec<(String, Secret)>,
     /// The names of metrics and attributes.
     pub naming: Naming,
+    /// The maximum number of series whose totals are kept, or `None` if the temporality is delta.
+    pub totals_limit: Option<usize>,
     /// The maximum size in bytes of a request before compression.
     pub max_request_bytes: usize,
     /// The maximum number of data points in a request.
@@ -137,6 +145,7 @@ impl RawOtlpEndpoint {
                 Naming::OpenTelemetry
             }
         };
+        let totals_limit = totals_limit(self.temporality, self.max_series, errors);
         let resource_attributes = resource::configured(self.resource_attributes, environment, errors);
         let size = |field: Field<u64>, key: &str, range, default, errors: &mut ValidationErrors| {
             usize::try_from(field.within(key, range, default, errors)).unwrap_or(usize::MAX)
@@ -152,12 +161,33 @@ impl RawOtlpEndpoint {
             authentication: authentication?,
             headers,
             naming,
+            totals_limit,
             max_request_bytes,
             max_data_points,
             resource_attributes,
             buffer_limit,
         })
     }
+}
+
+fn totals_limit(temporality: Field<String>, limit: Field<u64>, errors: &mut ValidationErrors) -> Option<usize> {
+    let is_cumulative = match temporality.optional("otlp.temporality", errors).as_deref() {
+        None | Some("delta") => false,
+        Some("cumulative") => true,
+        Some(_) => {
+            errors.add("otlp.temporality", "must be \"delta\" or \"cumulative\"");
+            return None;
+        }
+    };
+    if !is_cumulative && !matches!(limit, Field::Absent) {
+        errors.add(
+            "otlp.max_series",
+            "has no effect without \"temporality\": \"cumulative\"; add it, or remove this key",
+        );
+        return None;
+    }
+    let limit = limit.within("otlp.max_series", 1..=1_000_000, 10_000, errors);
+    is_cumulative.then(|| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 fn authentication(
@@ -280,9 +310,33 @@ mod tests {
         assert_eq!((config.path.as_str(), config.host, config.naming), ("/v1/metrics", None, Naming::OpenTelemetry));
         assert_eq!(config.authentication, Authentication::SigV4);
         assert_eq!(
-            (config.max_request_bytes, config.max_data_points, config.buffer_limit),
-            (1_000_000, 1_000, 8 << 20)
+            (config.max_request_bytes, config.max_data_points, config.buffer_limit, config.totals_limit),
+            (1_000_000, 1_000, 8 << 20, None)
         );
+    }
+
+    #[test]
+    fn the_number_of_totals_is_limited() {
+        let limit = |keys: &str| {
+            let (config, errors) = checked(&format!(r#"{{"cluster_name": "otlp", {keys}}}"#));
+            (config.unwrap().totals_limit, errors.concat())
+        };
+        assert_eq!(limit(r#""temporality": "cumulative""#), (Some(10_000), String::new()));
+        assert_eq!(limit(r#""temporality": "cumulative", "max_series": 7"#), (Some(7), String::new()));
+        assert_eq!(limit(r#""temporality": "delta""#), (None, String::new()));
+        for (keys, error) in [
+            (r#""temporality": "both""#, "otlp.temporality: must be \"delta\" or \"cumulative\""),
+            (
+                r#""max_series": 7"#,
+                "otlp.max_series: has no effect without \"temporality\": \"cumulative\"; add it, or remove this key",
+            ),
+            (
+                r#""temporality": "cumulative", "max_series": 0"#,
+                "otlp.max_series: must be between 1 and 1000000, got 0",
+            ),
+        ] {
+            assert_eq!(limit(keys).1, error);
+        }
     }
 
     #[test]
@@ -307,7 +361,7 @@ mod tests {
             "headers": {"content-type": "x", "a b": "x", "x": {"environment": "GONE"}, "y": " z", "Authorization": "z"}}"#;
         let expected = [
             "otlp.cluster: unknown key; known keys are cluster_name, host, path, signing, bearer_token, headers, naming, \
-             max_request_bytes, max_data_points, resource_attributes, buffer_limit_bytes",
+             temporality, max_series, max_request_bytes, max_data_points, resource_attributes, buffer_limit_bytes",
             "otlp.cluster_name: is required",
             "otlp.host: must be a name or address, with or without a port, got \"a b\"",
             "otlp.path: must start with / and have no query and no spaces, got \"metrics?x\"",

@@ -3,13 +3,13 @@
 use acpw_metric::{BucketRange, Dimensions, Distribution, Metric, Namespace, PeriodKey, Timestamp};
 use acpw_otlp::{
     Buckets, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, KeyValue,
-    NumberDataPoint, Sum, Temporality, any_value::Value, metric::Data, number_data_point,
+    KeyValueList, NumberDataPoint, Sum, Temporality, any_value::Value, metric::Data, number_data_point,
 };
+use prost::Message as _;
 
 use super::{
     naming::{MetricMapping, NAMESPACE_ATTRIBUTE, Naming, PointForm},
     resource::{attribute, text},
-    window::Window,
 };
 use crate::names::Names;
 
@@ -18,6 +18,16 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The suffix of the gauge with the largest sample of a period.
 const MAXIMUM_SUFFIX: &str = ".max";
+
+/// The times and values of a data point.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PointValues<'a> {
+    /// Start and end.
+    pub(super) times: (Timestamp, Timestamp),
+    pub(super) distribution: &'a Distribution,
+    /// The meaning of sums and histograms.
+    pub(super) temporality: Temporality,
+}
 
 /// The names of data points.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +41,14 @@ impl PointNames<'_> {
     pub(super) fn metrics(
         self,
         key: &PeriodKey,
-        window: Window,
         dimensions: &Dimensions,
         metric: &Metric,
-        distribution: &Distribution,
+        values: PointValues<'_>,
     ) -> Vec<acpw_otlp::Metric> {
         let MetricMapping { name, unit, divisor, form } = self.naming.metric(self.names, &key.origin, metric);
-        let point = PointData {
-            attributes: self.attributes(key, dimensions, metric),
-            times: window.of(key, metric),
-            distribution,
-            divisor,
-        };
+        let PointValues { times, distribution, temporality } = values;
+        let attributes = self.attributes(key, dimensions, metric);
+        let point = PointData { attributes, times, distribution, temporality: temporality.into(), divisor };
         let named = |suffix: &str, data| acpw_otlp::Metric {
             name: [name, suffix].concat(),
             description: String::new(),
@@ -58,6 +64,34 @@ impl PointNames<'_> {
                 vec![named("", point.gauge(average)), named(MAXIMUM_SUFFIX, point.gauge(distribution.max()))]
             }
         }
+    }
+
+    /// Returns bytes that identify the series of sums or histograms of a metric: two series have the same bytes if they
+    /// are one series to the endpoint. Returns `None` for gauges, which have no totals.
+    pub(super) fn series(
+        self,
+        key: &PeriodKey,
+        dimensions: &Dimensions,
+        metric: &Metric,
+        distribution: &Distribution,
+    ) -> Option<Vec<u8>> {
+        let MetricMapping { name, unit, form, .. } = self.naming.metric(self.names, &key.origin, metric);
+        let is_set = distribution.is_statistic_set();
+        if form == PointForm::Gauge && !is_set {
+            return None;
+        }
+        let entity = key.origin.entity.as_ref();
+        let head = [
+            text("name", name),
+            text("unit", unit),
+            attribute("is_set", Value::BoolValue(is_set)),
+            text("service", entity.map_or("", |entity| entity.service.as_str())),
+            text("environment", entity.map_or("", |entity| entity.environment.as_str())),
+        ];
+        let mut attributes = self.attributes(key, dimensions, metric);
+        attributes.sort_by(|one, other| one.key.cmp(&other.key));
+        let values = head.into_iter().chain(attributes).collect();
+        Some(KeyValueList { values }.encode_to_vec())
     }
 
     fn attributes(self, key: &PeriodKey, dimensions: &Dimensions, metric: &Metric) -> Vec<KeyValue> {
@@ -82,17 +116,14 @@ struct PointData<'a> {
     attributes: Vec<KeyValue>,
     times: (Timestamp, Timestamp),
     distribution: &'a Distribution,
+    temporality: i32,
     divisor: f64,
 }
 
 impl PointData<'_> {
     fn sum(&self) -> Data {
         let point = self.number(self.distribution.sum() / self.divisor);
-        Data::Sum(Sum {
-            data_points: vec![point],
-            aggregation_temporality: Temporality::Delta.into(),
-            is_monotonic: true,
-        })
+        Data::Sum(Sum { data_points: vec![point], aggregation_temporality: self.temporality, is_monotonic: true })
     }
 
     fn gauge(&self, value: f64) -> Data {
@@ -138,7 +169,7 @@ impl PointData<'_> {
             max: Some(self.distribution.max() / self.divisor),
             zero_threshold: 0.0,
         };
-        let aggregation_temporality = Temporality::Delta.into();
+        let aggregation_temporality = self.temporality;
         Data::ExponentialHistogram(ExponentialHistogram { data_points: vec![point], aggregation_temporality })
     }
 
@@ -158,7 +189,7 @@ impl PointData<'_> {
             min: Some(self.distribution.min() / self.divisor),
             max: Some(self.distribution.max() / self.divisor),
         };
-        Data::Histogram(Histogram { data_points: vec![point], aggregation_temporality: Temporality::Delta.into() })
+        Data::Histogram(Histogram { data_points: vec![point], aggregation_temporality: self.temporality })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acpw_metric::{Accumulator, Now, Record};
+use acpw_metric::{Accumulator, Now, Record, Timestamp};
 
 use super::{
     answer::ExportAnswer,
@@ -14,6 +14,7 @@ use super::{
     queue::{RequestQueue, SentRequest, WaitingRequest},
     request::{EncodedRequest, RequestDraft, RequestSettings},
     resource::ResourceAttributes,
+    totals::Totals,
     transmit::{Endpoint, ExportId},
 };
 use crate::{
@@ -71,6 +72,8 @@ pub struct Exporter {
     pub(super) on_unknown_outcome: OnUnknownOutcome,
     pub(super) held: HeldData,
     pub(super) queue: RequestQueue,
+    /// The totals of all series, if the temporality is cumulative.
+    pub(super) totals: Option<Totals>,
     limit: usize,
     pub(super) schedule: PublishSchedule,
     pub(super) backoff: Backoff,
@@ -135,6 +138,7 @@ impl Exporter {
             on_unknown_outcome,
             held: HeldData::new(limit, max_series),
             queue: RequestQueue::default(),
+            totals: config.totals_limit.map(Totals::new),
             limit,
             schedule: PublishSchedule::new(publish_interval, &mut random),
             backoff: Backoff::default(),
@@ -203,7 +207,9 @@ impl Exporter {
         self.correct_times(parts.clock);
         let Now { wall, steady } = parts.now;
         self.held.gather(&mut self.budget.left);
-        if !self.backoff.allows(steady, self.queue.in_flight()) {
+        let in_flight = self.queue.in_flight();
+        // The totals of a series have to arrive in their order.
+        if !self.backoff.allows(steady, in_flight) || (self.totals.is_some() && in_flight > 0) {
             return None;
         }
         let region = parts.credentials.region().map(|region| region.as_str().to_owned());
@@ -212,7 +218,9 @@ impl Exporter {
             // Without credentials nothing is encoded.
             parts.credentials.signing(wall)?;
         }
-        let request = self.next_request(region.as_deref())?;
+        let request = self.next_request(region.as_deref(), wall);
+        self.count_dropped_series(parts);
+        let request = request?;
         let signing = if self.is_signed() { parts.credentials.signing(wall) } else { None };
         let (signed_with, signing): (Option<SetId>, _) =
             signing.map_or((None, None), |(id, way)| (Some(id), Some(way)));
@@ -220,7 +228,16 @@ impl Exporter {
             Ok(call) => {
                 let id = self.queue.next_id();
                 let correction = parts.clock.correction();
-                self.queue.push_sent(SentRequest { id, request, signed_at: wall, at: steady, correction, signed_with });
+                let epoch = self.totals.as_ref().map_or(0, Totals::epoch);
+                self.queue.push_sent(SentRequest {
+                    id,
+                    request,
+                    signed_at: wall,
+                    at: steady,
+                    correction,
+                    signed_with,
+                    epoch,
+                });
                 Some((id, call))
             }
             Err(error) => {
@@ -273,7 +290,12 @@ impl Exporter {
         if millis != 0 {
             self.correction = clock.correction();
             let (due, _) = self.held.due_mut();
-            self.queue.shift(millis, due);
+            match self.totals.as_mut().map(|totals| totals.handle_correction(millis)) {
+                // The totals that wait are those of the former start.
+                Some(true) => self.queue.take_back(due),
+                Some(false) => {}
+                None => self.queue.shift(millis, due),
+            }
             self.held.shift(millis);
         }
     }
@@ -295,23 +317,42 @@ impl Exporter {
         }
     }
 
+    /// Counts the values of series for whose totals there is no room.
+    fn count_dropped_series(&mut self, parts: &mut ExportContext<'_>) {
+        let Some(totals) = &mut self.totals else { return };
+        let (samples, limit) = (totals.take_dropped(), totals.limit());
+        if samples > 0 {
+            let counts = &mut parts.journal.counts;
+            counts.otlp_dropped_too_many_series = counts.otlp_dropped_too_many_series.saturating_add(samples);
+            let detail = format!("otlp.max_series is {limit}; increase it, or publish fewer series to OTLP");
+            parts.log(ExportNotice::Dropped { reason: "too_many_series", samples, detail });
+        }
+    }
+
+    /// Returns the number of series whose totals are kept.
+    pub fn total_series(&self) -> usize {
+        self.totals.as_ref().map_or(0, Totals::len)
+    }
+
     /// Returns the next request: one that waits, or one with data that are due. Returns `None` while it is not
     /// completely encoded and compressed.
-    fn next_request(&mut self, region: Option<&str>) -> Option<EncodedRequest> {
+    fn next_request(&mut self, region: Option<&str>, now: Timestamp) -> Option<EncodedRequest> {
         let encoder = RequestSettings {
             names: PointNames { naming: self.naming, names: &self.names },
             resource: &self.resource,
             region,
             max_bytes: self.max_bytes,
             max_points: self.max_points,
+            now,
         };
+        let totals = self.totals.as_mut();
         let (due, window) = self.held.due_mut();
         let budget = &mut self.budget.left;
         let has_fresh = self.queue.fresh.is_some() || !due.is_empty();
         let tries_fresh = self.refused >= REFUSED_IN_A_ROW && has_fresh && self.queue.waiting.len() < MAX_REFUSED;
         match self.queue.waiting.pop_front_if(|_| !tries_fresh) {
             Some(WaitingRequest::Encoded(request)) => Some(request),
-            Some(WaitingRequest::Draft(draft)) => match draft.encode(due, encoder, budget) {
+            Some(WaitingRequest::Draft(draft)) => match draft.encode(due, totals, encoder, budget) {
                 Ok((request, rest)) => {
                     if let Some(rest) = rest {
                         self.queue.waiting.push_front(WaitingRequest::Draft(rest));
@@ -328,8 +369,9 @@ impl Exporter {
                     return None;
                 }
                 let draft = self.queue.fresh.take().unwrap_or_else(|| Box::new(RequestDraft::new(window)));
-                match draft.encode(due, encoder, budget) {
-                    Ok((request, _)) => Some(request),
+                match draft.encode(due, totals, encoder, budget) {
+                    // All data may have been dropped.
+                    Ok((request, _)) => Some(request).filter(|request| request.points > 0),
                     Err(draft) => {
                         self.queue.fresh = Some(draft);
                         None

@@ -46,7 +46,7 @@ impl Exporter {
         match answer.outcome(difference) {
             ExportOutcome::Delivered(partial) => self.handle_delivered(&sent, partial, parts),
             ExportOutcome::Retry { cause: RetryCause::UnknownOutcome, .. }
-                if self.on_unknown_outcome == OnUnknownOutcome::Drop =>
+                if self.on_unknown_outcome == OnUnknownOutcome::Drop && self.totals.is_none() =>
             {
                 let samples = sent.request.data.samples();
                 let counts = &mut parts.journal.counts;
@@ -55,6 +55,7 @@ impl Exporter {
                 self.backoff.fail(parts.now.steady, FailureKind::Transient, None, &mut self.random);
                 parts.log(ExportNotice::Dropped { reason: "unknown_outcome", samples, detail: detail() });
             }
+            // A total that arrives twice counts once.
             ExportOutcome::Retry { cause, retry_after } => self.retry(sent, cause, retry_after, answer, parts),
             ExportOutcome::CorrectClock => {
                 // Should the response of the next request still not agree, the requests do not follow each other at
@@ -86,6 +87,7 @@ impl Exporter {
         self.backoff.succeed();
         self.schedule.record_delivered();
         self.last_success = Some(parts.now.steady);
+        self.record_stored(sent.epoch);
         self.refused = 0;
         let (samples, points, bytes) = (sent.request.data.samples(), sent.request.points, sent.request.body.len());
         let counts = &mut parts.journal.counts;
@@ -122,6 +124,7 @@ impl Exporter {
             }
             RetryCause::UnknownOutcome => {
                 counts.otlp_unknown_outcome = counts.otlp_unknown_outcome.saturating_add(1);
+                self.record_stored(sent.epoch);
                 FailureKind::Transient
             }
             RetryCause::ServiceFault | RetryCause::Unsent | RetryCause::Foreign => FailureKind::Transient,
@@ -143,18 +146,39 @@ impl Exporter {
         parts.log(notice);
     }
 
+    /// Records that the endpoint may have stored the data of a request.
+    fn record_stored(&mut self, epoch: u64) {
+        if let Some(totals) = &mut self.totals {
+            totals.record_stored(epoch);
+        }
+    }
+
     /// Sends a request again as soon as the back-off allows it.
     fn send_again(&mut self, sent: SentRequest, parts: &mut ExportContext<'_>) {
         count_retry(parts);
         let request = self.corrected(sent);
-        self.queue.waiting.push_front(request);
+        if let Some(request) = request {
+            self.queue.waiting.push_front(request);
+        }
     }
 
-    /// Returns a request with its times corrected by the change of the clock since it was sent.
-    fn corrected(&self, sent: SentRequest) -> WaitingRequest {
-        match self.correction.saturating_sub(sent.correction) {
-            0 => WaitingRequest::Encoded(sent.request),
-            millis => WaitingRequest::Draft(Box::new(RequestDraft::again(sent.request.data.shifted(millis)))),
+    /// Returns a request with its times corrected by the change of the clock since it was sent. Returns `None` if its
+    /// data are due again, because all series began anew since then.
+    fn corrected(&mut self, sent: SentRequest) -> Option<WaitingRequest> {
+        let millis = self.correction.saturating_sub(sent.correction);
+        match &self.totals {
+            Some(totals) if totals.epoch() != sent.epoch => {
+                let (due, _) = self.held.due_mut();
+                sent.request.data.shifted(millis).move_to(due);
+                None
+            }
+            // Stored points of the series fix its times.
+            Some(_) => Some(WaitingRequest::Encoded(sent.request)),
+            None if millis == 0 => Some(WaitingRequest::Encoded(sent.request)),
+            None => {
+                let draft = RequestDraft::again(sent.request.data.shifted(millis));
+                Some(WaitingRequest::Draft(Box::new(draft)))
+            }
         }
     }
 
@@ -169,7 +193,7 @@ impl Exporter {
             count_retry(parts);
             // Another request shows whether it is refused, too.
             let request = self.corrected(sent);
-            self.queue.waiting.push_back(request);
+            self.queue.waiting.extend(request);
         } else if is_single {
             self.refused = self.refused.saturating_add(1);
             let counts = &mut parts.journal.counts;
@@ -177,7 +201,8 @@ impl Exporter {
             parts.log(ExportNotice::Dropped { reason: "rejected", samples, detail: reason(&answer.answer) });
         } else {
             count_retry(parts);
-            let (first, second) = self.corrected(sent).into_data().split();
+            let Some(request) = self.corrected(sent) else { return };
+            let (first, second) = request.into_data().split();
             for half in [second, first] {
                 self.queue.waiting.push_front(WaitingRequest::Draft(Box::new(RequestDraft::again(half))));
             }

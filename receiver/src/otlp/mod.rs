@@ -17,7 +17,9 @@ mod naming;
 pub mod notice;
 mod queue;
 mod request;
+mod request_group;
 mod resource;
+mod totals;
 mod transmit;
 mod window;
 

@@ -16,11 +16,11 @@ pub enum Naming {
 /// The form of a metric's data points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PointForm {
-    /// A monotonic sum with delta temporality.
+    /// A monotonic sum.
     Sum,
     /// Two gauges: the average of the samples, and their maximum.
     Gauge,
-    /// An exponential histogram with delta temporality.
+    /// An exponential histogram.
     Histogram,
 }
 

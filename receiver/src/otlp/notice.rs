@@ -118,7 +118,7 @@ impl fmt::Display for ExportNotice {
                     RetryCause::ServiceFault | RetryCause::Foreign => "the endpoint returned an error",
                     RetryCause::Throttled => "the endpoint throttled the request",
                     RetryCause::Unsent => "the endpoint could not be reached",
-                    RetryCause::UnknownOutcome => "the endpoint did not respond, so the data may be stored twice",
+                    RetryCause::UnknownOutcome => "the endpoint did not respond, and may have stored the data",
                 };
                 write!(f, "otlp: {cause}; retrying in {} ms: {}", delay.as_millis(), Quote(reason))
             }

@@ -28,6 +28,8 @@ pub(super) struct SentRequest {
     /// The correction of the clock then.
     pub(super) correction: i64,
     pub(super) signed_with: Option<SetId>,
+    /// The epoch of the totals.
+    pub(super) epoch: u64,
 }
 
 /// Requests of an exporter.
@@ -108,6 +110,13 @@ impl RequestQueue {
             let draft = RequestDraft::again(request.into_data().shifted(millis));
             self.waiting.push_back(WaitingRequest::Draft(Box::new(draft)));
         }
+    }
+
+    /// Moves the data of all requests that wait back to `due`, without totals.
+    pub(super) fn take_back(&mut self, due: &mut Accumulator) {
+        let fresh = self.fresh.take().map(|fresh| fresh.into_data());
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(WaitingRequest::into_data);
+        fresh.into_iter().chain(waiting).for_each(|data| data.move_to(due));
     }
 
     /// Drops the request that has waited longest. Returns the number of its values.

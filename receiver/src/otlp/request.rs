@@ -2,10 +2,18 @@
 
 use std::{collections::VecDeque, io::Write};
 
-use acpw_metric::{Accumulator, Group, PeriodKey};
+use acpw_metric::{Accumulator, Timestamp};
+use acpw_otlp::Temporality;
 use flate2::{Compression, write::GzEncoder};
 
-use super::{chunk::Chunk, data_point::PointNames, resource::ResourceAttributes, window::Window};
+use super::{
+    chunk::Chunk,
+    data_point::{PointNames, PointValues},
+    request_group::{RequestGroup, RequestPoint},
+    resource::ResourceAttributes,
+    totals::{Total, Totals},
+    window::Window,
+};
 
 /// The size in bytes at which a chunk is encoded and compressed.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -19,12 +27,14 @@ pub(super) struct RequestSettings<'a> {
     /// The maximum size in bytes before compression.
     pub(super) max_bytes: usize,
     pub(super) max_points: usize,
+    /// The wall time.
+    pub(super) now: Timestamp,
 }
 
 /// The data of a request. They are sent together until the endpoint accepts or refuses them.
 #[derive(Debug)]
 pub(super) struct RequestData {
-    groups: Vec<(PeriodKey, Group)>,
+    groups: Vec<RequestGroup>,
     window: Window,
     samples: u64,
     /// The approximate memory size of the groups in bytes.
@@ -45,7 +55,7 @@ pub(super) struct EncodedRequest {
 #[derive(Debug)]
 pub(super) struct RequestDraft {
     /// Data that are to be encoded again. Without any, the data are taken from an accumulator.
-    source: Option<VecDeque<(PeriodKey, Group)>>,
+    source: Option<VecDeque<RequestGroup>>,
     data: RequestData,
     chunk: Chunk,
     /// Allocated with the first chunk, because it takes a few hundred kilobytes.
@@ -67,19 +77,19 @@ impl RequestData {
 
     /// Returns the number of distributions.
     pub(super) fn distributions(&self) -> usize {
-        self.groups.iter().map(|(_, group)| group.distributions.len()).sum()
+        self.groups.iter().map(|group| group.points.len()).sum()
     }
 
     /// Returns the data in two halves. The second one is empty if there is only one distribution.
     pub(super) fn split(self) -> (Self, Self) {
         let mut left = self.distributions().div_ceil(2);
         let (mut first, mut second) = (Self::new(self.window), Self::new(self.window));
-        for (key, mut group) in self.groups {
-            let rest = group.distributions.split_off(left.min(group.distributions.len()));
-            left = left.saturating_sub(group.distributions.len());
-            let rest = Group { dimensions: group.dimensions.clone(), distributions: rest };
-            first.push(key.clone(), group);
-            second.push(key, rest);
+        for mut group in self.groups {
+            let rest = group.points.split_off(left.min(group.points.len()));
+            left = left.saturating_sub(group.points.len());
+            let rest = RequestGroup { key: group.key.clone(), dimensions: group.dimensions.clone(), points: rest };
+            first.push(group);
+            second.push(rest);
         }
         for half in [&mut first, &mut second] {
             half.memory = if half.groups.is_empty() { 0 } else { self.memory / 2 };
@@ -87,9 +97,12 @@ impl RequestData {
         (first, second)
     }
 
-    /// Moves all data to `accumulator`.
+    /// Moves all data to `accumulator`, without totals.
     pub(super) fn move_to(self, accumulator: &mut Accumulator) {
-        self.groups.iter().for_each(|(key, group)| accumulator.merge_group(key, group));
+        for group in self.groups {
+            let (key, group) = group.into_parts();
+            accumulator.merge_group(&key, &group);
+        }
     }
 
     /// Moves the times by `millis`, as far as that moves data into other periods.
@@ -101,15 +114,15 @@ impl RequestData {
         let mut shifted = Self::new(window);
         shifted.memory = accumulator.bytes();
         while let Some((key, group)) = accumulator.pop() {
-            shifted.push(key, group);
+            shifted.push(RequestGroup::new(key, group));
         }
         shifted
     }
 
-    fn push(&mut self, key: PeriodKey, group: Group) {
-        if !group.distributions.is_empty() {
-            self.samples = self.samples.saturating_add(key.kind.values(group.samples()));
-            self.groups.push((key, group));
+    fn push(&mut self, group: RequestGroup) {
+        if !group.points.is_empty() {
+            self.samples = self.samples.saturating_add(group.samples());
+            self.groups.push(group);
         }
     }
 }
@@ -145,7 +158,7 @@ impl RequestDraft {
 
     /// Returns the number of values.
     pub(super) fn samples(&self) -> u64 {
-        let source = self.source.iter().flatten().map(|(key, group)| key.kind.values(group.samples()));
+        let source = self.source.iter().flatten().map(RequestGroup::samples);
         source.fold(self.data.samples, u64::saturating_add)
     }
 
@@ -157,20 +170,22 @@ impl RequestDraft {
 
     /// Returns its data.
     pub(super) fn into_data(mut self) -> RequestData {
-        for (key, group) in self.source.take().into_iter().flatten() {
-            self.data.push(key, group);
+        for group in self.source.take().into_iter().flatten() {
+            self.data.push(group);
         }
         self.data
     }
 
     /// Encodes and compresses about as many bytes as `budget` has, and takes them from it. New data are taken from
-    /// `due`. Returns the request when it is complete, with the draft of a second one if the data did not fit into one.
+    /// `due`, and added to `totals` if the temporality is cumulative. Returns the request when it is complete, with the
+    /// draft of a second one if the data did not fit into one.
     ///
     /// # Errors
     /// Returns the draft if it is not complete.
     pub(super) fn encode(
         mut self: Box<Self>,
         due: &mut Accumulator,
+        mut totals: Option<&mut Totals>,
         encoder: RequestSettings<'_>,
         budget: &mut usize,
     ) -> Result<(EncodedRequest, Option<Box<Self>>), Box<Self>> {
@@ -185,17 +200,18 @@ impl RequestDraft {
                 Some(source) => source.pop_front(),
                 None => {
                     let before = due.bytes();
-                    let next = due.pop();
+                    let next = due.pop().map(|(key, group)| RequestGroup::new(key, group));
                     self.data.memory = self.data.memory.saturating_add(before.saturating_sub(due.bytes()));
                     next
                 }
             };
-            let Some((key, group)) = next else { break };
-            if let Some(rest) = self.add(&key, group, encoder) {
+            let Some(group) = next else { break };
+            if let Some(rest) = self.add(group, totals.as_deref_mut(), encoder) {
                 match &mut self.source {
-                    Some(source) => source.push_front((key, rest)),
+                    Some(source) => source.push_front(rest),
                     None => {
                         let before = due.bytes();
+                        let (key, rest) = rest.into_parts();
                         due.merge_group(&key, &rest);
                         self.data.memory = self.data.memory.saturating_sub(due.bytes().saturating_sub(before));
                     }
@@ -216,25 +232,59 @@ impl RequestDraft {
     }
 
     /// Adds as many distributions of a group as fit. Returns the others.
-    fn add(&mut self, key: &PeriodKey, mut group: Group, encoder: RequestSettings<'_>) -> Option<Group> {
+    fn add(
+        &mut self,
+        mut group: RequestGroup,
+        mut totals: Option<&mut Totals>,
+        encoder: RequestSettings<'_>,
+    ) -> Option<RequestGroup> {
+        let RequestSettings { names, resource, region, max_bytes, max_points, now } = encoder;
+        let RequestGroup { key, dimensions, points } = &mut group;
         let entity = key.origin.entity.as_ref();
-        let mut resource = (!self.chunk.has(entity)).then(|| encoder.resource.of(entity, encoder.region));
+        let mut resource = (!self.chunk.has(entity)).then(|| resource.of(entity, region));
         let mut added = Vec::new();
-        while let Some((metric, distribution)) = group.distributions.last() {
-            let metrics = encoder.names.metrics(key, self.data.window, &group.dimensions, metric, distribution);
+        while let Some(point) = points.pop() {
+            let RequestPoint { metric, distribution, total } = &point;
+            let window = self.data.window.of(key, metric);
+            let (mut series, mut next) = (None, None);
+            if let Some(totals) = totals.as_deref_mut()
+                && total.is_none()
+            {
+                series = names.series(key, dimensions, metric, distribution);
+                next = series.as_ref().and_then(|series| totals.next(series, window, distribution, now)).map(Box::new);
+                if series.is_some() && next.is_none() {
+                    totals.drop_values(key.kind.values(distribution.count()));
+                    continue;
+                }
+            }
+            let values = match total.as_ref().or(next.as_ref()) {
+                Some(total) => PointValues {
+                    times: (total.start, total.time),
+                    distribution: &total.distribution,
+                    temporality: Temporality::Cumulative,
+                },
+                None => PointValues { times: window, distribution, temporality: Temporality::Delta },
+            };
+            let metrics = names.metrics(key, dimensions, metric, values);
             let bound = self.chunk.bound_of(resource.as_ref(), &metrics);
             let length = self.raw_length.saturating_add(self.chunk.bound()).saturating_add(bound);
-            let points = self.points.saturating_add(metrics.len());
-            let is_full = length > encoder.max_bytes || points > encoder.max_points;
+            let count = self.points.saturating_add(metrics.len());
+            let is_full = length > max_bytes || count > max_points;
             if is_full && self.points > 0 {
+                points.push(point);
                 break;
             }
             self.chunk.add(entity, resource.take(), metrics, bound);
-            self.points = points;
-            added.extend(group.distributions.pop());
+            self.points = count;
+            if let (Some(totals), Some(series), Some(total)) = (totals.as_deref_mut(), series, &next) {
+                self.data.memory = self.data.memory.saturating_add(total.bytes());
+                totals.store(series, Total::clone(total));
+            }
+            added.push(RequestPoint { total: point.total.or(next), ..point });
         }
-        self.data.push(key.clone(), Group { dimensions: group.dimensions.clone(), distributions: added });
-        (!group.distributions.is_empty()).then_some(group)
+        let added = RequestGroup { key: key.clone(), dimensions: dimensions.clone(), points: added };
+        self.data.push(added);
+        (!group.points.is_empty()).then_some(group)
     }
 
     fn compress(&mut self, budget: &mut usize) {

@@ -105,6 +105,7 @@ impl Receiver {
             otlp_held: self.otlp_held(),
             otlp_held_bytes: self.exporter.as_ref().map_or(0, Exporter::bytes),
             otlp_seconds_since_success: exporter_since_success.as_secs(),
+            otlp_series: self.exporter.as_ref().map_or(0, Exporter::total_series),
             credentials: self.credentials.in_use(),
             cost: self.publisher.cost(),
         }

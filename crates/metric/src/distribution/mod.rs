@@ -162,6 +162,18 @@ impl Distribution {
         }
     }
 
+    /// Returns the distribution with a histogram in place of exact values. Its statistics are the same, and its memory
+    /// has a bound that does not depend on the limit of exact values.
+    #[must_use]
+    pub fn into_histogram(mut self) -> Self {
+        if let Shape::Exact(exact) = &self.shape {
+            let mut histogram = Histogram::new();
+            record_all(&mut histogram, exact);
+            self.shape = Shape::Histogram(histogram);
+        }
+        self
+    }
+
     /// Returns whether merging would keep all values: either both distributions have values, or neither does.
     pub fn merges_with(&self, other: &Self) -> bool {
         self.is_statistic_set() == other.is_statistic_set()
@@ -232,11 +244,9 @@ impl Distribution {
 
     /// Converts exact values beyond their limit into a histogram.
     fn fit(&mut self) {
-        let Shape::Exact(exact) = &self.shape else { return };
-        if exact.is_over() {
-            let mut histogram = Histogram::new();
-            record_all(&mut histogram, exact);
-            self.shape = Shape::Histogram(histogram);
+        if matches!(&self.shape, Shape::Exact(exact) if exact.is_over()) {
+            let this = std::mem::take(self);
+            *self = this.into_histogram();
         }
     }
 }
