@@ -84,7 +84,7 @@ fleet: ## play a fleet that starts at once, is throttled and sees an outage; REC
 
 .PHONY: soak
 soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
-	cargo test --quiet -p e2e --features soak --test soak --test ecs_task -- --test-threads 1 --nocapture
+	cargo test --quiet -p e2e --features soak --test soak --test soak_otlp --test ecs_task -- --test-threads 1 --nocapture
 
 # Envoy configurations and Kubernetes manifests that attach a module.
 MANIFESTS := $(wildcard envoy/*.yaml) deploy/ecs/cloudformation.yaml deploy/envoy-gateway/access-logger.yaml deploy/envoy-gateway/proxy.yaml deploy/envoy-gateway/sender.yaml deploy/istio/access-logger.yaml deploy/istio/bootstrap.yaml deploy/istio/sender.yaml deploy/kubernetes/base/gateway/envoy.yaml deploy/kubernetes/base/sidecar/envoy.yaml deploy/systemd/envoy.yaml

@@ -140,6 +140,8 @@ struct DimensionLine {
 #[derive(Debug, Serialize)]
 struct Otlp {
     gigabytes_per_month: f64,
+    /// The price of a GB at which OTLP costs as much as PutMetricData.
+    break_even_dollars_per_gigabyte: Option<f64>,
     dollars_per_month: Option<f64>,
 }
 
@@ -235,6 +237,7 @@ fn predict<'p>(
         dimensions: dimensions(&requests, of_others, prices),
         otlp: Otlp {
             gigabytes_per_month: gigabytes,
+            break_even_dollars_per_gigabyte: (gigabytes > 0.0).then(|| (of_series + of_calls) / gigabytes),
             dollars_per_month: prices.dollars_per_otlp_gigabyte.map(|price| price * gigabytes),
         },
         requests_per_second: rate,
@@ -412,17 +415,7 @@ impl Prediction<'_> {
                 writeln!(out, "{:>12}  {}", dollars(one.dollars), one.name)?;
             }
         }
-        writeln!(
-            out,
-            "\nas OTLP to CloudWatch: about {:.3} GB of data points a month, {}",
-            self.otlp.gigabytes_per_month,
-            {
-                match self.otlp.dollars_per_month {
-                    Some(price) => dollars(price),
-                    None => "whose price is not known here; give it by --otlp-price".to_owned(),
-                }
-            }
-        )?;
+        self.write_services(out)?;
         writeln!(out, "prices: list prices of {} in {}", self.prices.date, self.prices.region)?;
         if let Some(log) = &self.access_log {
             writeln!(out, "access log: {} requests, {} of them to hosts that are measured", log.requests, log.matched)?;
@@ -435,6 +428,25 @@ impl Prediction<'_> {
             writeln!(out, "note: {note}")?;
         }
         Ok(())
+    }
+
+    /// Writes the prices of both services, one below the other.
+    fn write_services(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "\nthe same data to either service")?;
+        let Dollars { total, .. } = self.dollars_per_month;
+        let (series, calls) = (grouped(self.series), grouped(self.calls_per_month));
+        writeln!(out, "{:>12}  PutMetricData: {series} series and {calls} calls", dollars(total))?;
+        let Otlp { gigabytes_per_month, break_even_dollars_per_gigabyte, dollars_per_month } = &self.otlp;
+        let price = dollars_per_month.map_or_else(|| "unknown".to_owned(), dollars);
+        write!(out, "{price:>12}  CloudWatch's OTLP endpoint: about {gigabytes_per_month:.3} GB of data points")?;
+        if let Some(break_even) = break_even_dollars_per_gigabyte {
+            write!(out, ", which cost less below {} a GB", dollars(*break_even))?;
+        }
+        writeln!(out)?;
+        if dollars_per_month.is_none() {
+            writeln!(out, "{:>12}  (the price of a GB is not known here; give it by --otlp-price)", "")?;
+        }
+        writeln!(out)
     }
 
     fn write_bounds(&self, out: &mut String) -> std::fmt::Result {

@@ -167,7 +167,7 @@ impl Page<'_> {
             }
         }
         let mut sizes = Vec::new();
-        for role in ["RequestBytes", "ResponseBytes", "BufferSize"] {
+        for role in ["RequestBytes", "ResponseBytes", "BufferSize", "RequestBodySize"] {
             let Some(set) = find(role) else { continue };
             let mut graph = Graph::new(set.name.as_str(), "Bytes");
             if set.is_one_series() {

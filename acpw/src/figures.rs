@@ -66,7 +66,10 @@ impl Figures {
         figures.time = document.get("time").and_then(Value::as_u64);
         for (name, value) in document.get("gateway").and_then(Value::as_object).into_iter().flatten() {
             // `refused_buffer_full` is `refused.buffer_full` in Envoy's statistics.
-            let name = name.replacen("refused_", "refused.", 1);
+            let name = match name.as_str() {
+                "otlp_rejected" => "otlp.rejected_data_points".to_owned(),
+                name => name.replacen("refused_", "refused.", 1).replacen("otlp_", "otlp.", 1),
+            };
             figures.counters.insert(format!("gateway.{name}"), value.as_u64().unwrap_or(0));
         }
         let receiver = document.get("receiver").filter(|receiver| !receiver.is_null());
@@ -84,6 +87,10 @@ impl Figures {
             ("predicted_monthly_cost_cents", Some(cents)),
             ("seconds_since_success", status.seconds_since_success),
             ("clock_skew_millisecond", Some(status.clock_skew_millisecond.unsigned_abs())),
+            ("otlp.held", status.otlp.map(|otlp| otlp.held)),
+            ("otlp.held_bytes", status.otlp.map(|otlp| otlp.held_bytes)),
+            ("otlp.series", status.otlp.map(|otlp| otlp.series)),
+            ("otlp.seconds_since_success", status.otlp.and_then(|otlp| otlp.seconds_since_success)),
         ];
         let gauges = gauges.into_iter().filter_map(|(name, value)| Some((format!("receiver.{name}"), value?)));
         figures.counters.extend(gauges);
@@ -145,6 +152,7 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
+    use acpw_shared_state::OtlpStatus;
     use receiver::{Counts, status::Snapshot};
 
     use super::*;
@@ -154,21 +162,23 @@ mod tests {
         let status = Status {
             counts: Counts::NAMES.iter().map(|name| ((*name).to_owned(), 1)).collect(),
             seconds_since_success: Some(3),
+            otlp: Some(OtlpStatus { seconds_since_success: Some(4), ..OtlpStatus::default() }),
             ..Status::default()
         };
         let status: Value = serde_json::from_slice(&status.encode()).unwrap();
         let body = serde_json::json!({
-            "time": 5, "state": "ready", "gateway": { "accepted": 1, "refused_buffer_full": 2 }, "receiver": status,
+            "time": 5, "state": "ready", "gateway": { "accepted": 1, "refused_buffer_full": 2, "otlp_rejected": 3, "otlp_gaps": 4 }, "receiver": status,
         });
         let figures = Figures::of_gateway(body.to_string().as_bytes()).unwrap();
         for name in Counts::NAMES {
             assert_eq!(figures.get(&format!("receiver.{name}")), Some(1), "{name}");
         }
-        // The status that gateways read has no gauges of OTLP.
-        for name in Snapshot::GAUGES.iter().filter(|name| !name.starts_with("otlp.")) {
+        for name in Snapshot::GAUGES {
             assert!(figures.get(&format!("receiver.{name}")).is_some(), "{name}");
         }
-        assert_eq!(figures.get("gateway.refused.buffer_full"), Some(2));
+        for (name, value) in [("refused.buffer_full", 2), ("otlp.rejected_data_points", 3), ("otlp.gaps", 4)] {
+            assert_eq!(figures.get(&format!("gateway.{name}")), Some(value), "{name}");
+        }
         let dropped = Counts::NAMES.iter().filter(|name| name.starts_with("dropped.")).count();
         assert_eq!((figures.dropped().0.len(), figures.dropped().1), (dropped, dropped as u64));
         assert!(dropped > 4 && figures.is_ready());

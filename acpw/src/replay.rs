@@ -145,7 +145,7 @@ fn property(
             });
             bytes(flags.fold(0, |all, flag| all | flag))
         }
-        "request\0total_size" => bytes(integer("bytes_received").unwrap_or(0)),
+        "request\0total_size" | "request\0size" => bytes(integer("bytes_received").unwrap_or(0)),
         "response\0total_size" | "response\0size" => bytes(integer("bytes_sent").unwrap_or(0)),
         "response\0grpc_status" => bytes(integer("grpc_status").unwrap_or(0)),
         "upstream\0request_attempt_count" => bytes(1),

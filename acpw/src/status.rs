@@ -235,6 +235,18 @@ fn write(out: &mut String, figures: &Figures, before: Option<(Duration, &Figures
     if !trouble.is_empty() {
         line("requests", style.bad(&trouble.join(", ")))?;
     }
+    if figures.get("receiver.otlp.received").is_some_and(|received| received > 0) {
+        let held = bytes(figures.get("receiver.otlp.held_bytes").unwrap_or(0));
+        let (published, values) = (number("receiver.otlp.published"), number("receiver.otlp.held"));
+        let dropped = figures.counters.iter().filter(|(name, _)| name.starts_with("receiver.otlp.dropped."));
+        let dropped = dropped.fold(0u64, |sum, (_, value)| sum.saturating_add(*value));
+        let rate = rate("receiver.otlp.published");
+        let dropped = match dropped {
+            0 => "0 dropped".to_owned(),
+            dropped => style.bad(&format!("{} dropped", grouped(dropped))),
+        };
+        line("otlp", format!("{published} values published{rate}, {values} held in {held}, {dropped}"))?;
+    }
     match figures.get("receiver.seconds_since_success") {
         Some(seconds) => line("success", format!("{} ago", duration(seconds)))?,
         None => line("success", "none so far".to_owned())?,

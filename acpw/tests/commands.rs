@@ -173,21 +173,31 @@ fn output_that_is_not_a_terminal_has_no_colours() {
 }
 
 #[test]
-fn explain_says_that_requests_to_an_otlp_endpoint_are_not_shown() {
+fn explain_shows_requests_to_an_otlp_endpoint_without_secrets() {
     let text = within_repository("envoy/otlp.yaml");
-    let only_otlp = text.replace(r#""publish_to": ["cloudwatch", "otlp"]"#, r#""publish_to": ["otlp"]"#);
-    assert_ne!(only_otlp, text);
+    let only_otlp = text.replace(r#""publish_to": ["cloudwatch", "otlp"]"#, r#""publish_to": ["otlp"]"#).replace(
+        r#""otlp": { "cluster_name": "cloud_watch" }"#,
+        r#""otlp": { "cluster_name": "cloud_watch", "host": "collector:4318", "path": "/otlp", "signing": "bearer",
+            "bearer_token": "TOPSECRET", "headers": { "x-key": "TOPSECRET" }, "temporality": "cumulative" }"#,
+    );
     let file = std::env::temp_dir().join(format!("acpw-otlp-{}.yaml", std::process::id()));
     std::fs::write(&file, only_otlp).unwrap();
-    let output = run(&["explain", file.to_str().unwrap()]);
+    let text = run(&["explain", file.to_str().unwrap()]);
+    let json = run(&["explain", file.to_str().unwrap(), "--json"]);
     std::fs::remove_file(&file).unwrap();
-    assert_eq!(output.code, 0, "{}", output.err);
-    assert!(output.out.contains("RequestCount {host=example.com, method=GET}"), "{}", output.out);
-    assert!(
-        output.out.ends_with("publishes it to its OTLP endpoint, whose requests are not shown.\n"),
-        "{}",
-        output.out
-    );
+    assert_eq!((text.code, json.code), (0, 0), "{}", text.err);
+    assert!(text.out.contains("RequestCount {host=example.com, method=GET}"), "{}", text.out);
+    assert!(text.out.contains("\nPOST /otlp HTTP/1.1\nhost: collector:4318\n"), "{}", text.out);
+    assert!(!text.out.contains("TOPSECRET") && !json.out.contains("TOPSECRET"), "{}", text.out);
+    let document: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let requests = document["senders"][0]["receiver"]["requests"].as_array().unwrap();
+    assert!(requests.iter().all(|request| request["path"] == "/otlp"), "{requests:?}");
+    let scope = &requests[0]["body"]["resourceMetrics"][0]["scopeMetrics"][0];
+    assert_eq!(scope["scope"]["name"], "acpw");
+    let metrics = scope["metrics"].as_array().unwrap();
+    let metric = |name: &str| metrics.iter().find(|metric| metric["name"] == name).unwrap();
+    assert_eq!(metric("RequestCount")["sum"]["aggregationTemporality"], 2);
+    assert_eq!(metric("http.server.request.duration")["exponentialHistogram"]["dataPoints"][0]["count"], "1");
 }
 
 /// Tests on each version of Envoy hold up the table in the document.

@@ -1,4 +1,4 @@
-//! docs/acpw.md shows what the program prints, and has every rule.
+//! Documents show what the program prints, and docs/acpw.md has every rule.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
@@ -9,6 +9,9 @@ use acpw::check::finding::RULES;
 use crate::support::{root, run, within_repository};
 
 const DOCUMENT: &str = "docs/acpw.md";
+
+/// The documents with output of the program, each with the least number of commands in it.
+const WITH_OUTPUT: [(&str, usize); 2] = [(DOCUMENT, 5), ("docs/otlp.md", 1)];
 
 /// Splits a command line into arguments; single quotes keep spaces together.
 fn arguments(line: &str) -> Vec<String> {
@@ -48,16 +51,21 @@ fn with_real_output(document: &str) -> (String, usize) {
 }
 
 #[test]
-fn the_document_shows_real_output() {
-    let document = within_repository(DOCUMENT);
-    let (real, commands) = with_real_output(&document);
-    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
-        std::fs::write(root().join(DOCUMENT), &real).unwrap();
-        return;
+fn the_documents_show_real_output() {
+    for (name, least) in WITH_OUTPUT {
+        let document = within_repository(name);
+        let (real, commands) = with_real_output(&document);
+        if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+            std::fs::write(root().join(name), &real).unwrap();
+            continue;
+        }
+        assert!(commands >= least, "{name} has {commands} commands");
+        let first = document.lines().zip(real.lines()).find(|(documented, real)| documented != real);
+        assert_eq!(
+            document, real,
+            "{name}: the first difference is {first:?}; write the output again with UPDATE_DOCUMENTS=1"
+        );
     }
-    assert!(commands >= 5, "{commands} commands");
-    let first = document.lines().zip(real.lines()).find(|(documented, real)| documented != real);
-    assert_eq!(document, real, "the first difference is {first:?}; write the output again with UPDATE_DOCUMENTS=1");
 }
 
 #[test]

@@ -46,6 +46,7 @@ const METRICS: [&str; 19] = [
     "RetryCount",
     "ClientDisconnectCount",
     "BufferSize",
+    "RequestBodySize",
 ];
 
 /// Returns an address on which nothing listens.
@@ -148,6 +149,11 @@ async fn send_all_kinds(pair: &Pair, upstream: &Upstream) -> Vec<(&'static str, 
         let metrics = vec![("GrpcRequestCount", count, count), ("GrpcError", count, count * error)];
         expected.push((kind, metrics));
     }
+    for size in [0, 2_000, 4_000] {
+        let request = ClientRequest::new(Method::POST, "example.com", "/status/200").header("x-kind", "posted");
+        assert_eq!(pair.send(request.body(vec![b'x'; size])).await, 200);
+    }
+    expected.push(("posted", vec![("RequestBodySize", 3.0, 6_000.0)]));
     let before = upstream.requests().len();
     let client = raw::send(pair.address(), b"GET /hang HTTP/1.1\r\nHost: example.com\r\nX-Kind: left\r\n\r\n").await;
     eventually("the upstream received the request", Duration::from_secs(5), async || {
@@ -177,7 +183,7 @@ async fn every_metric_is_exact(sender_attachment: SenderAttachment) {
 
     let expected = send_all_kinds(&pair, &upstream).await;
     let kinds = expected.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
-    let requests = 30.0 + 6.0 + 1.0;
+    let requests = 30.0 + 6.0 + 3.0 + 1.0;
     let totals = wait_for_requests(&pair, requests).await;
 
     for (kind, metrics) in &expected {
@@ -199,7 +205,7 @@ async fn every_metric_is_exact(sender_attachment: SenderAttachment) {
     assert_eq!(kinds_with("RetryCount"), ["exhausted", "retried"]);
     assert_eq!(kinds_with("GrpcRequestCount"), ["grpc", "grpc failed", "grpc refused"]);
     assert_eq!(kinds_with("HTTPCode_Envoy_4XX_Count"), ["lost"]);
-    let target = ["broken", "exhausted", "grpc", "grpc failed", "missing", "moved", "ok", "retried", "sized"];
+    let target = ["broken", "exhausted", "grpc", "grpc failed", "missing", "moved", "ok", "posted", "retried", "sized"];
     assert_eq!(kinds_with("TargetResponseTime"), target);
     // Each request also counts once in the other set.
     for metric in METRICS {
@@ -221,6 +227,10 @@ async fn every_metric_is_exact(sender_attachment: SenderAttachment) {
     let sized = |metric: &str| totals[&("sized".to_owned(), metric.to_owned())].clone();
     let overhead = sized("ResponseBytes").min - 5_000.0;
     assert!((50.0..500.0).contains(&overhead), "{overhead}");
+    let posted = |metric: &str| totals[&("posted".to_owned(), metric.to_owned())].clone();
+    assert_eq!((posted("RequestBodySize").min, posted("RequestBodySize").max), (0.0, 4_000.0));
+    assert!(posted("RequestBytes").min > 50.0);
+    assert_eq!(kinds_with("RequestBodySize"), ["posted"]);
     pair.envoy.assert_healthy();
     assert!(pair.cloudwatch.calls().iter().all(|call| call.is_stored), "{:?}", pair.cloudwatch.calls());
 }

@@ -9,9 +9,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use e2e::{ClientRequest, NAMESPACE, Pair, Setup, eventually, load};
+use e2e::{ClientRequest, Connection, NAMESPACE, Pair, Setup, eventually, load};
+use hyper::Method;
 use local_cloudwatch::{
-    Failure, LocalCloudWatch, OtlpKind, OtlpSeriesTotal, OtlpTemporality, ServerOptions, WriteOperation,
+    Failure, LocalCloudWatch, OtlpAccess, OtlpKind, OtlpSeriesTotal, OtlpTemporality, ServerOptions, WriteOperation,
 };
 use serde_json::{Value, json};
 
@@ -122,4 +123,89 @@ async fn without_cloudwatch_everything_is_published_to_otlp() {
     assert_eq!(totals(&pair, "RequestCount").values().map(|total| total.sum).sum::<f64>(), 90.0);
     assert!(pair.cloudwatch.totals(NAMESPACE).is_empty());
     pair.envoy.assert_healthy();
+}
+
+/// Returns the number of an instant query, as a client of Prometheus reads it.
+async fn query(pair: &Pair, query: &str) -> f64 {
+    let address = pair.cloudwatch.address();
+    let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let request = ClientRequest::new(Method::POST, &address.to_string(), "/api/v1/query")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("query={encoded}"));
+    let response = Connection::new(address).send(&request).await.unwrap();
+    let document: Value = serde_json::from_slice(&response.body).unwrap();
+    let result = document["data"]["result"].as_array().filter(|result| result.len() == 1);
+    let value = result.unwrap_or_else(|| panic!("{query}: {document}"))[0]["value"][1].as_str();
+    value.unwrap().parse().unwrap()
+}
+
+/// Returns the size of the body of request `n`.
+fn size(n: usize) -> usize {
+    20 + n * 7_919 % 6_000
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promql_reads_exact_totals_and_percentiles_within_the_error() {
+    const REQUESTS: usize = 900;
+    /// The largest ratio of two values in a bucket at scale 4, to which the sizes fit.
+    const WIDTH: f64 = 1.0443;
+    for (temporality, count, histogram) in [
+        (
+            "delta",
+            r#"sum(increase({"RequestCount"}[10m]))"#,
+            r#"sum(increase({"http.server.request.body.size"}[10m]))"#,
+        ),
+        ("cumulative", r#"sum({"RequestCount"})"#, r#"sum({"http.server.request.body.size"})"#),
+    ] {
+        // The queries are not signed.
+        let mut options = ServerOptions { otlp_access: OtlpAccess::Open, ..ServerOptions::default() };
+        options.keys.push(Pair::key());
+        let cloudwatch = LocalCloudWatch::start(options).await.unwrap();
+        let host = cloudwatch.address().to_string();
+        let sender = json!({ "metrics": ["RequestCount", "RequestBodySize"], "dimension_sets": [["path"]] });
+        let receiver = json!({
+            "publish_to": ["cloudwatch", "otlp"],
+            "otlp": { "cluster_name": "cloud_watch", "host": host, "temporality": temporality },
+        });
+        let mut pair = Pair::start(Setup { sender, receiver, cloudwatch: Some(cloudwatch), ..Setup::default() }).await;
+        // Each part is published before the next begins, so that series have several data points.
+        for part in 0..3 {
+            let request = |n: usize| {
+                let body = vec![b'x'; size(n)];
+                ClientRequest::new(Method::POST, "example.com", ["/a", "/b"][n % 2]).body(body)
+            };
+            let requests = (part * REQUESTS / 3..(part + 1) * REQUESTS / 3).map(request).collect();
+            assert!(load(pair.address(), 4, requests).await.iter().all(|status| *status == 200));
+            wait_for_values(&pair, ((part + 1) * REQUESTS / 3 * 2) as u64).await;
+        }
+        pair.wait_until_idle(2 * REQUESTS as u64).await;
+
+        let mut sizes: Vec<f64> = (0..REQUESTS).map(|n| size(n) as f64).collect();
+        sizes.sort_by(f64::total_cmp);
+        let sum: f64 = sizes.iter().sum();
+        assert_eq!(query(&pair, count).await, REQUESTS as f64, "{temporality}");
+        let of_histogram = |function: &str| format!("histogram_{function}({histogram})");
+        assert_eq!(query(&pair, &of_histogram("count")).await, REQUESTS as f64, "{temporality}");
+        assert_eq!(query(&pair, &of_histogram("sum")).await, sum, "{temporality}");
+        for quantile in [0.01, 0.1, 0.5, 0.9, 0.99] {
+            let found = query(&pair, &format!("histogram_quantile({quantile}, {histogram})")).await;
+            let exact = sizes[(quantile * REQUESTS as f64).ceil() as usize - 1];
+            let ratio = (found / exact).max(exact / found);
+            assert!(ratio <= WIDTH, "{temporality} {quantile}: {found} instead of {exact}");
+        }
+
+        let classic = pair.cloudwatch.totals(NAMESPACE);
+        let classic = |metric: &str| {
+            let all = classic.iter().filter(|total| total.metric_name == metric);
+            all.fold((0.0, 0.0), |(count, sum), total| (count + total.count, sum + total.sum))
+        };
+        assert_eq!(classic("RequestCount"), (REQUESTS as f64, REQUESTS as f64));
+        assert_eq!(classic("RequestBodySize"), (REQUESTS as f64, sum));
+        for total in pair.cloudwatch.otlp_totals() {
+            let expected = if temporality == "delta" { OtlpTemporality::Delta } else { OtlpTemporality::Cumulative };
+            assert_eq!((total.temporality, total.late), (Some(expected), 0), "{total:?}");
+            assert!(total.data >= 3, "{total:?}");
+        }
+        pair.envoy.assert_healthy();
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use acpw_metric::{Now, Timestamp};
-use acpw_shared_state::{BigSeries, CredentialsStatus, Line, Minute, Status};
+use acpw_shared_state::{BigSeries, CredentialsStatus, Line, Minute, OtlpStatus, Status};
 use log::Level;
 
 use crate::{Counts, ReceiverConfig, cost::CostEstimate};
@@ -94,10 +94,17 @@ impl Snapshot {
 impl StatusHistory {
     /// Creates the history of a receiver with this configuration.
     pub fn new(config: &ReceiverConfig) -> Self {
+        let otlp_host = || config.otlp.as_ref().and_then(|otlp| otlp.host.clone());
+        let otlp = config.otlp.as_ref().map(|otlp| OtlpStatus {
+            is_only: config.cluster.is_empty(),
+            buffer_limit_bytes: otlp.buffer_limit as u64,
+            ..OtlpStatus::default()
+        });
         let configuration = Status {
+            otlp,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             region: config.region.region().map(|region| region.as_str().to_owned()).unwrap_or_default(),
-            host: config.host.clone().unwrap_or_default(),
+            host: if !config.cluster.is_empty() { config.host.clone() } else { otlp_host() }.unwrap_or_default(),
             namespace: config.namespace.to_string(),
             publish_interval_millisecond: u64::try_from(config.publish_interval.as_millis()).unwrap_or(u64::MAX),
             buffer_limit_bytes: config.buffer_limit as u64,
@@ -147,6 +154,13 @@ impl StatusHistory {
             held_series: snapshot.held_series as u64,
             clock_skew_millisecond: snapshot.clock_skew,
             seconds_since_success: (counts.requests > 0).then_some(snapshot.seconds_since_success),
+            otlp: self.configuration.otlp.map(|otlp| OtlpStatus {
+                held: snapshot.otlp_held,
+                held_bytes: snapshot.otlp_held_bytes as u64,
+                series: snapshot.otlp_series as u64,
+                seconds_since_success: (counts.otlp_requests > 0).then_some(snapshot.otlp_seconds_since_success),
+                ..otlp
+            }),
             credentials: CredentialsStatus { source: source.to_owned(), expires: expires.map(Timestamp::as_millis) },
             series,
             biggest_series,
@@ -169,13 +183,33 @@ impl StatusHistory {
         }
         let change = snapshot.counts.since(&self.last_counts);
         self.last_counts = snapshot.counts;
-        if let Some(minute) = self.minutes.back_mut() {
-            minute.received = minute.received.saturating_add(change.received);
-            minute.published = minute.published.saturating_add(change.published);
-            minute.dropped = minute.dropped.saturating_add(change.dropped());
-            minute.requests = minute.requests.saturating_add(change.requests);
-            minute.throttled = minute.throttled.saturating_add(change.throttled);
-            minute.held = snapshot.held;
-        }
+        let Some(minute) = self.minutes.back_mut() else { return };
+        let (more, held) = if self.configuration.otlp.is_some_and(|otlp| otlp.is_only) {
+            let of_minute = Minute {
+                received: change.otlp_received,
+                published: change.otlp_published,
+                dropped: change.otlp_dropped(),
+                requests: change.otlp_requests,
+                throttled: change.otlp_throttled,
+                ..Minute::default()
+            };
+            (of_minute, snapshot.otlp_held)
+        } else {
+            let of_minute = Minute {
+                received: change.received,
+                published: change.published,
+                dropped: change.dropped(),
+                requests: change.requests,
+                throttled: change.throttled,
+                ..Minute::default()
+            };
+            (of_minute, snapshot.held)
+        };
+        minute.received = minute.received.saturating_add(more.received);
+        minute.published = minute.published.saturating_add(more.published);
+        minute.dropped = minute.dropped.saturating_add(more.dropped);
+        minute.requests = minute.requests.saturating_add(more.requests);
+        minute.throttled = minute.throttled.saturating_add(more.throttled);
+        minute.held = held;
     }
 }

@@ -10,6 +10,8 @@
 
 #[path = "otlp/cumulative.rs"]
 mod cumulative;
+#[path = "otlp/ecs_resource.rs"]
+mod ecs_resource;
 #[path = "otlp/world.rs"]
 mod world;
 
@@ -99,6 +101,7 @@ fn names_attributes_and_resources_follow_the_conventions() {
         ("Latency", Unit::MILLISECONDS),
         ("RequestsInProgress", Unit::COUNT),
         ("BufferSize", Unit::BYTES),
+        ("RequestBodySize", Unit::BYTES),
         ("4XXError", Unit::COUNT),
         ("TargetResponseTime", Unit::MILLISECONDS),
     ] {
@@ -129,6 +132,7 @@ fn names_attributes_and_resources_follow_the_conventions() {
         ("http.server.active_requests", "{request}", "gauge", 2.0),
         ("http.server.active_requests.max", "{request}", "gauge", 2.0),
         ("http.server.response.body.size", "By", "exponential histogram", 2.0),
+        ("http.server.request.body.size", "By", "exponential histogram", 2.0),
         ("4XXError", "1", "sum", 2.0),
         ("TargetResponseTime", "ms", "exponential histogram", 2.0),
     ] {

@@ -39,10 +39,12 @@ pub enum BuiltinMetric {
     ConcurrencyUtilization,
     /// The size in bytes of the response body.
     BufferSize,
+    /// The size in bytes of the request body.
+    RequestBodySize,
 }
 
 /// All metrics with the names under which they are configured and published, in the order of the documentation.
-pub const BUILTIN_METRICS: [(&str, BuiltinMetric); 21] = [
+pub const BUILTIN_METRICS: [(&str, BuiltinMetric); 22] = [
     ("RequestCount", BuiltinMetric::RequestCount),
     ("Latency", BuiltinMetric::Latency),
     ("TargetResponseTime", BuiltinMetric::TargetResponseTime),
@@ -64,6 +66,7 @@ pub const BUILTIN_METRICS: [(&str, BuiltinMetric); 21] = [
     ("RequestsInProgress", BuiltinMetric::RequestsInProgress),
     ("ConcurrencyUtilization", BuiltinMetric::ConcurrencyUtilization),
     ("BufferSize", BuiltinMetric::BufferSize),
+    ("RequestBodySize", BuiltinMetric::RequestBodySize),
 ];
 
 /// Envoy's response flag `UF`: the connection to the upstream failed.
@@ -82,7 +85,7 @@ impl BuiltinMetric {
     pub fn unit(self, time: Unit) -> Unit {
         match self {
             _ if self.is_time() => time,
-            Self::RequestBytes | Self::ResponseBytes | Self::BufferSize => Unit::BYTES,
+            Self::RequestBytes | Self::ResponseBytes | Self::BufferSize | Self::RequestBodySize => Unit::BYTES,
             Self::ConcurrencyUtilization => Unit::PERCENT,
             _ => Unit::COUNT,
         }
@@ -116,7 +119,8 @@ impl BuiltinMetric {
             Self::GrpcError => &[StreamAttribute::GrpcStatus],
             Self::TargetConnectionErrorCount | Self::ClientDisconnectCount => &[StreamAttribute::Flags],
             Self::RetryCount => &[StreamAttribute::Attempts],
-            Self::BufferSize => &[StreamAttribute::BodySize],
+            Self::BufferSize => &[StreamAttribute::ResponseBodySize],
+            Self::RequestBodySize => &[StreamAttribute::RequestBodySize],
         }
     }
 
@@ -137,7 +141,8 @@ impl BuiltinMetric {
             Self::EnvoyCode(class) => one_if(is_class(class) && !info.is_answered_by_upstream()),
             Self::RequestBytes => number(StreamAttribute::RequestSize),
             Self::ResponseBytes => number(StreamAttribute::ResponseSize),
-            Self::BufferSize => number(StreamAttribute::BodySize),
+            Self::BufferSize => number(StreamAttribute::ResponseBodySize),
+            Self::RequestBodySize => number(StreamAttribute::RequestBodySize),
             Self::GrpcRequestCount => one_if(info.is_grpc),
             Self::GrpcError => {
                 info.is_grpc.then(|| f64::from(u8::from(info.get(StreamAttribute::GrpcStatus) != Some(0))))
@@ -190,7 +195,8 @@ mod tests {
             (StreamAttribute::Attempts, 3),
             (StreamAttribute::RequestSize, 150),
             (StreamAttribute::ResponseSize, 250),
-            (StreamAttribute::BodySize, 200),
+            (StreamAttribute::ResponseBodySize, 200),
+            (StreamAttribute::RequestBodySize, 100),
         ]);
         let expected = [
             ("RequestCount", 1.0),
@@ -203,6 +209,7 @@ mod tests {
             ("ResponseBytes", 250.0),
             ("RetryCount", 2.0),
             ("BufferSize", 200.0),
+            ("RequestBodySize", 100.0),
         ];
         assert_eq!(measure(&info), expected);
         assert_eq!(BuiltinMetric::Latency.value(&info, 1e9), Some(0.0125));

@@ -19,14 +19,16 @@ pub enum StreamAttribute {
     /// The number of sent bytes, including headers.
     ResponseSize,
     /// The size of the response body in bytes.
-    BodySize,
+    ResponseBodySize,
     /// The gRPC status. Envoy also derives one for requests that are not gRPC.
     GrpcStatus,
+    /// The size of the request body in bytes.
+    RequestBodySize,
 }
 
 impl StreamAttribute {
     /// All attributes, in declaration order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Code,
         Self::Duration,
         Self::BackendLatency,
@@ -34,8 +36,9 @@ impl StreamAttribute {
         Self::Attempts,
         Self::RequestSize,
         Self::ResponseSize,
-        Self::BodySize,
+        Self::ResponseBodySize,
         Self::GrpcStatus,
+        Self::RequestBodySize,
     ];
 
     /// Returns the attribute's path, whose parts are separated by NUL.
@@ -48,8 +51,9 @@ impl StreamAttribute {
             Self::Attempts => "upstream\0request_attempt_count",
             Self::RequestSize => "request\0total_size",
             Self::ResponseSize => "response\0total_size",
-            Self::BodySize => "response\0size",
+            Self::ResponseBodySize => "response\0size",
             Self::GrpcStatus => "response\0grpc_status",
+            Self::RequestBodySize => "request\0size",
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::{
     measured::{Measured, Series, SkippedSet, measure},
-    published::{Published, publish},
+    published::{Published, Service, publish},
     request::RequestArguments,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     plugin::Attachment,
 };
 
-/// Show the series that a request counts in, and what is sent to CloudWatch
+/// Show the series that a request counts in, and what is sent to CloudWatch or an OTLP endpoint
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -76,10 +76,7 @@ fn explain<'d>(
         deployment.receivers.iter().filter(|receiver| receiver.vm_id == sender.config.receiver_vm_id).collect();
     receivers.sort_by_key(|receiver| receiver.file != sender.file);
     let receiver = match receivers.first() {
-        // `publish` shows requests to CloudWatch.
-        Some(receiver) if measured.series.is_empty() || !receiver.config.publish_to.cloudwatch => {
-            Some((*receiver, Vec::new()))
-        }
+        Some(receiver) if measured.series.is_empty() => Some((*receiver, Vec::new())),
         Some(receiver) => Some((*receiver, publish(&receiver.config, &measured.records)?)),
         None => None,
     };
@@ -91,13 +88,6 @@ fn describe(explained: &Explained<'_>) -> String {
     let Explained { sender, measured, receiver } = explained;
     let mut text = String::new();
     let written = write_sender(&mut text, sender, measured).and_then(|()| match receiver {
-        Some((receiver, _)) if !receiver.config.publish_to.cloudwatch && !measured.series.is_empty() => {
-            let position = format!("{}:{}", receiver.file.display(), receiver.line);
-            writeln!(
-                text,
-                "\nThe receiver in {position} publishes it to its OTLP endpoint, whose requests are not shown."
-            )
-        }
         Some((receiver, published)) => {
             published.iter().try_for_each(|published| write_receiver(&mut text, receiver, published))
         }
@@ -145,10 +135,19 @@ fn write_receiver(
     receiver: &Module<receiver::ReceiverConfig>,
     published: &Published,
 ) -> std::fmt::Result {
-    let Published { host, seconds, body, bytes } = published;
+    let Published { host, service, seconds, body, bytes } = published;
     let position = format!("{}:{}", receiver.file.display(), receiver.line);
-    writeln!(text, "\nThe receiver in {position} sends it to {host} after {seconds} s, in {bytes} bytes:\n")?;
-    writeln!(text, "POST / HTTP/1.1\nhost: {host}\nx-amz-target: GraniteServiceVersion20100801.PutMetricData\n")?;
+    write!(text, "\nThe receiver in {position} sends it to {host} after {seconds} s, in {bytes} bytes")?;
+    match service {
+        Service::PutMetricData => writeln!(
+            text,
+            ":\n\nPOST / HTTP/1.1\nhost: {host}\nx-amz-target: GraniteServiceVersion20100801.PutMetricData\n"
+        )?,
+        Service::Otlp(path) => writeln!(
+            text,
+            " of protobuf, which is in JSON:\n\nPOST {path} HTTP/1.1\nhost: {host}\ncontent-type: application/x-protobuf\n"
+        )?,
+    }
     writeln!(text, "{}", output::pretty(body))
 }
 
@@ -163,7 +162,13 @@ fn json(explained: &Explained<'_>) -> Value {
     let receiver = receiver.as_ref().map(|(receiver, published)| {
         let requests: Vec<Value> = published
             .iter()
-            .map(|Published { host, seconds, body, .. }| json!({ "host": host, "seconds": seconds, "body": body }))
+            .map(|Published { host, service, seconds, body, .. }| {
+                let path = match service {
+                    Service::PutMetricData => "/",
+                    Service::Otlp(path) => path,
+                };
+                json!({ "host": host, "path": path, "seconds": seconds, "body": body })
+            })
             .collect();
         json!({ "file": receiver.file.display().to_string(), "line": receiver.line, "requests": requests })
     });

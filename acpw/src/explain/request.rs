@@ -65,6 +65,9 @@ pub(super) struct RequestArguments {
     /// The size of the request with its headers
     #[arg(long, value_name = "BYTES", default_value_t = 300)]
     request_bytes: u32,
+    /// The size of the body of the request
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    request_body_bytes: u32,
     /// The size of the body of the answer
     #[arg(long, value_name = "BYTES", default_value_t = 1200)]
     response_bytes: u32,
@@ -129,7 +132,8 @@ impl RequestArguments {
             (StreamAttribute::Attempts, i64::from(self.attempts), self.attempts > 0),
             (StreamAttribute::RequestSize, i64::from(self.request_bytes), true),
             (StreamAttribute::ResponseSize, i64::from(if is_answered { response_size } else { 0 }), true),
-            (StreamAttribute::BodySize, i64::from(if is_answered { self.response_bytes } else { 0 }), true),
+            (StreamAttribute::RequestBodySize, i64::from(self.request_body_bytes), true),
+            (StreamAttribute::ResponseBodySize, i64::from(if is_answered { self.response_bytes } else { 0 }), true),
             (StreamAttribute::GrpcStatus, i64::from(self.grpc_status), true),
         ] {
             if is_known {

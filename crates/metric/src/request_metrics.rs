@@ -2,7 +2,7 @@
 
 /// The names of the metrics that senders publish for requests. The receiver's configuration can rename the first one,
 /// but not to a name in this list.
-pub const REQUEST_METRICS: [&str; 21] = [
+pub const REQUEST_METRICS: [&str; 22] = [
     "RequestCount",
     "Latency",
     "TargetResponseTime",
@@ -24,4 +24,5 @@ pub const REQUEST_METRICS: [&str; 21] = [
     "RequestsInProgress",
     "ConcurrencyUtilization",
     "BufferSize",
+    "RequestBodySize",
 ];

@@ -17,5 +17,5 @@ mod versioned;
 
 pub use flush::{FLUSH_DONE_KEY, FLUSH_REQUESTED_KEY, FLUSH_SETTLE, FlushDone, FlushNumber};
 pub use room::{ROOM_KEY, RoomLedger};
-pub use status::{BigSeries, CredentialsStatus, Line, Minute, STATUS_KEY, Status, StatusSummary};
+pub use status::{BigSeries, CredentialsStatus, Line, Minute, OtlpStatus, STATUS_KEY, Status, StatusSummary};
 pub use versioned::{StateError, VERSION};

@@ -45,6 +45,9 @@ pub struct Status {
     pub clock_skew_millisecond: i64,
     /// Seconds since CloudWatch last accepted a request; absent before the first one.
     pub seconds_since_success: Option<u64>,
+    /// State of the OTLP endpoint; absent if none is configured. Its counters are among `counts`.
+    #[cfg_attr(not(target_arch = "wasm32"), serde(default))]
+    pub otlp: Option<OtlpStatus>,
     /// Credentials in use.
     pub credentials: CredentialsStatus,
     /// Series that were published within the last hour.
@@ -61,6 +64,24 @@ pub struct Status {
     pub publications: Vec<Line>,
     /// Last warnings and errors, newest first.
     pub errors: Vec<Line>,
+}
+
+/// State of the OTLP endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(Deserialize))]
+pub struct OtlpStatus {
+    /// True if nothing is published to CloudWatch. Then the minutes are those of the endpoint.
+    pub is_only: bool,
+    /// Values for the endpoint that are received and neither published nor dropped.
+    pub held: u64,
+    /// Memory that they take.
+    pub held_bytes: u64,
+    /// Bound on that memory.
+    pub buffer_limit_bytes: u64,
+    /// Series whose totals are kept.
+    pub series: u64,
+    /// Seconds since the endpoint last accepted a request; absent before the first one.
+    pub seconds_since_success: Option<u64>,
 }
 
 /// Source of the credentials, and nothing of the credentials themselves.
@@ -148,6 +169,7 @@ impl Default for Status {
             held_series: 0,
             clock_skew_millisecond: 0,
             seconds_since_success: None,
+            otlp: None,
             credentials: CredentialsStatus::default(),
             series: 0,
             biggest_series: Vec::new(),
@@ -202,6 +224,7 @@ mod tests {
             counts: [("received".to_owned(), u64::MAX), ("dropped.too_old".to_owned(), 7)].into(),
             clock_skew_millisecond: -5,
             seconds_since_success: Some(0),
+            otlp: Some(OtlpStatus { held: 4, seconds_since_success: Some(8), ..OtlpStatus::default() }),
             credentials: CredentialsStatus { source: "imds".to_owned(), expires: Some(3) },
             biggest_series: vec![BigSeries { name: "Envoy RequestCount".to_owned(), data: 2, values: 3 }],
             dollars_per_month: 1.25,

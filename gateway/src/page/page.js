@@ -68,15 +68,20 @@ function show(status) {
   byId("live").lastChild.textContent = text;
   const receiver = status.receiver, gateway = status.gateway;
   if (!receiver) return;
-  const counts = receiver.counts, reasons = Object.entries(counts).filter(([name, count]) => name.startsWith("dropped.") && count);
-  const dropped = reasons.reduce((sum, [, count]) => sum + count, 0), share = receiver.held_bytes / receiver.buffer_limit_bytes;
-  byId("location").textContent = `${receiver.region} · ${receiver.host}`;
-  setText("published", number(counts.published));
-  setText("success", receiver.seconds_since_success === null ? "none yet" : `last ${duration(receiver.seconds_since_success)} ago`);
-  setText("held", number(receiver.held), share > .75 ? "bad" : share > .25 ? "warn" : "");
-  setText("buffer", `${bytes(receiver.held_bytes)} of ${bytes(receiver.buffer_limit_bytes)}`);
+  const counts = receiver.counts, otlp = receiver.otlp, isOtlpOnly = Boolean(otlp && otlp.is_only);
+  const drops = (prefix) => Object.entries(counts).filter(([name, count]) => name.startsWith(prefix) && count).map(([name, count]) => [name.slice(prefix.length), count]);
+  const total = (reasons) => reasons.reduce((sum, [, count]) => sum + count, 0);
+  const since = (seconds) => seconds === null ? "none yet" : `last ${duration(seconds)} ago`;
+  // The service that the tiles show.
+  const of = isOtlpOnly ? "otlp." : "", shown = isOtlpOnly ? otlp : receiver;
+  const reasons = drops(`${of}dropped.`), dropped = total(reasons), share = shown.held_bytes / shown.buffer_limit_bytes;
+  byId("location").textContent = [receiver.region, receiver.host].filter(Boolean).join(" · ");
+  setText("published", number(counts[`${of}published`]));
+  setText("success", since(shown.seconds_since_success));
+  setText("held", number(shown.held), share > .75 ? "bad" : share > .25 ? "warn" : "");
+  setText("buffer", `${bytes(shown.held_bytes)} of ${bytes(shown.buffer_limit_bytes)}`);
   setText("dropped", number(dropped), dropped ? "bad" : "");
-  setText("reasons", reasons.map(([name, count]) => `${name.slice(8).replace("_", " ")} ${number(count)}`).join(", ") || "none");
+  setText("reasons", reasons.map(([name, count]) => `${name.replaceAll("_", " ")} ${number(count)}`).join(", ") || "none");
   setText("series", number(receiver.series));
   setText("cost", `about $${receiver.dollars_per_month.toFixed(2)} per month`);
   chart("chart-published", receiver.minutes, "published", (minute) => minute.dropped > 0);
@@ -90,11 +95,19 @@ function show(status) {
   if (!receiver.biggest_series.length) append(append(byId("largest"), "tr", ""), "td", "Nothing published yet.", "none");
   const refused = gateway.refused_invalid + gateway.refused_unauthorized + gateway.refused_buffer_full + gateway.refused_no_receiver;
   const skew = receiver.clock_skew_millisecond, expires = receiver.credentials.expires;
+  const otlpDetails = otlp ? [
+    ["OTLP", `${number(counts["otlp.published"])} published, ${number(otlp.held)} held (${bytes(otlp.held_bytes)} of ${bytes(otlp.buffer_limit_bytes)}), ${number(total(drops("otlp.dropped.")))} dropped`],
+    ["OTLP requests", `${number(counts["otlp.requests"])}, ${number(counts["otlp.retried"])} retried, ${number(counts["otlp.throttled"])} throttled; ${since(otlp.seconds_since_success)}`],
+    ...otlp.series ? [["OTLP series", `${number(otlp.series)} with totals`]] : [],
+  ] : [];
+  const gaps = [["data points rejected", gateway.otlp_rejected], ["gaps", gateway.otlp_gaps], ["streams dropped", gateway.otlp_dropped_streams]].filter(([, count]) => count);
   byId("details").textContent = "";
   for (const [name, value] of [
     ["Posts", `${number(gateway.accepted)} accepted, ${number(refused)} refused`],
-    ["Requests to AWS", `${number(counts.requests)}, ${number(counts.retried)} retried, ${number(counts.throttled)} throttled`],
-    ["Per month", `${number(receiver.requests_per_month)} requests, ${number(receiver.series)} series`],
+    ...gaps.length ? [["Posts of OTLP", gaps.map(([name, count]) => `${number(count)} ${name}`).join(", ")]] : [],
+    ...otlpDetails,
+    ...isOtlpOnly ? [] : [["Requests to AWS", `${number(counts.requests)}, ${number(counts.retried)} retried, ${number(counts.throttled)} throttled`],
+    ["Per month", `${number(receiver.requests_per_month)} requests, ${number(receiver.series)} series`]],
     ["Credentials", receiver.credentials.source + (expires ? `, until ${timeOfDay(expires)}` : "")],
     ["Clock", Math.abs(skew) < 1 ? "accurate" : `corrected by ${skew} ms`],
     ["Own namespace", receiver.namespace],

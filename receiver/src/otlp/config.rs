@@ -79,7 +79,7 @@ object! {
 }
 
 /// A valid configuration of an OTLP endpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OtlpConfig {
     /// The Envoy cluster that leads to the endpoint.
     pub cluster: String,

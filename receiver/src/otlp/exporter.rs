@@ -156,6 +156,16 @@ impl Exporter {
         &self.endpoint.cluster
     }
 
+    /// Sets the resource attributes that were read from metadata. With other attributes, all series begin anew.
+    pub fn set_detected(&mut self, attributes: &[(&'static str, String)]) {
+        self.resource.set_detected(attributes);
+        if let Some(totals) = &mut self.totals {
+            totals.restart();
+            let (due, _) = self.held.due_mut();
+            self.queue.take_back(due);
+        }
+    }
+
     /// Adds the data of a record whose clock is `skew` milliseconds behind.
     pub fn merge(&mut self, record: &Record<'_>, skew: i64, parts: &mut ExportContext<'_>) {
         self.correct_times(parts.clock);

@@ -38,20 +38,21 @@ pub struct MetricMapping<'a> {
 }
 
 /// The form of each request metric, in the order of [`REQUEST_METRICS`].
-const REQUEST_FORMS: [PointForm; 21] = {
+const REQUEST_FORMS: [PointForm; 22] = {
     use PointForm::{Gauge, Histogram, Sum};
     [
         Sum, Histogram, Histogram, Sum, Sum, Sum, Sum, Sum, Sum, Sum, Sum, Histogram, Histogram, Sum, Sum, Sum, Sum,
-        Sum, Gauge, Gauge, Histogram,
+        Sum, Gauge, Gauge, Histogram, Histogram,
     ]
 };
 
 /// The request metrics that have a name in OpenTelemetry's semantic conventions, with that name and unit.
 ///
-/// RequestBytes and ResponseBytes include headers, and `http.server.request.body.size` does not.
-pub const CONVENTION_METRICS: [(&str, &str, &str); 3] = [
+/// RequestBytes and ResponseBytes include headers, and the sizes of bodies do not.
+pub const CONVENTION_METRICS: [(&str, &str, &str); 4] = [
     ("Latency", "http.server.request.duration", "s"),
     ("RequestsInProgress", "http.server.active_requests", "{request}"),
+    ("RequestBodySize", "http.server.request.body.size", "By"),
     ("BufferSize", "http.server.response.body.size", "By"),
 ];
 

@@ -14,6 +14,8 @@ const UNKNOWN_SERVICE: &str = "unknown_service:envoy";
 #[derive(Debug)]
 pub(super) struct ResourceAttributes {
     configured: Vec<(String, String)>,
+    /// Those of the metadata of the ECS task.
+    detected: Vec<(&'static str, String)>,
     /// The value of `service.instance.id`. OpenTelemetry requires that no two processes write the same series.
     instance: String,
 }
@@ -21,7 +23,12 @@ pub(super) struct ResourceAttributes {
 impl ResourceAttributes {
     /// Creates the attributes of a receiver. `seed` differs between receivers, and between restarts of one.
     pub(super) fn new(configured: Vec<(String, String)>, seed: u64) -> Self {
-        Self { configured, instance: format!("{seed:016x}") }
+        Self { configured, detected: Vec::new(), instance: format!("{seed:016x}") }
+    }
+
+    /// Sets the attributes that were read from metadata.
+    pub(super) fn set_detected(&mut self, attributes: &[(&'static str, String)]) {
+        self.detected = attributes.to_vec();
     }
 
     /// Returns the resource of a sender's data, which may have an entity. The attributes are sorted by name.
@@ -37,6 +44,7 @@ impl ResourceAttributes {
             add("deployment.environment.name", entity.environment.as_str());
         }
         self.configured.iter().for_each(|(name, value)| add(name, value));
+        self.detected.iter().for_each(|(name, value)| add(name, value));
         add("service.name", UNKNOWN_SERVICE);
         add("service.instance.id", &self.instance);
         if let Some(region) = region {

@@ -141,11 +141,16 @@ impl Totals {
         if self.is_stored && millis.unsigned_abs() <= MAX_CORRECTION_MILLIS {
             return false;
         }
+        self.restart();
+        true
+    }
+
+    /// Begins all series anew.
+    pub(super) fn restart(&mut self) {
         self.series.clear();
         (self.pruned, self.forgotten) = (Timestamp::default(), Timestamp::default());
         self.is_stored = false;
         self.epoch = self.epoch.wrapping_add(1);
-        true
     }
 }
 

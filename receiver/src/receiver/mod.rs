@@ -204,6 +204,9 @@ impl Receiver {
             let publish_to = self.services(publish_to, now.steady);
             self.add(data, publish, publish_to, now);
         }
+        if let (Some(exporter), Some(attributes)) = (&mut self.exporter, self.sources.poll_resource()) {
+            exporter.set_detected(attributes);
+        }
         self.journal.counts.set_sources(self.sources.counts());
         while let Some(notice) = self.sources.poll_notice() {
             self.journal.log(&notice, now.steady);

@@ -183,6 +183,14 @@ impl Reader {
         }
     }
 
+    /// Returns attributes of the resource that the receiver runs in, if they are new.
+    fn poll_resource(&mut self) -> Option<&[(&'static str, String)]> {
+        match self {
+            Self::Ecs(reader) => reader.poll_resource(),
+            Self::Scrape(_) | Self::Envoy(_) => None,
+        }
+    }
+
     /// Parses about `budget` bytes, subtracts their number from it, and adds measurements to `data`.
     ///
     /// # Errors
@@ -294,6 +302,12 @@ impl Sources {
             }
         }
         all
+    }
+
+    /// Returns attributes of the resource that the receiver runs in, by OpenTelemetry's semantic conventions, if they
+    /// are new.
+    pub fn poll_resource(&mut self) -> Option<&[(&'static str, String)]> {
+        self.sources.iter_mut().find_map(|source| source.reader.poll_resource())
     }
 
     /// Returns the counters since the start.

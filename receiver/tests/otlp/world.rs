@@ -21,7 +21,7 @@ use prost::Message as _;
 use receiver::{
     Counts, Driver, PublishAnswer, ReceiverConfig,
     answer::Reply,
-    call::Call,
+    call::{Call, Response},
     otlp::{ExportAnswer, ExportId},
 };
 
@@ -201,6 +201,8 @@ pub(crate) struct World {
     pub(crate) calls: VecDeque<(ExportId, Call)>,
     /// True if responses of the endpoint wait.
     pub(crate) is_slow: bool,
+    /// The responses of sources by path. Without one, a source does not respond.
+    pub(crate) sources: HashMap<String, String>,
     /// True if sums and histograms are cumulative.
     pub(crate) is_cumulative: bool,
 }
@@ -224,8 +226,15 @@ impl World {
     }
 
     pub(crate) fn of(document: &str) -> Self {
+        Self::with_environment(document, &[])
+    }
+
+    /// Creates a world with a configuration and environment variables.
+    pub(crate) fn with_environment(document: &str, environment: &[(&str, &str)]) -> Self {
+        let variable =
+            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let config =
-            ReceiverConfig::from_json(document.as_bytes(), |_| None).unwrap_or_else(|errors| panic!("{errors}"));
+            ReceiverConfig::from_json(document.as_bytes(), variable).unwrap_or_else(|errors| panic!("{errors}"));
         Self {
             driver: Driver::new(config, 7),
             millis: 0,
@@ -238,6 +247,7 @@ impl World {
             cloudwatch: HashMap::new(),
             calls: VecDeque::new(),
             is_slow: false,
+            sources: HashMap::new(),
             is_cumulative: document.contains(r#""temporality": "cumulative""#),
         }
     }
@@ -291,6 +301,14 @@ impl World {
                 PublishAnswer::Missing { may_be_stored: false, reason: "connection failure".to_owned() }
             };
             self.driver.handle_answer(transmit.id, &answer, self.now());
+        }
+        while let Some((id, call)) = self.driver.poll_source_call() {
+            let path = call.headers.iter().find(|(name, _)| *name == ":path").unwrap().1.as_str();
+            let response = match self.sources.get(path) {
+                Some(body) => Response::Complete { status: 200, body: body.clone().into_bytes(), date: None },
+                None => Response::Missing("connection failure".to_owned()),
+            };
+            self.driver.handle_source_answer(id, response, self.now());
         }
         while let Some((id, call)) = self.driver.take_export() {
             if self.is_slow {

@@ -16,6 +16,7 @@ mod latest_stats;
 mod metric;
 #[cfg(not(target_arch = "wasm32"))]
 mod published;
+mod resource;
 mod task;
 mod usage;
 
@@ -64,6 +65,8 @@ pub struct EcsTask {
     /// The budget saved up for parsing the response, in bytes.
     saved_budget: usize,
     task: Option<Task>,
+    /// The resource attributes of the task, and whether they are new.
+    resource: (Vec<(&'static str, String)>, bool),
     /// The time of the last request for `/task`, by the steady clock.
     task_requested: Duration,
     is_task_due: bool,
@@ -119,6 +122,7 @@ impl EcsTask {
             response: None,
             saved_budget: 0,
             task: None,
+            resource: (Vec::new(), false),
             task_requested: Duration::ZERO,
             is_task_due: false,
             latest: Vec::new(),
@@ -164,6 +168,12 @@ impl EcsTask {
         self.remarks.poll()
     }
 
+    /// Returns the resource attributes of the task if they are new.
+    pub(super) fn poll_resource(&mut self) -> Option<&[(&'static str, String)]> {
+        let (attributes, is_new) = &mut self.resource;
+        std::mem::take(is_new).then_some(attributes.as_slice())
+    }
+
     pub(super) fn read(
         &mut self,
         budget: &mut usize,
@@ -189,6 +199,9 @@ impl EcsTask {
                 let missing = self.missing.map(|since| now.steady.saturating_sub(since));
                 self.settings.advise(&task, missing, &mut self.remarks);
                 self.latest.iter_mut().for_each(|known| known.has_moved = false);
+                if self.resource.0 != task.resource {
+                    self.resource = (task.resource.clone(), true);
+                }
                 self.task = Some(task);
                 self.foreign = std::mem::take(&mut self.unlisted);
             }

@@ -3,6 +3,8 @@
 use acpw_metric::DimensionValue;
 use serde_json::Value;
 
+use super::resource::resource_attributes;
+
 /// Bytes per mebibyte, the unit of memory in ECS.
 pub(super) const MIB: f64 = 1_048_576.0;
 
@@ -51,6 +53,8 @@ pub(super) struct Task {
     pub service: Option<DimensionValue>,
     /// The family of the task definition.
     pub family: Option<DimensionValue>,
+    /// The resource attributes by OpenTelemetry's semantic conventions.
+    pub resource: Vec<(&'static str, String)>,
     /// The limits of all containers together.
     pub limits: Limits,
     /// The containers of the task definition.
@@ -72,6 +76,7 @@ impl Task {
             cluster: document.get("Cluster").and_then(Value::as_str).and_then(cluster_name),
             service: value("ServiceName"),
             family: value("Family"),
+            resource: resource_attributes(document),
             limits: Limits::read(document, 1.0),
             containers: Vec::new(),
             others: Vec::new(),
