@@ -145,7 +145,7 @@ fn write_receiver(
         )?,
         Service::Otlp(path) => writeln!(
             text,
-            " of protobuf, which is in JSON:\n\nPOST {path} HTTP/1.1\nhost: {host}\ncontent-type: application/x-protobuf\n"
+            " of protobuf, shown in JSON:\n\nPOST {path} HTTP/1.1\nhost: {host}\ncontent-type: application/x-protobuf\n"
         )?,
     }
     writeln!(text, "{}", output::pretty(body))
