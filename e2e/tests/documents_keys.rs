@@ -115,6 +115,7 @@ fn needs(headings: &str, key: &str) -> Value {
         ("| sender key |", "concurrency") => {
             json!({ "metrics": ["ConcurrencyUtilization"], "dimension_sets": [["host"]], "concurrency": 7 })
         }
+        ("| key of the receiver's otlp |", "max_series") => json!({ "temporality": "cumulative" }),
         ("| key of envoy_stats |", "groups") => json!({ "rules": [{ "counter": "a.b", "metrics": ["Events"] }] }),
         ("| key of envoy_stats |", _) => json!({ "groups": ["server"] }),
         _ => json!({}),

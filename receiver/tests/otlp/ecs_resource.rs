@@ -9,8 +9,8 @@ use super::world::World;
 
 /// The recorded `/task`, and the ARN of its cluster.
 const RECORDINGS: [(&str, &str); 4] = [
-    ("ec2-cgroup-v1", "arn:aws:ecs:eu-west-1:123456789012:cluster/shop"),
-    ("ec2-cgroup-v2", "arn:aws:ecs:eu-west-1:123456789012:cluster/shop"),
+    ("ec2-cgroup-v1", "arn:aws:ecs:eu-central-1:123456789012:cluster/shop"),
+    ("ec2-cgroup-v2", "arn:aws:ecs:eu-central-1:123456789012:cluster/shop"),
     ("fargate-cgroup-v1", "arn:aws:ecs:eu-central-1:123456789012:cluster/shop-fargate"),
     ("fargate-cgroup-v2", "arn:aws:ecs:eu-central-1:123456789012:cluster/shop-fargate"),
 ];
