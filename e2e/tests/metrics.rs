@@ -26,7 +26,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// Every metric that filters and access loggers have.
-const METRICS: [&str; 19] = [
+const METRICS: [&str; 20] = [
     "RequestCount",
     "Latency",
     "TargetResponseTime",

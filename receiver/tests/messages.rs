@@ -73,12 +73,13 @@ const ENVIRONMENTS: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 /// Configurations without `credentials`, or with an unknown region.
-const LEGACY_KEYS: [&str; 5] = [
+const LEGACY_KEYS: [&str; 6] = [
     r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c"}"#,
     r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A"}"#,
     r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A", "aws_secret_access_key": "\n"}"#,
     r#"{"cloud_watch_region": "eu-west-1", "cloud_watch_cluster_name": "c", "aws_access_key_id": "A", "credentials": {"provider": "envoy"}}"#,
     r#"{"cloud_watch_cluster_name": "c", "credentials": {"provider": "envoy"}}"#,
+    r#"{"publish_to": ["otlp"], "otlp": {"cluster_name": "c", "signing": "none"}}"#,
 ];
 
 /// Keys of sources.
@@ -118,7 +119,7 @@ const SOURCES: [&str; 21] = [
 ];
 
 /// Keys of the services to publish to.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 13] = [
     r#""publish_to": []"#,
     r#""publish_to": ["otlp", "otlp", "s3", 1]"#,
     r#""publish_to": ["cloudwatch", "otlp"]"#,
@@ -129,6 +130,8 @@ const SERVICES: [&str; 11] = [
     r#""otlp": {"cluster_name": "c", "signing": "bearer"}"#,
     r#""otlp": {"cluster_name": "c", "signing": "bearer", "bearer_token": "a b"}"#,
     r#""otlp": {"cluster_name": "c", "bearer_token": "t"}"#,
+    r#""otlp": {"cluster_name": "c", "temporality": "sum"}"#,
+    r#""otlp": {"cluster_name": "c", "max_series": 5}"#,
     r#""otlp": {"cluster_name": "c", "headers": {"content-type": "x", "a b": "x", "x": {"environment": "GONE"}, "y": " z",
         "Authorization": "z", "Z": "1", "z": "2", "w": {"env": "A"}}}"#,
     r#""otlp": {"cluster_name": "c", "resource_attributes": {"": "x", "service.name": "", "a": 1}}"#,
