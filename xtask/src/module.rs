@@ -42,7 +42,7 @@ pub(crate) const MODULES: [Module; 3] = [
         events: &["proxy_on_http_call_response", "proxy_on_queue_ready", "proxy_on_tick"],
         // The same, plus deflate, SHA-256, serde_json, eight credentials providers, three sources, and OTLP with
         // protobuf.
-        max_bytes: 940 * KIB,
+        max_bytes: 980 * KIB,
     },
     Module {
         name: "gateway",

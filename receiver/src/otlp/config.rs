@@ -51,11 +51,11 @@ object! {
         /// The names of metrics and attributes: `opentelemetry` uses those of OpenTelemetry's semantic conventions
         /// where they have one, and `cloudwatch` those of CloudWatch. Default: `opentelemetry`.
         naming: String,
-        /// The meaning of sums and histograms: `delta` publishes what was measured in a period, and `cumulative` what was
-        /// measured since the start of the series. Default: `delta`.
+        /// The meaning of sums and histograms: `delta` publishes what was measured in a period, and `cumulative` what
+        /// was measured since the start of the series. Default: `delta`.
         temporality: String,
-        /// The maximum number of series whose totals are kept for `"temporality": "cumulative"`, 1 to 1,000,000. Data of
-        /// further series are dropped and counted. A series without data for an hour makes room. Default: 10000.
+        /// The maximum number of series whose totals are kept for `"temporality": "cumulative"`, 1 to 1,000,000. Data
+        /// of further series are dropped and counted. A series without data for an hour makes room. Default: 10000.
         max_series: u64,
         /// The maximum size in bytes of a request before compression, 65,536 to 16,777,216. Default: 1000000.
         max_request_bytes: u64,

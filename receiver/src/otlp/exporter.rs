@@ -156,7 +156,7 @@ impl Exporter {
         &self.endpoint.cluster
     }
 
-    /// Sets the resource attributes that were read from metadata. With other attributes, all series begin anew.
+    /// Sets the resource attributes that were read from metadata. With other attributes, all series restart.
     pub fn set_detected(&mut self, attributes: &[(&'static str, String)]) {
         self.resource.set_detected(attributes);
         if let Some(totals) = &mut self.totals {

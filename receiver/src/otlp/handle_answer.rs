@@ -163,7 +163,7 @@ impl Exporter {
     }
 
     /// Returns a request with its times corrected by the change of the clock since it was sent. Returns `None` if its
-    /// data are due again, because all series began anew since then.
+    /// data are due again, because all series have restarted since then.
     fn corrected(&mut self, sent: SentRequest) -> Option<WaitingRequest> {
         let millis = self.correction.saturating_sub(sent.correction);
         match &self.totals {

@@ -2,13 +2,13 @@
 
 use acpw_metric::{Distribution, Map, Timestamp};
 
-/// The time after which a series without new data is forgotten. Should it get data later, it begins anew.
+/// The time after which a series without new data is forgotten. Should it get data later, it starts again.
 const IDLE_MILLIS: i64 = 60 * 60 * 1_000;
 
 /// The time between two searches for idle series.
 const PRUNE_MILLIS: i64 = 60 * 1_000;
 
-/// The largest correction of the clock that does not begin all series anew. AWS refuses the signature of a clock that
+/// The largest correction of the clock that does not restart all series. AWS refuses the signature of a clock that
 /// is further off, so it has stored nothing by such a clock.
 const MAX_CORRECTION_MILLIS: u64 = 5 * 60 * 1_000;
 
@@ -57,8 +57,8 @@ impl Totals {
     }
 
     /// Returns the total of a series with the data of one more period, without storing it. `series` identifies the
-    /// series, `start` and `end` are those of the period, and `now` is the wall time. Returns `None` if there is no room
-    /// for a new series.
+    /// series, `start` and `end` are those of the period, and `now` is the wall time. Returns `None` if there is no
+    /// room for a new series.
     ///
     /// Data of an earlier period than the last one are part of the total from the next millisecond on.
     pub(super) fn next(
@@ -125,7 +125,7 @@ impl Totals {
         self.series.len()
     }
 
-    /// Returns a number that changes when all series begin anew.
+    /// Returns a number that changes when all series restart.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -135,8 +135,8 @@ impl Totals {
         self.is_stored |= epoch == self.epoch;
     }
 
-    /// Begins all series anew because the clock was corrected by `millis`, unless the correction is small and the
-    /// endpoint may have stored points by the clock as it was. Returns whether they begin anew.
+    /// Restarts all series because the clock was corrected by `millis`, unless the correction is small and the
+    /// endpoint may have stored points by the clock as it was. Returns whether they restart.
     pub(super) fn handle_correction(&mut self, millis: i64) -> bool {
         if self.is_stored && millis.unsigned_abs() <= MAX_CORRECTION_MILLIS {
             return false;
@@ -145,7 +145,7 @@ impl Totals {
         true
     }
 
-    /// Begins all series anew.
+    /// Restarts all series.
     pub(super) fn restart(&mut self) {
         self.series.clear();
         (self.pruned, self.forgotten) = (Timestamp::default(), Timestamp::default());
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_was_forgotten_begins_anew_and_after_its_last_point() {
+    fn a_series_that_was_forgotten_starts_again_and_after_its_last_point() {
         let mut totals = Totals::new(10);
         add(&mut totals, "a", 0);
         add(&mut totals, "b", 2 * HOUR);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_correction_begins_series_anew_unless_their_points_may_be_stored() {
+    fn a_correction_restarts_series_unless_their_points_may_be_stored() {
         let mut totals = Totals::new(10);
         add(&mut totals, "a", 0);
         totals.record_stored(1);

@@ -75,7 +75,7 @@ fn the_configuration_and_the_environment_replace_the_metadata() {
 }
 
 #[test]
-fn without_metadata_there_are_no_such_attributes_and_totals_begin_anew_when_it_arrives() {
+fn without_metadata_there_are_no_such_attributes_and_totals_restart_when_it_arrives() {
     let mut world = world(r#", "temporality": "cumulative""#, &[]);
     let resource = publish(&mut world);
     assert!(!resource.keys().any(|name| name.starts_with("aws.") || name == "cloud.platform"), "{resource:?}");
