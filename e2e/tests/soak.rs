@@ -1,6 +1,4 @@
-//! Long tests: outages, many updates and shutdowns, and constant memory.
-//!
-//! `make soak` runs them. `SOAK_SECONDS` is the duration of the last test (600 by default).
+//! Tests that take minutes: outages, many updates and many shutdowns. `make soak` runs them, and long_load.rs.
 
 #![allow(
     clippy::disallowed_methods,
@@ -9,16 +7,13 @@
     reason = "a test runs in real time and fails by panicking, in its helpers too"
 )]
 
-use std::{
-    env,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use e2e::{
     Bootstrap, ClientRequest, Connection, ConnectionMode, Envoy, Listener, NAMESPACE, Pair, Plugin, ReceiverAttachment,
     RequestCounts, Route, SenderAttachment, Setup, SteadyLoad, counts, eventually, series, stored,
 };
-use local_cloudwatch::{DropPoint, Failure, LocalCloudWatch, ServerOptions};
+use local_cloudwatch::{Failure, LocalCloudWatch, ServerOptions};
 use serde_json::json;
 use tokio::{
     task::JoinSet,
@@ -217,58 +212,4 @@ async fn fifty_shutdowns_during_publishing_are_clean() {
         "{ROUNDS} shutdowns in {:.0?}, all clean: {requests} requests, {total_stored} of them stored",
         start.elapsed()
     );
-}
-
-fn median(values: &[u64]) -> u64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    sorted[sorted.len() / 2]
-}
-
-/// Injects a different fault every ten seconds. Nothing is lost, and memory does not grow.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_long_load_with_outages_loses_nothing_and_keeps_memory_constant() {
-    const SERIES: u64 = 2_500;
-    const PER_SECOND: u64 = 300;
-    let seconds = env::var("SOAK_SECONDS").map_or(600, |seconds| seconds.parse().expect("a number of seconds"));
-    let mut pair = Pair::start(Setup { sender: json!({ "max_series": 5_000 }), ..Setup::default() }).await;
-    let load = steady_load(&pair, PER_SECOND, SERIES);
-    let mut second = interval(Duration::from_secs(1));
-    let mut memory = Vec::new();
-    for n in 0..seconds {
-        second.tick().await;
-        memory.push(resident(&pair.envoy));
-        let cloudwatch = &pair.cloudwatch;
-        match n % 60 {
-            10 => cloudwatch.fail_next(3, Failure::new(503, "ServiceUnavailable")),
-            20 => cloudwatch.fail_next(2, Failure::new(400, "ThrottlingException")),
-            30 => cloudwatch.drop_next(3, DropPoint::BeforeStoring),
-            40 => cloudwatch.delay(Duration::from_millis(700)),
-            45 => cloudwatch.delay(Duration::ZERO),
-            50 => cloudwatch.pause().await,
-            56 => cloudwatch.resume().await.unwrap(),
-            _ => {}
-        }
-    }
-    pair.cloudwatch.delay(Duration::ZERO);
-    pair.cloudwatch.resume().await.unwrap();
-    let requests = load.stop().await;
-    assert_eq!(pair.wait_until_stored(requests).await, expected(requests, SERIES));
-
-    let stats = pair.envoy.admin().module_stats().await;
-    let quarters: Vec<_> = memory.chunks(memory.len().div_ceil(4)).map(median).collect();
-    println!(
-        "{seconds} s: {requests} requests in {SERIES} series, all stored; {} calls, {} data, {} bytes; {} retried, {} \
-         throttled, {} without a response; resident memory {} MB at the start, medians of the quarters {quarters:?} MB, {} \
-         MB at the end",
-        stats["receiver.requests"],
-        stats["receiver.published_data"],
-        stats["receiver.request_bytes"],
-        stats["receiver.retried"],
-        stats["receiver.throttled"],
-        stats["receiver.unknown_outcome"],
-        memory[0],
-        memory[memory.len() - 1],
-    );
-    assert!(quarters[3] * 10 <= quarters[1] * 11, "memory grows: {memory:?}");
 }
