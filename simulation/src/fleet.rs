@@ -52,6 +52,8 @@ pub struct Second {
     pub throttled: u64,
     /// Calls that did not reach CloudWatch.
     pub lost: u64,
+    /// Values that all receivers hold at its end.
+    pub held: u64,
 }
 
 /// The result of a run.
@@ -184,6 +186,7 @@ impl Fleet {
                 member.on_the_way.push((id, answer));
             }
             while member.receiver.poll_log_line(now).is_some() {}
+            second.held += member.receiver.held();
             slowest = slowest.max(self.second - member.last_success);
         }
         self.report.seconds.push(second);
