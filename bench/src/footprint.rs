@@ -157,7 +157,11 @@ fn cost(name: &'static str, setup: SenderSetup, layout: &CpuLayout) -> Result<Co
 
 const QUIET: [&str; 2] = ["--log-level", "error"];
 
-fn resident_bytes(id: u32) -> Result<u64, String> {
+/// Returns the resident memory of a process in bytes.
+///
+/// # Errors
+/// Returns an error if the process has ended or the system is not Linux.
+pub(crate) fn resident_bytes(id: u32) -> Result<u64, String> {
     let file = format!("/proc/{id}/status");
     let status = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
     let kilobytes =

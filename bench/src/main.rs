@@ -14,6 +14,8 @@ mod receiver;
 mod request;
 mod results;
 mod row;
+mod scale;
+mod soak;
 mod statistics;
 mod table;
 mod target;
@@ -39,6 +41,10 @@ enum Command {
     Receiver(receiver::Options),
     /// Measure memory and the number of CloudWatch calls
     Footprint,
+    /// Measure growth: series, workers, scraped series and posts
+    Scale(scale::Options),
+    /// Draw the samples of the long load, which `make soak` has written
+    Soak(soak::Options),
     /// Count the instructions of the hot paths and compare them with the stored counts
     Instructions(instructions::Options),
 }
@@ -48,6 +54,8 @@ fn main() -> ExitCode {
         Command::Request(options) => request::run(&options),
         Command::Receiver(options) => receiver::run(&options),
         Command::Footprint => footprint::run(),
+        Command::Scale(options) => scale::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Instructions(options) => instructions::run(&options),
     };
     match result {

@@ -203,7 +203,8 @@ impl Scene<'_> {
     }
 }
 
-fn feeder(records: &[Vec<u8>]) -> Value {
+/// Returns a plugin that enqueues these records every second.
+pub(crate) fn feeder(records: &[Vec<u8>]) -> Value {
     const FOREVER: u32 = 0;
     let mut configuration = FOREVER.to_le_bytes().to_vec();
     for record in records {

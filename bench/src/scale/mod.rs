@@ -1,0 +1,110 @@
+//! Measures growth on one machine: series, workers, scraped series and posts.
+
+mod page_server;
+mod paced_load;
+mod point;
+mod scene;
+
+use std::{fs, time::Duration};
+
+use clap::Args;
+use plot::{Axis, Chart, Panel};
+use serde::Serialize;
+
+use crate::{cpu::CpuLayout, document, envoy, results, table::table};
+use point::Point;
+use scene::Scene;
+
+/// The interval of publication, and the duration of a window.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The time in which V8 recompiles hot code and the memory settles.
+const WARM_UP: Duration = Duration::from_secs(10);
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Number of windows of 5 seconds for each size
+    #[arg(long, env = "SCALE_WINDOWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    windows: u32,
+}
+
+/// One dimension of growth.
+struct Dimension {
+    /// The name of the size, as the head of the table and the label of the axis.
+    name: &'static str,
+    sizes: &'static [u64],
+    start: fn(u64, &CpuLayout) -> Result<Scene, String>,
+}
+
+const DIMENSIONS: [Dimension; 4] = [
+    Dimension { name: "series", sizes: &[100, 1_000, 10_000, 100_000], start: scene::of_series },
+    Dimension { name: "workers", sizes: &[1, 2, 4, 8, 16, 32], start: scene::of_workers },
+    Dimension { name: "scraped series", sizes: &[10, 100, 1_000], start: scene::of_scraped },
+    Dimension { name: "posts a second", sizes: &[1, 100, 1_000, 10_000, 20_000], start: scene::of_posts },
+];
+
+/// The results of a run.
+#[derive(Debug, Serialize)]
+struct Run {
+    machine: String,
+    dimensions: Vec<(&'static str, Vec<Point>)>,
+}
+
+/// Measures all sizes, prints tables, and updates results, chart and documentation.
+///
+/// # Errors
+/// Returns an error if a program does not run or data are missing.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let layout = CpuLayout::new()?;
+    let mut run = Run { machine: results::machine(), dimensions: Vec::new() };
+    for dimension in &DIMENSIONS {
+        let mut points = Vec::new();
+        for size in dimension.sizes {
+            let scene = (dimension.start)(*size, &layout)?;
+            points.push(Point::measure(*size, &scene, options.windows)?);
+        }
+        println!("{}", text(dimension.name, &points));
+        run.dimensions.push((dimension.name, points));
+    }
+    results::write("scale", &run)?;
+    let tables: Vec<_> = run.dimensions.iter().map(|(name, points)| text(name, points)).collect();
+    document::replace("scale", &tables.join("\n"))?;
+    let file = envoy::root().join("docs/scale.svg");
+    fs::write(&file, chart(&run).to_svg()?).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn text(name: &str, points: &[Point]) -> String {
+    let rows = points.iter().map(|point| {
+        vec![
+            point.size.to_string(),
+            format!("{:.1}", point.main),
+            format!("{:.1}", point.noise),
+            format!("{:.0}", point.process),
+            format!("{:.1}", point.resident as f64 / 1e6),
+            format!("{:.1}", point.longest),
+            format!("{:.0}", point.data),
+            format!("{:.0}", point.bytes),
+            if point.requests > 0.0 { format!("{:.0}", point.requests) } else { String::new() },
+        ]
+    });
+    let head =
+        [name, "main ms/s", "noise", "all ms/s", "MB", "longest ms", "data", "bytes", "requests/s"];
+    table(&head, rows)
+}
+
+fn chart(run: &Run) -> Chart {
+    type Value = fn(&Point) -> f64;
+    let title = "Growth on one machine";
+    let values: [(&str, &str, Value); 3] = [
+        ("CPU of Envoy's main thread", "ms a second", |point| point.main),
+        ("resident memory", "MB", |point| point.resident as f64 / 1e6),
+        ("bytes of a publication", "bytes", |point| point.bytes),
+    ];
+    run.dimensions.iter().fold(Chart::new(title, values.len()), |chart, (name, points)| {
+        values.iter().fold(chart, |chart, (title, unit, value)| {
+            let y = if *unit == "MB" { Axis::linear(unit) } else { Axis::logarithmic(unit) };
+            let points = points.iter().map(|point| (point.size as f64, value(point)));
+            chart.panel(Panel::new(title, Axis::logarithmic(name), y).line("", points).with_points())
+        })
+    })
+}

@@ -1,0 +1,93 @@
+//! One measured size.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    cpu,
+    envoy::{Envoy, pause},
+    footprint::resident_bytes,
+    scale::{INTERVAL, WARM_UP, scene::Scene},
+    statistics::median,
+};
+
+/// The measurements of one size.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Point {
+    /// The size: the number of series or workers, or a rate.
+    pub(super) size: u64,
+    /// The CPU time of the main thread in milliseconds a second, in the best window.
+    pub(super) main: f64,
+    /// The CPU time of all threads in milliseconds a second, in the best window.
+    pub(super) process: f64,
+    /// The main thread's CPU time in the worst window as a multiple of the best.
+    pub(super) noise: f64,
+    /// The resident memory in bytes at the end.
+    pub(super) resident: u64,
+    /// The longest turn of the main thread's event loop in a window, in milliseconds; the median of the windows.
+    pub(super) longest: f64,
+    /// The bytes of a publication's bodies as sent.
+    pub(super) bytes: f64,
+    /// The data of a publication.
+    pub(super) data: f64,
+    /// The answered requests a second.
+    pub(super) requests: f64,
+}
+
+impl Point {
+    /// Measures an Envoy for a number of windows.
+    ///
+    /// # Errors
+    /// Returns an error if Envoy has ended, nothing was published, or a request failed.
+    pub(super) fn measure(size: u64, scene: &Scene, windows: u32) -> Result<Self, String> {
+        let Scene { envoy, cloudwatch, load, .. } = scene;
+        pause(WARM_UP);
+        let answered = || load.as_ref().map_or(0, super::paced_load::PacedLoad::successful);
+        let (first_call, first_request) = (cloudwatch.server().calls().len(), answered());
+        let (mut main, mut process, mut longest) = (Vec::new(), Vec::new(), Vec::new());
+        let seconds = INTERVAL.as_secs_f64();
+        for _ in 0..windows {
+            let before = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
+            pause(INTERVAL);
+            let used = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
+            main.push(used.0.saturating_sub(before.0).as_secs_f64() * 1e3 / seconds);
+            process.push(used.1.saturating_sub(before.1).as_secs_f64() * 1e3 / seconds);
+            longest.extend(longest_turn(envoy)?);
+        }
+        let requests = answered().saturating_sub(first_request) as f64 / seconds / f64::from(windows);
+        let other = load.as_ref().map_or(0, super::paced_load::PacedLoad::other);
+        if other > 0 {
+            return Err(format!("{other} requests were not answered with 2xx\n{}", envoy.log()));
+        }
+        let calls = cloudwatch.server().calls();
+        let calls = || calls.iter().skip(first_call).filter(|call| call.is_stored);
+        if calls().count() == 0 {
+            let stats = envoy.page("/stats?filter=acpw").unwrap_or_default();
+            return Err(format!("nothing was published\n{}\n{stats}", envoy.log()));
+        }
+        let lowest = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = main.iter().copied().fold(0.0, f64::max);
+        Ok(Self {
+            size,
+            main: lowest(&main),
+            process: lowest(&process),
+            noise: highest / lowest(&main),
+            resident: resident_bytes(envoy.id())?,
+            longest: median(&longest),
+            bytes: calls().map(|call| call.body_bytes).sum::<usize>() as f64 / f64::from(windows),
+            data: calls().map(|call| call.data).sum::<usize>() as f64 / f64::from(windows),
+            requests,
+        })
+    }
+}
+
+/// Returns the longest turn of the main thread's event loop in milliseconds, in Envoy's last interval of statistics.
+fn longest_turn(envoy: &Envoy) -> Result<Option<f64>, String> {
+    let page = envoy.page("/stats?format=json&filter=^server.dispatcher.loop_duration_us$")?;
+    let page: Value = serde_json::from_str(&page).map_err(|error| format!("Envoy's histograms: {error}"))?;
+    let histograms = page.pointer("/stats/0/histograms").ok_or("Envoy has no histogram of its event loop")?;
+    let quantiles = histograms.pointer("/supported_quantiles").and_then(Value::as_array);
+    let last = quantiles.map_or(0, Vec::len).saturating_sub(1);
+    let longest = histograms.pointer(&format!("/computed_quantiles/0/values/{last}/interval"));
+    Ok(longest.and_then(Value::as_f64).map(|microseconds| microseconds / 1e3))
+}
