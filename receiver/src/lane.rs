@@ -35,8 +35,11 @@ const MERGE_COST: usize = 64;
 pub struct Lane {
     key: Option<LaneKey>,
     pending: Accumulator,
-    /// True if the pending data is due and must be merged into the queue.
-    is_releasing: bool,
+    /// Data that is due and must be merged into the queue. It is apart from the pending data, so that merging ends even
+    /// if data arrives faster than it is merged.
+    releasing: Accumulator,
+    /// True if the pending data is due as well, and follows once `releasing` is empty.
+    is_release_waiting: bool,
     queue: LaneQueue,
     waiting: VecDeque<WaitingPayload>,
     in_flight: usize,
@@ -59,7 +62,7 @@ impl Lane {
         self.key.as_ref()
     }
 
-    /// Returns the data that is not due, or is due but not merged into the queue yet.
+    /// Returns the data that is not due, or waits until due data is merged into the queue.
     pub fn pending(&self) -> &Accumulator {
         &self.pending
     }
@@ -72,19 +75,28 @@ impl Lane {
     /// Marks all pending data as due. [`merge_due`](Self::merge_due) merges it into the queue, unless the queue is
     /// empty.
     pub fn release(&mut self) {
-        self.is_releasing = !self.pending.is_empty();
-        if self.is_releasing && !self.queue.has_unencoded() {
+        if self.pending.is_empty() {
+            return;
+        }
+        if !self.releasing.is_empty() {
+            self.is_release_waiting = true;
+        } else if self.queue.has_unencoded() {
+            self.releasing = std::mem::take(&mut self.pending);
+        } else {
             self.queue.add(std::mem::take(&mut self.pending));
-            self.is_releasing = false;
         }
     }
 
     /// Merges due data into the queue. Stops when `budget`, in bytes, is spent.
     pub fn merge_due(&mut self, budget: &mut usize) {
-        while self.is_releasing && *budget > 0 {
-            match self.pending.pop() {
+        while *budget > 0 {
+            match self.releasing.pop() {
                 Some((key, group)) => self.queue.merge_group(&key, &group),
-                None => self.is_releasing = false,
+                None if self.is_release_waiting => {
+                    self.is_release_waiting = false;
+                    self.releasing = std::mem::take(&mut self.pending);
+                }
+                None => return,
             }
             *budget = budget.saturating_sub(MERGE_COST);
         }
@@ -92,22 +104,32 @@ impl Lane {
 
     /// Returns true if there is data that is not due.
     pub fn has_pending(&self) -> bool {
-        !self.is_releasing && self.pending.samples() > 0
+        !self.is_release_waiting && self.pending.samples() > 0
+    }
+
+    /// Returns the data outside of the queue.
+    fn unmerged(&self) -> [&Accumulator; 2] {
+        [&self.pending, &self.releasing]
     }
 
     /// Returns the number of held values.
     pub fn samples(&self) -> u64 {
-        self.pending.samples().saturating_add(self.queue.samples()).saturating_add(self.waiting_samples())
+        let unmerged = self.unmerged().map(Accumulator::samples).into_iter().fold(0, u64::saturating_add);
+        unmerged.saturating_add(self.queue.samples()).saturating_add(self.waiting_samples())
     }
 
     /// Returns the number of data outside of payloads.
     pub fn series(&self) -> usize {
-        self.pending.series().saturating_add(self.queue.series())
+        self.unmerged().map(Accumulator::series).into_iter().fold(self.queue.series(), usize::saturating_add)
     }
 
     /// Returns the approximate memory of data outside of waiting payloads in bytes.
     pub fn unpacked_bytes(&self) -> usize {
-        self.pending.bytes().saturating_add(self.queue.bytes())
+        self.unmerged_bytes().saturating_add(self.queue.bytes())
+    }
+
+    fn unmerged_bytes(&self) -> usize {
+        self.unmerged().map(Accumulator::bytes).into_iter().fold(0, usize::saturating_add)
     }
 
     /// Returns the approximate memory of all data in bytes.
@@ -117,37 +139,45 @@ impl Lane {
 
     /// Returns the start of the oldest period outside of payloads.
     pub fn oldest(&self) -> Option<Timestamp> {
-        [self.pending.oldest(), self.queue.oldest()].into_iter().flatten().min()
+        let [pending, releasing] = self.unmerged().map(Accumulator::oldest);
+        [pending, releasing, self.queue.oldest()].into_iter().flatten().min()
     }
 
     /// Drops the oldest group outside of payloads. Returns the number of its values.
     pub fn drop_oldest(&mut self) -> Option<u64> {
-        let is_pending = match (self.pending.oldest(), self.queue.oldest()) {
-            (Some(pending), Some(due)) => pending < due,
-            (pending, _) => pending.is_some(),
-        };
-        if is_pending { self.pending.drop_oldest() } else { self.queue.drop_oldest() }
+        let oldest = self.oldest()?;
+        if self.queue.oldest() == Some(oldest) {
+            return self.queue.drop_oldest();
+        }
+        let of_oldest = [&mut self.releasing, &mut self.pending].into_iter().find(|data| data.oldest() == Some(oldest));
+        of_oldest.and_then(Accumulator::drop_oldest)
     }
 
     /// Merges old data outside of payloads to reduce them to `target` bytes, if merging suffices. Returns the number of
     /// samples that were made from gauges.
     pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
-        let settled = self.queue.merge_old(target.saturating_sub(self.pending.bytes()), now);
+        let settled = self.queue.merge_old(target.saturating_sub(self.unmerged_bytes()), now);
         let target = target.saturating_sub(self.queue.bytes());
+        let settled = settled.saturating_add(self.releasing.merge_old(target.saturating_sub(self.pending.bytes()), now));
+        let target = target.saturating_sub(self.releasing.bytes());
         settled.saturating_add(self.pending.merge_old(target, now))
     }
 
     /// Drops the oldest data outside of payloads until the rest takes at most `target` bytes. Returns the number of
     /// dropped values.
     pub fn drop_until(&mut self, target: usize, keep: Keep) -> u64 {
-        let dropped = self.queue.drop_until(target.saturating_sub(self.pending.bytes()), keep);
+        let dropped = self.queue.drop_until(target.saturating_sub(self.unmerged_bytes()), keep);
         let target = target.saturating_sub(self.queue.bytes());
+        let dropped =
+            dropped.saturating_add(self.releasing.drop_until(target.saturating_sub(self.pending.bytes()), keep));
+        let target = target.saturating_sub(self.releasing.bytes());
         dropped.saturating_add(self.pending.drop_until(target, keep))
     }
 
     /// Moves all data outside of waiting payloads by `millis`.
     pub fn shift(&mut self, millis: i64) {
         self.pending.shift(millis);
+        self.releasing.shift(millis);
         self.queue.shift(millis);
     }
 
@@ -168,7 +198,7 @@ impl Lane {
 
     /// Returns true if there is data to send.
     pub fn has_due(&self) -> bool {
-        self.is_releasing || !self.queue.is_empty() || !self.waiting.is_empty()
+        self.is_release_waiting || !self.releasing.is_empty() || !self.queue.is_empty() || !self.waiting.is_empty()
     }
 
     /// Returns true if CloudWatch has ever accepted a payload of this lane.

@@ -118,8 +118,9 @@ fn later_data_is_held_at_once_and_merged_in_steps() {
     let (samples, series, bytes) = (buffer.samples(), buffer.series(), buffer.bytes());
     add(&mut buffer, data(100, None));
     add(&mut buffer, data(100, None));
-    assert_eq!((buffer.samples(), buffer.series()), (3 * samples, 2 * series));
-    for _ in 0..100 {
+    assert_eq!((buffer.samples(), buffer.series()), (3 * samples, 3 * series));
+    // Each of the later data takes a step for each of its groups, and the last one waits for the other.
+    for _ in 0..201 {
         assert_eq!(buffer.samples(), 3 * samples);
         buffer.merge_due(&mut 1);
     }
@@ -134,6 +135,33 @@ fn later_data_is_held_at_once_and_merged_in_steps() {
     assert_eq!(dropped, 3 * samples + 42);
     buffer.merge_due(&mut usize::MAX.clone());
     assert!(!buffer.has_due());
+}
+
+#[test]
+fn merging_ends_even_if_data_arrives_faster_than_it_is_merged() {
+    let mut buffer = buffer();
+    add(&mut buffer, data(100, None));
+    add(&mut buffer, data(100, None));
+    let is_merged = |buffer: &mut Buffer| {
+        let mut budget = 1_000;
+        buffer.merge_due(&mut budget);
+        budget == 1_000
+    };
+    let rounds = (0..100).take_while(|_| {
+        buffer.add(data(100, None));
+        !is_merged(&mut buffer)
+    });
+    assert_eq!(rounds.count(), 7);
+    assert!(buffer.has_pending());
+    // The same holds if the next publication is due in the meantime.
+    buffer.release();
+    buffer.add(data(100, None));
+    buffer.release();
+    let rounds = (0..100).take_while(|_| {
+        buffer.add(data(100, None));
+        !is_merged(&mut buffer)
+    });
+    assert!((8..=14).contains(&rounds.count()));
 }
 
 #[test]
