@@ -193,7 +193,7 @@ impl Scene<'_> {
             "buffer_limit_bytes": 64 * 1024 * 1024,
         });
         let mut plugins = vec![("stats_sinks", receiver_sink(cloudwatch.address(), &receiver))];
-        plugins.extend(self.records.map(|records| ("bootstrap_extensions", singleton(feeder(records)))));
+        plugins.extend(self.records.map(|records| ("bootstrap_extensions", singleton(feeder(records, None)))));
         if let Some(bootstrap) = bootstrap.as_object_mut() {
             bootstrap.extend(plugins.into_iter().map(|(key, plugin)| (key.to_owned(), json!([plugin]))));
         }
@@ -203,10 +203,9 @@ impl Scene<'_> {
     }
 }
 
-/// Returns a plugin that enqueues these records every second.
-pub(crate) fn feeder(records: &[Vec<u8>]) -> Value {
-    const FOREVER: u32 = 0;
-    let mut configuration = FOREVER.to_le_bytes().to_vec();
+/// Returns a plugin that enqueues these records every second, a number of times or forever.
+pub(crate) fn feeder(records: &[Vec<u8>], times: Option<u32>) -> Value {
+    let mut configuration = times.unwrap_or(0).to_le_bytes().to_vec();
     for record in records {
         configuration.extend(u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes());
         configuration.extend(record);

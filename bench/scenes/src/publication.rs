@@ -47,6 +47,11 @@ impl Publication {
         self.driver.receiver().snapshot(at(self.millis)).held_series
     }
 
+    /// Returns the approximate memory of the held data in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.driver.receiver().held_bytes()
+    }
+
     /// Publishes all held data: encodes, compresses and signs them. CloudWatch accepts every call.
     pub fn publish(&mut self) -> PublicationTotals {
         let mut totals = PublicationTotals::default();

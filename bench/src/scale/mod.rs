@@ -34,13 +34,23 @@ struct Dimension {
     name: &'static str,
     sizes: &'static [u64],
     start: fn(u64, &CpuLayout) -> Result<Scene, String>,
+    work: Work,
+}
+
+/// The work that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// One publication of everything.
+    Once,
+    /// A second of continuous load.
+    Second,
 }
 
 const DIMENSIONS: [Dimension; 4] = [
-    Dimension { name: "series", sizes: &[100, 1_000, 10_000, 100_000], start: scene::of_series },
-    Dimension { name: "workers", sizes: &[1, 2, 4, 8, 16, 32], start: scene::of_workers },
-    Dimension { name: "scraped series", sizes: &[10, 100, 1_000], start: scene::of_scraped },
-    Dimension { name: "posts a second", sizes: &[1, 100, 1_000, 10_000, 20_000], start: scene::of_posts },
+    Dimension { name: "series", sizes: &[100, 1_000, 10_000, 100_000], start: scene::of_series, work: Work::Once },
+    Dimension { name: "workers", sizes: &[1, 2, 4, 8, 16, 32], start: scene::of_workers, work: Work::Second },
+    Dimension { name: "scraped series", sizes: &[10, 100, 1_000], start: scene::of_scraped, work: Work::Second },
+    Dimension { name: "posts a second", sizes: &[1, 100, 1_000, 10_000, 20_000], start: scene::of_posts, work: Work::Second },
 ];
 
 /// The results of a run.
@@ -61,19 +71,22 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         let mut points = Vec::new();
         for size in dimension.sizes {
             let scene = (dimension.start)(*size, &layout)?;
-            points.push(Point::measure(*size, &scene, options.windows)?);
+            points.push(match dimension.work {
+                Work::Once => Point::measure_once(*size, &scene)?,
+                Work::Second => Point::measure(*size, &scene, options.windows)?,
+            });
         }
-        println!("{}", text(dimension.name, &points));
+        println!("{}", text(dimension, &points));
         run.dimensions.push((dimension.name, points));
     }
     results::write("scale", &run)?;
-    let tables: Vec<_> = run.dimensions.iter().map(|(name, points)| text(name, points)).collect();
+    let tables: Vec<_> = DIMENSIONS.iter().zip(&run.dimensions).map(|(dimension, (_, points))| text(dimension, points)).collect();
     document::replace("scale", &tables.join("\n"))?;
     let file = envoy::root().join("docs/scale.svg");
     fs::write(&file, chart(&run).to_svg()?).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn text(name: &str, points: &[Point]) -> String {
+fn text(dimension: &Dimension, points: &[Point]) -> String {
     let rows = points.iter().map(|point| {
         vec![
             point.size.to_string(),
@@ -87,8 +100,12 @@ fn text(name: &str, points: &[Point]) -> String {
             if point.requests > 0.0 { format!("{:.0}", point.requests) } else { String::new() },
         ]
     });
+    let [main, all] = match dimension.work {
+        Work::Once => ["main ms", "all ms"],
+        Work::Second => ["main ms/s", "all ms/s"],
+    };
     let head =
-        [name, "main ms/s", "noise", "all ms/s", "MB", "longest ms", "data", "bytes", "requests/s"];
+        [dimension.name, main, "noise", all, "MB", "longest ms", "data", "bytes", "requests/s"];
     table(&head, rows)
 }
 
@@ -96,7 +113,7 @@ fn chart(run: &Run) -> Chart {
     type Value = fn(&Point) -> f64;
     let title = "Growth on one machine";
     let values: [(&str, &str, Value); 3] = [
-        ("CPU of Envoy's main thread", "ms a second", |point| point.main),
+        ("CPU of Envoy's main thread", "ms", |point| point.main),
         ("resident memory", "MB", |point| point.resident as f64 / 1e6),
         ("bytes of a publication", "bytes", |point| point.bytes),
     ];

@@ -1,5 +1,7 @@
 //! One measured size.
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,14 +13,23 @@ use crate::{
     statistics::median,
 };
 
+/// The time limit for the publication of all data.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(180);
+
+/// The time between two looks at what CloudWatch has stored.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Envoy's default interval of statistics, and a second more.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(6);
+
 /// The measurements of one size.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Point {
     /// The size: the number of series or workers, or a rate.
     pub(super) size: u64,
-    /// The CPU time of the main thread in milliseconds a second, in the best window.
+    /// The CPU time of the main thread in milliseconds: of a second in the best window, or in total.
     pub(super) main: f64,
-    /// The CPU time of all threads in milliseconds a second, in the best window.
+    /// The CPU time of all threads in milliseconds: of a second in the best window, or in total.
     pub(super) process: f64,
     /// The main thread's CPU time in the worst window as a multiple of the best.
     pub(super) noise: f64,
@@ -52,7 +63,7 @@ impl Point {
             let used = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
             main.push(used.0.saturating_sub(before.0).as_secs_f64() * 1e3 / seconds);
             process.push(used.1.saturating_sub(before.1).as_secs_f64() * 1e3 / seconds);
-            longest.extend(longest_turn(envoy)?);
+            longest.extend(longest_turn(envoy, "interval")?);
         }
         let requests = answered().saturating_sub(first_request) as f64 / seconds / f64::from(windows);
         let other = load.as_ref().map_or(0, super::paced_load::PacedLoad::other);
@@ -79,15 +90,53 @@ impl Point {
             requests,
         })
     }
+    /// Measures the work of publishing all data once, from the start of Envoy until CloudWatch has stored `size` data.
+    ///
+    /// # Errors
+    /// Returns an error if Envoy has ended, or if the data is not stored in time.
+    pub(super) fn measure_once(size: u64, scene: &Scene) -> Result<Self, String> {
+        let Scene { envoy, cloudwatch, .. } = scene;
+        let stored = || {
+            let calls = cloudwatch.server().calls().into_iter().filter(|call| call.is_stored);
+            calls.fold((0, 0), |(data, bytes): (usize, usize), call| {
+                (data.saturating_add(call.data), bytes.saturating_add(call.body_bytes))
+            })
+        };
+        let start = Instant::now();
+        let before = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
+        while (stored().0 as u64) < size {
+            if start.elapsed() > PUBLISHED_WITHIN {
+                return Err(format!("only {} of {size} data were stored\n{}", stored().0, envoy.log()));
+            }
+            pause(POLL);
+        }
+        let used = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
+        let milliseconds = |used: Duration, before: Duration| used.saturating_sub(before).as_secs_f64() * 1e3;
+        // Envoy's next interval of statistics contains the work.
+        pause(STATISTICS_INTERVAL);
+        let (data, bytes) = stored();
+        Ok(Self {
+            size,
+            main: milliseconds(used.0, before.0),
+            process: milliseconds(used.1, before.1),
+            noise: 1.0,
+            resident: resident_bytes(envoy.id())?,
+            longest: longest_turn(envoy, "cumulative")?.unwrap_or_default(),
+            bytes: bytes as f64,
+            data: data as f64,
+            requests: 0.0,
+        })
+    }
 }
 
-/// Returns the longest turn of the main thread's event loop in milliseconds, in Envoy's last interval of statistics.
-fn longest_turn(envoy: &Envoy) -> Result<Option<f64>, String> {
+/// Returns the longest turn of the main thread's event loop in milliseconds: `interval` is Envoy's last interval of
+/// statistics, and `cumulative` all of them.
+fn longest_turn(envoy: &Envoy, time: &str) -> Result<Option<f64>, String> {
     let page = envoy.page("/stats?format=json&filter=^server.dispatcher.loop_duration_us$")?;
     let page: Value = serde_json::from_str(&page).map_err(|error| format!("Envoy's histograms: {error}"))?;
     let histograms = page.pointer("/stats/0/histograms").ok_or("Envoy has no histogram of its event loop")?;
     let quantiles = histograms.pointer("/supported_quantiles").and_then(Value::as_array);
     let last = quantiles.map_or(0, Vec::len).saturating_sub(1);
-    let longest = histograms.pointer(&format!("/computed_quantiles/0/values/{last}/interval"));
+    let longest = histograms.pointer(&format!("/computed_quantiles/0/values/{last}/{time}"));
     Ok(longest.and_then(Value::as_f64).map(|microseconds| microseconds / 1e3))
 }

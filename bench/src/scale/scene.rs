@@ -38,7 +38,7 @@ pub(super) struct Scene {
     _page: Option<PageServer>,
 }
 
-/// Starts an Envoy whose receiver gets records of `series` series every second.
+/// Starts an Envoy whose receiver gets the records of `series` series once, after a second.
 ///
 /// # Errors
 /// Returns an error if a program does not start.
@@ -54,7 +54,7 @@ pub(super) fn of_series(series: u64, layout: &CpuLayout) -> Result<Scene, String
     };
     let cloudwatch = CloudWatch::start()?;
     let mut bootstrap = bootstrap(&cloudwatch, &json!({}));
-    bootstrap["bootstrap_extensions"] = json!([singleton(feeder(&records(shape, now())))]);
+    bootstrap["bootstrap_extensions"] = json!([singleton(feeder(&records(shape, now()), Some(1)))]);
     start(&bootstrap, 1, cloudwatch, None, layout)
 }
 
