@@ -79,11 +79,17 @@ test-exporter: build-all $(VENV)/done ## scrape Debian's prometheus-node-exporte
 	cargo test --quiet -p e2e --features node-exporter --test node_exporter
 
 .PHONY: fleet
-fleet: ## play a fleet that starts at once, is throttled and sees an outage; RECEIVERS sets its size (1000)
+fleet: ## simulate a fleet that starts at once, is throttled and sees an outage; RECEIVERS sets its size (1000), FLEET_DOCUMENT=1 updates docs/scaling.md
 	RECEIVERS=$(or $(RECEIVERS),1000) cargo test --quiet --release -p simulation --test fleet -- --nocapture
 
+.PHONY: scale
+scale: build-bench ## measure growth on one machine and update docs/performance.md: 10 minutes
+	@cargo run --quiet -p bench -- scale
+
 .PHONY: soak
-soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600)
+soak: build-all $(VENV)/done ## run the tests that take minutes; SOAK_SECONDS sets how long the longest loads Envoy (600), and its chart is drawn
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) SOAK_RESULTS=$(CURDIR)/target/soak.json cargo test --quiet -p e2e --test long_load -- --nocapture
+	@cargo run --quiet -p bench -- soak target/soak.json
 	cargo test --quiet -p e2e --features soak --test soak --test soak_otlp --test ecs_task -- --test-threads 1 --nocapture
 
 # Envoy configurations and Kubernetes manifests that attach a module.

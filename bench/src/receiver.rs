@@ -220,7 +220,7 @@ pub(crate) fn feeder(records: &[Vec<u8>], times: Option<u32>) -> Value {
 
 /// Returns whether a callback is the receiver's. Callbacks of the feeder are recognised by the call that resolves the
 /// queue.
-fn is_of_receiver(callback: &Callback) -> bool {
+pub(crate) fn is_of_receiver(callback: &Callback) -> bool {
     !callback.calls.iter().any(|call| call == "proxy_resolve_shared_queue")
 }
 

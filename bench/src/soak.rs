@@ -86,11 +86,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 fn text(run: &Run) -> String {
     let count = |name: &str| run.stats.get(name).copied().unwrap_or_default();
-    let dropped: u64 =
-        run.stats.iter().filter(|(name, _)| name.contains(".dropped.")).map(|(_, value)| value).sum();
-    let megabytes = |quarters: &[f64]| {
-        quarters.iter().map(|bytes| format!("{:.1}", bytes / 1e6)).collect::<Vec<_>>().join(", ")
-    };
+    let dropped: u64 = run.stats.iter().filter(|(name, _)| name.contains(".dropped.")).map(|(_, value)| value).sum();
+    let megabytes =
+        |quarters: &[f64]| quarters.iter().map(|bytes| format!("{:.1}", bytes / 1e6)).collect::<Vec<_>>().join(", ");
     let rows = [
         ("seconds", run.seconds.to_string()),
         ("requests, all stored", run.requests.to_string()),

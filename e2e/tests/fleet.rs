@@ -66,8 +66,9 @@ async fn start(envoy: u64, cloudwatch: SocketAddr) -> Envoy {
         "metric_namespace": NAMESPACE,
         "publish_interval_millisecond": INTERVAL * 1_000,
     });
-    let listener =
-        Listener::new("main").route(Route::direct("/", 200)).sender(SenderAttachment::HttpFilter, Plugin::sender(sender));
+    let listener = Listener::new("main")
+        .route(Route::direct("/", 200))
+        .sender(SenderAttachment::HttpFilter, Plugin::sender(sender));
     let bootstrap = Bootstrap::default()
         .listener(listener)
         .cluster("cloud_watch", cloudwatch)

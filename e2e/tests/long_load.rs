@@ -1,19 +1,11 @@
 //! A long load with faults, updates of the listener and rotating credentials: nothing is lost, and memory is constant.
 //!
 //! `make soak` runs it for ten minutes, or for `SOAK_SECONDS`. `SOAK_RESULTS` names a file for the samples, from which
-//! `make soak` draws the chart in docs/operations.md.
+//! `make soak` draws the chart in docs/performance.md.
 
-#![allow(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    time::Duration,
-};
+use std::{collections::BTreeSet, env, fs, time::Duration};
 
 use e2e::{
     Bootstrap, ClientRequest, ConnectionMode, Envoy, Listener, NAMESPACE, Pair, Plugin, ReceiverAttachment,

@@ -158,7 +158,8 @@ impl Lane {
     pub fn merge_old(&mut self, target: usize, now: Timestamp) -> u64 {
         let settled = self.queue.merge_old(target.saturating_sub(self.unmerged_bytes()), now);
         let target = target.saturating_sub(self.queue.bytes());
-        let settled = settled.saturating_add(self.releasing.merge_old(target.saturating_sub(self.pending.bytes()), now));
+        let settled =
+            settled.saturating_add(self.releasing.merge_old(target.saturating_sub(self.pending.bytes()), now));
         let target = target.saturating_sub(self.releasing.bytes());
         settled.saturating_add(self.pending.merge_old(target, now))
     }

@@ -1,8 +1,8 @@
 //! A fleet starts at once, is throttled to half of what it asks for, and sees an outage. Its calls stay under the
 //! account's quota after two intervals, nobody stays behind, and no value is lost.
 //!
-//! `make fleet` simulates a larger one and prints a table of each minute. With `FLEET_DOCUMENT` it also writes the table
-//! and the chart of docs/scaling.md.
+//! `make fleet` simulates a larger one and prints a table of each minute. With `FLEET_DOCUMENT` it also writes the
+//! table and the chart of docs/scaling.md.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -80,10 +80,11 @@ fn chart(report: &FleetReport, size: u64, quota: u64) -> String {
     let accepted = |seconds: &[Second]| sum(seconds, |second| second.calls - second.throttled) as f64 / 60.0;
     let end = minutes().count() as f64;
     let slowest = report.slowest.chunks(60).enumerate();
-    let calls = Panel::new("calls of CloudWatch, mean of each minute", Axis::linear("minute"), Axis::linear("a second"))
-        .line("sent", of_minutes(mean))
-        .line("accepted", of_minutes(accepted))
-        .line("quota", [(0.0, quota as f64), (end, quota as f64)]);
+    let calls =
+        Panel::new("calls of CloudWatch, mean of each minute", Axis::linear("minute"), Axis::linear("a second"))
+            .line("sent", of_minutes(mean))
+            .line("accepted", of_minutes(accepted))
+            .line("quota", [(0.0, quota as f64), (end, quota as f64)]);
     let held = Panel::new("values that wait in the receivers", Axis::linear("minute"), Axis::linear("values"))
         .line("held", of_minutes(|seconds| seconds[seconds.len() - 1].held as f64));
     let behind = Panel::new("the receiver that has waited longest", Axis::linear("minute"), Axis::linear("seconds"))
@@ -140,9 +141,9 @@ fn a_fleet_stays_under_the_quota_and_loses_nothing() {
         ("the end of throttling", THROTTLED + 2 * INTERVAL..RECOVERED),
         ("the outage", OUTAGE + 2 * INTERVAL..END),
     ];
-    let above = settled.clone().map(|(_, seconds)| {
-        report.seconds[seconds].iter().filter(|second| second.calls > quota).count()
-    });
+    let above = settled
+        .clone()
+        .map(|(_, seconds)| report.seconds[seconds].iter().filter(|second| second.calls > quota).count());
     let FleetReport { received, stored, held, dropped, .. } = report;
     let facts = format!(
         "{size} receivers, a quota of {quota} calls a second, and {half_of_demand} during the throttled hour:\n\n{}\n\

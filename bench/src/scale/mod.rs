@@ -1,7 +1,7 @@
 //! Measures growth on one machine: series, workers, scraped series and posts.
 
-mod page_server;
 mod paced_load;
+mod page_server;
 mod point;
 mod scene;
 
@@ -26,6 +26,10 @@ pub(crate) struct Options {
     /// Number of windows of 5 seconds for each size
     #[arg(long, env = "SCALE_WINDOWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     windows: u32,
+
+    /// Measure and print only this: `series`, `workers`, `scraped series` or `posts a second`
+    #[arg(long)]
+    only: Option<String>,
 }
 
 /// One dimension of growth.
@@ -50,7 +54,12 @@ const DIMENSIONS: [Dimension; 4] = [
     Dimension { name: "series", sizes: &[100, 1_000, 10_000, 100_000], start: scene::of_series, work: Work::Once },
     Dimension { name: "workers", sizes: &[1, 2, 4, 8, 16, 32], start: scene::of_workers, work: Work::Second },
     Dimension { name: "scraped series", sizes: &[10, 100, 1_000], start: scene::of_scraped, work: Work::Second },
-    Dimension { name: "posts a second", sizes: &[1, 100, 1_000, 10_000, 20_000], start: scene::of_posts, work: Work::Second },
+    Dimension {
+        name: "posts a second",
+        sizes: &[1, 100, 1_000, 10_000, 20_000],
+        start: scene::of_posts,
+        work: Work::Second,
+    },
 ];
 
 /// The results of a run.
@@ -67,7 +76,8 @@ struct Run {
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let layout = CpuLayout::new()?;
     let mut run = Run { machine: results::machine(), dimensions: Vec::new() };
-    for dimension in &DIMENSIONS {
+    let is_chosen = |dimension: &&Dimension| options.only.as_ref().is_none_or(|name| name == dimension.name);
+    for dimension in DIMENSIONS.iter().filter(is_chosen) {
         let mut points = Vec::new();
         for size in dimension.sizes {
             let scene = (dimension.start)(*size, &layout)?;
@@ -79,8 +89,12 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         println!("{}", text(dimension, &points));
         run.dimensions.push((dimension.name, points));
     }
+    if options.only.is_some() {
+        return Ok(());
+    }
     results::write("scale", &run)?;
-    let tables: Vec<_> = DIMENSIONS.iter().zip(&run.dimensions).map(|(dimension, (_, points))| text(dimension, points)).collect();
+    let tables: Vec<_> =
+        DIMENSIONS.iter().zip(&run.dimensions).map(|(dimension, (_, points))| text(dimension, points)).collect();
     document::replace("scale", &tables.join("\n"))?;
     let file = envoy::root().join("docs/scale.svg");
     fs::write(&file, chart(&run).to_svg()?).map_err(|error| format!("{}: {error}", file.display()))
@@ -104,8 +118,7 @@ fn text(dimension: &Dimension, points: &[Point]) -> String {
         Work::Once => ["main ms", "all ms"],
         Work::Second => ["main ms/s", "all ms/s"],
     };
-    let head =
-        [dimension.name, main, "noise", all, "MB", "longest ms", "data", "bytes", "requests/s"];
+    let head = [dimension.name, main, "noise", all, "MB", "longest ms", "data", "bytes", "requests/s"];
     table(&head, rows)
 }
 

@@ -12,16 +12,10 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, tcp::OwnedReadHalf},
+    net::TcpStream,
     runtime::Runtime,
-    time::{Instant, interval},
+    time::{Instant, sleep_until},
 };
-
-/// The time between two batches of requests of a connection.
-const BATCH: Duration = Duration::from_millis(20);
-
-/// The most requests of a connection without a response.
-const MOST_OUTSTANDING: u64 = 64;
 
 /// The start of each response.
 const RESPONSE: &[u8] = b"HTTP/1.1 ";
@@ -65,44 +59,37 @@ impl PacedLoad {
         self.counts.successful.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of other responses.
+    /// Returns the number of other responses, and of connections that were closed.
     pub(super) fn other(&self) -> u64 {
         self.counts.other.load(Ordering::Relaxed)
     }
 }
 
+/// Sends a request when it is due and the last one was answered. Envoy closes a connection with pipelined requests if it
+/// answers them itself.
 async fn send(address: SocketAddr, rate: f64, request: fn(u64) -> Vec<u8>, counts: Arc<Counts>) -> io::Result<()> {
-    let stream = TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (reader, mut writer) = stream.into_split();
-    let answered = Arc::<AtomicU64>::default();
-    tokio::spawn(receive(reader, Arc::clone(&answered), Arc::clone(&counts)));
-    let mut pace = interval(BATCH);
-    let (start, mut sent) = (Instant::now(), 0u64);
-    loop {
-        pace.tick().await;
-        let due = (start.elapsed().as_secs_f64() * rate) as u64;
-        let room = answered.load(Ordering::Relaxed).saturating_add(MOST_OUTSTANDING);
-        let mut batch = Vec::new();
-        while sent < due.min(room) {
-            batch.extend(request(counts.sent.fetch_add(1, Ordering::Relaxed)));
-            sent = sent.saturating_add(1);
-        }
-        writer.write_all(&batch).await?;
-    }
-}
-
-/// Counts responses by their status lines.
-async fn receive(mut reader: OwnedReadHalf, answered: Arc<AtomicU64>, counts: Arc<Counts>) -> io::Result<()> {
+    let (start, mut sent) = (Instant::now(), 0u32);
     let mut buffer = Vec::new();
-    while reader.read_buf(&mut buffer).await? > 0 {
-        let (successful, other, used) = statuses(&buffer);
-        counts.successful.fetch_add(successful, Ordering::Relaxed);
-        counts.other.fetch_add(other, Ordering::Relaxed);
-        answered.fetch_add(successful.saturating_add(other), Ordering::Relaxed);
-        buffer.drain(..used);
+    loop {
+        sleep_until(start + Duration::from_secs_f64(f64::from(sent) / rate)).await;
+        stream.write_all(&request(counts.sent.fetch_add(1, Ordering::Relaxed))).await?;
+        sent = sent.saturating_add(1);
+        loop {
+            if stream.read_buf(&mut buffer).await? == 0 {
+                counts.other.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+            let (successful, other, used) = statuses(&buffer);
+            counts.successful.fetch_add(successful, Ordering::Relaxed);
+            counts.other.fetch_add(other, Ordering::Relaxed);
+            buffer.drain(..used);
+            if successful.saturating_add(other) > 0 {
+                break;
+            }
+        }
     }
-    Ok(())
 }
 
 /// Returns the numbers of responses with 2xx and with other statuses, and the bytes that need not be searched again.

@@ -1,10 +1,6 @@
 //! A Prometheus endpoint with many counters.
 
-use std::{
-    fmt::Write as _,
-    io,
-    net::SocketAddr,
-};
+use std::{fmt::Write as _, io, net::SocketAddr};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -9,8 +9,10 @@ use crate::{
     cpu,
     envoy::{Envoy, pause},
     footprint::resident_bytes,
+    receiver::is_of_receiver,
     scale::{INTERVAL, WARM_UP, scene::Scene},
     statistics::median,
+    trace::callbacks,
 };
 
 /// The time limit for the publication of all data.
@@ -18,9 +20,6 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(180);
 
 /// The time between two looks at what CloudWatch has stored.
 const POLL: Duration = Duration::from_millis(100);
-
-/// Envoy's default interval of statistics, and a second more.
-const STATISTICS_INTERVAL: Duration = Duration::from_secs(6);
 
 /// The measurements of one size.
 #[derive(Clone, Debug, Serialize)]
@@ -35,7 +34,8 @@ pub(super) struct Point {
     pub(super) noise: f64,
     /// The resident memory in bytes at the end.
     pub(super) resident: u64,
-    /// The longest turn of the main thread's event loop in a window, in milliseconds; the median of the windows.
+    /// The longest callback of the receiver in milliseconds. Under continuous load, it is the longest turn of the main
+    /// thread's event loop in a window, as the median of the windows, because a trace would change what it measures.
     pub(super) longest: f64,
     /// The bytes of a publication's bodies as sent.
     pub(super) bytes: f64,
@@ -63,7 +63,7 @@ impl Point {
             let used = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
             main.push(used.0.saturating_sub(before.0).as_secs_f64() * 1e3 / seconds);
             process.push(used.1.saturating_sub(before.1).as_secs_f64() * 1e3 / seconds);
-            longest.extend(longest_turn(envoy, "interval")?);
+            longest.extend(longest_turn(envoy)?);
         }
         let requests = answered().saturating_sub(first_request) as f64 / seconds / f64::from(windows);
         let other = load.as_ref().map_or(0, super::paced_load::PacedLoad::other);
@@ -73,7 +73,7 @@ impl Point {
         let calls = cloudwatch.server().calls();
         let calls = || calls.iter().skip(first_call).filter(|call| call.is_stored);
         if calls().count() == 0 {
-            let stats = envoy.page("/stats?filter=acpw").unwrap_or_default();
+            let stats = envoy.page("/stats?filter=acpw.receiver|downstream_cx|downstream_rq").unwrap_or_default();
             return Err(format!("nothing was published\n{}\n{stats}", envoy.log()));
         }
         let lowest = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -112,8 +112,6 @@ impl Point {
         }
         let used = (cpu::of_main_thread(envoy.id())?, envoy.cpu()?);
         let milliseconds = |used: Duration, before: Duration| used.saturating_sub(before).as_secs_f64() * 1e3;
-        // Envoy's next interval of statistics contains the work.
-        pause(STATISTICS_INTERVAL);
         let (data, bytes) = stored();
         Ok(Self {
             size,
@@ -121,7 +119,11 @@ impl Point {
             process: milliseconds(used.1, before.1),
             noise: 1.0,
             resident: resident_bytes(envoy.id())?,
-            longest: longest_turn(envoy, "cumulative")?.unwrap_or_default(),
+            longest: callbacks(&envoy.log())
+                .iter()
+                .filter(|callback| is_of_receiver(callback))
+                .map(|callback| callback.time.as_secs_f64() * 1e3)
+                .fold(0.0, f64::max),
             bytes: bytes as f64,
             data: data as f64,
             requests: 0.0,
@@ -129,14 +131,13 @@ impl Point {
     }
 }
 
-/// Returns the longest turn of the main thread's event loop in milliseconds: `interval` is Envoy's last interval of
-/// statistics, and `cumulative` all of them.
-fn longest_turn(envoy: &Envoy, time: &str) -> Result<Option<f64>, String> {
+/// Returns the longest turn of the main thread's event loop in milliseconds, in Envoy's last interval of statistics.
+fn longest_turn(envoy: &Envoy) -> Result<Option<f64>, String> {
     let page = envoy.page("/stats?format=json&filter=^server.dispatcher.loop_duration_us$")?;
     let page: Value = serde_json::from_str(&page).map_err(|error| format!("Envoy's histograms: {error}"))?;
     let histograms = page.pointer("/stats/0/histograms").ok_or("Envoy has no histogram of its event loop")?;
     let quantiles = histograms.pointer("/supported_quantiles").and_then(Value::as_array);
     let last = quantiles.map_or(0, Vec::len).saturating_sub(1);
-    let longest = histograms.pointer(&format!("/computed_quantiles/0/values/{last}/{time}"));
+    let longest = histograms.pointer(&format!("/computed_quantiles/0/values/{last}/interval"));
     Ok(longest.and_then(Value::as_f64).map(|microseconds| microseconds / 1e3))
 }

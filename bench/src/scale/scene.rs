@@ -15,6 +15,7 @@ use crate::{
     envoy::{Envoy, Start},
     receiver::feeder,
     scale::{INTERVAL, paced_load::PacedLoad, page_server::PageServer},
+    trace,
     variant::{Attachment, Body},
 };
 
@@ -28,7 +29,7 @@ const REQUESTS: u64 = 2_000;
 const CONNECTIONS: u64 = 128;
 
 /// The connections of clients that post.
-const POSTING_CONNECTIONS: u64 = 16;
+const POSTING_CONNECTIONS: u64 = 64;
 
 /// An Envoy under load.
 pub(super) struct Scene {
@@ -55,7 +56,9 @@ pub(super) fn of_series(series: u64, layout: &CpuLayout) -> Result<Scene, String
     let cloudwatch = CloudWatch::start()?;
     let mut bootstrap = bootstrap(&cloudwatch, &json!({}));
     bootstrap["bootstrap_extensions"] = json!([singleton(feeder(&records(shape, now()), Some(1)))]);
-    start(&bootstrap, 1, cloudwatch, None, layout)
+    // The trace has the time of each callback.
+    let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &trace::ARGUMENTS }, layout)?;
+    Ok(Scene { envoy, cloudwatch, load: None, _page: None })
 }
 
 /// Starts an Envoy with `workers` workers, which get a fixed rate of requests.

@@ -27,9 +27,8 @@ impl Axis {
     pub(crate) fn range(&self, values: impl Iterator<Item = f64>) -> (f64, f64) {
         let start = if self.is_logarithmic { f64::INFINITY } else { 0.0 };
         let positions = values.map(|value| self.position(value));
-        let (min, max) = positions.fold((start, f64::NEG_INFINITY), |(min, max), position| {
-            (min.min(position), max.max(position))
-        });
+        let (min, max) =
+            positions.fold((start, f64::NEG_INFINITY), |(min, max), position| (min.min(position), max.max(position)));
         if !(min.is_finite() && max.is_finite()) {
             return (0.0, 1.0);
         }

@@ -70,10 +70,7 @@ impl Chart {
 }
 
 /// Draws a panel.
-fn draw(
-    area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    panel: &Panel,
-) -> Result<(), String> {
+fn draw(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, panel: &Panel) -> Result<(), String> {
     let points = || panel.lines.iter().flat_map(|line| &line.points);
     let (left, right) = panel.x.range(points().map(|point| point.0));
     let (bottom, top) = panel.y.range(points().map(|point| point.1));
@@ -98,12 +95,10 @@ fn draw(
         .draw()
         .map_err(describe)?;
     for (line, colour) in panel.lines.iter().zip(COLOURS.iter().cycle()) {
-        let positions: Vec<_> =
-            line.points.iter().map(|(x, y)| (panel.x.position(*x), panel.y.position(*y))).collect();
+        let positions: Vec<_> = line.points.iter().map(|(x, y)| (panel.x.position(*x), panel.y.position(*y))).collect();
         let series = chart.draw_series(LineSeries::new(positions.iter().copied(), colour.stroke_width(2)));
-        let sample = move |(x, y): (i32, i32)| {
-            PathElement::new([(x, y), (x.saturating_add(14), y)], colour.stroke_width(2))
-        };
+        let sample =
+            move |(x, y): (i32, i32)| PathElement::new([(x, y), (x.saturating_add(14), y)], colour.stroke_width(2));
         series.map_err(describe)?.label(&line.name).legend(sample);
         if panel.has_points {
             let marks = positions.iter().map(|position| Circle::new(*position, 3, colour.filled()));
