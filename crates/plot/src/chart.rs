@@ -19,6 +19,9 @@ const PANEL: (u32, u32) = (420, 260);
 /// The height of the title in pixels.
 const TITLE: u32 = 34;
 
+/// The room for the names of lines, as a part of the range of values.
+const ROOM_FOR_NAMES: f64 = 0.4;
+
 /// The colours of the lines, which people with colour blindness can distinguish too.
 const COLOURS: [RGBColor; 4] =
     [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
@@ -73,7 +76,9 @@ impl Chart {
 fn draw(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, panel: &Panel) -> Result<(), String> {
     let points = || panel.lines.iter().flat_map(|line| &line.points);
     let (left, right) = panel.x.range(points().map(|point| point.0));
-    let (bottom, top) = panel.y.range(points().map(|point| point.1));
+    let (bottom, highest) = panel.y.range(points().map(|point| point.1));
+    // The names of the lines are above all points.
+    let top = if panel.lines.len() > 1 { highest + (highest - bottom) * ROOM_FOR_NAMES } else { highest };
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, (FONT, 14))
         .margin(8)
