@@ -65,8 +65,8 @@ impl PacedLoad {
     }
 }
 
-/// Sends a request when it is due and the last one was answered. Envoy closes a connection with pipelined requests if it
-/// answers them itself.
+/// Sends a request when it is due and the last one was answered. Envoy closes a connection with pipelined requests if
+/// it answers them itself.
 async fn send(address: SocketAddr, rate: f64, request: fn(u64) -> Vec<u8>, counts: Arc<Counts>) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
