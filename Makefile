@@ -130,10 +130,17 @@ BENCH_MODULES := $(CURDIR)/target/bench
 BENCH_BUILT := $(BENCH_MODULES)/wasm32-wasip1/release
 
 .PHONY: bench
-bench: build-bench ## measure what the modules cost: 10 minutes, BENCH_ROUNDS=9 fewer; needs wrk, which Debian has
+bench: build-bench ## measure what the modules cost in CPU time: 30 minutes, BENCH_ROUNDS=3 fewer; needs a quiet machine, wrk and h2load
 	@command -v wrk >/dev/null || { echo 'wrk is not installed: apt-get install wrk' >&2; exit 1; }
+	@command -v h2load >/dev/null || { echo 'h2load is not installed: apt-get install nghttp2-client' >&2; exit 1; }
 	@cargo run --quiet -p bench -- request
 	@cargo run --quiet -p bench -- receiver
+
+.PHONY: bench-count
+bench-count: build-bench ## count the instructions that the modules cost a request, on any machine: 30 minutes; needs valgrind and h2load
+	@command -v valgrind >/dev/null || { echo 'valgrind is not installed: apt-get install valgrind' >&2; exit 1; }
+	@command -v h2load >/dev/null || { echo 'h2load is not installed: apt-get install nghttp2-client' >&2; exit 1; }
+	@cargo run --quiet -p bench -- count
 
 .PHONY: bench-footprint
 bench-footprint: build-bench ## measure memory, and calls of CloudWatch: 5 minutes; needs wrk

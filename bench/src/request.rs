@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -10,24 +9,29 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    bootstrap::bootstrap,
-    chart::chart,
+    bootstrap::{Servers, bootstrap},
     cloudwatch::CloudWatch,
+    collector::Collector,
     cpu::CpuLayout,
     document, envoy,
     envoy::{Envoy, Start},
-    floor,
-    load::load,
+    floor, h2load,
+    h2load::Until,
     results,
-    row::Row,
-    statistics::{interquartile_range, median},
+    row::{Row, Samples, rows},
     table,
+    table::Unit,
     target::{Verdict, verdicts},
-    variant::{EMPTY_FILTER, NONE, VARIANTS, Variant},
+    traffic::{ALL, BROWSER, Traffic},
+    upstream::Upstream,
+    variant::{Body, EMPTY_FILTER, NONE, VARIANTS, Variant},
 };
 
 /// The number of positions by which the order of the variants is rotated in each round.
 const ROTATION: usize = 7;
+/// The number of connections: enough to keep the worker busy. With fewer connections the worker sleeps between
+/// requests, and the wake-ups cost more, and vary more, than the modules.
+const CONNECTIONS: u32 = 16;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -35,7 +39,7 @@ pub(crate) struct Options {
     #[arg(long, env = "BENCH_SECONDS", default_value_t = 1)]
     seconds: u64,
     /// Number of rounds, of which the median is the result
-    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 15)]
+    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 9)]
     rounds: usize,
     /// Names of the variants to measure, separated by semicolons; results are printed but not stored
     #[arg(long, env = "BENCH_ONLY", value_delimiter = ';')]
@@ -52,7 +56,7 @@ struct Run {
     targets: Vec<Verdict>,
 }
 
-/// Measures all variants, prints tables, and updates results, chart and documentation.
+/// Measures all variants, prints tables, and updates results and documentation.
 ///
 /// # Errors
 /// Returns an error if a program does not run or the receiver received nothing.
@@ -60,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let is_selected =
         |variant: &Variant| options.only.is_empty() || options.only.iter().any(|name| name == variant.name);
     let variants: Vec<Variant> = VARIANTS.into_iter().filter(is_selected).collect();
-    let rows = rows(&variants, &measure(options, &variants)?);
+    let rows = rows(&variants, &ALL, &measure(options, &variants)?);
     let run = Run {
         machine: results::machine(),
         seconds: options.seconds,
@@ -68,71 +72,89 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         targets: verdicts(&rows),
         variants: rows,
     };
-    println!("{}", table::requests(&run.variants));
+    println!("{}", table::requests(&run.variants, &ALL, Unit::Microseconds));
     if !options.only.is_empty() {
         return Ok(());
     }
     println!("{}", table::targets(&run.targets));
     results::write("request", &run)?;
-    let root = envoy::root();
-    write(&root.join("docs/performance.svg"), &chart(&run.variants))?;
-    document::replace("request", &table::requests(&run.variants))?;
-    document::replace("targets", &table::targets(&run.targets))
+    document::replace("request", &table::requests(&run.variants, &ALL, Unit::Microseconds))
 }
 
-fn measure(options: &Options, variants: &[Variant]) -> Result<Vec<Vec<f64>>, String> {
+fn measure(options: &Options, variants: &[Variant]) -> Result<Samples, String> {
     floor::write_all()?;
-    let cloudwatch = CloudWatch::start()?;
-    let layout = CpuLayout::new()?;
+    let (cloudwatch, collector, layout) = (CloudWatch::start()?, Collector::start()?, CpuLayout::new()?);
+    let upstream = Upstream::start(cloudwatch.address(), &layout)?;
+    let servers =
+        Servers { cloudwatch: cloudwatch.address(), upstream: Some(upstream.address()?), collector: Some(&collector) };
     eprintln!("Starting {} Envoys", variants.len());
     let envoys = variants.iter().map(|variant| {
-        let bootstrap = bootstrap(variant, cloudwatch.address());
+        let bootstrap = bootstrap(variant, &servers);
         let start = Start { bootstrap: &bootstrap, workers: 1, arguments: &["--log-level", "error"] };
         Envoy::start(&start, &layout).map_err(|error| format!("{}: {error}", variant.name))
     });
     let envoys = envoys.collect::<Result<Vec<_>, _>>()?;
-    let round = |variant: &Variant, envoy: &Envoy, seconds: u64| {
-        envoy.thaw()?;
-        let before = envoy.cpu()?;
-        let load = load(envoy.address()?, seconds, &layout).map_err(|error| format!("{}: {error}", variant.name))?;
-        let used = envoy.cpu()?.saturating_sub(before);
-        envoy.freeze()?;
-        // Truncate the access log, which would otherwise fill the disk.
-        let log = File::options().write(true).open(envoy.folder().join("access.log"));
-        let _ = log.map(|log| log.set_len(0));
-        Ok::<_, String>(used.as_secs_f64() * 1e6 / load.requests as f64)
-    };
     envoys.iter().try_for_each(Envoy::freeze)?;
-    for (variant, envoy) in variants.iter().zip(&envoys) {
+    let visits: Vec<(&Variant, &Envoy, Traffic)> =
+        variants.iter().zip(&envoys).flat_map(|(variant, envoy)| visits(variant, envoy)).collect();
+    for (variant, envoy, traffic) in &visits {
         // Warm up: V8 recompiles hot code with optimisations.
-        round(variant, envoy, 1)?;
+        sample(variant, envoy, traffic, 1, &layout)?;
     }
-    // All variants are compared with these two, so they are measured twice per round.
-    let twice = variants.iter().enumerate().filter(|(_, variant)| [NONE, EMPTY_FILTER].contains(&variant.name));
-    let visits: Vec<usize> = (0..variants.len()).chain(twice.map(|(index, _)| index)).collect();
-    let mut measured = vec![Vec::new(); variants.len()];
+    let mut samples = Samples::new();
     for number in 0..options.rounds {
         eprintln!("Round {} of {}", number.saturating_add(1), options.rounds);
-        let rotation = number.saturating_mul(ROTATION) % visits.len();
-        for index in visits.iter().cycle().skip(rotation).take(visits.len()) {
-            if let (Some(variant), Some(envoy), Some(measured)) =
-                (variants.get(*index), envoys.get(*index), measured.get_mut(*index))
-            {
-                measured.push(round(variant, envoy, options.seconds)?);
-            }
+        let rotation = number.saturating_mul(ROTATION) % visits.len().max(1);
+        for (variant, envoy, traffic) in visits.iter().cycle().skip(rotation).take(visits.len()) {
+            let sample = sample(variant, envoy, traffic, options.seconds, &layout)?;
+            samples.entry((variant.name, traffic.name)).or_default().push(sample);
         }
     }
     for (variant, envoy) in variants.iter().zip(&envoys).filter(|(variant, _)| variant.is_observed()) {
         check_received(envoy).map_err(|error| format!("{}: {error}", variant.name))?;
     }
-    Ok(measured)
+    Ok(samples)
+}
+
+/// Returns the visits to a variant in each round. All others are compared with Envoy without Wasm and with the empty
+/// filter, so these are visited twice.
+fn visits<'a>(variant: &'a Variant, envoy: &'a Envoy) -> Vec<(&'a Variant, &'a Envoy, Traffic)> {
+    let times = if [NONE, EMPTY_FILTER].contains(&variant.name) { 2 } else { 1 };
+    let traffics: &[Traffic] = if variant.body == Body::Empty { &ALL } else { &[BROWSER] };
+    traffics
+        .iter()
+        .cycle()
+        .take(traffics.len().saturating_mul(times))
+        .map(|traffic| (variant, envoy, *traffic))
+        .collect()
+}
+
+/// Puts load on an Envoy. Returns the microseconds of CPU time of its process per request.
+fn sample(
+    variant: &Variant,
+    envoy: &Envoy,
+    traffic: &Traffic,
+    seconds: u64,
+    layout: &CpuLayout,
+) -> Result<f64, String> {
+    envoy.thaw()?;
+    let before = envoy.cpu()?;
+    let address = envoy.address()?;
+    let answered = layout.on_load_cpu(|| h2load::send(address, traffic, CONNECTIONS, Until::Seconds(seconds)));
+    let answered = answered.map_err(|error| format!("{}, {}: {error}", variant.name, traffic.name))?;
+    let used = envoy.cpu()?.saturating_sub(before);
+    envoy.freeze()?;
+    // Truncate the access log, which would otherwise fill the disk.
+    let log = File::options().write(true).open(envoy.folder().join("access.log"));
+    let _ = log.map(|log| log.set_len(0));
+    Ok(used.as_secs_f64() * 1e6 / answered as f64)
 }
 
 /// Checks that the receiver received data, because a module that does not work would seem cheap.
 ///
 /// # Errors
 /// Returns an error if the receiver received nothing in time.
-fn check_received(envoy: &Envoy) -> Result<(), String> {
+pub(crate) fn check_received(envoy: &Envoy) -> Result<(), String> {
     const LIMIT: Duration = Duration::from_secs(15);
     envoy.thaw()?;
     let begin = Instant::now();
@@ -147,30 +169,4 @@ fn check_received(envoy: &Envoy) -> Result<(), String> {
         }
         envoy::pause(Duration::from_millis(200));
     }
-}
-
-fn rows(variants: &[Variant], measured: &[Vec<f64>]) -> Vec<Row> {
-    let medians: Vec<(&str, f64)> =
-        variants.iter().zip(measured).map(|(variant, each)| (variant.name, median(each))).collect();
-    let median_of =
-        |name: &str| medians.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, median)| *median);
-    let empty = median_of(EMPTY_FILTER) - median_of(NONE);
-    let row = |(variant, each): (&Variant, &Vec<f64>)| {
-        let base = median_of(variant.body.base());
-        let added = median_of(variant.name) - base;
-        Row {
-            name: variant.name,
-            microseconds: median_of(variant.name),
-            spread: interquartile_range(each),
-            added,
-            ratio: added / empty,
-            of_floor: variant.floor.map(|floor| added / (median_of(floor) - base)),
-            each: each.clone(),
-        }
-    };
-    variants.iter().zip(measured).map(row).collect()
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -1,20 +1,69 @@
 //! Formats results as Markdown tables that are also readable in a terminal.
 
-use crate::{row::Row, target::Verdict};
+use crate::{
+    row::{Cost, Row},
+    target::Verdict,
+    traffic::{BROWSER, HEADER_COUNTS, PROXIED, Traffic},
+    variant::NONE,
+};
 
-/// Returns a table with the cost of each variant.
-pub(crate) fn requests(rows: &[Row]) -> String {
+/// The unit of costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Microseconds of CPU time, shown with one decimal.
+    Microseconds,
+    /// Instructions, shown in thousands with one decimal.
+    Instructions,
+}
+
+impl Unit {
+    fn format(self, cost: f64) -> String {
+        match self {
+            Self::Microseconds => format!("{cost:.1}"),
+            Self::Instructions => format!("{:.1}", cost / 1_000.0),
+        }
+    }
+}
+
+/// Returns a table with the cost that each variant adds for each kind of traffic. Variants with which others are
+/// compared have their whole cost.
+pub(crate) fn requests(rows: &[Row], traffics: &[Traffic], unit: Unit) -> String {
+    let names = traffics.iter().map(|traffic| traffic.name);
+    let head: Vec<&str> =
+        ["variant"].into_iter().chain(names).chain(["spread", "of its floor", "of a proxied request"]).collect();
     let cells = rows.iter().map(|row| {
-        vec![
-            row.name.to_owned(),
-            format!("{:.1}", row.microseconds),
-            format!("{:.1}", row.spread),
-            format!("{:+.1}", row.added),
-            format!("{:.2}", row.ratio),
-            row.of_floor.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
-        ]
+        let cost = |traffic: &Traffic| {
+            let cost = row.cost(traffic)?;
+            let is_base = row.name.starts_with(NONE);
+            Some(if is_base { unit.format(cost.total) } else { format!("+{}", unit.format(cost.added)) })
+        };
+        let costs = traffics.iter().map(|traffic| cost(traffic).unwrap_or_default());
+        let main = row.cost(&BROWSER);
+        let spread = main.map(|cost| unit.format(cost.spread)).unwrap_or_default();
+        let of_floor = main.and_then(|cost| cost.of_floor).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+        let share =
+            row.cost(&PROXIED).filter(|cost| cost.added > 0.0).map(|cost| format!("{:.1} %", share(cost) * 100.0));
+        [row.name.to_owned()].into_iter().chain(costs).chain([spread, of_floor, share.unwrap_or_default()]).collect()
     });
-    table(&["variant", "CPU µs a request", "spread", "added µs", "of E", "of its floor"], cells)
+    table(&head, cells)
+}
+
+/// Returns a table with the cost of each way to read values, by the number of headers.
+pub(crate) fn reads(rows: &[Row], unit: Unit) -> String {
+    let names = HEADER_COUNTS.iter().map(|traffic| traffic.name);
+    let head: Vec<&str> = ["headers of the request"].into_iter().chain(names).collect();
+    let cells = rows.iter().filter(|row| row.name != NONE).map(|row| {
+        let costs = HEADER_COUNTS
+            .iter()
+            .map(|traffic| row.cost(traffic).map(|cost| format!("+{}", unit.format(cost.added))).unwrap_or_default());
+        [row.name.to_owned()].into_iter().chain(costs).collect()
+    });
+    table(&head, cells)
+}
+
+/// Returns the added cost as a share of the whole.
+pub(crate) fn share(cost: &Cost) -> f64 {
+    cost.added / (cost.total - cost.added)
 }
 
 /// Returns a table with the verdict on each target.

@@ -20,7 +20,29 @@ pub(crate) enum Addition {
     Module(Attachment, Module),
     Lua,
     JsonLog,
-    NativeStats,
+    /// An access log that Envoy sends by gRPC.
+    OpenTelemetryLog,
+    /// Envoy's own stats of the full set, and their destination.
+    NativeStats(Sink),
+}
+
+/// The destination of Envoy's own stats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    Receiver,
+    OpenTelemetry,
+    Statsd,
+}
+
+/// A way to read values of a request, measured without anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Headers one by one, by name.
+    Single(&'static [&'static str]),
+    /// All headers at once.
+    All,
+    /// Attributes, which Envoy calls properties.
+    Properties(&'static [&'static str]),
 }
 
 /// The way in which a module is attached.
@@ -39,6 +61,8 @@ pub(crate) enum Module {
     Sender(SenderSetup),
     /// The floor of the sender.
     Raw(SenderSetup),
+    /// A module that only reads values of each request.
+    Reads(Reads),
     /// A module that enqueues each request, together with a receiver that drains the queue.
     Enqueue,
 }
@@ -71,7 +95,7 @@ pub(crate) const NONE: &str = "no Wasm";
 pub(crate) const EMPTY_FILTER: &str = "empty SDK filter";
 
 /// All variants. Each variant is compared with the first one that has the same body.
-pub(crate) const VARIANTS: [Variant; 26] = [
+pub(crate) const VARIANTS: [Variant; 29] = [
     variant(NONE, Addition::Nothing),
     variant(EMPTY_FILTER, Addition::Module(Attachment::Filter, Module::Sdk)),
     variant("empty SDK logger", Addition::Module(Attachment::Logger, Module::Sdk)),
@@ -90,7 +114,10 @@ pub(crate) const VARIANTS: [Variant; 26] = [
     variant("enqueue each request", Addition::Module(Attachment::Filter, Module::Enqueue)),
     variant("Lua", Addition::Lua),
     variant("JSON access log", Addition::JsonLog),
-    variant("native stats", Addition::NativeStats),
+    variant("OpenTelemetry access log", Addition::OpenTelemetryLog),
+    variant("native stats", Addition::NativeStats(Sink::Receiver)),
+    variant("native stats, OpenTelemetry sink", Addition::NativeStats(Sink::OpenTelemetry)),
+    variant("native stats, statsd sink", Addition::NativeStats(Sink::Statsd)),
     with_body("no Wasm, 3 B", Body::Small, Addition::Nothing),
     with_body("empty SDK filter, 3 B", Body::Small, Addition::Module(Attachment::Filter, Module::Sdk)),
     with_body(
@@ -104,6 +131,19 @@ pub(crate) const VARIANTS: [Variant; 26] = [
     large("sender logger, full, 1 MB", Addition::Module(Attachment::Logger, Module::Sender(SenderSetup::Full))),
 ];
 
+/// The ways to read values of a request, which are compared for requests with few and many headers.
+pub(crate) const READS: [Variant; 9] = [
+    variant(NONE, Addition::Nothing),
+    reads("nothing", Reads::Single(&[])),
+    reads("one header", Reads::Single(&[":authority"])),
+    reads("three headers", Reads::Single(&[":authority", ":method", ":path"])),
+    reads("six headers", Reads::Single(&[":authority", ":method", ":path", "x-header-0", "x-header-1", "x-header-2"])),
+    reads("all headers at once", Reads::All),
+    reads("the property request.host", Reads::Properties(&["request.host"])),
+    reads("the same three as properties", Reads::Properties(&["request.host", "request.method", "request.path"])),
+    reads("the property response.code", Reads::Properties(&["response.code"])),
+];
+
 const fn variant(name: &'static str, addition: Addition) -> Variant {
     Variant { name, addition, body: Body::Empty, floor: None }
 }
@@ -111,6 +151,10 @@ const fn variant(name: &'static str, addition: Addition) -> Variant {
 const fn sender(name: &'static str, attachment: Attachment, setup: SenderSetup, floor: &'static str) -> Variant {
     let addition = Addition::Module(attachment, Module::Sender(setup));
     Variant { name, addition, body: Body::Empty, floor: Some(floor) }
+}
+
+const fn reads(name: &'static str, reads: Reads) -> Variant {
+    variant(name, Addition::Module(Attachment::Filter, Module::Reads(reads)))
 }
 
 const fn large(name: &'static str, addition: Addition) -> Variant {
@@ -126,9 +170,18 @@ impl Variant {
     pub(crate) fn is_observed(&self) -> bool {
         match self.addition {
             Addition::Module(_, Module::Sender(setup)) => setup != SenderSetup::Unmatched,
-            Addition::NativeStats => true,
-            Addition::Nothing | Addition::Module(..) | Addition::Lua | Addition::JsonLog => false,
+            Addition::NativeStats(sink) => sink == Sink::Receiver,
+            Addition::Nothing
+            | Addition::Module(..)
+            | Addition::Lua
+            | Addition::JsonLog
+            | Addition::OpenTelemetryLog => false,
         }
+    }
+
+    /// Returns whether the variant does work for each request on the main thread.
+    pub(crate) fn uses_main_thread(&self) -> bool {
+        matches!(self.addition, Addition::Module(_, Module::Enqueue))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Fuzzes the parser of stats from Envoy's admin interface.
+//! Fuzzes the parser of stats from Envoy's admin interface. A stat that cannot be read must not change the value of
+//! another stat, which is either right or missing.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,11 +13,44 @@ use receiver::source::{
     },
 };
 
+/// The counters of a valid response.
+const COUNTERS: [(&str, u64); 3] = [("right_a", 3), ("right_b", 30), ("right_c", 300)];
+
+/// Returns a response with these counters, in which `stat` replaces the one with the index `of`.
+fn response_with(stat: &[u8], of: usize) -> Vec<u8> {
+    let counter = |(name, value): &(&str, u64)| format!(r#"{{"name":"{name}","value":{value}}}"#).into_bytes();
+    let mut stats: Vec<Vec<u8>> = COUNTERS.iter().map(counter).collect();
+    stats[of] = stat.to_vec();
+    [&b"{\"stats\":["[..], &stats.join(&b','), b"]}"].concat()
+}
+
+/// Returns the counters that can be read from a response.
+fn counters(body: Vec<u8>) -> Vec<(String, Option<u64>)> {
+    let Ok(mut response) = StatsResponse::new(body) else { return Vec::new() };
+    let mut counters = Vec::new();
+    while let Ok(Some((stat, _))) = response.next_stat() {
+        counters.push((stat.name, stat.value));
+    }
+    counters
+}
+
 fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
     let (answers, pattern) = input;
     let (mut counters, mut histograms) = (Baseline::new(10), Baseline::new(10));
     let (mut counts, mut names) = (SourceCounts::default(), KnownNames::default());
     let pattern = StatPattern::new(pattern);
+    for (stat, of) in answers.iter().zip((0..COUNTERS.len()).cycle()) {
+        let names = |name: &str| stat.windows(name.len()).any(|part| part == name.as_bytes());
+        // An escaped name could be that of another counter, too.
+        let is_of_another = stat.contains(&b'\\') || COUNTERS.iter().enumerate().any(|(index, (name, _))| index != of && names(name));
+        if is_of_another {
+            continue;
+        }
+        for (name, value) in counters(response_with(stat, of)) {
+            let expected = COUNTERS.iter().enumerate().find(|(index, (known, _))| *index != of && *known == name);
+            assert!(expected.is_none_or(|(_, (_, expected))| value == Some(*expected)), "{name} is {value:?} with {stat:?}");
+        }
+    }
     for body in answers {
         for begin in [&b"{\"stats\":["[..], b"{\"stats\":[{\"histograms\":{\"details\":[", b""] {
             let bytes = [begin, &body].concat();
