@@ -15,7 +15,7 @@ struct Target {
     of: Of,
 }
 
-/// What the added cost of a variant is compared with.
+/// The cost with which the added cost of a variant is compared.
 enum Of {
     /// The added cost of another variant, for a request with 20 headers.
     Added(&'static str),

@@ -7,7 +7,7 @@ pub(crate) struct Traffic {
     pub(crate) name: &'static str,
     pub(crate) headers: Headers,
     pub(crate) protocol: Protocol,
-    /// Whether an upstream answers the request, and not Envoy itself.
+    /// True if an upstream answers the request, and not Envoy itself.
     pub(crate) is_proxied: bool,
 }
 
