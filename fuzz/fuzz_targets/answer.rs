@@ -34,7 +34,9 @@ fuzz_target!(|input: (Vec<(u8, Vec<u8>)>, Vec<u8>, Option<i64>)| {
     if let PublishAnswer::Complete(reply) = &answer {
         for optional in ["date", "retry-after", "x-amz-retry-after"] {
             let without = PublishAnswer::new(|name| header(name).filter(|_| name != optional), &body);
-            let PublishAnswer::Complete(without) = without else { panic!("{optional} decides whether there is an answer") };
+            let PublishAnswer::Complete(without) = without else {
+                panic!("{optional} decides whether there is an answer")
+            };
             assert_eq!((reply.status, reply.is_foreign), (without.status, without.is_foreign));
             assert_eq!((&reply.code, &reply.message), (&without.code, &without.message));
         }

@@ -25,7 +25,7 @@ fn response_with(stat: &[u8], of: usize) -> Vec<u8> {
 }
 
 /// Returns the counters that can be read from a response.
-fn counters(body: Vec<u8>) -> Vec<(String, Option<u64>)> {
+fn readable(body: Vec<u8>) -> Vec<(String, Option<u64>)> {
     let Ok(mut response) = StatsResponse::new(body) else { return Vec::new() };
     let mut counters = Vec::new();
     while let Ok(Some((stat, _))) = response.next_stat() {
@@ -42,13 +42,17 @@ fuzz_target!(|input: (Vec<Vec<u8>>, &str)| {
     for (stat, of) in answers.iter().zip((0..COUNTERS.len()).cycle()) {
         let names = |name: &str| stat.windows(name.len()).any(|part| part == name.as_bytes());
         // An escaped name could be that of another counter, too.
-        let is_of_another = stat.contains(&b'\\') || COUNTERS.iter().enumerate().any(|(index, (name, _))| index != of && names(name));
+        let is_of_another =
+            stat.contains(&b'\\') || COUNTERS.iter().enumerate().any(|(index, (name, _))| index != of && names(name));
         if is_of_another {
             continue;
         }
-        for (name, value) in counters(response_with(stat, of)) {
+        for (name, value) in readable(response_with(stat, of)) {
             let expected = COUNTERS.iter().enumerate().find(|(index, (known, _))| *index != of && *known == name);
-            assert!(expected.is_none_or(|(_, (_, expected))| value == Some(*expected)), "{name} is {value:?} with {stat:?}");
+            assert!(
+                expected.is_none_or(|(_, (_, expected))| value == Some(*expected)),
+                "{name} is {value:?} with {stat:?}"
+            );
         }
     }
     for body in answers {

@@ -15,7 +15,7 @@ fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
         .expect("a valid configuration");
     let mut sender = Sender::new(config, Now::default());
     let mut observed = 0;
-    let mut usual_request = |sender: &mut Sender| {
+    let usual_request = |sender: &mut Sender| {
         let header = |name: &str| match name {
             ":authority" => Some(USUAL_HOST.as_bytes().to_vec()),
             ":method" => Some(b"GET".to_vec()),
@@ -44,13 +44,14 @@ fuzz_target!(|requests: Vec<(Vec<(u8, Vec<u8>)>, Option<u16>)>| {
         held.merge_record(&Record::decode(&bytes).expect("a valid record"), 0);
     }
     assert_eq!(held.samples(), observed + 2);
-    let usual = held.iter().filter(|(_, dimensions, _)| {
-        dimensions.iter().any(|(name, value)| name == "host" && value == USUAL_HOST)
-    });
+    let usual = held
+        .iter()
+        .filter(|(_, dimensions, _)| dimensions.iter().any(|(name, value)| name == "host" && value == USUAL_HOST));
     let counted: f64 = usual.flat_map(|(_, _, metrics)| metrics).map(|(_, distribution)| distribution.sum()).sum();
-    let is_copied = requests.iter().flat_map(|(headers, _)| headers).any(|(_, value)| {
-        value.windows(USUAL_HOST.len()).any(|part| part.eq_ignore_ascii_case(USUAL_HOST.as_bytes()))
-    });
+    let is_copied = requests
+        .iter()
+        .flat_map(|(headers, _)| headers)
+        .any(|(_, value)| value.windows(USUAL_HOST.len()).any(|part| part.eq_ignore_ascii_case(USUAL_HOST.as_bytes())));
     assert!(counted == 2.0 || is_copied, "{counted} usual requests");
     assert!(held.series() <= 6);
 });
