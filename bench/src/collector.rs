@@ -1,6 +1,9 @@
 //! An OpenTelemetry collector and a statsd server that accept everything and keep nothing. They run in this process.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    thread,
+};
 
 use opentelemetry_proto::tonic::collector::{
     logs::v1::{
@@ -45,7 +48,8 @@ impl Collector {
         runtime.spawn(server);
         let socket = UdpSocket::bind(any).map_err(|error| describe(&error))?;
         let statsd = socket.local_addr().map_err(|error| describe(&error))?;
-        runtime.spawn_blocking(move || {
+        // The thread lasts as long as the process. A task of the runtime would keep it from ending.
+        thread::spawn(move || {
             let mut packet = [0; 65_536];
             while socket.recv(&mut packet).is_ok() {}
         });
