@@ -232,7 +232,9 @@ async fn publishes_the_same_metrics_as_the_sender(name: &str) {
         let [sender, native] = [NAMESPACE, NATIVE].map(|namespace| totals(&pair.cloudwatch, namespace));
         let actual = [&sender, &native].map(|totals| sum(totals, "RequestCount", &["host"]));
         let counts = |metric: &str| [&sender, &native].map(|totals| sum(totals, metric, &["host"]).0);
-        let others = ["TargetResponseTime", "ResponseBytes", "RequestBytes", "BufferSize", "RetryCount"].map(counts);
+        let others =
+            ["TargetResponseTime", "ResponseBytes", "RequestBytes", "BufferSize", "RequestBodySize", "RetryCount"]
+                .map(counts);
         let latency = sum(&native, "Latency", &["host"]).0;
         let is_all = actual == [(requests, requests); 2]
             && others.iter().all(|actual| actual[0] == actual[1])
