@@ -7,15 +7,30 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use crate::envoy::Envoy;
+use crate::{
+    cpu::CpuLayout,
+    envoy::{Envoy, Start},
+};
 
 /// The name of the files with counts, in Envoy's folder.
 const COUNTS: &str = "callgrind";
 
-/// Returns the command that runs Envoy under callgrind, without Envoy itself. `folder` receives the counts.
-pub(crate) fn command(folder: &Path) -> Vec<String> {
+/// The time limit for the start of Envoy under callgrind, where everything takes many times as long.
+const START_LIMIT: Duration = Duration::from_secs(400);
+
+/// Starts Envoy under callgrind, which does not count yet, and waits until Envoy is ready.
+///
+/// # Errors
+/// Returns Envoy's log if it does not start in time.
+pub(crate) fn start_envoy(start: &Start<'_>, layout: &CpuLayout) -> Result<Envoy, String> {
+    Envoy::start_wrapped(start, layout, command, START_LIMIT)
+}
+
+/// Returns the command that runs a program under callgrind, without that program. `folder` receives the counts.
+fn command(folder: &Path) -> Vec<String> {
     [
         "valgrind",
         "--tool=callgrind",

@@ -87,7 +87,7 @@ fn count(variants: &[Variant], traffics: &[Traffic]) -> Result<Samples, String> 
     for variant in variants {
         let bootstrap = bootstrap(variant, &servers);
         let start = Start { bootstrap: &bootstrap, workers: 1, arguments: &["--log-level", "error"] };
-        let counted = Envoy::start_under_callgrind(&start, &layout)
+        let counted = callgrind::start_envoy(&start, &layout)
             .and_then(|envoy| traffics_of(&envoy, variant, traffics))
             .map_err(|error| format!("{}: {error}", variant.name))?;
         eprintln!("{}: {counted:.0?}", variant.name);

@@ -13,12 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{callgrind, cpu, cpu::CpuLayout};
+use crate::{cpu, cpu::CpuLayout};
 
 /// The time limit for the start of Envoy, which compiles the modules.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// The same under callgrind, where everything takes many times as long.
-const START_LIMIT_COUNTED: Duration = Duration::from_secs(400);
 
 /// A running Envoy. Dropping it kills the process.
 #[derive(Debug)]
@@ -49,17 +47,23 @@ impl Envoy {
         Self::start_by(start, layout, |_| Ok(vec![program().display().to_string()]), START_LIMIT)
     }
 
-    /// Starts Envoy under callgrind, which does not count yet, and waits until it is ready.
+    /// Starts Envoy by another program, and waits until it is ready. `wrapper` returns that program and its arguments,
+    /// given the directory for temporary files.
     ///
     /// # Errors
-    /// Returns Envoy's log if it does not start in time.
-    pub(crate) fn start_under_callgrind(start: &Start<'_>, layout: &CpuLayout) -> Result<Self, String> {
+    /// Returns Envoy's log if it does not start within the limit.
+    pub(crate) fn start_wrapped(
+        start: &Start<'_>,
+        layout: &CpuLayout,
+        wrapper: impl FnOnce(&Path) -> Vec<String>,
+        limit: Duration,
+    ) -> Result<Self, String> {
         let command = |folder: &Path| {
-            let mut command = callgrind::command(folder);
+            let mut command = wrapper(folder);
             command.push(executable()?.display().to_string());
             Ok(command)
         };
-        Self::start_by(start, layout, command, START_LIMIT_COUNTED)
+        Self::start_by(start, layout, command, limit)
     }
 
     fn start_by(

@@ -44,6 +44,13 @@ impl Row {
     }
 }
 
+impl Cost {
+    /// Returns the added cost as a share of the cost without the variant.
+    pub(crate) fn share(&self) -> f64 {
+        self.added / (self.total - self.added)
+    }
+}
+
 /// Returns the results of each variant.
 pub(crate) fn rows(variants: &[Variant], traffics: &[Traffic], samples: &Samples) -> Vec<Row> {
     let median_of =

@@ -1,7 +1,7 @@
 //! Formats results as Markdown tables that are also readable in a terminal.
 
 use crate::{
-    row::{Cost, Row},
+    row::Row,
     target::Verdict,
     traffic::{BROWSER, HEADER_COUNTS, PROXIED, Traffic},
     variant::NONE,
@@ -42,7 +42,7 @@ pub(crate) fn requests(rows: &[Row], traffics: &[Traffic], unit: Unit) -> String
         let spread = main.map(|cost| unit.format(cost.spread)).unwrap_or_default();
         let of_floor = main.and_then(|cost| cost.of_floor).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let share =
-            row.cost(&PROXIED).filter(|cost| cost.added > 0.0).map(|cost| format!("{:.1} %", share(cost) * 100.0));
+            row.cost(&PROXIED).filter(|cost| cost.added > 0.0).map(|cost| format!("{:.1} %", cost.share() * 100.0));
         [row.name.to_owned()].into_iter().chain(costs).chain([spread, of_floor, share.unwrap_or_default()]).collect()
     });
     table(&head, cells)
@@ -59,11 +59,6 @@ pub(crate) fn reads(rows: &[Row], unit: Unit) -> String {
         [row.name.to_owned()].into_iter().chain(costs).collect()
     });
     table(&head, cells)
-}
-
-/// Returns the added cost as a share of the whole.
-pub(crate) fn share(cost: &Cost) -> f64 {
-    cost.added / (cost.total - cost.added)
 }
 
 /// Returns a table with the verdict on each target.

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    row::Row,
-    table::share,
+    row::{Cost, Row},
     traffic::{BROWSER, PROXIED, Traffic},
 };
 
@@ -60,7 +59,7 @@ pub(crate) fn verdicts(rows: &[Row]) -> Vec<Verdict> {
                 let added = |name| cost(name, &BROWSER).map_or(f64::NAN, |cost| cost.added);
                 (added(target.variant) / added(other), other)
             }
-            Of::Proxied => (cost(target.variant, &PROXIED).map_or(f64::NAN, share), "a proxied request"),
+            Of::Proxied => (cost(target.variant, &PROXIED).map_or(f64::NAN, Cost::share), "a proxied request"),
         };
         Verdict {
             target: format!("{} of {of}", target.variant),

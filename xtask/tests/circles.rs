@@ -16,7 +16,7 @@ use syn::{Item, UseTree, visit::Visit};
 type Module = Vec<String>;
 
 /// The directories of crates.
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "acpw",
     "bench",
     "bench/scenes",
@@ -24,6 +24,7 @@ const CRATES: [&str; 16] = [
     "crates/host",
     "crates/metric",
     "crates/otlp",
+    "crates/plot",
     "crates/shared-state",
     "crates/sigv4",
     "e2e",
