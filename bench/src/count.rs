@@ -6,16 +6,15 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    bootstrap::{Servers, bootstrap},
+    bootstrap::bootstrap,
     callgrind,
     chart::chart,
-    cloudwatch::CloudWatch,
-    collector::Collector,
     cpu::CpuLayout,
     document, envoy,
     envoy::{Envoy, Start},
     floor, h2load,
     h2load::Until,
+    peers::Peers,
     request::check_received,
     results,
     row::{Row, Samples, rows},
@@ -23,7 +22,6 @@ use crate::{
     table::Unit,
     target::{Verdict, verdicts},
     traffic::{ALL, HEADER_COUNTS, Traffic},
-    upstream::Upstream,
     variant::{Body, READS, VARIANTS, Variant},
 };
 
@@ -79,10 +77,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 }
 
 fn count(variants: &[Variant], traffics: &[Traffic]) -> Result<Samples, String> {
-    let (cloudwatch, collector, layout) = (CloudWatch::start()?, Collector::start()?, CpuLayout::new()?);
-    let upstream = Upstream::start(cloudwatch.address(), &layout)?;
-    let servers =
-        Servers { cloudwatch: cloudwatch.address(), upstream: Some(upstream.address()?), collector: Some(&collector) };
+    let layout = CpuLayout::new()?;
+    let peers = Peers::start(&layout)?;
+    let servers = peers.servers()?;
     let mut samples = Samples::new();
     for variant in variants {
         let bootstrap = bootstrap(variant, &servers);

@@ -14,6 +14,7 @@ mod footprint;
 mod h2load;
 mod instructions;
 mod load;
+mod peers;
 mod receiver;
 mod request;
 mod results;

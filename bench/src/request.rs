@@ -9,21 +9,19 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    bootstrap::{Servers, bootstrap},
-    cloudwatch::CloudWatch,
-    collector::Collector,
+    bootstrap::bootstrap,
     cpu::CpuLayout,
     document, envoy,
     envoy::{Envoy, Start},
     floor, h2load,
     h2load::Until,
+    peers::Peers,
     results,
     row::{Row, Samples, rows},
     table,
     table::Unit,
     target::{Verdict, verdicts},
     traffic::{ALL, BROWSER, Traffic},
-    upstream::Upstream,
     variant::{Body, EMPTY_FILTER, NONE, VARIANTS, Variant},
 };
 
@@ -83,10 +81,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 fn measure(options: &Options, variants: &[Variant]) -> Result<Samples, String> {
     floor::write_all()?;
-    let (cloudwatch, collector, layout) = (CloudWatch::start()?, Collector::start()?, CpuLayout::new()?);
-    let upstream = Upstream::start(cloudwatch.address(), &layout)?;
-    let servers =
-        Servers { cloudwatch: cloudwatch.address(), upstream: Some(upstream.address()?), collector: Some(&collector) };
+    let layout = CpuLayout::new()?;
+    let peers = Peers::start(&layout)?;
+    let servers = peers.servers()?;
     eprintln!("Starting {} Envoys", variants.len());
     let envoys = variants.iter().map(|variant| {
         let bootstrap = bootstrap(variant, &servers);

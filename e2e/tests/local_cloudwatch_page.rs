@@ -126,8 +126,11 @@ async fn the_page_opens_on_the_busiest_metric_with_the_namespace_at_a_glance() {
 
     let tip = browser.evaluate(
         "(() => {
-            const { plot, tip } = panels[1].chart, { right, top } = plot.over.getBoundingClientRect();
-            plot.over.dispatchEvent(new MouseEvent('mousemove', { clientX: right - 2, clientY: top + 5 }));
+            const { data, plot, tip } = panels[1].chart, { left, top } = plot.over.getBoundingClientRect();
+            // A new minute may have begun since the data.
+            const minute = data.lines[0].values.findLastIndex((value) => value !== null);
+            const clientX = left + plot.valToPos(plot.data[0][minute], 'x');
+            plot.over.dispatchEvent(new MouseEvent('mousemove', { clientX, clientY: top + 5 }));
             return tip.checkVisibility() ? tip.innerText.replace(/\\s+/g, ' ') : null;
         })()",
     );
