@@ -41,9 +41,8 @@ pub enum MetadataBehaviour {
 }
 
 /// A server on a free port with the metadata of a task of the service `checkout-web` in the cluster `shop`. The task
-/// has
-/// 0.5 vCPU and 512 MiB. Its container `web` uses 1/8 vCPU and 96 MiB, and `envoy` uses 1/16 vCPU and 32 MiB. The task
-/// receives 1,000 bytes per second. Dropping the server stops it.
+/// has 0.5 vCPU and 512 MiB. Its container `web` uses 1/8 vCPU and 96 MiB, and `envoy` uses 1/16 vCPU and 32 MiB. The
+/// task receives 1,000 bytes per second. Dropping the server stops it.
 #[derive(Debug)]
 pub struct TaskMetadata {
     address: SocketAddr,
@@ -155,6 +154,8 @@ fn task() -> Value {
 fn stats() -> Value {
     const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Every counter is a whole number at even milliseconds, so the rate between any two readings is exact.
+    let now = Duration::from_millis(now.as_secs() * 1_000 + u64::from(now.subsec_millis()) / 2 * 2);
     let time = |time: Duration| {
         let time = chrono::DateTime::from_timestamp(time.as_secs() as i64, time.subsec_nanos()).unwrap_or_default();
         time.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)

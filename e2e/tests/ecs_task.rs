@@ -80,9 +80,7 @@ async fn assert_seconds(pair: &Pair, count: usize, limit: Duration) {
         assert!(stored.keys().copied().eq(first..=last), "{metric}: {:?}", stored.keys());
         // Rates may start one second later, and the last second may be in flight.
         assert!(stored.len() + 2 >= count, "{metric}: {}", stored.len());
-        // Counters are whole bytes and nanoseconds, so a difference over one second is off by at most one.
-        let tolerance = if unit == "Bytes/Second" { 2.0 } else { 1e-5 };
-        let is_right = |values: &Vec<f64>| values.iter().all(|actual| (actual - value).abs() < tolerance);
+        let is_right = |values: &Vec<f64>| values.iter().all(|actual| (actual - value).abs() < 1e-5);
         assert!(stored.values().all(is_right), "{metric}: {stored:?}");
         // The first rounds may not yet be in the middle of a second, which then has two values.
         assert!(stored.values().skip(3).all(|values| values.len() == 1), "{metric}: {stored:?}");
