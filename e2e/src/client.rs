@@ -58,6 +58,13 @@ impl ClientRequest {
         self
     }
 
+    /// Asks the server to close the connection after the response. Envoy does so anyway if it responds before it has
+    /// read the body, as direct responses do, and another request on the same connection would race with that.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        self.header("connection", "close")
+    }
+
     fn to_hyper(&self) -> hyper::Request<Full<Bytes>> {
         let mut request =
             hyper::Request::builder().method(&self.method).uri(&self.path).header(header::HOST, &self.host);
@@ -68,7 +75,7 @@ impl ClientRequest {
     }
 }
 
-/// A keep-alive connection. It is opened again if the server closed it after a response.
+/// A keep-alive connection. It is opened again if the server has closed it before the next request is sent.
 #[derive(Debug)]
 pub struct Connection {
     address: SocketAddr,
@@ -81,7 +88,7 @@ impl Connection {
         Self { address, sender: None }
     }
 
-    /// Sends a request and returns the response. Does not retry.
+    /// Sends a request and returns the response. Does not retry what was sent.
     ///
     /// # Errors
     /// Fails if the connection is refused, or closed before the response is complete.
@@ -90,11 +97,24 @@ impl Connection {
         request: &ClientRequest,
     ) -> Result<ClientResponse, Box<dyn std::error::Error + Send + Sync>> {
         let mut sender = match self.sender.take() {
-            Some(sender) if !sender.is_closed() => sender,
-            _ => open(self.address).await?,
+            Some(sender) => sender,
+            None => open(self.address).await?,
         };
-        sender.ready().await?;
-        let (parts, body) = sender.send_request(request.to_hyper()).await?.into_parts();
+        // It fails if the connection is closed.
+        if sender.ready().await.is_err() {
+            sender = open(self.address).await?;
+        }
+        let response = match sender.try_send_request(request.to_hyper()).await {
+            Ok(response) => response,
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => {
+                    sender = open(self.address).await?;
+                    sender.send_request(unsent).await?
+                }
+                None => return Err(error.into_error().into()),
+            },
+        };
+        let (parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         self.sender = Some(sender);
         Ok(ClientResponse { status: parts.status.as_u16(), headers: parts.headers, body })
@@ -129,8 +149,9 @@ pub async fn load(address: SocketAddr, connections: usize, requests: Vec<ClientR
 async fn open(address: SocketAddr) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // The request in flight reports its errors.
     tokio::spawn(connection);
+    sender.ready().await?;
     Ok(sender)
 }

@@ -13,7 +13,7 @@ async fn publishes_exact_counts(sender_attachment: SenderAttachment, receiver_at
     let request = |n: usize| match n % 4 {
         0 => (ClientRequest::get("example.com", "/a?b"), Some(series("example.com", "GET", "/a", 200))),
         1 => {
-            let post = ClientRequest::new(Method::POST, "www.example.org", "/missing").body("body");
+            let post = ClientRequest::new(Method::POST, "www.example.org", "/missing").body("body").closing();
             (post, Some(series("www.example.org", "POST", "/missing", 404)))
         }
         2 => (ClientRequest::new(Method::HEAD, "EXAMPLE.com:81", "/"), Some(series("example.com", "HEAD", "/", 200))),

@@ -173,7 +173,7 @@ async fn promql_reads_exact_totals_and_percentiles_within_the_error() {
         for part in 0..3 {
             let request = |n: usize| {
                 let body = vec![b'x'; size(n)];
-                ClientRequest::new(Method::POST, "example.com", ["/a", "/b"][n % 2]).body(body)
+                ClientRequest::new(Method::POST, "example.com", ["/a", "/b"][n % 2]).body(body).closing()
             };
             let requests = (part * REQUESTS / 3..(part + 1) * REQUESTS / 3).map(request).collect();
             assert!(load(pair.address(), 4, requests).await.iter().all(|status| *status == 200));
