@@ -29,6 +29,9 @@ use crate::{
 /// The time in which V8 recompiles hot code with optimisations.
 const WARM_UP: Duration = Duration::from_secs(8);
 
+/// The limit of the receiver's buffer, with room for 100,000 series.
+pub(crate) const BUFFER_BYTES: u64 = 256 * 1024 * 1024;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -44,6 +47,7 @@ pub(crate) struct Options {
 struct Run {
     machine: String,
     publications: Vec<PublicationRow>,
+    native: Vec<Native>,
     merging: Merging,
 }
 
@@ -51,6 +55,7 @@ struct Run {
 #[derive(Debug, Serialize)]
 struct PublicationRow {
     name: &'static str,
+    service: &'static str,
     series: usize,
     record_bytes: usize,
     /// The CPU time in milliseconds that it adds to Envoy's main thread per second, including the feeder and Envoy's
@@ -67,6 +72,13 @@ struct PublicationRow {
     native: f64,
 }
 
+/// The service to which a receiver publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    PutMetricData,
+    Otlp,
+}
+
 /// The results of merging the records of a million requests per second from 16 senders.
 #[derive(Debug, Serialize)]
 struct Merging {
@@ -79,11 +91,14 @@ struct Merging {
     idle: f64,
 }
 
-/// The CPU times in milliseconds of a native build.
-#[derive(Debug, Deserialize)]
+/// The CPU times in milliseconds of merging and publishing in a native build.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Native {
-    counts: f64,
-    distributions: f64,
+    shape: String,
+    service: String,
+    total: f64,
+    /// The time of the longest record, tick or answer.
+    longest: f64,
 }
 
 /// Measures the receiver, prints tables, and updates results and documentation.
@@ -93,25 +108,53 @@ struct Native {
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let layout = CpuLayout::new()?;
     let native = native()?;
-    let idle = main_thread(None, MINUTE, options, &layout)?;
-    let publication = |name, shape, native| publication(name, shape, (native, idle), options, &layout);
-    let run = Run {
-        machine: results::machine(),
-        publications: vec![
-            publication("counts", shapes::COUNTS, native.counts)?,
-            publication("full set", shapes::DISTRIBUTIONS, native.distributions)?,
-        ],
-        merging: merging(idle, options, &layout)?,
-    };
+    let idle = Scene { records: None, service: Service::PutMetricData, interval: MINUTE, is_traced: false };
+    let idle = main_thread(&idle, options, &layout)?;
+    let mut publications = Vec::new();
+    for (name, shape) in [("counts", shapes::COUNTS), ("full set", shapes::DISTRIBUTIONS)] {
+        for service in [Service::PutMetricData, Service::Otlp] {
+            let is_same = |native: &&Native| (native.shape.as_str(), native.service.as_str()) == (name, service.name());
+            let native =
+                native.iter().find(is_same).ok_or(format!("no native time of {name} by {}", service.name()))?;
+            publications.push(publication((name, shape), service, (native.total, idle), options, &layout)?);
+        }
+    }
+    let merging = merging(idle, options, &layout)?;
+    let run = Run { machine: results::machine(), publications, native, merging };
     let text = text(&run);
     println!("{text}");
     results::write("receiver", &run)?;
     document::replace("receiver", &text)
 }
 
+impl Service {
+    /// Returns the name in tables, which is that of the program `scenes` as well.
+    fn name(self) -> &'static str {
+        match self {
+            Self::PutMetricData => "PutMetricData",
+            Self::Otlp => "OTLP",
+        }
+    }
+
+    /// Returns the keys of a receiver that publishes to it.
+    pub(crate) fn keys(self, cloudwatch: &CloudWatch) -> Value {
+        match self {
+            Self::PutMetricData => json!({}),
+            Self::Otlp => {
+                let otlp = json!({
+                    "cluster_name": "cloud_watch",
+                    "host": cloudwatch.address().to_string(),
+                    "buffer_limit_bytes": BUFFER_BYTES,
+                });
+                json!({ "publish_to": ["otlp"], "otlp": otlp })
+            }
+        }
+    }
+}
+
 fn publication(
-    name: &'static str,
-    shape: LoadShape,
+    (name, shape): (&'static str, LoadShape),
+    service: Service,
     (native, idle): (f64, f64),
     options: &Options,
     layout: &CpuLayout,
@@ -119,18 +162,19 @@ fn publication(
     let records = records(shape, now());
     let mut reference = Publication::default();
     reference.merge(&records);
-    let total = main_thread(Some(&records), SECOND, options, layout)? - idle;
-    let scene = Scene { records: Some(&records), interval: SECOND, is_traced: true };
+    let scene = Scene { records: Some(&records), service, interval: SECOND, is_traced: false };
+    let total = main_thread(&scene, options, layout)? - idle;
+    let scene = Scene { is_traced: true, ..scene };
     let (envoy, cloudwatch) = scene.start(layout)?;
     pause(WARM_UP + Duration::from_secs(options.seconds));
     let log = envoy.log();
     drop(envoy);
     // Keep the trace, which shows the time between host calls.
-    let file = envoy::root().join("target/bench").join(format!("trace {name}.log"));
+    let file = envoy::root().join("target/bench").join(format!("trace {name} {}.log", service.name()));
     std::fs::write(&file, &log).map_err(|error| format!("{}: {error}", file.display()))?;
     let data: usize = cloudwatch.server().calls().iter().filter(|call| call.is_stored).map(|call| call.data).sum();
     if data < reference.series() {
-        return Err(format!("{name}: only {data} of {} data were stored", reference.series()));
+        return Err(format!("{name}, {}: only {data} of {} data were stored", service.name(), reference.series()));
     }
     let callbacks: Vec<Callback> = callbacks(&log).into_iter().filter(is_of_receiver).collect();
     let warm = callbacks.first().map(|callback| callback.start + WARM_UP).unwrap_or_default();
@@ -141,6 +185,7 @@ fn publication(
     let ticks = longest.iter().filter(is_tick).count();
     Ok(PublicationRow {
         name,
+        service: service.name(),
         series: reference.series(),
         record_bytes: records.iter().map(Vec::len).sum(),
         total: total * 1e3,
@@ -153,23 +198,19 @@ fn publication(
 
 fn merging(idle: f64, options: &Options, layout: &CpuLayout) -> Result<Merging, String> {
     let records = records(shapes::MILLION, now());
+    let scene = Scene { records: Some(&records), service: Service::PutMetricData, interval: MINUTE, is_traced: false };
     Ok(Merging {
         observations: shapes::MILLION.senders.saturating_mul(shapes::MILLION.requests),
         records: records.len(),
         record_bytes: records.iter().map(Vec::len).sum(),
-        main_thread: main_thread(Some(&records), MINUTE, options, layout)?,
+        main_thread: main_thread(&scene, options, layout)?,
         idle,
     })
 }
 
 /// Returns the share of a core that Envoy's main thread uses.
-fn main_thread(
-    records: Option<&[Vec<u8>]>,
-    interval: Duration,
-    options: &Options,
-    layout: &CpuLayout,
-) -> Result<f64, String> {
-    let (envoy, _cloudwatch) = Scene { records, interval, is_traced: false }.start(layout)?;
+fn main_thread(scene: &Scene<'_>, options: &Options, layout: &CpuLayout) -> Result<f64, String> {
+    let (envoy, _cloudwatch) = scene.start(layout)?;
     pause(WARM_UP);
     let before = cpu::of_main_thread(envoy.id())?;
     pause(Duration::from_secs(options.seconds));
@@ -178,8 +219,10 @@ fn main_thread(
 }
 
 /// An Envoy with a receiver and a feeder, which enqueues the same records every second.
+#[derive(Clone, Copy)]
 struct Scene<'a> {
     records: Option<&'a [Vec<u8>]>,
+    service: Service,
     interval: Duration,
     is_traced: bool,
 }
@@ -188,10 +231,11 @@ impl Scene<'_> {
     fn start(&self, layout: &CpuLayout) -> Result<(Envoy, CloudWatch), String> {
         let cloudwatch = CloudWatch::start()?;
         let mut bootstrap = empty(cloudwatch.address());
-        let receiver = json!({
-            "publish_interval_millisecond": self.interval.as_millis() as u64,
-            "buffer_limit_bytes": 64 * 1024 * 1024,
-        });
+        let mut receiver = self.service.keys(&cloudwatch);
+        if let Some(receiver) = receiver.as_object_mut() {
+            receiver.insert("publish_interval_millisecond".to_owned(), json!(self.interval.as_millis() as u64));
+            receiver.insert("buffer_limit_bytes".to_owned(), json!(BUFFER_BYTES));
+        }
         let mut plugins = vec![("stats_sinks", receiver_sink(cloudwatch.address(), &receiver))];
         plugins.extend(self.records.map(|records| ("bootstrap_extensions", singleton(feeder(records, None)))));
         if let Some(bootstrap) = bootstrap.as_object_mut() {
@@ -240,7 +284,7 @@ fn by_second<'a>(callbacks: impl Iterator<Item = &'a Callback>) -> Vec<Vec<&'a C
     seconds
 }
 
-fn native() -> Result<Native, String> {
+fn native() -> Result<Vec<Native>, String> {
     let program = envoy::root().join("target/release/scenes");
     let output = Command::new(&program).arg("times").output();
     let output = output.map_err(|error| format!("cannot run {}: {error}", program.display()))?;
@@ -251,6 +295,7 @@ fn text(run: &Run) -> String {
     let rows = run.publications.iter().map(|row| {
         vec![
             row.name.to_owned(),
+            row.service.to_owned(),
             row.series.to_string(),
             format!("{:.1}", row.total),
             format!("{:.1}", row.native),
@@ -260,8 +305,14 @@ fn text(run: &Run) -> String {
             format!("{:.1}", row.longest_ever),
         ]
     });
-    let head = ["10,000 series", "series", "total ms", "native ms", "ratio", "longest ms", "which is", "ever ms"];
+    let head =
+        ["10,000 series", "service", "series", "total ms", "native ms", "ratio", "longest ms", "which is", "ever ms"];
     let publications = table(&head, rows);
+    let rows = run.native.iter().map(|native| {
+        let (total, longest) = (format!("{:.1}", native.total), format!("{:.2}", native.longest));
+        vec![native.shape.clone(), native.service.clone(), total, longest]
+    });
+    let natively = table(&["natively", "service", "total ms", "longest step ms"], rows);
     let Merging { records, record_bytes, main_thread, idle, .. } = run.merging;
     let percent = |share: f64| format!("{:.2} %", share * 100.0);
     let rows = [
@@ -271,7 +322,7 @@ fn text(run: &Run) -> String {
         ("the same without records", percent(idle)),
     ];
     let rows = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
-    format!("{publications}\n{}", table(&["1,000,000 requests a second from 16 senders", ""], rows))
+    format!("{publications}\n{natively}\n{}", table(&["1,000,000 requests a second from 16 senders", ""], rows))
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, hash::BuildHasher, time::Duration};
 
-use acpw_metric::{DataKind, Dimensions, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
+use acpw_metric::{DataKind, Dimensions, LargeMap, Map, MetricName, Namespace, RandomState, dimension::OVERFLOW_VALUE};
 use acpw_shared_state::BigSeries;
 
 use crate::notice::Notice;
@@ -25,11 +25,11 @@ pub struct Cardinality {
     /// Hashes series and values. Hashes take less memory than names.
     hasher: RandomState,
     /// The time of the last publication of each series.
-    series: Map<u64, Duration>,
+    series: LargeMap<u64, Duration>,
     /// The names and totals of the first series.
     named: Map<u64, BigSeries>,
     /// The time of the last publication of each value, by dimension.
-    values: Map<String, Map<u64, Duration>>,
+    values: Map<String, LargeMap<u64, Duration>>,
     /// The time at which an overflow series was last published.
     last_overflow: Option<Duration>,
     /// The dimensions of an overflow series published since the last [`poll_notice`](Self::poll_notice).
@@ -118,14 +118,14 @@ impl Cardinality {
 
     fn overflow_notice(&self, last_overflow: &Dimensions) -> Notice {
         let names = last_overflow.iter().filter(|(_, value)| *value == OVERFLOW_VALUE).map(|(name, _)| name);
-        let counted = names.map(|name| (self.values.get(name).map_or(0, Map::len), name));
+        let counted = names.map(|name| (self.values.get(name).map_or(0, LargeMap::len), name));
         let (values, dimension) = counted.max().unwrap_or_default();
         Notice::Overflow { dimension: dimension.to_owned(), values }
     }
 }
 
 /// Records the hash, and returns true, if it is known or there is room for it.
-fn record_hash(known: &mut Map<u64, Duration>, hash: u64, now: Duration) -> bool {
+fn record_hash(known: &mut LargeMap<u64, Duration>, hash: u64, now: Duration) -> bool {
     let is_recorded = known.len() < MAX_HASHES || known.contains_key(&hash);
     if is_recorded {
         known.insert(hash, now);

@@ -5,7 +5,7 @@
 
 use std::{hash::BuildHasher, time::Duration};
 
-use acpw_metric::{Map, Metric, RandomState, Record, RecordGroup, dimension::OVERFLOW_VALUE};
+use acpw_metric::{LargeMap, Metric, RandomState, Record, RecordGroup, dimension::OVERFLOW_VALUE};
 
 use crate::notice::Notice;
 
@@ -22,7 +22,7 @@ pub struct SeriesBudget {
     limit: Option<usize>,
     hasher: RandomState,
     /// The sets of dimensions by hash. Hashes take less memory than names.
-    entries: Map<u64, Entry>,
+    entries: LargeMap<u64, Entry>,
     /// The number of series in all entries.
     series: usize,
     pruned: Duration,

@@ -9,10 +9,12 @@
 mod payload;
 mod publication;
 pub mod shapes;
+mod steps;
 mod worker;
 
 pub use payload::{PayloadEncoding, PayloadSigning};
 pub use publication::{Publication, PublicationTotals};
+pub use steps::{Event, Service, Step, step_times, steps};
 pub use worker::{FULL, HOST, HostMatching, LoadShape, SEED, UNMATCHED, Worker, records};
 
 use std::time::Duration;

@@ -1,18 +1,18 @@
-//! Runs scenes from the command line. `scenes times` prints the CPU times of publishing as JSON.
+//! Runs scenes from the command line. `scenes times` prints the CPU times of merging and publishing as JSON.
 //! `scenes run SCENE TIMES` runs a scene several times, so that another program can count its instructions.
 
 use std::{hint::black_box, process::ExitCode, time::Duration};
 
-use rustix::time::{ClockId, clock_gettime};
 use scenes::{
-    FULL, HOST, HostMatching, LoadShape, PayloadEncoding, PayloadSigning, Publication, SEED, Worker, at, records,
-    shapes,
+    FULL, HOST, HostMatching, LoadShape, PayloadEncoding, PayloadSigning, Publication, SEED, Service, Worker, at,
+    records, shapes, step_times,
 };
+use serde_json::{Value, json};
 
 const USAGE: &str = "usage: scenes times\n       scenes run SCENE TIMES";
 
-/// The number of measurements, of which the median is the result.
-const ATTEMPTS: usize = 9;
+/// The number of runs, of which the shortest time of each step is the result.
+const RUNS: usize = 7;
 
 /// One second of a sender with the full set and ten routes.
 const SECOND: LoadShape = LoadShape { senders: 1, configuration: FULL, paths: 10, is_shared: true, requests: 2_000 };
@@ -22,8 +22,11 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let is_valid = match arguments.as_slice() {
         ["times"] => {
-            let (counts, distributions) = (milliseconds(shapes::COUNTS), milliseconds(shapes::DISTRIBUTIONS));
-            println!(r#"{{"counts":{counts},"distributions":{distributions}}}"#);
+            let shapes =
+                [("counts", shapes::COUNTS), ("full set", shapes::DISTRIBUTIONS), ("many counts", shapes::MANY_COUNTS)];
+            let services = [("PutMetricData", Service::CloudWatch), ("OTLP", Service::Otlp)];
+            let times = shapes.iter().flat_map(|shape| services.iter().map(move |service| times(*shape, *service)));
+            println!("{}", times.collect::<Value>());
             true
         }
         ["run", scene, times] => times.parse().is_ok_and(|times| run(scene, times)),
@@ -36,25 +39,15 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Returns the median CPU time in milliseconds to merge and publish the records of these senders.
-fn milliseconds(shape: LoadShape) -> f64 {
-    let records = records(shape, at(0));
-    let mut publication = Publication::default();
-    let mut attempt = || {
-        let start = cpu();
-        publication.merge(&records);
-        black_box(publication.publish());
-        cpu().saturating_sub(start).as_secs_f64() * 1e3
-    };
-    let mut times: Vec<f64> = (0..ATTEMPTS).map(|_| attempt()).collect();
-    times.sort_by(f64::total_cmp);
-    times.get(ATTEMPTS / 2).copied().unwrap_or_default()
-}
-
-/// Returns the CPU time of this thread.
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+/// Returns the CPU times to merge and publish the records of these senders: in total, and of the longest step.
+fn times((name, shape): (&str, LoadShape), (service_name, service): (&str, Service)) -> Value {
+    let times = step_times(service, &records(shape, at(0)), RUNS);
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let total: Duration = times.iter().map(|step| step.cost).sum();
+    let longest = times.iter().map(|step| step.cost).max().unwrap_or_default();
+    json!({
+        "shape": name, "service": service_name, "total": milliseconds(total), "longest": milliseconds(longest),
+    })
 }
 
 /// Runs a scene `times` times. Returns false if there is no scene with this name.

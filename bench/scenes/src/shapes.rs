@@ -6,6 +6,9 @@ use crate::{FULL, LoadShape, SEED};
 pub const COUNTS: LoadShape =
     LoadShape { senders: 10, configuration: SEED, paths: 1_000, is_shared: false, requests: 10_000 };
 
+/// 100,000 series with one count each.
+pub const MANY_COUNTS: LoadShape = LoadShape { senders: 100, requests: 1_000, ..COUNTS };
+
 /// 10,000 series of the full set, with distributions of times and sizes.
 pub const DISTRIBUTIONS: LoadShape =
     LoadShape { senders: 10, configuration: FULL, paths: 142, is_shared: false, requests: 142 * 50 };

@@ -46,6 +46,21 @@ pub(super) struct Point {
 }
 
 impl Point {
+    /// Returns the lower figures of two measurements of the same.
+    pub(super) fn min(self, other: Self) -> Self {
+        Self {
+            size: self.size,
+            main: self.main.min(other.main),
+            process: self.process.min(other.process),
+            noise: self.noise.min(other.noise),
+            resident: self.resident.min(other.resident),
+            longest: self.longest.min(other.longest),
+            bytes: self.bytes.min(other.bytes),
+            data: self.data.min(other.data),
+            requests: self.requests.min(other.requests),
+        }
+    }
+
     /// Measures an Envoy for a number of windows.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::{
     cloudwatch::CloudWatch,
     cpu::CpuLayout,
     envoy::{Envoy, Start},
-    receiver::feeder,
+    receiver::{BUFFER_BYTES, Service, feeder},
     scale::{INTERVAL, paced_load::PacedLoad, page_server::PageServer},
     trace,
     variant::{Attachment, Body},
@@ -44,6 +44,18 @@ pub(super) struct Scene {
 /// # Errors
 /// Returns an error if a program does not start.
 pub(super) fn of_series(series: u64, layout: &CpuLayout) -> Result<Scene, String> {
+    of_series_to(Service::PutMetricData, series, layout)
+}
+
+/// Starts an Envoy like that of [`of_series`], which publishes to the OTLP endpoint.
+///
+/// # Errors
+/// Returns an error if a program does not start.
+pub(super) fn of_series_by_otlp(series: u64, layout: &CpuLayout) -> Result<Scene, String> {
+    of_series_to(Service::Otlp, series, layout)
+}
+
+fn of_series_to(service: Service, series: u64, layout: &CpuLayout) -> Result<Scene, String> {
     const PATHS_OF_A_SENDER: u64 = 100;
     let senders = usize::try_from(series / PATHS_OF_A_SENDER).unwrap_or(usize::MAX);
     let shape = LoadShape {
@@ -54,7 +66,7 @@ pub(super) fn of_series(series: u64, layout: &CpuLayout) -> Result<Scene, String
         requests: PATHS_OF_A_SENDER as usize * 10,
     };
     let cloudwatch = CloudWatch::start()?;
-    let mut bootstrap = bootstrap(&cloudwatch, &json!({}));
+    let mut bootstrap = bootstrap(&cloudwatch, &service.keys(&cloudwatch));
     bootstrap["bootstrap_extensions"] = json!([singleton(feeder(&records(shape, now()), Some(1)))]);
     // The trace has the time of each callback.
     let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &trace::ARGUMENTS }, layout)?;
@@ -141,7 +153,7 @@ fn post(number: u64) -> Vec<u8> {
 fn bootstrap(cloudwatch: &CloudWatch, keys: &Value) -> Value {
     let mut receiver = json!({
         "publish_interval_millisecond": INTERVAL.as_millis() as u64,
-        "buffer_limit_bytes": 256 * 1024 * 1024,
+        "buffer_limit_bytes": BUFFER_BYTES,
         "max_series": null,
     });
     if let (Some(receiver), Some(keys)) = (receiver.as_object_mut(), keys.as_object()) {

@@ -1,6 +1,6 @@
 //! The totals of series since their start, for cumulative temporality.
 
-use acpw_metric::{Distribution, Map, Timestamp};
+use acpw_metric::{Distribution, LargeMap, Timestamp};
 
 /// The time after which a series without new data is forgotten. Should it get data later, it starts again.
 const IDLE_MILLIS: i64 = 60 * 60 * 1_000;
@@ -19,7 +19,7 @@ const MAX_CORRECTION_MILLIS: u64 = 5 * 60 * 1_000;
 #[derive(Debug)]
 pub(super) struct Totals {
     limit: usize,
-    series: Map<Vec<u8>, Total>,
+    series: LargeMap<Vec<u8>, Total>,
     /// The time before which idle series were last forgotten.
     pruned: Timestamp,
     /// The latest point of a series that was forgotten. Series begin after it.
@@ -47,7 +47,7 @@ impl Totals {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            series: Map::default(),
+            series: LargeMap::default(),
             pruned: Timestamp::default(),
             forgotten: Timestamp::default(),
             dropped: 0,

@@ -3,11 +3,11 @@
 use indexmap::Equivalent;
 
 use super::Group;
-use crate::{Dimensions, Distribution, Map, Metric};
+use crate::{Dimensions, Distribution, LargeMap, Metric};
 
-/// The groups of one period by dimensions, in the order in which they were added.
+/// The groups of one period by dimensions.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Map<Dimensions, Vec<(Metric, Distribution)>>);
+pub(super) struct Groups(LargeMap<Dimensions, Vec<(Metric, Distribution)>>);
 
 /// A group to which data are added.
 pub(super) struct Entry<'a> {
@@ -31,10 +31,9 @@ impl Equivalent<Dimensions> for Key<'_> {
 impl Groups {
     /// Returns the group with these dimensions, which must be sorted by name. Creates it if it does not exist.
     pub(super) fn entry(&mut self, names: &[(&str, &str)]) -> Option<Entry<'_>> {
-        let known = self.0.get_index_of(&Key(names));
-        let index = known.unwrap_or_else(|| self.0.insert_full(Dimensions::from_borrowed(names), Vec::new()).0);
-        let (dimensions, distributions) = self.0.get_index_mut(index)?;
-        Some(Entry { dimensions, distributions, is_new: known.is_none() })
+        let new = || (Dimensions::from_borrowed(names), Vec::new());
+        let (dimensions, distributions, is_new) = self.0.entry_or_insert_with(&Key(names), new)?;
+        Some(Entry { dimensions, distributions, is_new })
     }
 
     /// Returns whether there are no groups.
@@ -42,18 +41,18 @@ impl Groups {
         self.0.is_empty()
     }
 
-    /// Removes and returns the last group.
+    /// Removes and returns a group.
     pub(super) fn pop(&mut self) -> Option<Group> {
         let (dimensions, distributions) = self.0.pop()?;
         Some(Group { dimensions, distributions })
     }
 
-    /// Returns all groups, in the order in which they were added.
+    /// Returns all groups.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Dimensions, &[(Metric, Distribution)])> {
         self.0.iter().map(|(dimensions, distributions)| (dimensions, distributions.as_slice()))
     }
 
-    /// Converts into the groups, in the order in which they were added.
+    /// Converts into the groups.
     pub(super) fn into_groups(self) -> impl Iterator<Item = Group> {
         self.0.into_iter().map(|(dimensions, distributions)| Group { dimensions, distributions })
     }
