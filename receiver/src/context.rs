@@ -78,12 +78,13 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(plugin) = &mut self.0 else { return };
+        let start = now().steady;
         plugin.drain(Trigger::Tick);
         plugin.receiver.handle_tick(now());
         plugin.send();
         plugin.report();
         plugin.share();
-        plugin.set_pace();
+        plugin.end_tick(now().steady.saturating_sub(start));
     }
 }
 
@@ -105,7 +106,7 @@ impl Plugin {
             #[cfg(feature = "trap")]
             trap: Trap::default(),
         };
-        plugin.set_pace();
+        plugin.end_tick(Duration::ZERO);
         // Gateways accept posts as soon as they find the status and the ledger.
         plugin.share();
         Ok((plugin, summary))
@@ -159,8 +160,8 @@ impl Plugin {
         }
     }
 
-    fn set_pace(&mut self) {
-        let tick_period = self.receiver.tick_period();
+    fn end_tick(&mut self, duration: Duration) {
+        let tick_period = self.receiver.handle_tick_end(duration);
         if tick_period != self.tick_period && hostcalls::set_tick_period(tick_period).is_ok() {
             self.tick_period = tick_period;
         }

@@ -1,6 +1,6 @@
 //! Drives a receiver without Envoy, for tests, benchmarks and the simulation.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use acpw_metric::Now;
 use acpw_shared_state::{FLUSH_DONE_KEY, FlushDone, FlushNumber, STATUS_KEY};
@@ -24,6 +24,7 @@ pub struct Driver {
     exports: VecDeque<(ExportId, Call)>,
     flushed: Option<FlushDone>,
     status: Option<Vec<u8>>,
+    tick_period: Duration,
     /// The time of the last event.
     now: Now,
 }
@@ -39,6 +40,7 @@ impl Driver {
             exports: VecDeque::new(),
             flushed: None,
             status: None,
+            tick_period: Duration::ZERO,
             now: Now::default(),
         }
     }
@@ -85,6 +87,13 @@ impl Driver {
                 _ => {}
             }
         }
+        // In virtual time a tick takes none.
+        self.tick_period = self.receiver.handle_tick_end(Duration::ZERO);
+    }
+
+    /// Returns the time after which the next tick follows the last one.
+    pub fn tick_period(&self) -> Duration {
+        self.tick_period
     }
 
     /// Returns the next payload to send. Runs a tick first if there is no payload.

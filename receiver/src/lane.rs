@@ -9,6 +9,7 @@ use crate::{
     lane_key::LaneKey,
     lane_queue::{EncodingContext, LaneQueue},
     payload::Draft,
+    publisher::budget::merge_cost,
     random::Random,
     waiting::{PayloadHistory, WaitingBody, WaitingPayload},
 };
@@ -25,9 +26,6 @@ const MAX_REFUSED_IN_A_ROW: u32 = 3;
 
 /// The minimum time between two log lines about a lane.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The cost of merging a group, in bytes encoded and compressed in the same time.
-const MERGE_COST: usize = 64;
 
 /// The data of one namespace and entity: pending until the next publication, due, or in waiting payloads. A lane whose
 /// requests fail backs off independently of other lanes, and sends one payload at a time until one succeeds.
@@ -91,14 +89,17 @@ impl Lane {
     pub fn merge_due(&mut self, budget: &mut usize) {
         while *budget > 0 {
             match self.releasing.pop() {
-                Some((key, group)) => self.queue.merge_group(&key, &group),
+                Some((key, group)) => {
+                    *budget = budget
+                        .saturating_sub(merge_cost(group.distributions.iter().map(|(_, distribution)| distribution)));
+                    self.queue.merge_group(&key, &group);
+                }
                 None if self.is_release_waiting => {
                     self.is_release_waiting = false;
                     self.releasing = std::mem::take(&mut self.pending);
                 }
                 None => return,
             }
-            *budget = budget.saturating_sub(MERGE_COST);
         }
     }
 

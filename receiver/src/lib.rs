@@ -39,6 +39,7 @@ pub mod named_parts;
 pub mod names;
 pub mod notice;
 pub mod otlp;
+pub mod pace;
 pub mod payload;
 pub mod publish_schedule;
 pub mod publisher;

@@ -61,7 +61,7 @@ pub fn steps<T>(service: Service, records: &[Vec<u8>], measure: impl Fn(&mut dyn
             run.step(Event::Answer, |driver, now| driver.handle_export_answer(id, &answer, now));
         }
         while run.driver.poll_log_line().is_some() {}
-        let period = run.driver.receiver().tick_period();
+        let period = run.driver.tick_period();
         run.millis = run.millis.saturating_add(u64::try_from(period.as_millis()).unwrap_or(LIMIT));
     }
     run.steps

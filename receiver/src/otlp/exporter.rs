@@ -193,11 +193,12 @@ impl Exporter {
         self.schedule.set_draining(is_draining);
     }
 
-    /// Makes samples of gauges, keeps the limit, and makes data due. To be called on every tick.
-    pub fn handle_time(&mut self, parts: &mut ExportContext<'_>) {
+    /// Makes samples of gauges, keeps the limit, and makes data due. To be called on every tick, which may encode and
+    /// compress `work` bytes.
+    pub fn handle_time(&mut self, work: usize, parts: &mut ExportContext<'_>) {
         self.correct_times(parts.clock);
         let Now { wall, steady } = parts.now;
-        self.budget.refill(steady);
+        self.budget.refill(work, steady);
         self.held.settle_gauges(wall);
         self.keep_within_limit(parts);
         let is_due = self.schedule.is_due(steady, self.held.has_pending());

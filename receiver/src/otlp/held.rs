@@ -7,7 +7,7 @@ use acpw_metric::{
 };
 
 use super::window::Window;
-use crate::{gauge_settler::GaugeSettler, series_budget::SeriesBudget};
+use crate::{gauge_settler::GaugeSettler, publisher::budget::merge_cost, series_budget::SeriesBudget};
 
 /// The time after its end until which senders report data of a period. Each worker passes its data on once a second.
 const SETTLING_MILLIS: i64 = 5_000;
@@ -15,9 +15,6 @@ const SETTLING_MILLIS: i64 = 5_000;
 /// The distance from which a period is ahead of the time. A correction of the clock moves data by whole periods, so it
 /// may move them ahead by half a minute.
 const AHEAD_MILLIS: i64 = 60_000;
-
-/// The number of bytes whose encoding takes as long as merging a group.
-const MERGE_WORK: usize = 64;
 
 /// Divisor of the limit for the room that is made at the limit, so that the next record does not reach it again.
 const HEADROOM: usize = 8;
@@ -149,12 +146,12 @@ impl HeldData {
         while *budget > 0
             && let Some(mut release) = self.release
         {
-            *budget = budget.saturating_sub(MERGE_WORK);
-            let next = self.pending.pop();
-            let Some((key, group)) = next else {
+            let Some((key, group)) = self.pending.pop() else {
                 self.end_release(release);
                 return;
             };
+            *budget =
+                budget.saturating_sub(merge_cost(group.distributions.iter().map(|(_, distribution)| distribution)));
             if release.takes(&key, &group, self.cut) {
                 release.has_cut |= group.distributions.iter().any(|(metric, _)| key.end(metric) > release.at);
                 self.release = Some(release);

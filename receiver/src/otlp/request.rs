@@ -14,6 +14,7 @@ use super::{
     totals::{Total, Totals},
     window::Window,
 };
+use crate::publisher::budget::merge_cost;
 
 /// The size in bytes at which a chunk is encoded and compressed.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -206,6 +207,7 @@ impl RequestDraft {
                 }
             };
             let Some(group) = next else { break };
+            let cost = merge_cost(group.points.iter().map(|point| &point.distribution));
             if let Some(rest) = self.add(group, totals.as_deref_mut(), encoder) {
                 match &mut self.source {
                     Some(source) => source.push_front(rest),
@@ -218,8 +220,8 @@ impl RequestDraft {
                 }
                 break;
             }
-            // Converting data costs about as much as compressing them.
-            *budget = budget.saturating_sub(64);
+            // Converting data takes about as long as merging them.
+            *budget = budget.saturating_sub(cost);
         }
         self.compress(budget);
         let rest = self.source.take().filter(|source| !source.is_empty()).map(|source| {

@@ -119,10 +119,11 @@ impl Publisher {
         self.schedule.set_draining(is_draining);
     }
 
-    /// Marks data as due when a publication is due. Call this on every tick.
-    pub fn handle_time(&mut self, context: &mut PublisherContext<'_>) {
+    /// Marks data as due when a publication is due. Call this on every tick. The tick may encode and compress `work`
+    /// bytes.
+    pub fn handle_time(&mut self, work: usize, context: &mut PublisherContext<'_>) {
         let now = context.now.steady;
-        self.budget.refill(now);
+        self.budget.refill(work, now);
         let is_due = self.schedule.is_due(now, context.buffer.has_pending());
         let is_flushing = self.flush.as_mut().is_some_and(|flush| flush.should_release(now));
         if is_due || is_flushing {

@@ -8,8 +8,8 @@
 //!    result is reported to [`handle_dispatch`].
 //! 3. When a callout has ended, [`handle_answer`].
 //! 4. After each event, [`poll_log_line`] until it returns nothing, and [`poll_counters`].
-//! 5. After a tick, [`handle_flush_requested`], [`poll_shared`], and the ledger of room: [`next_room`] and
-//!    [`handle_room_written`].
+//! 5. After a tick, [`handle_flush_requested`], [`poll_shared`], the ledger of room ([`next_room`] and
+//!    [`handle_room_written`]), and [`handle_tick_end`].
 //!
 //! [`handle_record`]: Receiver::handle_record
 //! [`begin_drain`]: Receiver::begin_drain
@@ -24,6 +24,7 @@
 //! [`poll_shared`]: Receiver::poll_shared
 //! [`next_room`]: Receiver::next_room
 //! [`handle_room_written`]: Receiver::handle_room_written
+//! [`handle_tick_end`]: Receiver::handle_tick_end
 
 mod callouts;
 mod shared;
@@ -46,6 +47,7 @@ use crate::{
     names::Names,
     notice::Notice,
     otlp::{ExportContext, Exporter, ExporterSettings, notice::ExportNotice},
+    pace::Pace,
     publisher::PublisherContext,
     self_metrics::{SelfMeasurement, SelfMetrics},
     series_budget::SeriesBudget,
@@ -59,9 +61,6 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// The time between two ticks while there is more work than fits into one.
 const BUSY_TICK: Duration = Duration::from_millis(20);
-
-/// The number of bytes of records to merge per tick: a few milliseconds of work. Every record also causes a wake-up.
-const DRAIN_BYTES: usize = 64 * 1024;
 
 /// The state of a receiver.
 #[derive(Debug)]
@@ -90,6 +89,7 @@ pub struct Receiver {
     counter_report: CounterReport,
     callouts: HashMap<u32, Purpose>,
     queue: QueueState,
+    pace: Pace,
 }
 
 /// The state of the queue of records, as far as the receiver knows it.
@@ -149,6 +149,7 @@ impl Receiver {
             counter_report: CounterReport::default(),
             callouts: HashMap::new(),
             queue: QueueState::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -156,7 +157,7 @@ impl Receiver {
     pub fn begin_drain(&mut self, trigger: Trigger) {
         self.queue.budget = match trigger {
             Trigger::WakeUp => 1,
-            Trigger::Tick => DRAIN_BYTES,
+            Trigger::Tick => self.pace.bytes(),
         };
     }
 
@@ -217,9 +218,10 @@ impl Receiver {
         self.keep_within_limit(now);
         self.credentials.handle_time(now);
         self.log_credentials(now);
+        let work = self.pace.bytes();
         let (publisher, mut context) = self.publisher_and_context(now);
-        publisher.handle_time(&mut context);
-        self.export(now, Exporter::handle_time);
+        publisher.handle_time(work, &mut context);
+        self.export(now, |exporter, parts| exporter.handle_time(work, parts));
     }
 
     /// Returns the next line for Envoy's log.
@@ -229,10 +231,13 @@ impl Receiver {
         Some((level, line))
     }
 
-    /// Returns the time between two ticks, which is shorter while there is more work than fits into one.
-    pub fn tick_period(&self) -> Duration {
+    /// Ends a tick that took `duration`. Returns the time until the next one, which is shorter while there is more work
+    /// than fits into one.
+    pub fn handle_tick_end(&mut self, duration: Duration) -> Duration {
         let is_exporting = self.exporter.as_ref().is_some_and(Exporter::is_working);
-        if self.queue.has_backlog || self.publisher.is_working() || is_exporting { BUSY_TICK } else { TICK }
+        let has_more = self.queue.has_backlog || self.publisher.is_working() || is_exporting;
+        self.pace.handle_tick_end(duration, has_more);
+        if has_more { BUSY_TICK } else { TICK }
     }
 
     fn publisher_and_context(&mut self, now: Now) -> (&mut Publisher, PublisherContext<'_>) {
