@@ -1,9 +1,10 @@
 //! The glue between Envoy and [`Sender`]: forwards events and makes host calls.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use acpw_host::{
-    Counter, Gauge, Queue, environment, log, now, plugin_configuration, property, release, request_header, wall_clock,
+    Counter, Gauge, Queue, environment, log, now, plugin_configuration, property, random, release, request_header,
+    wall_clock,
 };
 use acpw_metric::record::QUEUE_NAME;
 use proxy_wasm::{
@@ -12,7 +13,7 @@ use proxy_wasm::{
     types::{Action, ContextType, LogLevel, Status},
 };
 
-use crate::{HeaderPhase, Level, LogLine, PendingRequest, Sender, SenderConfig};
+use crate::{HeaderPhase, Level, LogLine, PendingRequest, Sender, SenderConfig, first_flush::first_flush};
 
 proxy_wasm::main! {{
     // This also writes the message of a panic to Envoy's log before the VM ends.
@@ -37,6 +38,8 @@ struct Worker {
     receiver_vm_id: String,
     queue: Option<Queue>,
     stats: Stats,
+    /// The time between two ticks, until Envoy knows it: the first tick is earlier.
+    tick_period: Option<Duration>,
     /// `on_done` was called, so no more ticks follow and each request is flushed when it ends.
     is_done: bool,
 }
@@ -78,9 +81,13 @@ impl Root {
             write_log(&LogLine::ConfigurationWarning(warning));
         }
         let stats = or_log(Stats::define(), "define the statistics of the sender")?;
-        or_log(hostcalls::set_tick_period(config.flush_interval), "set the flush interval")?;
+        // All workers start together. They flush at different times, so that the main thread does not have to handle
+        // the records of all of them in one turn.
+        let first_tick = first_flush(config.flush_interval, random());
+        or_log(hostcalls::set_tick_period(first_tick), "set the flush interval")?;
         let worker = Worker {
             receiver_vm_id: config.receiver_vm_id.clone(),
+            tick_period: Some(config.flush_interval),
             sender: Sender::new(config, now()),
             queue: None,
             stats,
@@ -109,7 +116,14 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.worker.with(Worker::flush);
+        self.worker.with(|worker| {
+            worker.flush();
+            if let Some(period) = worker.tick_period
+                && or_log(hostcalls::set_tick_period(period), "set the flush interval").is_some()
+            {
+                worker.tick_period = None;
+            }
+        });
     }
 
     /// Handles the end of a request if the plugin is an access logger.

@@ -13,6 +13,7 @@ pub mod aggregator;
 pub mod builtin_metric;
 pub mod config;
 pub mod dimension;
+pub mod first_flush;
 pub mod host_matcher;
 pub mod in_flight_gauge;
 pub mod log_line;

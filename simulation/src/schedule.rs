@@ -91,6 +91,8 @@ pub struct Schedule {
     pub drops_unknown: bool,
     /// The maximum number of requests per tick.
     pub rate: u64,
+    /// True if the data points of the OTLP endpoint are cumulative.
+    pub is_cumulative: bool,
     /// Faults of the OTLP endpoint, each with the ticks at which it lasts.
     pub endpoint_faults: Vec<(Range<u64>, Fault)>,
 }
@@ -122,6 +124,7 @@ impl Schedule {
             buffer_limit: if rng.u8(0..3) == 0 { 1 << 16 } else { 8 << 20 },
             drops_unknown: rng.bool(),
             rate: rng.u64(1..30),
+            is_cumulative: rng.bool(),
             endpoint_faults: (0..rng.usize(0..4)).map(|_| (window(rng, ticks), fault(rng))).collect(),
         }
     }

@@ -291,12 +291,14 @@ impl World {
             return;
         }
         let on_unknown_outcome = if self.schedule.drops_unknown { "drop" } else { "retry" };
+        let temporality = if self.schedule.is_cumulative { "cumulative" } else { "delta" };
         let document = format!(
             r#"{{"cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "c",
                 "credentials": {{"provider": "container", "cluster": "ecs", "relative_uri": "/x"}},
                 "scrape": [{{"cluster_name": "app", "rules": [{{"metric": "temperature"}}]}}],
                 "publish_to": ["cloudwatch", "otlp"],
-                "otlp": {{"cluster_name": "otlp", "max_data_points": 50, "buffer_limit_bytes": {}}},
+                "otlp": {{"cluster_name": "otlp", "max_data_points": 50, "buffer_limit_bytes": {},
+                    "temporality": "{temporality}"}},
                 "publish_interval_millisecond": {}, "buffer_limit_bytes": {},
                 "on_unknown_outcome": "{on_unknown_outcome}"}}"#,
             self.schedule.buffer_limit, self.schedule.publish_interval, self.schedule.buffer_limit
@@ -515,10 +517,25 @@ impl World {
             stats.otlp_received,
             stats.otlp_published + held + stats.otlp_dropped(),
         )?;
+        if let Some(point) = self.endpoint.backwards() {
+            return Err(format!("OTLP: a cumulative data point went back: {point}"));
+        }
+        if self.schedule.is_cumulative {
+            return self.check_totals();
+        }
         let on_the_way: u64 = self.exports_in_flight.iter().map(|(_, _, _, stored)| stored).sum();
         let stored: u64 = self.endpoint.stored.values().sum();
         let published = stats.otlp_published + self.truth.exported_unanswered + on_the_way;
         equal("OTLP: stored = published + unseen", stored, published)
+    }
+
+    /// Checks the totals of the OTLP endpoint. A total is stored once, however often it is sent. Values of a data point
+    /// that was refused are in the next total as well, and those of a lost receiver may be stored.
+    fn check_totals(&self) -> Result<(), String> {
+        let stats = &self.stats;
+        let stored: u64 = self.endpoint.stored.values().sum();
+        let is_between = (stats.otlp_published..=stats.otlp_received).contains(&stored);
+        if is_between { Ok(()) } else { Err(format!("OTLP: {stored} values are stored: {stats:?}")) }
     }
 
     fn is_at_rest(&self) -> bool {
