@@ -1,8 +1,11 @@
 //! A scene that publishes data.
 
-use receiver::{Driver, PublishAnswer, ReceiverConfig, answer::Reply};
+use receiver::{Driver, PublishAnswer, answer::Reply};
 
-use crate::at;
+use crate::{
+    at,
+    steps::{Service, config},
+};
 
 /// The totals of a publication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,12 +27,7 @@ pub struct Publication {
 
 impl Default for Publication {
     fn default() -> Self {
-        const CONFIGURATION: &[u8] = br#"{
-            "cloud_watch_region": "us-east-1", "cloud_watch_cluster_name": "cloud_watch",
-            "aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY",
-            "buffer_limit_bytes": 67108864, "max_series": null
-        }"#;
-        let config = ReceiverConfig::from_json(CONFIGURATION, |_| None).expect("a good configuration");
+        let config = config(Service::CloudWatch);
         Self { driver: Driver::new(config, 7), millis: 0 }
     }
 }

@@ -101,7 +101,8 @@ impl<T, M: Fn(&mut dyn FnMut()) -> T> Run<T, M> {
     }
 }
 
-fn config(service: Service) -> ReceiverConfig {
+/// Returns the configuration of a receiver that publishes to a service.
+pub(crate) fn config(service: Service) -> ReceiverConfig {
     let (name, other) = match service {
         Service::CloudWatch => ("cloudwatch", json!({})),
         Service::Otlp => (
