@@ -13,6 +13,13 @@ pub const DENIED_DELAY: Duration = Duration::from_secs(30);
 /// The maximum time between two attempts, unless CloudWatch asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
+/// The first delay after throttling, and the growth of each further one.
+///
+/// Delays do not double as after other failures, because chance decides which receiver of a throttled fleet succeeds,
+/// and the unlucky ones would fall further and further behind. With shorter delays the retries of 10,000 receivers
+/// exceed an account's quota of 500 calls a second for minutes. docs/scaling.md has a simulation of it.
+const THROTTLED_STEP: Duration = Duration::from_secs(6);
+
 /// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of
 /// 500 calls a second on their own.
 const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
@@ -22,7 +29,7 @@ const MAX_THROTTLED_DELAY: Duration = Duration::from_secs(60);
 pub enum FailureKind {
     /// The next attempt may succeed. The first delay is that of AWS's SDKs, 50 ms.
     Transient,
-    /// There were too many requests. The first delay is that of AWS's SDKs, a second.
+    /// There were too many requests.
     Throttled,
     /// The data or the server must change before an attempt can succeed.
     Refused,
@@ -34,23 +41,24 @@ pub enum FailureKind {
 const KINDS: usize = 4;
 
 impl FailureKind {
-    /// Returns the base and the maximum of the delays.
-    fn delays(self) -> (Duration, Duration) {
+    /// Returns the maximum delay after this number of earlier failures.
+    fn max_delay(self, failures: u32) -> Duration {
+        let doubled = |first: Duration| first.saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
         match self {
-            Self::Transient => (Duration::from_millis(50), MAX_DELAY),
-            Self::Throttled => (Duration::from_secs(1), MAX_THROTTLED_DELAY),
-            Self::Refused => (Duration::from_secs(1), MAX_DELAY),
-            Self::Denied => (MAX_DELAY, MAX_DELAY),
+            Self::Transient => doubled(Duration::from_millis(50)).min(MAX_DELAY),
+            Self::Throttled => THROTTLED_STEP.saturating_mul(failures.saturating_add(1)).min(MAX_THROTTLED_DELAY),
+            Self::Refused => doubled(Duration::from_secs(1)).min(MAX_DELAY),
+            Self::Denied => MAX_DELAY,
         }
     }
 }
 
-/// Exponential back-off with jitter, for the account as a whole or for one lane.
+/// Back-off with jitter, for the account as a whole or for one lane.
 ///
-/// The delay after a failure is a random part of base × 2^(failures − 1), at most 20 s or, after throttling, a minute;
-/// or the delay that CloudWatch asks for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in
-/// flight halves with every failure and grows by one with every success (AIMD), so a throttled fleet converges to a
-/// rate that CloudWatch accepts.
+/// The delay after a failure is a random part of a limit that doubles with each failure, up to 20 s; or that grows by
+/// 6 s with each throttled request, up to a minute; or the delay that CloudWatch asks for, at most
+/// [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in flight halves with every failure and grows by
+/// one with every success (AIMD), so a throttled fleet converges to a rate that CloudWatch accepts.
 #[derive(Debug)]
 pub struct Backoff {
     /// The number of failures of each kind since the last success. Kinds are counted apart, because an outage says
@@ -92,12 +100,12 @@ impl Backoff {
     /// for.
     pub fn fail(&mut self, now: Duration, kind: FailureKind, after: Option<Duration>, random: &mut Random) -> Duration {
         self.in_flight_limit = (self.in_flight_limit / 2).max(1);
-        let (base, max_delay) = kind.delays();
-        let mut limit = max_delay;
+        let mut earlier = 0;
         if let Some(failures) = self.failures.get_mut(kind as usize) {
-            limit = base.saturating_mul(1u32.checked_shl(*failures).unwrap_or(u32::MAX)).min(max_delay);
+            earlier = *failures;
             *failures = failures.saturating_add(1);
         }
+        let limit = kind.max_delay(earlier);
         let delay = after.map_or_else(|| random.below(limit), |after| after.min(retry_after::MAX_RETRY_AFTER));
         // Answers to concurrent callouts do not shorten each other's delays.
         self.not_before = self.not_before.max(now.saturating_add(delay));
@@ -183,7 +191,7 @@ mod tests {
             (0..500).map(delay).max().unwrap().as_secs_f64()
         };
         for (earlier, kind, limit) in [
-            ([TRANSIENT; 12], FailureKind::Throttled, 1.0),
+            ([TRANSIENT; 12], FailureKind::Throttled, 6.0),
             ([FailureKind::Throttled; 12], FailureKind::Throttled, 60.0),
             ([FailureKind::Throttled; 12], TRANSIENT, 0.05),
             ([FailureKind::Refused; 12], FailureKind::Refused, 20.0),

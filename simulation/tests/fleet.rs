@@ -15,7 +15,7 @@ use simulation::{Fleet, FleetReport, Phase, Second};
 const INTERVAL: usize = 60;
 
 /// The longest interval of a throttled receiver in seconds.
-const LONGEST_INTERVAL: usize = 5 * 60;
+const LONGEST_INTERVAL: usize = 2 * INTERVAL;
 
 /// The ends of the phases, in seconds.
 const START: usize = 10 * 60;
@@ -181,6 +181,10 @@ fn a_fleet_stays_under_the_quota_and_loses_nothing() {
     for (phase, seconds) in recoveries {
         assert!(seconds <= LONGEST_INTERVAL, "receivers were behind for {seconds} s after {phase}");
     }
+    // While CloudWatch accepts half of the calls, nobody can publish more often than every second interval, and chance
+    // decides who has to wait longer.
+    let slowest = report.slowest[THROTTLED - 1];
+    assert!(slowest <= 8 * INTERVAL as u64, "a receiver is {slowest} s behind when throttling ends");
     for (phase, end) in [("the start", START), ("throttling", RECOVERED), ("the outage", END)] {
         let slowest = report.slowest[end - 1];
         assert!(slowest <= 2 * INTERVAL as u64, "a receiver is {slowest} s behind after {phase}");

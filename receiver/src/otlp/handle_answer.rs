@@ -85,7 +85,7 @@ impl Exporter {
             parts.credentials.accepted(set);
         }
         self.backoff.succeed();
-        self.schedule.record_delivered();
+        self.schedule.record_delivered(parts.now.steady);
         self.last_success = Some(parts.now.steady);
         self.record_stored(sent.epoch);
         self.refused = 0;
@@ -119,7 +119,7 @@ impl Exporter {
         let kind = match cause {
             RetryCause::Throttled => {
                 counts.otlp_throttled = counts.otlp_throttled.saturating_add(1);
-                self.schedule.record_throttled();
+                self.schedule.record_throttled(parts.now.steady);
                 FailureKind::Throttled
             }
             RetryCause::UnknownOutcome => {

@@ -90,7 +90,7 @@ impl Publisher {
     fn delivered(&mut self, sent: &Sent, answer: &PublishAnswer, context: &mut PublisherContext<'_>) {
         let payload = &sent.payload;
         self.backoff.succeed();
-        self.schedule.record_delivered();
+        self.schedule.record_delivered(context.now.steady);
         self.last_success = Some(context.now.steady);
         if let Some(lane) = lane_mut(context, sent.lane) {
             lane.record_accepted();
@@ -120,7 +120,7 @@ impl Publisher {
         let kind = match cause {
             RetryCause::Throttled => {
                 context.journal.counts.throttled = context.journal.counts.throttled.saturating_add(1);
-                self.schedule.record_throttled();
+                self.schedule.record_throttled(context.now.steady);
                 FailureKind::Throttled
             }
             RetryCause::UnknownOutcome => {
