@@ -8,7 +8,7 @@ use std::{
 use acpw_metric::{Now, Timestamp};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use scenes::{LoadShape, Publication, records, shapes};
+use scenes::{LoadShape, Publication, Service, records, shapes};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -72,13 +72,6 @@ struct PublicationRow {
     native: f64,
 }
 
-/// The service to which a receiver publishes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    PutMetricData,
-    Otlp,
-}
-
 /// The results of merging the records of a million requests per second from 16 senders.
 #[derive(Debug, Serialize)]
 struct Merging {
@@ -112,7 +105,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     let idle = main_thread(&idle, options, &layout)?;
     let mut publications = Vec::new();
     for (name, shape) in [("counts", shapes::COUNTS), ("full set", shapes::DISTRIBUTIONS)] {
-        for service in [Service::PutMetricData, Service::Otlp] {
+        for service in Service::ALL {
             let is_same = |native: &&Native| (native.shape.as_str(), native.service.as_str()) == (name, service.name());
             let native =
                 native.iter().find(is_same).ok_or(format!("no native time of {name} by {}", service.name()))?;
@@ -127,27 +120,17 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     document::replace("receiver", &text)
 }
 
-impl Service {
-    /// Returns the name in tables, which is that of the program `scenes` as well.
-    fn name(self) -> &'static str {
-        match self {
-            Self::PutMetricData => "PutMetricData",
-            Self::Otlp => "OTLP",
-        }
-    }
-
-    /// Returns the keys of a receiver that publishes to it.
-    pub(crate) fn keys(self, cloudwatch: &CloudWatch) -> Value {
-        match self {
-            Self::PutMetricData => json!({}),
-            Self::Otlp => {
-                let otlp = json!({
-                    "cluster_name": "cloud_watch",
-                    "host": cloudwatch.address().to_string(),
-                    "buffer_limit_bytes": BUFFER_BYTES,
-                });
-                json!({ "publish_to": ["otlp"], "otlp": otlp })
-            }
+/// Returns the keys of a receiver that publishes to this service.
+pub(crate) fn service_keys(service: Service, cloudwatch: &CloudWatch) -> Value {
+    match service {
+        Service::PutMetricData => json!({}),
+        Service::Otlp => {
+            let otlp = json!({
+                "cluster_name": "cloud_watch",
+                "host": cloudwatch.address().to_string(),
+                "buffer_limit_bytes": BUFFER_BYTES,
+            });
+            json!({ "publish_to": ["otlp"], "otlp": otlp })
         }
     }
 }
@@ -231,7 +214,7 @@ impl Scene<'_> {
     fn start(&self, layout: &CpuLayout) -> Result<(Envoy, CloudWatch), String> {
         let cloudwatch = CloudWatch::start()?;
         let mut bootstrap = empty(cloudwatch.address());
-        let mut receiver = self.service.keys(&cloudwatch);
+        let mut receiver = service_keys(self.service, &cloudwatch);
         if let Some(receiver) = receiver.as_object_mut() {
             receiver.insert("publish_interval_millisecond".to_owned(), json!(self.interval.as_millis() as u64));
             receiver.insert("buffer_limit_bytes".to_owned(), json!(BUFFER_BYTES));

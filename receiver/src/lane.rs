@@ -9,7 +9,7 @@ use crate::{
     lane_key::LaneKey,
     lane_queue::{EncodingContext, LaneQueue},
     payload::Draft,
-    publisher::budget::merge_cost,
+    publisher::budget::group_cost,
     random::Random,
     waiting::{PayloadHistory, WaitingBody, WaitingPayload},
 };
@@ -90,8 +90,7 @@ impl Lane {
         while *budget > 0 {
             match self.releasing.pop() {
                 Some((key, group)) => {
-                    *budget = budget
-                        .saturating_sub(merge_cost(group.distributions.iter().map(|(_, distribution)| distribution)));
+                    *budget = budget.saturating_sub(group_cost(&group));
                     self.queue.merge_group(&key, &group);
                 }
                 None if self.is_release_waiting => {

@@ -24,8 +24,7 @@ fn main() -> ExitCode {
         ["times"] => {
             let shapes =
                 [("counts", shapes::COUNTS), ("full set", shapes::DISTRIBUTIONS), ("many counts", shapes::MANY_COUNTS)];
-            let services = [("PutMetricData", Service::CloudWatch), ("OTLP", Service::Otlp)];
-            let times = shapes.iter().flat_map(|shape| services.iter().map(move |service| times(*shape, *service)));
+            let times = shapes.iter().flat_map(|shape| Service::ALL.map(|service| times(*shape, service)));
             println!("{}", times.collect::<Value>());
             true
         }
@@ -40,13 +39,13 @@ fn main() -> ExitCode {
 }
 
 /// Returns the CPU times to merge and publish the records of these senders: in total, and of the longest step.
-fn times((name, shape): (&str, LoadShape), (service_name, service): (&str, Service)) -> Value {
+fn times((name, shape): (&str, LoadShape), service: Service) -> Value {
     let times = step_times(service, &records(shape, at(0)), RUNS);
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let total: Duration = times.iter().map(|step| step.cost).sum();
     let longest = times.iter().map(|step| step.cost).max().unwrap_or_default();
     json!({
-        "shape": name, "service": service_name, "total": milliseconds(total), "longest": milliseconds(longest),
+        "shape": name, "service": service.name(), "total": milliseconds(total), "longest": milliseconds(longest),
     })
 }
 

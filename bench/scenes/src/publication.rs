@@ -27,7 +27,7 @@ pub struct Publication {
 
 impl Default for Publication {
     fn default() -> Self {
-        let config = config(Service::CloudWatch);
+        let config = config(Service::PutMetricData);
         Self { driver: Driver::new(config, 7), millis: 0 }
     }
 }

@@ -16,9 +16,22 @@ const LIMIT: u64 = 600_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// CloudWatch's PutMetricData.
-    CloudWatch,
+    PutMetricData,
     /// An OTLP endpoint.
     Otlp,
+}
+
+impl Service {
+    /// All services.
+    pub const ALL: [Self; 2] = [Self::PutMetricData, Self::Otlp];
+
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PutMetricData => "PutMetricData",
+            Self::Otlp => "OTLP",
+        }
+    }
 }
 
 /// The event that the receiver handles in a step.
@@ -104,7 +117,7 @@ impl<T, M: Fn(&mut dyn FnMut()) -> T> Run<T, M> {
 /// Returns the configuration of a receiver that publishes to a service.
 pub(crate) fn config(service: Service) -> ReceiverConfig {
     let (name, other) = match service {
-        Service::CloudWatch => ("cloudwatch", json!({})),
+        Service::PutMetricData => ("cloudwatch", json!({})),
         Service::Otlp => (
             "otlp",
             json!({

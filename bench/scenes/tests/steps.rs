@@ -12,7 +12,7 @@ fn largest(service: Service, shape: scenes::LoadShape) -> u64 {
 
 #[test]
 fn ten_times_as_many_series_make_no_step_larger() {
-    for service in [Service::CloudWatch, Service::Otlp] {
+    for service in Service::ALL {
         let [few, many] = [shapes::COUNTS, shapes::MANY_COUNTS].map(|shape| largest(service, shape));
         assert!(few > 0 && many <= few.saturating_mul(2), "{service:?}: {few} and {many} bytes");
     }

@@ -5,7 +5,7 @@
 use std::time::SystemTime;
 
 use acpw_metric::{Now, Timestamp};
-use scenes::{HOST, LoadShape, SEED, records};
+use scenes::{HOST, LoadShape, SEED, Service, records};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     cloudwatch::CloudWatch,
     cpu::CpuLayout,
     envoy::{Envoy, Start},
-    receiver::{BUFFER_BYTES, Service, feeder},
+    receiver::{BUFFER_BYTES, feeder, service_keys},
     scale::{INTERVAL, paced_load::PacedLoad, page_server::PageServer},
     trace,
     variant::{Attachment, Body},
@@ -66,7 +66,7 @@ fn of_series_to(service: Service, series: u64, layout: &CpuLayout) -> Result<Sce
         requests: PATHS_OF_A_SENDER as usize * 10,
     };
     let cloudwatch = CloudWatch::start()?;
-    let mut bootstrap = bootstrap(&cloudwatch, &service.keys(&cloudwatch));
+    let mut bootstrap = bootstrap(&cloudwatch, &service_keys(service, &cloudwatch));
     bootstrap["bootstrap_extensions"] = json!([singleton(feeder(&records(shape, now()), Some(1)))]);
     // The trace has the time of each callback.
     let envoy = Envoy::start(&Start { bootstrap: &bootstrap, workers: 1, arguments: &trace::ARGUMENTS }, layout)?;

@@ -7,7 +7,7 @@ use acpw_metric::{
 };
 
 use super::window::Window;
-use crate::{gauge_settler::GaugeSettler, publisher::budget::merge_cost, series_budget::SeriesBudget};
+use crate::{gauge_settler::GaugeSettler, publisher::budget::group_cost, series_budget::SeriesBudget};
 
 /// The time after its end until which senders report data of a period. Each worker passes its data on once a second.
 const SETTLING_MILLIS: i64 = 5_000;
@@ -150,8 +150,7 @@ impl HeldData {
                 self.end_release(release);
                 return;
             };
-            *budget =
-                budget.saturating_sub(merge_cost(group.distributions.iter().map(|(_, distribution)| distribution)));
+            *budget = budget.saturating_sub(group_cost(&group));
             if release.takes(&key, &group, self.cut) {
                 release.has_cut |= group.distributions.iter().any(|(metric, _)| key.end(metric) > release.at);
                 self.release = Some(release);

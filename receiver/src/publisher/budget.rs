@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use acpw_metric::Distribution;
+use acpw_metric::{Distribution, Group};
 
 /// The time between two refills. A tick works for a few milliseconds, after which Envoy's main thread has at least as
 /// much time for everything else.
 const INTERVAL: Duration = Duration::from_millis(15);
+
+/// Returns the cost of merging a group, as [`merge_cost`].
+pub(crate) fn group_cost(group: &Group) -> usize {
+    merge_cost(group.distributions.iter().map(|(_, distribution)| distribution))
+}
 
 /// Returns the cost of merging or converting the distributions of a group, as the number of bytes that are encoded and
 /// compressed in the same time.
