@@ -1,6 +1,6 @@
 //! Decides when to retry, and with how many callouts at once.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use crate::{random::Random, retry_after};
 
@@ -13,12 +13,16 @@ pub const DENIED_DELAY: Duration = Duration::from_secs(30);
 /// The maximum time between two attempts, unless CloudWatch asks for more.
 const MAX_DELAY: Duration = Duration::from_secs(20);
 
-/// The first delay after throttling, and the growth of each further one.
+/// The growth of the delays after throttling with each attempt, as a part of the interval of publication: the shorter
+/// the interval, the fewer receivers share a quota.
+const THROTTLED_STEPS: u32 = 10;
+
+/// The limits of that growth.
 ///
 /// Delays do not double as after other failures, because chance decides which receiver of a throttled fleet succeeds,
 /// and the unlucky ones would fall further and further behind. With shorter delays the retries of 10,000 receivers
 /// exceed an account's quota of 500 calls a second for minutes. docs/scaling.md has a simulation of it.
-const THROTTLED_STEP: Duration = Duration::from_secs(6);
+const THROTTLED_STEP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(6);
 
 /// The maximum delay after throttling. The retries of 10,000 receivers within 20 s would exceed an account's quota of
 /// 500 calls a second on their own.
@@ -41,12 +45,12 @@ pub enum FailureKind {
 const KINDS: usize = 4;
 
 impl FailureKind {
-    /// Returns the maximum delay after this number of earlier failures.
-    fn max_delay(self, failures: u32) -> Duration {
+    /// Returns the maximum delay after this number of earlier failures. After throttling it grows by `step`.
+    fn max_delay(self, failures: u32, step: Duration) -> Duration {
         let doubled = |first: Duration| first.saturating_mul(1u32.checked_shl(failures).unwrap_or(u32::MAX));
         match self {
             Self::Transient => doubled(Duration::from_millis(50)).min(MAX_DELAY),
-            Self::Throttled => THROTTLED_STEP.saturating_mul(failures.saturating_add(1)).min(MAX_THROTTLED_DELAY),
+            Self::Throttled => step.saturating_mul(failures.saturating_add(1)).min(MAX_THROTTLED_DELAY),
             Self::Refused => doubled(Duration::from_secs(1)).min(MAX_DELAY),
             Self::Denied => MAX_DELAY,
         }
@@ -55,26 +59,34 @@ impl FailureKind {
 
 /// Back-off with jitter, for the account as a whole or for one lane.
 ///
-/// The delay after a failure is a random part of a limit that doubles with each failure, up to 20 s; or that grows by
-/// 6 s with each throttled request, up to a minute; or the delay that CloudWatch asks for, at most
-/// [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in flight halves with every failure and grows by
-/// one with every success (AIMD), so a throttled fleet converges to a rate that CloudWatch accepts.
+/// The delay after a failure is a random part of a limit that doubles with each failure, up to 20 s; or that grows by a
+/// tenth of the interval, at most 6 s, with each throttled request, up to a minute; or the delay that CloudWatch asks
+/// for, at most [`retry_after::MAX_RETRY_AFTER`]. The number of callouts allowed in flight halves with every failure
+/// and grows by one with every success (AIMD), so a throttled fleet converges to a rate that CloudWatch accepts.
 #[derive(Debug)]
 pub struct Backoff {
     /// The number of failures of each kind since the last success. Kinds are counted apart, because an outage says
     /// nothing about the rate that CloudWatch accepts after it.
     failures: [u32; KINDS],
+    /// The growth of the delays after throttling.
+    throttled_step: Duration,
     not_before: Duration,
     in_flight_limit: usize,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { failures: [0; KINDS], not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
+        Self::new(Duration::from_secs(60))
     }
 }
 
 impl Backoff {
+    /// Creates the back-off of a receiver that publishes with this interval.
+    pub fn new(interval: Duration) -> Self {
+        let throttled_step = (interval / THROTTLED_STEPS).clamp(*THROTTLED_STEP.start(), *THROTTLED_STEP.end());
+        Self { failures: [0; KINDS], throttled_step, not_before: Duration::ZERO, in_flight_limit: MAX_IN_FLIGHT }
+    }
+
     /// Returns true if another callout may be sent now, by the steady clock, with this number of callouts in flight.
     pub fn allows(&self, now: Duration, in_flight: usize) -> bool {
         now >= self.not_before && in_flight < self.in_flight_limit
@@ -105,7 +117,7 @@ impl Backoff {
             earlier = *failures;
             *failures = failures.saturating_add(1);
         }
-        let limit = kind.max_delay(earlier);
+        let limit = kind.max_delay(earlier, self.throttled_step);
         let delay = after.map_or_else(|| random.below(limit), |after| after.min(retry_after::MAX_RETRY_AFTER));
         // Answers to concurrent callouts do not shorten each other's delays.
         self.not_before = self.not_before.max(now.saturating_add(delay));
@@ -174,6 +186,17 @@ mod tests {
         for expected in [2, 3, 4, 4] {
             backoff.succeed();
             assert_eq!(allowed(&backoff), expected);
+        }
+    }
+
+    #[test]
+    fn delays_after_throttling_grow_by_a_tenth_of_the_interval() {
+        let limit = |interval, failures| {
+            let step = Backoff::new(Duration::from_secs(interval)).throttled_step;
+            FailureKind::Throttled.max_delay(failures, step).as_secs()
+        };
+        for (interval, limits) in [(1, [1, 2, 60]), (30, [3, 6, 60]), (60, [6, 12, 60]), (3_600, [6, 12, 60])] {
+            assert_eq!([0, 1, 99].map(|failures| limit(interval, failures)), limits, "{interval}");
         }
     }
 

@@ -141,7 +141,7 @@ impl Exporter {
             totals: config.totals_limit.map(Totals::new),
             limit,
             schedule: PublishSchedule::new(publish_interval, &mut random),
-            backoff: Backoff::default(),
+            backoff: Backoff::new(publish_interval),
             random,
             budget: Budget::default(),
             correction: 0,

@@ -100,7 +100,7 @@ impl Publisher {
         Self {
             host: config.host.clone(),
             schedule: PublishSchedule::new(config.publish_interval, &mut random),
-            backoff: Backoff::default(),
+            backoff: Backoff::new(config.publish_interval),
             random,
             publish_interval: config.publish_interval,
             cardinality: Cardinality::default(),
