@@ -128,6 +128,28 @@ impl World {
         }
         Ok(())
     }
+
+    /// Returns the number of values that a gateway has accepted.
+    fn posted(&self) -> u64 {
+        self.posts.as_ref().map_or(0, |posts| posts.total)
+    }
+
+    /// Returns the number of values stored by requests without an answer, which were then stored again or counted as
+    /// dropped.
+    fn stored_twice(&self) -> u64 {
+        self.truth.stored_unanswered
+    }
+
+    /// Returns the totals so far.
+    pub(super) fn report(&self) -> Report {
+        Report {
+            observed: self.truth.observed + self.posted() + self.stats.source_answers,
+            refused_posts: self.posts.as_ref().map_or(0, |posts| posts.refused_posts),
+            stored: self.cloud.stored.values().sum(),
+            dropped: self.stats.dropped() + self.sender_stats.dropped_buffer_full + self.truth.lost_with_senders,
+            requests: self.truth.requests,
+        }
+    }
 }
 
 fn equal(condition: &str, left: u64, right: u64) -> Result<(), String> {
